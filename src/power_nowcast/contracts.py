@@ -1,0 +1,221 @@
+"""What crosses the borders between packages: tables, arrays, and the meaning of each time in them.
+
+Times are UTC. `valid_at` is the END of the interval that a value measures (or its instant). `available_at` is when the
+value could first have been known, `basis` says how that is known, `first_seen_at` is when this system stored it.
+In arrays times are `datetime64[m]` (naive, UTC), in tables `Datetime("us", "UTC")`.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+QUANTILES: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+"""Levels of every nowcast: the median and the bands of 50, 80 and 90 %."""
+
+MEDIAN = QUANTILES.index(0.5)
+
+UTC = pl.Datetime("us", "UTC")
+
+type Times = NDArray[np.datetime64]
+type Floats = NDArray[np.floating]
+
+
+class Basis(StrEnum):
+    """How `available_at` is known."""
+
+    SEEN = "seen"  # this system received the row then
+    WRITTEN = "written"  # the publisher's own time of the file
+    SCHEDULE = "schedule"  # the publisher's fixed hour of publication
+    DELAY = "delay"  # an archive: valid_at plus the source's usual delay; a backtest may add its own
+
+
+class Table(StrEnum):
+    """The point-in-time tables; all share `VALUES`."""
+
+    POWER = "power"
+    WEATHER = "weather"
+    FORECAST = "forecast"
+
+
+VALUES = pl.Schema(
+    {
+        "region": pl.String,
+        "series": pl.String,  # a zone or the total; "STATION.variable" for weather
+        "valid_at": UTC,
+        "value": pl.Float64,  # MW; weather in the unit that the variable's name ends with
+        "available_at": UTC,
+        "basis": pl.String,
+        "first_seen_at": UTC,
+        "source": pl.String,
+    }
+)
+"""One row a value and version. A correction, or another vintage of a forecast, is a further row of the same key."""
+
+QUARANTINE = pl.Schema(
+    {
+        "region": pl.String,
+        "table": pl.String,
+        "series": pl.String,
+        "stamp": pl.String,  # as received
+        "value": pl.String,  # as received
+        "reason": pl.String,  # a Reason
+        "detail": pl.String,
+        "origin": pl.String,  # file or address
+        "first_seen_at": UTC,
+    }
+)
+
+
+class Reason(StrEnum):
+    """Why a row is in quarantine."""
+
+    NEGATIVE = "negative"
+    IMPLAUSIBLE = "implausible"
+    SPIKE = "spike"
+    FLAT = "flat line"
+    DUPLICATE = "duplicate"
+    UNKNOWN_SERIES = "unknown zone"
+    UNREADABLE_STAMP = "unreadable stamp"
+    AMBIGUOUS_STAMP = "ambiguous stamp"
+    NOT_A_NUMBER = "not a number"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a table held: enough to tell whether two runs read the same data, and to read it again.
+
+    `sha256` is taken over the sorted logical rows without ingest times, so it does not depend on how they were appended.
+    """
+
+    table: str
+    version: int
+    rows: int
+    first: str | None
+    last: str | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What was known of one region, as dense grids: the only input of the feature kernel.
+
+    `power[i, s]` is the load of `series[s]` at `start + i * step` (interval end), NaN where unknown.
+    `weather[i, w]` is the latest report known at that slot, NaN where none is recent.
+    `forecast[k, s]` is the operator's own forecast for `series[s]`, mean MW of the interval that ends at
+    `forecast_start + k * forecast_step`. Its grid reaches past the power grid's end: the only part of the future in here.
+
+    The grids hold the state at `known_at`. `patches` change them at later times, in order of `available_at`: late rows,
+    corrections, forecast vintages; a panel without patches is a live window. Row `i` of power is never read for an
+    issue time before `start + i * step`, so rows that came on time need no patch.
+    """
+
+    region: str
+    start: np.datetime64
+    step_minutes: int
+    series: tuple[str, ...]
+    power: Floats
+    weather_names: tuple[str, ...]
+    weather: Floats
+    forecast_start: np.datetime64
+    forecast_step_minutes: int
+    forecast: Floats
+    known_at: np.datetime64
+    patches: "Patches" = field(default_factory=lambda: Patches.none())
+
+    @property
+    def times(self) -> Times:
+        """`valid_at` of every slot, shape (time,)."""
+        return self.start + np.arange(len(self.power)) * np.timedelta64(self.step_minutes, "m")
+
+    @property
+    def end(self) -> np.datetime64:
+        """`valid_at` of the last slot."""
+        return self.start + (len(self.power) - 1) * np.timedelta64(self.step_minutes, "m")
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Changes of a panel's grids, sorted by `available_at`; all arrays of shape (patch,).
+
+    `grid` is 0 for power and 1 for the forecast; `slot` and `column` address the cell; `value` in MW.
+    """
+
+    available_at: Times
+    grid: NDArray[np.int8]
+    slot: NDArray[np.int64]
+    column: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    @staticmethod
+    def none() -> "Patches":
+        return Patches(
+            np.empty(0, "datetime64[m]"),
+            np.empty(0, np.int8),
+            np.empty(0, np.int64),
+            np.empty(0, np.int64),
+            np.empty(0, np.float64),
+        )
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """Features of many issue times and series, and what a prediction starts from.
+
+    Shapes: `x` (issue, series, feature) float32, `origin_mw` and `age_minutes` (issue, series).
+    `origin_mw` is the last known value and `age_minutes` how long before the issue time it was valid; a series without
+    any value recent enough has NaN in both. Features are those of the origin, not of the issue time.
+    `horizons` holds for each feature the knot in minutes that it belongs to, 0 where it serves every horizon.
+    """
+
+    issue_times: Times
+    series: tuple[str, ...]
+    names: tuple[str, ...]
+    horizons: tuple[int, ...]
+    x: NDArray[np.float32]
+    origin_mw: Floats
+    age_minutes: Floats
+
+
+@dataclass(frozen=True)
+class Nowcasts:
+    """Quantiles in MW of many issue times: `values` has shape (issue, series, step, quantile), never crossing.
+
+    `steps_minutes` counts from the issue time. NaN where the data did not carry an answer.
+    """
+
+    region: str
+    issue_times: Times
+    series: tuple[str, ...]
+    steps_minutes: tuple[int, ...]
+    values: Floats
+    quantiles: tuple[float, ...] = QUANTILES
+
+
+PREDICTIONS = pl.Schema(
+    {
+        "series": pl.String,
+        "issue_time": UTC,
+        "horizon_min": pl.Int64,
+        **{f"q{round(100 * level):02d}": pl.Float64 for level in QUANTILES},
+    }
+)
+"""Nowcasts as a table: what backtests export as Parquet and the accuracy protocols score."""
+
+
+def to_table(nowcasts: Nowcasts) -> pl.DataFrame:
+    """Nowcasts as rows of `PREDICTIONS`; rows without an answer are left out."""
+    n, s, h, q = nowcasts.values.shape
+    flat = nowcasts.values.reshape(-1, q)
+    frame = pl.DataFrame(
+        {
+            "series": np.tile(np.repeat(np.array(nowcasts.series), h), n),
+            "issue_time": np.repeat(nowcasts.issue_times.astype("datetime64[us]"), s * h),
+            "horizon_min": np.tile(np.array(nowcasts.steps_minutes, np.int64), n * s),
+            **{f"q{round(100 * level):02d}": flat[:, i] for i, level in enumerate(nowcasts.quantiles)},
+        }
+    )
+    answered = np.isfinite(flat).all(axis=1)
+    return frame.with_columns(pl.col("issue_time").dt.replace_time_zone("UTC")).filter(pl.Series(answered))

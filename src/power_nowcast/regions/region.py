@@ -1,0 +1,166 @@
+"""The region file: time zone, zones, interval, sources and their delays, and the name of its registered model."""
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from power_nowcast.errors import ConfigurationError, UnknownHorizonError, UnknownRegionError, UnknownSeriesError
+from power_nowcast.settings import settings
+
+MAX_HORIZON_MINUTES = 60
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Zone(_Frozen):
+    """A part of the region with a series of its own; coordinates are those of its load centre."""
+
+    name: str
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    max_mw: float = Field(gt=0, description="Above this a value is implausible.")
+
+
+class SourceSpec(_Frozen):
+    """Where a table's rows come from and what their stamps mean."""
+
+    source: str = Field(description="Kind of source: sample, nyiso, csv.")
+    label: Literal["instant", "start", "end"] = "end"
+    interval_minutes: int | None = Field(None, description="Spacing of the rows; the region's interval if absent.")
+    delay_minutes: int = Field(0, ge=0, description="From `valid_at` until a row of an archive counts as known.")
+    variables: tuple[str, ...] = Field((), description="Weather only: the columns that features read.")
+    options: Mapping[str, Any] = Field(default_factory=dict, description="What only this kind of source understands.")
+
+
+class Holidays(_Frozen):
+    country: str
+    subdivision: str | None = None
+
+
+class Region(_Frozen):
+    """One region. `series` lists what is nowcast: the total first, then the zones."""
+
+    name: str
+    title: str
+    timezone: str
+    interval_minutes: Literal[5, 10, 15, 30]
+    model: str = Field(description="Name of its registered model.")
+    total: str | None = Field(None, description="Name of the sum of the zones, where the region has one.")
+    zones: tuple[Zone, ...] = Field(min_length=1)
+    holidays: Holidays
+    power: SourceSpec
+    forecast: SourceSpec | None = None
+    weather: SourceSpec | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is no IANA time zone such as America/New_York")
+        return value
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Self:
+        if len(set(self.series)) != len(self.series):
+            raise ValueError("zone names (and the total) must differ from each other")
+        return self
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        names = tuple(zone.name for zone in self.zones)
+        return names if self.total is None else (self.total, *names)
+
+    @property
+    def tz(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def steps_minutes(self) -> tuple[int, ...]:
+        """The horizons that are nowcast: every interval up to an hour."""
+        return tuple(range(self.interval_minutes, MAX_HORIZON_MINUTES + 1, self.interval_minutes))
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Latitude and longitude of the zones' mean: where the sun of the total stands."""
+        n = len(self.zones)
+        return sum(z.latitude for z in self.zones) / n, sum(z.longitude for z in self.zones) / n
+
+    def check_series(self, name: str) -> str:
+        """`name` if it is one of the region's series, else UnknownSeriesError."""
+        if name not in self.series:
+            raise UnknownSeriesError(
+                f"{self.name} has no series {name!r}.",
+                remedy=f"Use one of: {', '.join(self.series)}.",
+                region=self.name,
+                series=name,
+            )
+        return name
+
+    def check_horizon(self, minutes: int) -> int:
+        """`minutes` if it is one of the region's steps, else UnknownHorizonError."""
+        if minutes not in self.steps_minutes:
+            raise UnknownHorizonError(
+                f"{self.name} is not nowcast {minutes} minutes ahead.",
+                remedy=f"Use one of: {', '.join(map(str, self.steps_minutes))}.",
+                region=self.name,
+                horizon=minutes,
+            )
+        return minutes
+
+
+def _folders() -> list[Traversable | Path]:
+    own = settings().regions
+    return [files(__package__), *([own] if own else [])]
+
+
+def available() -> tuple[str, ...]:
+    """Names of the regions that can be loaded by name."""
+    names = {entry.name.removesuffix(".toml") for folder in _folders() for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    return tuple(sorted(names))
+
+
+def load(name_or_file: str | Path) -> Region:
+    """The region of this name, or of this `.toml` file.
+
+    Raises:
+        UnknownRegionError: there is none of this name.
+        ConfigurationError: the file is not a valid region; the message names the key.
+    """
+    text, origin = _read(str(name_or_file))
+    try:
+        return Region.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{origin} is not TOML: {error}.", remedy="Mend the line it names.", file=origin) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigurationError(
+            f"{origin}: {key}: {first['msg']}.", remedy=f"Correct {key}; docs/regions.md lists the keys.", file=origin, key=key
+        ) from error
+
+
+def _read(name: str) -> tuple[str, str]:
+    if name.endswith(".toml"):
+        try:
+            return Path(name).read_text(), name
+        except OSError as error:
+            raise UnknownRegionError(
+                f"The region file {name} cannot be read: {error.strerror}.", remedy="Check the path.", region=name
+            ) from error
+    for folder in reversed(_folders()):
+        entry = folder / f"{name}.toml"
+        if entry.is_file():
+            return entry.read_text(), f"{name}.toml"
+    raise UnknownRegionError(
+        f"There is no region {name!r}.",
+        remedy=f"Use one of: {', '.join(available())}, or give the path of a .toml file.",
+        region=name,
+    )

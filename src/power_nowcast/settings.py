@@ -1,0 +1,37 @@
+"""Settings from the environment and `.env`: the only reader of the environment."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things are and who acts. Every field is an environment variable `NOWCAST_<FIELD>`.
+
+    MLflow keeps its own customary names (`MLFLOW_TRACKING_URI`).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NOWCAST_", env_file=".env", extra="ignore", populate_by_name=True)
+
+    data: str = Field("data", description="Folder or s3:// address of the tables.")
+    reports: Path = Field(Path("reports"), description="Folder of reports, plots and exported predictions.")
+    artifacts: Path = Field(Path("artifacts"), description="Folder of trained models before they are registered.")
+    region: str = Field("nyiso", description="Region used where a command names none.")
+    regions: Path | None = Field(None, description="Folder of further region files.")
+    owner: str = Field("unknown", description="Person or team put into the run tag `owner`.")
+    workers: int = Field(2, ge=1, description="Processes for work over series and folds; models use one thread each.")
+    tracking_uri: str = Field(
+        "sqlite:///mlflow.db", validation_alias="MLFLOW_TRACKING_URI", description="MLflow tracking server or database."
+    )
+    mlflow_port: int = 5001
+    serve_port: int = 5000
+    api_port: int = 8000
+    host: str = "127.0.0.1"
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()
