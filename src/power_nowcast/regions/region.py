@@ -73,6 +73,10 @@ class Region(_Frozen):
             raise ValueError("zone names (and the total) must differ from each other")
         return self
 
+    def __hash__(self) -> int:
+        # `options` may hold unhashable values; equality still compares everything.
+        return hash((self.name, self.timezone))
+
     @property
     def series(self) -> tuple[str, ...]:
         names = tuple(zone.name for zone in self.zones)

@@ -1,0 +1,125 @@
+"""Local time, kind of day and the sun: known for every time, past or future."""
+
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+from numba import njit
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import Times
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.regions import Region
+from power_nowcast.regions.calendar import days
+
+TYPES = {"workday": 0, "bridge": 1, "saturday": 2, "sunday": 3, "holiday": 3}
+"""Days that behave alike share a code: a holiday is like a Sunday."""
+
+
+@lru_cache(maxsize=8)
+def _day_codes(region: Region, first: date, last: date) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    frame = days(region, first, last)
+    codes = np.array([TYPES[kind] for kind in frame["day_type"]], np.int8)
+    return codes, frame["weekday"].to_numpy().astype(np.int8)
+
+
+def offsets_minutes(times: Times, timezone: str) -> NDArray[np.int64]:
+    """Local minus UTC time in minutes, shape of `times`."""
+    local = pl.Series(times.astype("datetime64[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(timezone)
+    return (local.dt.base_utc_offset() + local.dt.dst_offset()).dt.total_minutes().to_numpy().astype(np.int64)
+
+
+def local_days(region: Region, times: Times) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]:
+    """For each time: offset (minutes), local minute of the day, code of the kind of day, weekday (1 Monday .. 7)."""
+    offset = offsets_minutes(times, region.timezone)
+    local = times.astype("datetime64[m]") + offset
+    day = local.astype("datetime64[D]")
+    # Whole years, so that neighbouring windows share one cached table.
+    first = date(day[0].astype(date).year, 1, 1)
+    last = date(day[-1].astype(date).year, 12, 31)
+    codes, weekdays = _day_codes(region, first, last)
+    index = (day - np.datetime64(first)).astype(np.int64)
+    minute = (local - day.astype("datetime64[m]")).astype(np.int64)
+    return offset, minute, codes[index], weekdays[index]
+
+
+def common_names(spec: FeatureSpec) -> list[str]:
+    """Columns that serve every horizon."""
+    return ["minute_of_day", "weekday", "day_type", "day_type_tomorrow", "season_sin", "season_cos", "sun", "day_length"]
+
+
+def knot_names(spec: FeatureSpec) -> list[str]:
+    """Columns of one knot."""
+    return ["sun_change"]
+
+
+@njit(cache=True, nogil=True)
+def solar(minute: float, latitude: float, longitude: float) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Elevation of the sun in degrees and length of the day in hours, `minute` counted from 1970-01-01 UTC.
+
+    Fourier series of declination and equation of time (Spencer 1971), good to about .01 rad; no refraction.
+    """
+    day = minute / 1440.0
+    year = 6.283185307179586 * ((day - 0.5) / 365.2425 % 1.0)
+    declination = (
+        0.006918
+        - 0.399912 * np.cos(year)
+        + 0.070257 * np.sin(year)
+        - 0.006758 * np.cos(2 * year)
+        + 0.000907 * np.sin(2 * year)
+        - 0.002697 * np.cos(3 * year)
+        + 0.00148 * np.sin(3 * year)
+    )
+    equation = 229.18 * (
+        0.000075
+        + 0.001868 * np.cos(year)
+        - 0.032077 * np.sin(year)
+        - 0.014615 * np.cos(2 * year)
+        - 0.040849 * np.sin(2 * year)
+    )
+    hour_angle = np.radians((minute % 1440.0 + equation + 4.0 * longitude) / 4.0 - 180.0)
+    phi = np.radians(latitude)
+    sine = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
+    sunset = -np.tan(phi) * np.tan(declination)
+    return np.degrees(np.arcsin(sine)), 24.0 / np.pi * np.arccos(min(1.0, max(-1.0, sunset)))
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    out: NDArray[np.float32],
+    origin: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    places: NDArray[np.float64],
+    start: int,
+    step: int,
+    minute_of_day: NDArray[np.int64],
+    weekday: NDArray[np.int8],
+    day_type: NDArray[np.int8],
+    per_day: int,
+    knots: NDArray[np.int64],
+) -> None:  # pragma: no cover - compiled
+    """Write `common_names`, then `knot_names` of each knot. `places` (series, 2) in degrees, `start` in minutes of 1970."""
+    for n in range(out.shape[0]):
+        for c in range(columns.shape[0]):
+            i = origin[n, c]
+            if i < 0:
+                continue
+            row = out[n, c]
+            latitude, longitude = places[columns[c], 0], places[columns[c], 1]
+            minute = float(start + i * step)
+            season = 6.283185307179586 * (minute / 1440.0 / 365.2425 % 1.0)
+            sun, length = solar(minute, latitude, longitude)
+            row[0] = minute_of_day[i]
+            row[1] = weekday[i]
+            row[2] = day_type[i]
+            row[3] = day_type[i + per_day]
+            row[4] = np.sin(season)
+            row[5] = np.cos(season)
+            row[6] = max(sun, -12.0)
+            row[7] = length
+            k = 8
+            for knot in knots:
+                later, _ = solar(minute + knot * step, latitude, longitude)
+                row[k] = max(later, -12.0) - max(sun, -12.0)
+                k += 1

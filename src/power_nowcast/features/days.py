@@ -1,0 +1,165 @@
+"""The same time of day on days before: the ramps that it took, and how today compares with those days.
+
+A past day is whole: its ramps after the slot are known too, and its values are smoothed to both sides. Slots are those
+of the same local time, so a clock change does not shift them.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from power_nowcast.features.spec import FeatureSpec
+
+SHAPE = np.array([15, 30, 60, 90, 120, 180])
+"""Ramps in minutes by which analog days are found."""
+OTHER_TYPE = 2.0
+"""How much further away a day of another type (weekend, holiday) counts when analogs are chosen."""
+
+
+def common_names(spec: FeatureSpec) -> list[str]:
+    """Columns that serve every horizon."""
+    return ["level_day1", "level_day7", "level_type", "excess_day1", "excess_day7", "excess_type"]
+
+
+def knot_names(spec: FeatureSpec) -> list[str]:
+    """Columns of one knot."""
+    return [*(f"day{day}_ramp" for day in spec.days), "type_ramp", "analog_ramp"]
+
+
+@njit(cache=True, nogil=True)
+def smooth(
+    out: NDArray[np.float64], power: NDArray[np.float64], first: int, last: int, radius: int
+) -> None:  # pragma: no cover - compiled
+    """Centred mean over `2 radius + 1` slots of what is known, for slots first..last-1; NaN where the slot is NaN."""
+    slots, series = power.shape
+    for i in range(max(0, first), min(slots, last)):
+        for s in range(series):
+            if not power[i, s] == power[i, s]:
+                out[i, s] = np.nan
+                continue
+            total, count = 0.0, 0
+            for j in range(max(0, i - radius), min(slots, i + radius + 1)):
+                value = power[j, s]
+                if value == value:
+                    total += value
+                    count += 1
+            out[i, s] = total / count
+
+
+@njit(cache=True, nogil=True)
+def fill(
+    out: NDArray[np.float32],
+    power: NDArray[np.float64],
+    smoothed: NDArray[np.float64],
+    origin: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    day_type: NDArray[np.int8],
+    per_day: int,
+    hour: int,
+    knots: NDArray[np.int64],
+    days: NDArray[np.int64],
+    shape: NDArray[np.int64],
+    analog_days: int,
+    analogs: int,
+) -> None:  # pragma: no cover - compiled
+    """Write `common_names`, then `knot_names` of each knot. Spans in slots; `offset` is local minus UTC time in slots."""
+    reach = max(analog_days, days.max())
+    slot = np.empty(reach + 1, np.int64)
+    same = np.empty(reach + 1, np.bool_)
+    distance = np.empty(reach + 1)
+    ramp = np.empty(reach + 1)
+    chosen = np.empty(reach + 1, np.bool_)
+    for n in range(out.shape[0]):
+        for c in range(columns.shape[0]):
+            i, s = origin[n, c], columns[c]
+            row = out[n, c]
+            if i < 0:
+                continue
+            now = power[i, s]
+            for d in range(1, reach + 1):
+                j = i - d * per_day
+                if j >= 0:
+                    j += offset[i] - offset[j]
+                slot[d] = j if j >= 0 and smoothed[j, s] == smoothed[j, s] else -1
+                same[d] = slot[d] >= 0 and day_type[j] == day_type[i]
+
+            # How today stands against yesterday, a week ago and the mean day of its type.
+            recent = now - power[i - hour, s] if i >= hour else np.nan
+            level_total, level_count, excess_total, excess_count = 0.0, 0, 0.0, 0
+            for d in range(1, reach + 1):
+                j = slot[d]
+                if j < hour:
+                    continue
+                level = now - smoothed[j, s]
+                excess = recent - (smoothed[j, s] - smoothed[j - hour, s])
+                if d == 1:
+                    row[0], row[3] = level, excess
+                if d == 7:
+                    row[1], row[4] = level, excess
+                if same[d] and d <= 28:
+                    level_total += level
+                    level_count += 1
+                    if excess == excess:
+                        excess_total += excess
+                        excess_count += 1
+            if level_count > 0:
+                row[2] = level_total / level_count
+            if excess_count > 0:
+                row[5] = excess_total / excess_count
+
+            # Analogs: the days whose last hours were shaped most like these.
+            found = 0
+            for d in range(1, analog_days + 1):
+                j = slot[d]
+                distance[d] = np.inf
+                if j < 0:
+                    continue
+                total, count = 0.0, 0
+                for k in shape:
+                    if i >= k and j >= k:
+                        gap = (now - power[i - k, s]) - (smoothed[j, s] - smoothed[j - k, s])
+                        if gap == gap:
+                            total += gap * gap
+                            count += 1
+                if count > 0:
+                    distance[d] = total / count
+                    if not same[d]:
+                        distance[d] *= OTHER_TYPE
+                    found += 1
+            for d in range(1, analog_days + 1):
+                chosen[d] = False
+            for _ in range(min(analogs, found)):
+                best = 0
+                nearest = np.inf
+                for d in range(1, analog_days + 1):
+                    if not chosen[d] and distance[d] < nearest:
+                        best, nearest = d, distance[d]
+                if best > 0:
+                    chosen[best] = True
+
+            at = 6
+            for knot in knots:
+                type_total, type_count, analog_total, analog_count = 0.0, 0, 0.0, 0
+                for d in range(1, reach + 1):
+                    j = slot[d]
+                    ramp[d] = np.nan
+                    if j < 0:
+                        continue
+                    value = smoothed[j + knot, s] - smoothed[j, s]
+                    ramp[d] = value
+                    if value == value:
+                        if same[d] and d <= 28:
+                            type_total += value
+                            type_count += 1
+                        if d <= analog_days and chosen[d]:
+                            analog_total += value
+                            analog_count += 1
+                for d in days:
+                    row[at] = ramp[d]
+                    at += 1
+                if type_count > 0:
+                    row[at] = type_total / type_count
+                if analog_count > 0:
+                    row[at + 1] = analog_total / analog_count
+                at += 2

@@ -1,0 +1,68 @@
+"""Which features a model reads: a frozen choice that travels with the model."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+DAY_MINUTES = 1440
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """All spans in minutes unless named otherwise. Families without data (no forecast, no weather) give no columns.
+
+    `knots` are the horizons that models are trained for, counted from the origin (the last known value); steps and late
+    data are interpolated between them, so the last knot lies beyond the last step.
+    """
+
+    knots: tuple[int, ...] = (5, 15, 30, 45, 60, 75)
+    lags: tuple[int, ...] = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180)
+    rolling: tuple[int, ...] = (15, 30, 60, 180)
+    neighbour_lags: tuple[int, ...] = (15, 60)
+    days: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 14, 21, 28)
+    analog_days: int = 42
+    analogs: int = 12
+    smoothing: int = 10
+    weather: bool = True
+    forecast: bool = True
+
+    @classmethod
+    def for_interval(cls, interval_minutes: int, **changes: Any) -> Self:
+        """The default choice on a grid of this interval: every span a multiple of it.
+
+        >>> FeatureSpec.for_interval(30).knots
+        (30, 60, 90)
+        """
+        default = cls()
+
+        def on_grid(spans: tuple[int, ...]) -> tuple[int, ...]:
+            rounded = {max(1, round(span / interval_minutes)) * interval_minutes for span in spans}
+            return tuple(sorted(rounded))
+
+        step = max(15, interval_minutes)
+        knots = {interval_minutes, *range(step, 61, step), 60 + step}
+        values: dict[str, Any] = {
+            "knots": tuple(sorted(knots)),
+            "lags": on_grid(default.lags),
+            "rolling": tuple(w for w in on_grid(default.rolling) if w > interval_minutes),
+            "neighbour_lags": on_grid(default.neighbour_lags),
+        }
+        return cls(**(values | changes))
+
+    @property
+    def history_minutes(self) -> int:
+        """How far back from the origin the features reach."""
+        furthest_day = max((*self.days, self.analog_days)) * DAY_MINUTES
+        # An hour for a clock change, and what recent shapes reach back from a past day's slot.
+        return furthest_day + 60 + max(*self.lags, *self.rolling) + self.smoothing
+
+    @property
+    def minimum_history_minutes(self) -> int:
+        """Below this a model would answer from almost nothing: a week and its recent hours."""
+        return 7 * DAY_MINUTES + 60 + max(*self.lags, *self.rolling) + self.smoothing
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
