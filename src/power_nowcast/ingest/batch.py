@@ -1,0 +1,34 @@
+"""What ingest hands to the store: rows of one delivery, aligned and checked, and those that did not pass."""
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from power_nowcast.contracts import QUARANTINE, VALUES, Table
+
+ROWS = pl.Schema({name: dtype for name, dtype in VALUES.items() if name != "first_seen_at"})
+"""`contracts.VALUES` before the store has seen them."""
+
+BAD_ROWS = pl.Schema({name: dtype for name, dtype in QUARANTINE.items() if name != "first_seen_at"})
+"""`contracts.QUARANTINE` before the store has seen them."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One delivery (a file, an answer) of one table of one region.
+
+    `rows` have the schema `ROWS`, `quarantined` has `BAD_ROWS`. `superseded` counts values that a later one of the same
+    slot replaced by the publisher's own rule, `repeated` those that were published twice alike. `key` identifies the
+    delivery together with how it is read: a delivery whose key the store knows need not be read again. `raw` is the
+    answer as received, where it is not part of this package.
+    """
+
+    region: str
+    table: Table
+    rows: pl.DataFrame
+    origin: str
+    key: str
+    quarantined: pl.DataFrame = field(default_factory=BAD_ROWS.to_frame)
+    superseded: int = 0
+    repeated: int = 0
+    raw: bytes | None = None

@@ -1,0 +1,86 @@
+"""What an append changes: rows that are new, that correct a stored value, or that say nothing new."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from power_nowcast.contracts import VALUES, Basis, Table
+
+KEY = ["region", "series", "valid_at"]
+
+
+@dataclass(frozen=True)
+class AppendReport:
+    """Rows of an append: `repeated` had a later row of the same key in it, `empty` had no finite value."""
+
+    added: int = 0
+    corrected: int = 0
+    unchanged: int = 0
+    repeated: int = 0
+    empty: int = 0
+
+    @property
+    def stored(self) -> int:
+        return self.added + self.corrected
+
+    def __add__(self, other: "AppendReport") -> "AppendReport":
+        return AppendReport(
+            self.added + other.added,
+            self.corrected + other.corrected,
+            self.unchanged + other.unchanged,
+            self.repeated + other.repeated,
+            self.empty + other.empty,
+        )
+
+
+def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, AppendReport]:
+    """Rows of `contracts.VALUES` to add, given every stored version of the keys in question, and the count of all.
+
+    A forecast's vintages are told apart by `available_at`. A value that differs from the stored one becomes a further
+    row, known from `now`: the time that was computed for the original is not true of the correction.
+    """
+    finite = rows.filter(pl.col("value").is_finite())
+    key = [*KEY, "available_at"] if table is Table.FORECAST else KEY
+    last = finite.unique(key, keep="last", maintain_order=True)
+    if known.is_empty():
+        fresh, corrected = last, last.clear()
+    elif table is Table.FORECAST:
+        fresh, corrected = _compare_vintages(last, known, key)
+    else:
+        fresh, corrected = _compare(last, known)
+    corrections = corrected.with_columns(
+        available_at=pl.lit(now).cast(VALUES["available_at"]), basis=pl.lit(Basis.SEEN.value)
+    ).unique(KEY, keep="last", maintain_order=True)
+    added = pl.concat([fresh, corrections]).with_columns(first_seen_at=pl.lit(now).cast(VALUES["first_seen_at"]))
+    report = AppendReport(
+        added=len(fresh),
+        corrected=len(corrections),
+        unchanged=len(last) - len(fresh) - len(corrected),
+        repeated=len(finite) - len(last) + len(corrected) - len(corrections),
+        empty=len(rows) - len(finite),
+    )
+    return added.select(VALUES.names()).sort(*KEY, "available_at"), report
+
+
+def _compare(rows: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    newest = known.sort("first_seen_at", "available_at").unique(KEY, keep="last").select(*KEY, stored="value")
+    joined = rows.join(newest, on=KEY, how="left", maintain_order="left")
+    fresh = joined.filter(pl.col("stored").is_null()).drop("stored")
+    return fresh, joined.filter(pl.col("stored") != pl.col("value")).drop("stored")
+
+
+def _compare_vintages(rows: pl.DataFrame, known: pl.DataFrame, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    stored = known.sort("first_seen_at").unique(key, keep="last").select(*key, stored="value")
+    joined = rows.join(stored, on=key, how="left", maintain_order="left")
+    fresh = joined.filter(pl.col("stored").is_null()).drop("stored")
+    differing = joined.filter(pl.col("stored") != pl.col("value")).drop("stored")
+    # A vintage that was corrected before keeps its first value under its own time: the correction is further up.
+    seen = known.filter(pl.col("basis") == Basis.SEEN.value).select(*KEY, "value", corrected_at="available_at")
+    settled = (
+        differing.join(seen, on=[*KEY, "value"], how="inner")
+        .filter(pl.col("corrected_at") > pl.col("available_at"))
+        .select(*key)
+        .unique()
+    )
+    return fresh, differing.join(settled, on=key, how="anti", maintain_order="left")

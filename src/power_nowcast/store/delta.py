@@ -1,0 +1,179 @@
+"""One Delta table: open, read, and append where nobody else has written since it was read."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from power_nowcast.errors import StoreError
+
+APP_ID = "power-nowcast"
+CONFIGURATION: dict[str, str | None] = {
+    "delta.appendOnly": "true",
+    # Five-minute appends: a reader replays at most this many commits.
+    "delta.checkpointInterval": "50",
+    # Manifests name table versions: those of the last year can be opened again.
+    "delta.logRetentionDuration": "interval 400 days",
+    "delta.deletedFileRetentionDuration": "interval 400 days",
+}
+_WRITER = WriterProperties(compression="ZSTD")
+
+
+class ConflictError(Exception):
+    """Another writer has committed since this table was read: read again."""
+
+
+@contextmanager
+def reported(uri: str, doing: str) -> Iterator[None]:
+    """Turn what Delta, Polars and the system raise into StoreError: the table cannot be `doing` (read, written)."""
+    try:
+        yield
+    except (DeltaError, TableNotFoundError, OSError, pl.exceptions.PolarsError) as error:
+        first_line = str(error).strip().split("\n")[0]
+        raise StoreError(
+            f"The table {uri} cannot be {doing}: {first_line}.",
+            remedy="Check that the folder exists, is writable and not full, or ingest into a new one (NOWCAST_DATA).",
+            table=uri,
+        ) from error
+
+
+class Delta:
+    """A Delta table at `uri`, made when it is first written.
+
+    Args:
+        uri: folder or s3:// address.
+        schema: columns and types of what is read and written.
+        partition_by: columns that name the folders.
+        storage_options: for object stores; their customary environment variables count too.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        schema: pl.Schema,
+        partition_by: tuple[str, ...],
+        storage_options: Mapping[str, str] | None = None,
+    ) -> None:
+        self.uri = uri
+        self.schema = schema
+        self._partition_by = list(partition_by)
+        self._options = dict(storage_options) if storage_options else None
+        self._lock = RLock()
+        self._table: DeltaTable | None = None
+
+    @property
+    def version(self) -> int:
+        """Version of the newest commit, -1 before the first.
+
+        Raises:
+            StoreError: the table is there and cannot be read.
+        """
+        table = self._newest()
+        return -1 if table is None else table.version()
+
+    def scan(self, *conditions: pl.Expr) -> pl.LazyFrame:
+        """Rows of the newest version that satisfy the conditions; partition columns prune files."""
+        with self._lock:
+            table = self._newest()
+            if table is None:
+                return self.schema.to_frame().lazy()
+            with reported(self.uri, "read"):
+                frame = pl.scan_delta(table)
+        return frame.filter(*conditions) if conditions else frame
+
+    def read(self, *conditions: pl.Expr) -> pl.DataFrame:
+        """`scan`, collected.
+
+        Raises:
+            StoreError: the table or one of its files is damaged.
+        """
+        frame = self.scan(*conditions)
+        with reported(self.uri, "read"):
+            return frame.select(self.schema.names()).collect()
+
+    def append(self, rows: pl.DataFrame, *, onto: int) -> None:
+        """Add rows in one commit, if version `onto` is still the newest: what was compared with is what is there.
+
+        Raises:
+            ConflictError: another writer was faster.
+            StoreError: the table cannot be written.
+        """
+        with self._lock, reported(self.uri, "written"):
+            table = self._table or self._create()
+            if max(table.version(), 0) != max(onto, 0):
+                raise ConflictError(self.uri)
+            serial = (table.transaction_version(APP_ID) or 0) + 1
+            try:
+                write_deltalake(
+                    table,
+                    rows.select(self.schema.names()),
+                    mode="append",
+                    writer_properties=_WRITER,
+                    # No retry: delta-rs would append behind the other writer's rows without comparing again.
+                    commit_properties=CommitProperties(
+                        max_commit_retries=0, app_transactions=[Transaction(APP_ID, serial)]
+                    ),
+                )
+            except CommitFailedError as error:
+                self._table = None
+                raise ConflictError(self.uri) from error
+
+    def compact(self, partition: Mapping[str, str] | None = None) -> int:
+        """Merge small files, of one partition or all; returns how many were replaced. Old versions stay readable."""
+        with self._lock:
+            table = self._newest()
+            if table is None:
+                return 0
+            filters = [(name, "=", value) for name, value in partition.items()] if partition else None
+            with reported(self.uri, "compacted"):
+                done = table.optimize.compact(partition_filters=filters, writer_properties=_WRITER)
+            return int(done["numFilesRemoved"])
+
+    def files(self, partition: Mapping[str, str]) -> int:
+        """Number of data files of a partition in the version that was read last."""
+        with self._lock:
+            if self._table is None:
+                return 0
+            return len(self._table.file_uris([(name, "=", value) for name, value in partition.items()]))
+
+    def vacuum(self) -> int:
+        """Delete files that no version within the retention time needs; returns how many."""
+        with self._lock:
+            table = self._newest()
+            if table is None:
+                return 0
+            with reported(self.uri, "cleaned"):
+                return len(table.vacuum(dry_run=False))
+
+    def _newest(self) -> DeltaTable | None:
+        with self._lock:
+            try:
+                if self._table is None:
+                    self._table = DeltaTable(self.uri, storage_options=self._options)
+                else:
+                    self._table.update_incremental()
+            except TableNotFoundError:
+                self._table = None
+            except (DeltaError, OSError) as error:
+                self._table = None
+                raise StoreError(
+                    f"The table {self.uri} cannot be read: {str(error).strip().splitlines()[0]}.",
+                    remedy="Restore the folder from a copy, or delete it and ingest again.",
+                    table=self.uri,
+                ) from error
+            return self._table
+
+    def _create(self) -> DeltaTable:
+        arrow = self.schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        self._table = DeltaTable.create(
+            self.uri,
+            Schema.from_arrow(arrow),
+            mode="ignore",
+            partition_by=self._partition_by,
+            configuration=CONFIGURATION,
+            storage_options=self._options,
+        )
+        return self._table

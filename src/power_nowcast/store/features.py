@@ -1,0 +1,55 @@
+"""Tables of features: what a model was trained, validated and tested on, each version kept."""
+
+import hashlib
+from io import BytesIO
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from power_nowcast.errors import MissingDataError
+from power_nowcast.store.delta import reported
+
+
+def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
+    """Keep a frame as the newest version; an equal one is not written again. Returns the version that holds it."""
+    digest = _digest(frame)
+    with reported(uri, "written"):
+        try:
+            table = DeltaTable(uri, storage_options=options)
+            if table.history(1)[0].get("sha256") == digest:
+                return table.version()
+        except TableNotFoundError:
+            pass
+        write_deltalake(
+            uri,
+            frame,
+            mode="overwrite",
+            schema_mode="overwrite",
+            writer_properties=WriterProperties(compression="ZSTD"),
+            commit_properties=CommitProperties(custom_metadata={"sha256": digest}),
+            storage_options=options,
+        )
+        return DeltaTable(uri, storage_options=options).version()
+
+
+def read(uri: str, version: int | None, options: dict[str, str] | None) -> pl.DataFrame:
+    """A frame that `write` kept.
+
+    Raises:
+        MissingDataError: nothing was written there.
+        StoreError: it cannot be read, or has no such version.
+    """
+    with reported(uri, "read"):
+        try:
+            return pl.read_delta(DeltaTable(uri, version=version, storage_options=options))
+        except TableNotFoundError as error:
+            raise MissingDataError(
+                f"There are no features at {uri}.", remedy="Make them first: nowcast features.", uri=uri
+            ) from error
+
+
+def _digest(frame: pl.DataFrame) -> str:
+    buffer = BytesIO()
+    frame.rechunk().write_ipc(buffer, compression="uncompressed")
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()

@@ -1,0 +1,296 @@
+"""The store: point-in-time tables of power, weather and forecasts, and what belongs to them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC as _UTC
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from power_nowcast.contracts import QUARANTINE, UTC, VALUES, Manifest, Table
+from power_nowcast.errors import SourceFormatError, WriterBusyError
+from power_nowcast.ingest.batch import BAD_ROWS, ROWS
+from power_nowcast.regions.calendar import CALENDAR
+from power_nowcast.store import features
+from power_nowcast.store.changes import KEY, AppendReport, changes
+from power_nowcast.store.delta import ConflictError, Delta
+from power_nowcast.store.lease import WAIT_SECONDS, FileLease
+from power_nowcast.store.manifest import manifest_of
+
+DELIVERIES = pl.Schema(
+    {
+        "region": pl.String,
+        "table": pl.String,
+        "key": pl.String,  # of the bytes and of how they are read
+        "origin": pl.String,
+        "rows": pl.Int64,
+        "quarantined": pl.Int64,
+        "superseded": pl.Int64,
+        "first_seen_at": UTC,
+    }
+)
+"""One row a delivery that is in the tables completely."""
+
+DAYS = pl.Schema({"region": pl.String, **CALENDAR, "first_seen_at": UTC})
+
+COMPACT_AT = 48
+"""Files of a month's partition from which the writer merges them: five-minute appends make 288 a day."""
+_ATTEMPTS = 50
+
+
+class Store:
+    """Tables under `root`, a folder or an s3:// address; folders are made when first written.
+
+    `interim/` holds the cleaned, aligned tables, `features/` what models were trained on. Reading never waits for a
+    writer and sees whole appends only.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        storage_options: Mapping[str, str] | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self.root = str(root).rstrip("/")
+        self._options = dict(storage_options) if storage_options else None
+        remote = "://" in self.root
+        self._lease: Callable[[], AbstractContextManager[None]] = (
+            nullcontext if remote else FileLease(Path(self.root), wait_seconds=wait_seconds)
+        )
+        monthly = pl.Schema({**VALUES, "month": pl.String})
+        self._values = {table: self._delta(table.value, monthly, "region", "month") for table in Table}
+        self._quarantine = self._delta("quarantine", QUARANTINE, "region")
+        self._deliveries = self._delta("deliveries", DELIVERIES, "region")
+        self._days = self._delta("calendar", DAYS, "region")
+
+    def lease(self) -> AbstractContextManager[None]:
+        """The right to write, for the length of a `with` block; every write takes it by itself, too.
+
+        Raises:
+            WriterBusyError: another process kept it for longer than `wait_seconds`.
+            StoreError: the root cannot be written.
+        """
+        return self._lease()
+
+    def append(self, table: Table, rows: pl.DataFrame, *, now: datetime) -> AppendReport:
+        """Store rows of `contracts.VALUES` without `first_seen_at`; what is there already is not stored again.
+
+        Raises:
+            WriterBusyError: other writers did not let it through.
+            StoreError: the table cannot be written.
+            SourceFormatError: a column is missing.
+        """
+        rows = _conform(rows, ROWS)
+        delta = self._values[table]
+        if rows.is_empty():
+            return AppendReport()
+        conditions = [
+            pl.col("region").is_in(rows["region"].unique().to_list()),
+            *_between(rows["valid_at"].min(), rows["valid_at"].max()),
+        ]
+
+        def fresh() -> tuple[pl.DataFrame, AppendReport]:
+            return changes(table, rows, delta.read(*conditions).select(VALUES.names()), now)
+
+        with self.lease():
+            added, report = self._commit(delta, fresh)
+            months = added.select("region", month=_month()).unique()
+            for partition in months.to_dicts():
+                if delta.files(partition) >= COMPACT_AT:
+                    delta.compact(partition)
+        return report
+
+    def as_of(
+        self,
+        table: Table,
+        region: str,
+        *,
+        at: datetime | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        series: str | Iterable[str] | None = None,
+        delay_minutes: int = 0,
+    ) -> pl.DataFrame:
+        """The latest version of each (series, valid_at) that was known at `at`, sorted by them.
+
+        Args:
+            at: rows with a later `available_at` do not count; None for all that is there.
+            start: earliest `valid_at`.
+            end: latest `valid_at`, itself included.
+            series: one or several; None for all.
+            delay_minutes: added to `available_at` of rows whose basis is `delay`.
+
+        Raises:
+            StoreError: the table is damaged.
+        """
+        rows = self._select(table, region, start, end, series)
+        if delay_minutes:
+            late = pl.col("available_at") + timedelta(minutes=delay_minutes)
+            rows = rows.with_columns(available_at=pl.when(pl.col("basis") == "delay").then(late).otherwise("available_at"))
+        if at is not None:
+            rows = rows.filter(pl.col("available_at") <= at)
+        return rows.sort(*KEY[1:], "available_at", "first_seen_at").unique(KEY[1:], keep="last", maintain_order=True)
+
+    def versions(
+        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame:
+        """Every version of every row with `valid_at` in start..end, sorted by `available_at`."""
+        return self._select(table, region, start, end, None).sort("available_at", "first_seen_at", *KEY[1:])
+
+    def manifest(
+        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> Manifest:
+        """What the table holds of a region, digested."""
+        rows = self._select(table, region, start, end, None)
+        return manifest_of(table.value, self._values[table].version, rows)
+
+    def version(self, table: Table) -> int:
+        """Version of the newest commit of a table, -1 before the first."""
+        return self._values[table].version
+
+    def last(self, table: Table, region: str) -> datetime | None:
+        """The newest `valid_at` of a region, None where there is none."""
+        frame = self._values[table].scan(pl.col("region") == region).select(pl.col("valid_at").max()).collect()
+        newest: datetime | None = frame.item()
+        return newest
+
+    def quarantine(self, rows: pl.DataFrame, *, now: datetime) -> int:
+        """Keep rows of `contracts.QUARANTINE` without `first_seen_at`; returns how many are new."""
+        rows = _conform(rows, BAD_ROWS)
+        return self._add(self._quarantine, rows, list(BAD_ROWS), now)
+
+    def read_quarantine(self, region: str) -> pl.DataFrame:
+        """Rows that did not pass, oldest first."""
+        return self._quarantine.read(pl.col("region") == region).sort("first_seen_at", "table", "series", "stamp")
+
+    def write_calendar(self, region: str, days: pl.DataFrame, *, now: datetime) -> int:
+        """Keep rows of `regions.calendar.CALENDAR`; returns how many are new or differ from what is there."""
+        rows = days.select(pl.lit(region).alias("region"), *CALENDAR)
+        return self._add(self._days, rows, [name for name in DAYS if name != "first_seen_at"], now)
+
+    def read_calendar(self, region: str) -> pl.DataFrame:
+        """The days of a region, of each the row stored last."""
+        rows = self._days.read(pl.col("region") == region).sort("date", "first_seen_at")
+        return rows.unique("date", keep="last", maintain_order=True).select(CALENDAR.names())
+
+    def delivered(self, region: str) -> frozenset[str]:
+        """Keys of the deliveries that are in the tables completely."""
+        return frozenset(self._deliveries.read(pl.col("region") == region)["key"])
+
+    def deliveries(self, region: str) -> pl.DataFrame:
+        """What was delivered, oldest first: rows of `DELIVERIES`."""
+        return self._deliveries.read(pl.col("region") == region).sort("first_seen_at", "table", "origin")
+
+    def note_delivery(self, row: Mapping[str, object], *, now: datetime) -> None:
+        """Remember that a delivery is in the tables: fields of `DELIVERIES` without `first_seen_at`."""
+        names = [name for name in DELIVERIES if name != "first_seen_at"]
+        frame = pl.DataFrame([row], schema={name: DELIVERIES[name] for name in names})
+        self._add(self._deliveries, frame, ["region", "table", "key"], now)
+
+    def write_features(self, name: str, frame: pl.DataFrame) -> int:
+        """Keep a frame as the newest version of the table `features/<name>`; an equal one is not written again.
+
+        Returns:
+            The table's version that holds it.
+        """
+        with self.lease():
+            return features.write(self._uri("features", name), frame, self._options)
+
+    def read_features(self, name: str, *, version: int | None = None) -> pl.DataFrame:
+        """A frame that `write_features` kept, the newest or an earlier version.
+
+        Raises:
+            MissingDataError: there is none of this name.
+        """
+        return features.read(self._uri("features", name), version, self._options)
+
+    def compact(self) -> int:
+        """Merge the small files of all tables; returns how many were replaced."""
+        with self.lease():
+            tables = (*self._values.values(), self._quarantine, self._deliveries, self._days)
+            return sum(delta.compact() for delta in tables)
+
+    def vacuum(self) -> int:
+        """Delete files that no version within the retention time needs; returns how many."""
+        with self.lease():
+            return sum(delta.vacuum() for delta in self._values.values())
+
+    def _uri(self, *parts: str) -> str:
+        return "/".join((self.root, *parts))
+
+    def _delta(self, name: str, schema: pl.Schema, *partition_by: str) -> Delta:
+        return Delta(self._uri("interim", name), schema, partition_by, self._options)
+
+    def _select(
+        self,
+        table: Table,
+        region: str,
+        start: datetime | None,
+        end: datetime | None,
+        series: str | Iterable[str] | None,
+    ) -> pl.DataFrame:
+        conditions = [pl.col("region") == region, *_between(start, end)]
+        if series is not None:
+            conditions.append(pl.col("series").is_in([series] if isinstance(series, str) else list(series)))
+        return self._values[table].read(*conditions).select(VALUES.names())
+
+    def _add(self, delta: Delta, rows: pl.DataFrame, key: list[str], now: datetime) -> int:
+        if rows.is_empty():
+            return 0
+
+        def fresh() -> tuple[pl.DataFrame, int]:
+            known = delta.read(pl.col("region").is_in(rows["region"].unique().to_list()))
+            new = rows.join(known, on=key, how="anti", nulls_equal=True).unique(key, maintain_order=True)
+            return new.with_columns(first_seen_at=pl.lit(now).cast(UTC)), len(new)
+
+        with self.lease():
+            return self._commit(delta, fresh)[1]
+
+    def _commit[Report](
+        self, delta: Delta, fresh: Callable[[], tuple[pl.DataFrame, Report]]
+    ) -> tuple[pl.DataFrame, Report]:
+        """Compare and append as one step: where another writer comes between (object stores), compare again."""
+        for _ in range(_ATTEMPTS):
+            onto = delta.version
+            rows, report = fresh()
+            if rows.is_empty():
+                return rows, report
+            if "month" in delta.schema:
+                rows = rows.with_columns(month=_month())
+            try:
+                delta.append(rows, onto=onto)
+            except ConflictError:
+                continue
+            return rows, report
+        raise WriterBusyError(
+            f"{delta.uri} was written by others {_ATTEMPTS} times in a row.", remedy="Try again later.", store=self.root
+        )
+
+
+def _conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    if missing := [name for name in schema if name not in rows.columns]:
+        raise SourceFormatError(
+            f"Rows for the store lack the columns {', '.join(missing)}.",
+            remedy=f"Give {', '.join(schema)}.",
+            columns=missing,
+        )
+    return rows.select(schema.names()).cast(dict(schema))
+
+
+def _month() -> pl.Expr:
+    return pl.col("valid_at").dt.strftime("%Y-%m")
+
+
+def _between(start: datetime | None, end: datetime | None) -> list[pl.Expr]:
+    conditions = []
+    if start is not None:
+        conditions += [pl.col("valid_at") >= start, pl.col("month") >= f"{_utc(start):%Y-%m}"]
+    if end is not None:
+        conditions += [pl.col("valid_at") <= end, pl.col("month") <= f"{_utc(end):%Y-%m}"]
+    return conditions
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(_UTC)
