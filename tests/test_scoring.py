@@ -1,0 +1,307 @@
+"""scoring: metrics against hand-made figures, their properties, and the public protocols' own scorers."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from power_nowcast import scoring
+from power_nowcast.contracts import QUANTILES
+from power_nowcast.errors import ConfigurationError, SourceFormatError
+
+MW = st.floats(-1e4, 1e4, allow_nan=False, width=32)
+PAIRS = st.integers(1, 40)
+
+
+@st.composite
+def _forecasts(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(PAIRS)
+    actual = draw(arrays(np.float64, n, elements=MW))
+    values = np.sort(draw(arrays(np.float64, (n, len(QUANTILES)), elements=MW)), axis=1)
+    return actual, values
+
+
+def test_point_metrics_on_a_hand_made_example() -> None:
+    actual, predicted = [100.0, 200.0, 0.0], [110.0, 180.0, 3.0]
+
+    assert scoring.mae(actual, predicted) == pytest.approx(11)
+    assert scoring.rmse(actual, predicted) == pytest.approx(np.sqrt(509 / 3))
+    assert scoring.mape(actual, predicted) == pytest.approx(10.0)  # the truth of 0 does not count
+    assert scoring.bias(actual, predicted) == pytest.approx(-7 / 3)
+
+
+def test_pinball_weighs_the_side_that_the_level_forbids() -> None:
+    assert scoring.pinball([10.0], [[8.0, 8.0]], (0.1, 0.9)).tolist() == pytest.approx([0.2, 1.8])
+    assert scoring.pinball([10.0], [[12.0, 12.0]], (0.1, 0.9)).tolist() == pytest.approx([1.8, 0.2])
+
+
+def test_coverage_counts_both_tails_and_the_edges_as_inside() -> None:
+    found = scoring.coverage([1.0, 2.0, 3.0, 9.0, 0.0], 1.0, [3.0, 3.0, 3.0, 3.0, 3.0])
+
+    assert found == scoring.Coverage(inside=0.6, below=0.2, above=0.2, width=2.0)
+
+
+def test_pairs_that_are_not_finite_count_nowhere() -> None:
+    actual = [1.0, np.nan, 5.0, np.inf]
+    predicted = [2.0, 3.0, np.nan, 4.0]
+
+    assert scoring.mae(actual, predicted) == 1.0
+    assert scoring.coverage(actual, np.zeros(4), predicted).inside == 1.0
+
+
+def test_nothing_to_score_is_nan() -> None:
+    nothing = [np.nan]
+
+    assert np.isnan([scoring.mae(nothing, [1.0]), scoring.rmse(nothing, [1.0]), scoring.mape([0.0], [1.0])]).all()
+    assert np.isnan(scoring.pinball(nothing, np.ones((1, 7)))).all()
+    assert np.isnan(scoring.crps(nothing, np.ones((1, 7))))
+    assert np.isnan(scoring.coverage(nothing, 0.0, 1.0).inside)
+    assert np.isnan(scoring.crossing(np.full((2, 3), np.nan)))
+    assert np.isnan([scoring.skill(1.0, 0.0), scoring.skill(1.0, np.nan)]).all()
+
+
+def test_skill_is_the_share_that_is_saved() -> None:
+    assert scoring.skill(60.0, 80.0) == 0.25
+    assert scoring.skill(100.0, 80.0) == -0.25
+
+
+def test_crossing_is_the_share_of_nowcasts_with_a_quantile_out_of_order() -> None:
+    assert scoring.crossing([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [1.0, 1.0, 1.0], [9.0, 2.0, 3.0]]) == 0.5
+
+
+@given(arrays(np.float64, st.integers(1, 60), elements=MW), st.sampled_from(QUANTILES))
+def test_pinball_is_least_at_the_quantile(actual: np.ndarray, level: float) -> None:
+    def loss(value: float) -> float:
+        return scoring.pinball(actual, np.full((len(actual), 1), value), (level,))[0]
+
+    best = loss(float(np.quantile(actual, level, method="inverted_cdf")))
+
+    assert all(best <= loss(float(other)) + 1e-9 for other in (*actual, *(actual + 1), *(actual - 1)))
+
+
+@given(_forecasts())
+def test_losses_are_never_negative_and_shares_are_shares(forecasts: tuple[np.ndarray, np.ndarray]) -> None:
+    actual, values = forecasts
+
+    assert (scoring.pinball(actual, values) >= 0).all()
+    assert scoring.crps(actual, values) >= 0
+    assert scoring.rmse(actual, values[:, 3]) >= scoring.mae(actual, values[:, 3]) * (1 - 1e-12)
+    assert abs(scoring.bias(actual, values[:, 3])) <= scoring.mae(actual, values[:, 3]) * (1 + 1e-12)
+    for low, high in scoring.BANDS.values():
+        found = scoring.coverage(actual, values[:, QUANTILES.index(low)], values[:, QUANTILES.index(high)])
+        assert 0 <= found.inside <= 1
+        assert found.inside + found.below + found.above == pytest.approx(1)
+        assert found.width >= 0
+
+
+@given(_forecasts(), st.randoms(use_true_random=False))
+def test_the_order_of_pairs_does_not_matter(forecasts: tuple[np.ndarray, np.ndarray], random: object) -> None:
+    actual, values = forecasts
+    order = np.array(random.sample(range(len(actual)), len(actual)))  # type: ignore[attr-defined]
+
+    def row(y: np.ndarray, q: np.ndarray) -> np.ndarray:
+        keys = pl.DataFrame({"series": ["A"] * len(y)})
+        return scoring.summarise(scoring.losses(keys, y, q), ["series"]).drop("series").fill_null(-1.0).to_numpy()
+
+    np.testing.assert_allclose(row(actual, values), row(actual[order], values[order]), rtol=1e-9, atol=1e-9)
+
+
+@given(_forecasts())
+def test_a_forecast_without_spread_has_its_absolute_error_as_crps(forecasts: tuple[np.ndarray, np.ndarray]) -> None:
+    actual, values = forecasts
+    point = values[:, 3]
+
+    assert scoring.crps(actual, np.repeat(point[:, None], 7, axis=1)) == pytest.approx(scoring.mae(actual, point))
+
+
+def test_crps_from_quantiles_is_near_the_exact_one_of_a_normal() -> None:
+    z = np.array([-1.6448536, -1.2815516, -0.6744898, 0, 0.6744898, 1.2815516, 1.6448536])
+    actual = np.random.default_rng(3).normal(size=20_000)
+
+    estimated = scoring.crps(actual, np.tile(z, (len(actual), 1)))
+
+    assert estimated == pytest.approx(1 / np.sqrt(np.pi), rel=0.02)  # the exact mean CRPS of a true standard normal
+
+
+def test_weights_share_out_all_levels() -> None:
+    assert scoring.crps_weights(QUANTILES).sum() == pytest.approx(1)
+    assert (scoring.crps_weights(QUANTILES) > 0).all()
+
+
+@given(_forecasts())
+def test_the_table_agrees_with_the_functions(forecasts: tuple[np.ndarray, np.ndarray]) -> None:
+    actual, values = forecasts
+    keys = pl.DataFrame({"series": ["A"] * len(actual)})
+    baseline = np.repeat(values[:, :1], 7, axis=1)
+
+    row = scoring.summarise(scoring.losses(keys, actual, values, baselines={"flat": baseline}), ["series"]).row(
+        0, named=True
+    )
+
+    expected = {
+        "n": len(actual),
+        "missing": 0,
+        "MAE": scoring.mae(actual, values[:, 3]),
+        "RMSE": scoring.rmse(actual, values[:, 3]),
+        "MAPE": scoring.mape(actual, values[:, 3]),
+        "bias": scoring.bias(actual, values[:, 3]),
+        "pinball": scoring.pinball(actual, values).mean(),
+        "CRPS": scoring.crps(actual, values),
+        "coverage_80": scoring.coverage(actual, values[:, 1], values[:, 5]).inside,
+        "width_90": scoring.coverage(actual, values[:, 0], values[:, 6]).width,
+        "skill_flat": scoring.skill(scoring.mae(actual, values[:, 3]), scoring.mae(actual, values[:, 0])),
+    }
+    assert {name: np.nan if row[name] is None else row[name] for name in expected} == pytest.approx(
+        expected, rel=1e-9, abs=1e-9, nan_ok=True
+    )
+
+
+def test_a_skill_rests_on_the_pairs_that_both_have_answered() -> None:
+    actual = np.array([10.0, 10.0, 10.0])
+    values = np.repeat(np.array([[11.0], [19.0], [12.0]]), 7, axis=1)
+    baseline = np.repeat(np.array([[12.0], [np.nan], [14.0]]), 7, axis=1)
+
+    row = scoring.summarise(
+        scoring.losses(pl.DataFrame({"series": ["A"] * 3}), actual, values, baselines={"b": baseline}), ["series"]
+    ).row(0, named=True)
+
+    assert (row["MAE"], row["MAE_b"], row["skill_b"]) == (4.0, 3.0, 0.5)
+
+
+def test_unanswered_pairs_are_missing_and_score_nothing() -> None:
+    keys = pl.DataFrame({"horizon_min": [15, 15, 30, 30]})
+    values = np.ones((4, 7))
+    values[1:, 2] = np.nan
+
+    table = scoring.summarise(scoring.losses(keys, [1.0, 2.0, 3.0, np.nan], values), ["horizon_min"])
+
+    assert table.select("horizon_min", "n", "missing", "MAE").rows() == [(15, 1, 1, 0.0), (30, 0, 1, None)]
+
+
+def test_nowcasts_without_a_median_cannot_be_scored() -> None:
+    with pytest.raises(ConfigurationError, match="median"):
+        scoring.losses(pl.DataFrame({"series": ["A"]}), [1.0], [[1.0, 2.0]], (0.1, 0.9))
+
+
+# The public protocols -------------------------------------------------------------------------------------------------
+
+
+def _expected(
+    rng: np.random.Generator, series: tuple[str, ...], horizons: tuple[int, ...], issues: int
+) -> pl.DataFrame:
+    times = pl.datetime_range(
+        pl.datetime(2019, 10, 25), pl.datetime(2019, 12, 31), "15m", time_unit="us", time_zone="UTC", eager=True
+    ).head(issues)
+    frames = [
+        pl.DataFrame({"series": [s] * issues, "issue_time": times, "horizon_min": np.full(issues, h, np.int64)})
+        for s in series
+        for h in horizons
+    ]
+    keys = pl.concat(frames)
+    level = 1000 + rng.normal(size=len(keys)).cumsum()
+    level[rng.random(len(keys)) < 0.01] = 0.0
+    return keys.with_columns(y=pl.Series(level + rng.normal(size=len(keys))), y_issue=pl.Series(level))
+
+
+def _predictions(rng: np.random.Generator, expected: pl.DataFrame) -> pl.DataFrame:
+    q = np.sort(expected["y_issue"].to_numpy()[:, None] + rng.normal(size=(len(expected), 3)) * 2, axis=1)
+    q[::97] = q[::97, ::-1]  # some that cross
+    frame = expected.select("series", "issue_time", "horizon_min").with_columns(
+        q10=pl.Series(q[:, 0]), q50=pl.Series(q[:, 1]), q90=pl.Series(q[:, 2])
+    )
+    return frame.sample(fraction=0.97, shuffle=True, seed=5)  # some that are missing
+
+
+@pytest.fixture(scope="module")
+def public() -> ModuleType:
+    """The public protocols' scorer, by path."""
+    data = os.environ.get("NOWCAST_BENCH_DATA")
+    file = Path(data or ".").resolve().parent / "bench" / "nyiso_2019h2.py"
+    if not data or not file.exists():
+        pytest.skip("NOWCAST_BENCH_DATA names no folder with the public protocols' scorers beside it")
+    return _module(file)
+
+
+def _module(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("series", "horizons"),
+    [(("NYCA", "N.Y.C.", "NORTH"), (15, 30, 45, 60)), (("VIC",), (30, 60)), (("SOLAR",), (15, 60))],
+)
+def test_the_protocol_table_agrees_with_the_public_scorer(
+    public: ModuleType, series: tuple[str, ...], horizons: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(11)
+    expected = _expected(rng, series, horizons, 4000)
+    if series == ("SOLAR",):
+        expected = expected.with_columns(capacity=pl.lit(2000.0) + pl.col("horizon_min"))
+    predictions = _predictions(rng, expected)
+
+    theirs = pl.from_pandas(public.score(predictions.to_pandas(), expected.to_pandas()))
+    mine = scoring.protocol_table(predictions, expected)
+
+    assert mine.columns == theirs.columns
+    assert mine["missing"].sum() > 0
+    assert mine["crossing"].min() > 0
+    for name in mine.columns:
+        if mine[name].dtype == pl.Float64:
+            np.testing.assert_allclose(mine[name].to_numpy(), theirs[name].to_numpy(), rtol=0, atol=1e-9, err_msg=name)
+        else:
+            assert mine[name].to_list() == theirs[name].to_list()
+
+
+def test_the_protocol_table_agrees_where_a_horizon_is_all_missing(public: ModuleType) -> None:
+    rng = np.random.default_rng(12)
+    expected = _expected(rng, ("NORTH",), (15, 60), 50)
+    predictions = _predictions(rng, expected).filter(pl.col("horizon_min") == 15)
+
+    theirs = pl.from_pandas(public.score(predictions.to_pandas(), expected.to_pandas()))
+    mine = scoring.protocol_table(predictions, expected)
+
+    assert (
+        mine.select("series", "horizon_min", "n", "missing").rows()
+        == theirs.select("series", "horizon_min", "n", "missing").rows()
+    )
+    assert mine.row(1, named=True)["MAE"] is None
+
+
+@pytest.mark.parametrize("timezone", ["America/New_York", "Europe/Brussels"])
+def test_coverage_cells_agree_with_the_public_scorer(public: ModuleType, timezone: str) -> None:
+    rng = np.random.default_rng(13)
+    expected = _expected(rng, ("NYCA", "NORTH"), (15, 45), 4000)  # over the autumn clock change
+    predictions = _predictions(rng, expected)
+
+    theirs = public.coverage_cells(predictions.to_pandas(), expected.to_pandas(), timezone)
+    mine = scoring.coverage_cells(predictions, expected, timezone)
+
+    for name, table in theirs.items():
+        wide = pl.from_pandas(table.reset_index())
+        assert mine[name].columns == [str(column) for column in wide.columns]
+        np.testing.assert_allclose(
+            mine[name].drop("series").to_numpy(), wide.drop("series").to_numpy().astype(float), rtol=0, atol=1e-9
+        )
+        assert mine[name]["series"].to_list() == wide["series"].to_list()
+
+
+def test_a_prediction_given_twice_is_refused() -> None:
+    rng = np.random.default_rng(14)
+    expected = _expected(rng, ("VIC",), (30,), 5)
+    predictions = _predictions(rng, expected)
+
+    with pytest.raises(SourceFormatError, match="twice"):
+        scoring.protocol_table(pl.concat([predictions, predictions.head(1)]), expected)
