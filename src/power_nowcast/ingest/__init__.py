@@ -1,0 +1,6 @@
+"""Ingest: what publishers publish, aligned to the region's grid, checked, and ready for the store."""
+
+from power_nowcast.ingest.batch import Batch
+from power_nowcast.ingest.fetch import fetch, with_source
+
+__all__ = ["Batch", "fetch", "with_source"]

@@ -10,9 +10,9 @@ import polars as pl
 
 from power_nowcast.contracts import QUARANTINE, UTC, VALUES, Manifest, Table
 from power_nowcast.errors import SourceFormatError, WriterBusyError
-from power_nowcast.ingest.batch import BAD_ROWS, ROWS
+from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
 from power_nowcast.regions.calendar import CALENDAR
-from power_nowcast.store import features
+from power_nowcast.store import features, raw
 from power_nowcast.store.changes import KEY, AppendReport, changes
 from power_nowcast.store.delta import ConflictError, Delta
 from power_nowcast.store.lease import WAIT_SECONDS, FileLease
@@ -42,7 +42,7 @@ _ATTEMPTS = 50
 class Store:
     """Tables under `root`, a folder or an s3:// address; folders are made when first written.
 
-    `interim/` holds the cleaned, aligned tables, `features/` what models were trained on. Reading never waits for a
+    `raw/` holds answers as received, `interim/` holds the cleaned, aligned tables, `features/` what models were trained on. Reading never waits for a
     writer and sees whole appends only.
     """
 
@@ -183,11 +183,26 @@ class Store:
         """What was delivered, oldest first: rows of `DELIVERIES`."""
         return self._deliveries.read(pl.col("region") == region).sort("first_seen_at", "table", "origin")
 
-    def note_delivery(self, row: Mapping[str, object], *, now: datetime) -> None:
-        """Remember that a delivery is in the tables: fields of `DELIVERIES` without `first_seen_at`."""
-        names = [name for name in DELIVERIES if name != "first_seen_at"]
-        frame = pl.DataFrame([row], schema={name: DELIVERIES[name] for name in names})
+    def note_delivery(self, batch: Batch, *, now: datetime) -> None:
+        """Remember that a delivery is in the tables completely."""
+        row = {
+            "region": batch.region,
+            "table": batch.table.value,
+            "key": batch.key,
+            "origin": batch.origin,
+            "rows": len(batch.rows),
+            "quarantined": len(batch.quarantined),
+            "superseded": batch.superseded,
+        }
+        frame = pl.DataFrame([row], schema={name: DELIVERIES[name] for name in row})
         self._add(self._deliveries, frame, ["region", "table", "key"], now)
+
+    def keep_raw(self, batch: Batch) -> str | None:
+        """Keep a delivery as received under `raw/`, once; returns where, None where it came without its bytes."""
+        if batch.raw is None:
+            return None
+        with self.lease():
+            return raw.keep(self._uri("raw", batch.region, batch.table.value), batch.origin, batch.raw)
 
     def write_features(self, name: str, frame: pl.DataFrame) -> int:
         """Keep a frame as the newest version of the table `features/<name>`; an equal one is not written again.

@@ -1,0 +1,49 @@
+"""From a publisher's stamps to `valid_at`, and when each row could first be known."""
+
+from datetime import timedelta
+
+import polars as pl
+
+from power_nowcast.contracts import Basis, Table
+from power_nowcast.ingest.batch import ROWS
+from power_nowcast.regions import Region, SourceSpec
+
+
+def align(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec) -> tuple[pl.DataFrame, int]:
+    """Rows of `batch.ROWS` from checked rows of `PUBLISHED`, and how many a later value of their slot replaced.
+
+    `valid_at` is the end of the interval. Power lies on the region's grid: slot t holds the last value published in
+    (t - interval, t], so a stamp off the grid counts for the slot that it falls into.
+    """
+    interval = timedelta(minutes=spec.interval_minutes or region.interval_minutes)
+    end = pl.col("at") + interval if spec.label == "start" else pl.col("at")
+    if table is Table.POWER:
+        grid = timedelta(minutes=region.interval_minutes)
+        end = (end + grid - timedelta(microseconds=1)).dt.truncate(grid)
+    delay = timedelta(minutes=spec.delay_minutes)
+    written = pl.col("written").is_not_null()
+    aligned = rows.with_columns(valid_at=end).select(
+        pl.lit(region.name).alias("region"),
+        "series",
+        "valid_at",
+        "value",
+        pl.when(written).then("written").otherwise(pl.col("valid_at") + delay).alias("available_at"),
+        pl.when(written).then(pl.lit(Basis.WRITTEN.value)).otherwise(pl.lit(Basis.DELAY.value)).alias("basis"),
+        pl.lit(spec.source).alias("source"),
+        "at",
+    )
+    if table is not Table.POWER:
+        return aligned.select(ROWS.names()), 0
+    latest = aligned.sort("at", maintain_order=True).unique(["series", "valid_at"], keep="last", maintain_order=True)
+    return latest.select(ROWS.names()), len(aligned) - len(latest)
+
+
+def split_last_slot(rows: pl.DataFrame, region: Region, spec: SourceSpec) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows whose slot is over, and those of a slot that the next delivery may still add to."""
+    last = rows["at"].max()
+    if last is None or spec.label != "instant":
+        return rows, rows.clear()
+    grid = timedelta(minutes=region.interval_minutes)
+    open_from = pl.lit(last).dt.truncate(grid)
+    is_open = (pl.col("at") > open_from).fill_null(False)
+    return rows.filter(~is_open), rows.filter(is_open)

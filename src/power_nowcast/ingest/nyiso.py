@@ -1,0 +1,190 @@
+"""The archives of the New York ISO: `pal` (actual load), `isolf` (its own load forecast), and airport reports."""
+
+import gzip
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from power_nowcast.contracts import Table
+from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
+from power_nowcast.ingest.published import Delivery, published
+from power_nowcast.regions import Region, SourceSpec
+
+LOCAL = "America/New_York"
+LOAD_COLUMNS = ("Time Stamp", "Time Zone", "Name", "PTID", "Load")
+OFFSET_HOURS = {"EST": 5, "EDT": 4}
+FORECAST_TOTAL = "NYISO"
+CLOUD_COVER = {"CLR": 0.0, "SKC": 0.0, "FEW": 0.1875, "SCT": 0.4375, "BKN": 0.75, "OVC": 1.0, "VV": 1.0}
+"""Fraction of the sky by the middle of each code's eighths."""
+REPORT_COLUMNS = {"temp_c": "temperature_c", "dew_point_c": "dew_point_c", "wind_speed_ms": "wind_speed_ms"}
+_PATTERNS = {
+    Table.POWER: "pal/*pal_csv.zip",
+    Table.FORECAST: "isolf/*isolf_csv.zip",
+    Table.WEATHER: "weather/*_observations_*.csv.gz",
+}
+
+
+class NyisoArchives:
+    """A folder as the publisher's site is laid out; option `folder` names it."""
+
+    def deliveries(self, region: Region, table: Table, spec: SourceSpec) -> Iterator[Delivery]:
+        """Every archive of a table, oldest first.
+
+        Raises:
+            ConfigurationError: the option `folder` is missing.
+            MissingDataError: the folder holds no archive of load.
+        """
+        if "folder" not in spec.options:
+            raise ConfigurationError(
+                f"{region.name}: the source nyiso has no folder.",
+                remedy='Set options = { folder = "..." } in the region file, or --data.',
+                region=region.name,
+            )
+        folder = Path(str(spec.options["folder"]))
+        files = sorted(folder.glob(_PATTERNS[table]))
+        if not files and table is Table.POWER:
+            raise MissingDataError(
+                f"{folder} holds no {_PATTERNS[table]}.",
+                remedy="Download the monthly archives from mis.nyiso.com/public into it.",
+                folder=str(folder),
+            )
+        for file in files:
+            if table is Table.POWER:
+                parse = partial(parse_load, origin=file.name)
+            elif table is Table.FORECAST:
+                parse = partial(parse_forecast, region=region, origin=file.name)
+            else:
+                parse = partial(parse_reports, station=file.name.split("_")[0].upper(), origin=file.name)
+            yield Delivery(file.name, file.read_bytes, parse)
+
+
+def parse_load(archive: bytes, *, origin: str) -> pl.DataFrame:
+    """Rows of a `pal` archive; stamps are local with a column that tells EST from EDT.
+
+    Raises:
+        SourceFormatError: not a zip of CSV files with the agreed columns.
+    """
+    header = ",".join(f'"{name}"' for name in LOAD_COLUMNS).encode()
+    bodies = []
+    for info, text in _members(archive, origin):
+        first, _, body = text.partition(b"\n")
+        if first.strip() != header:
+            raise _columns(f"{origin}: {info.filename}", LOAD_COLUMNS, first)
+        bodies.append(body if body.endswith(b"\n") or not body else body + b"\n")
+    rows = _read_csv(header + b"\n" + b"".join(bodies), origin)
+    hours = pl.col("Time Zone").replace_strict(OFFSET_HOURS, default=None, return_dtype=pl.Int64)
+    local = pl.col("Time Stamp").str.to_datetime("%m/%d/%Y %H:%M:%S", time_unit="us", strict=False)
+    return published(
+        rows.with_columns(value=pl.col("Load").cast(pl.Float64, strict=False)).select(
+            series="Name",
+            at=(local + pl.duration(hours=hours)).dt.replace_time_zone("UTC"),
+            value="value",
+            stamp=pl.concat_str("Time Stamp", "Time Zone", separator=" ", ignore_nulls=True),
+            text=pl.when(pl.col("value").is_null()).then(pl.col("Load").fill_null("")),
+        )
+    )
+
+
+def parse_forecast(archive: bytes, *, region: Region, origin: str) -> pl.DataFrame:
+    """Rows of an `isolf` archive: `at` is the beginning of the hour, `written` the time of the file.
+
+    Stamps are local without a zone: the hour that autumn repeats stands there twice, in order.
+
+    Raises:
+        SourceFormatError: not a zip of CSV files with a column for every zone and the total.
+    """
+    names = {FORECAST_TOTAL.lower(): region.total or FORECAST_TOTAL}
+    names |= {zone.name.lower(): zone.name for zone in region.zones}
+    files = []
+    for info, text in _members(archive, origin):
+        rows = _read_csv(text, f"{origin}: {info.filename}")
+        if rows.columns[0] != "Time Stamp" or {name.lower() for name in rows.columns[1:]} != set(names):
+            raise _columns(f"{origin}: {info.filename}", ("Time Stamp", *names), ",".join(rows.columns).encode())
+        written = datetime(*info.date_time, tzinfo=ZoneInfo(LOCAL)).astimezone(UTC)
+        files.append(rows.rename({name: names[name.lower()] for name in rows.columns[1:]}).with_columns(written=pl.lit(written)))
+    order = ["Time Stamp", "written", *names.values()]
+    rows = pl.concat([file.select(order) for file in files])
+    repeat = pl.int_range(pl.len()).over("written", "Time Stamp")
+    local = pl.col("Time Stamp").str.to_datetime("%m/%d/%Y %H:%M", time_unit="us", strict=False)
+    at = local.dt.replace_time_zone(
+        LOCAL, ambiguous=pl.when(repeat == 0).then(pl.lit("earliest")).otherwise(pl.lit("latest")), non_existent="null"
+    ).dt.convert_time_zone("UTC")
+    return published(
+        rows.select(pl.col("Time Stamp").alias("stamp"), "written", *names.values(), at=at)
+        .unpivot(index=["stamp", "written", "at"], variable_name="series", value_name="text")
+        .with_columns(value=pl.col("text").cast(pl.Float64, strict=False))
+        .with_columns(text=pl.when(pl.col("value").is_null()).then(pl.col("text").fill_null("")))
+    )
+
+
+def parse_reports(file: bytes, *, station: str, origin: str) -> pl.DataFrame:
+    """Rows of a station's reports; `at` is the time of the report. What a report leaves out is no row.
+
+    Raises:
+        SourceFormatError: not a CSV with the agreed columns.
+    """
+    try:
+        text = gzip.decompress(file) if file[:2] == b"\x1f\x8b" else file
+    except (OSError, EOFError) as error:
+        raise SourceFormatError(f"{origin} is damaged: {error}.", remedy="Download it again.", file=origin) from error
+    rows = _read_csv(text, origin)
+    needed = ("utc", *REPORT_COLUMNS, "cloud_code")
+    if missing := [name for name in needed if name not in rows.columns]:
+        raise _columns(origin, needed, ",".join(rows.columns).encode(), missing)
+    return reports(rows.select(needed).rename(REPORT_COLUMNS), station)
+
+
+def reports(rows: pl.DataFrame, station: str) -> pl.DataFrame:
+    """Published rows of text columns `utc`, the variables, and `cloud_code`."""
+    variables = [*REPORT_COLUMNS.values(), "cloud_cover"]
+    long = (
+        rows.rename({"cloud_code": "cloud_cover"})
+        .unpivot(variables, index="utc", variable_name="variable", value_name="text")
+        .filter(pl.col("text").is_not_null() & (pl.col("text") != ""))
+    )
+    code = pl.col("text").replace_strict(CLOUD_COVER, default=None, return_dtype=pl.Float64)
+    number = pl.col("text").cast(pl.Float64, strict=False)
+    return published(
+        long.with_columns(value=pl.when(pl.col("variable") == "cloud_cover").then(code).otherwise(number)).select(
+            series=pl.concat_str(pl.lit(station + "."), "variable"),
+            at=pl.col("utc").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.replace_time_zone("UTC"),
+            value="value",
+            stamp="utc",
+            text=pl.when(pl.col("value").is_null()).then("text"),
+        )
+    )
+
+
+def _members(archive: bytes, origin: str) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
+    try:
+        with zipfile.ZipFile(BytesIO(archive)) as opened:
+            for info in sorted(opened.infolist(), key=lambda member: member.filename):
+                yield info, opened.read(info)
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise SourceFormatError(f"{origin} is no whole zip archive: {error}.", remedy="Download it again.", file=origin) from error
+
+
+def _read_csv(text: bytes, origin: str) -> pl.DataFrame:
+    try:
+        return pl.read_csv(text, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise SourceFormatError(f"{origin} is no CSV file: {reason}.", remedy="Download it again.", file=origin) from error
+
+
+def _columns(where: str, expected: tuple[str, ...], found: bytes, missing: list[str] | None = None) -> SourceFormatError:
+    columns = found.decode(errors="replace").strip()
+    return SourceFormatError(
+        f"{where} has other columns than agreed: expected {', '.join(expected)}; found {columns[:300]}.",
+        remedy="Check that this is the publisher's file; if its format has changed, the parser must follow.",
+        file=where,
+        expected=expected,
+        found=columns,
+        missing=missing or [],
+    )

@@ -1,0 +1,66 @@
+"""The embedded sample: what publishers published, parsed and packed; it passes the same checks as any other source."""
+
+import io
+from collections.abc import Iterator
+from importlib.resources import files
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from power_nowcast.contracts import Table
+from power_nowcast.errors import ConfigurationError
+from power_nowcast.ingest.nyiso import reports
+from power_nowcast.ingest.published import Delivery, published
+from power_nowcast.regions import Region, SourceSpec
+
+STATION = "station"
+"""Key of a file's metadata: its columns are reports of this station, as text."""
+
+
+class Sample:
+    """The files in `sample_data`; option `sample` names a region whose sample to take, its own name if absent."""
+
+    def deliveries(self, region: Region, table: Table, spec: SourceSpec) -> Iterator[Delivery]:
+        """The one file of a table.
+
+        Raises:
+            ConfigurationError: there is no sample of this region.
+        """
+        name = f"{spec.options.get('sample', region.name)}_{table.value}.parquet"
+        file = files(__package__) / "sample_data" / name
+        if not file.is_file():
+            raise ConfigurationError(
+                f"There is no sample {name}.",
+                remedy="Give the region another source (nyiso, csv) in its TOML.",
+                region=region.name,
+            )
+        yield Delivery(f"sample/{name}", file.read_bytes, unpack, keep=False)
+
+
+def unpack(packed: bytes) -> pl.DataFrame:
+    """Published rows of a packed file: `at` and `written` in seconds since 1970, one column a series.
+
+    Numbers are whole, times the column's `scale` in the metadata, or stored as they are. A null of the power table is an empty cell of the
+    publisher's, elsewhere it is no row.
+    """
+    table = pq.read_table(io.BytesIO(packed))
+    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    rows = pl.DataFrame(pl.from_arrow(table))
+    at = pl.from_epoch("at", "s").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    if station := metadata.get(STATION):
+        stamps = rows.select(at.dt.strftime("%Y-%m-%d %H:%M:%S").alias("utc"), pl.exclude("at"))
+        return reports(_numbers(stamps, metadata).with_columns(pl.exclude("utc").cast(pl.String)), station)
+    index = [name for name in ("at", "written") if name in rows.columns]
+    times = [at, *(pl.from_epoch(name, "s").cast(pl.Datetime("us")).dt.replace_time_zone("UTC") for name in index[1:])]
+    long = _numbers(rows, metadata).with_columns(times).unpivot(index=index, variable_name="series", value_name="value")
+    if metadata["empty"] == "published":
+        return published(long.with_columns(text=pl.when(pl.col("value").is_null()).then(pl.lit(""))))
+    return published(long.drop_nulls("value"))
+
+
+def _numbers(rows: pl.DataFrame, metadata: dict[str, str]) -> pl.DataFrame:
+    # NumPy's quotient is the double nearest to the decimal that the publisher wrote; Polars multiplies by the inverse.
+    scaled = {name: int(metadata[f"scale.{name}"]) for name in rows.columns if f"scale.{name}" in metadata}
+    return rows.with_columns(
+        pl.Series(name, rows[name].cast(pl.Float64).to_numpy() / scale).fill_nan(None) for name, scale in scaled.items()
+    )

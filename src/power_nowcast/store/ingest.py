@@ -1,0 +1,77 @@
+"""From batches to tables: write what ingest brings, once, whatever interrupts it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from power_nowcast.contracts import Table
+from power_nowcast.ingest.batch import Batch
+from power_nowcast.store.changes import AppendReport
+from power_nowcast.store.store import Store
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did: deliveries read, rows by table, rows newly in quarantine, values that their slot replaced."""
+
+    deliveries: int = 0
+    tables: dict[Table, AppendReport] = field(default_factory=dict)
+    quarantined: int = 0
+    superseded: int = 0
+
+    @property
+    def stored(self) -> int:
+        return sum(report.stored for report in self.tables.values())
+
+    def plus(self, table: Table, report: AppendReport, quarantined: int, superseded: int) -> "IngestReport":
+        """This report with one more delivery."""
+        tables = {**self.tables, table: self.tables.get(table, AppendReport()) + report}
+        return IngestReport(self.deliveries + 1, tables, self.quarantined + quarantined, self.superseded + superseded)
+
+
+type Progress = Callable[[Batch, AppendReport], None]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def write_all(
+    store: Store,
+    batches: Callable[[frozenset[str]], Iterable[Batch]],
+    region: str,
+    *,
+    clock: Callable[[], datetime] = _now,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Write batches under one lease; `batches` is called with the keys of what is in the tables already.
+
+    A delivery is noted last, so that one that was interrupted is read again, and what it had stored is found unchanged.
+
+    Raises:
+        WriterBusyError: another process kept the lease.
+        StoreError: the tables cannot be written.
+        DataError: a source's delivery cannot be read; those before it are stored.
+    """
+    report = IngestReport()
+    with store.lease():
+        for batch in batches(store.delivered(region)):
+            rows, quarantined = write(store, batch, now=clock())
+            report = report.plus(batch.table, rows, quarantined, batch.superseded)
+            if progress is not None:
+                progress(batch, rows)
+    return report
+
+
+def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, int]:
+    """Write one batch: the answer as received, its rows, its bad rows, and that it is complete.
+
+    Returns:
+        The report of its rows, and how many rows are newly in quarantine.
+    """
+    with store.lease():
+        store.keep_raw(batch)
+        quarantined = store.quarantine(batch.quarantined, now=now)
+        report = store.append(batch.table, batch.rows, now=now)
+        store.note_delivery(batch, now=now)
+    return report, quarantined
