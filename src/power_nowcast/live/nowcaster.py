@@ -1,0 +1,138 @@
+"""The newest window and a model make a nowcast; what is late or missing is said, never hidden."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from power_nowcast.contracts import QUANTILES, Floats, Panel
+from power_nowcast.errors import HistoryError, StaleDataError
+from power_nowcast.features.build_features import MAX_AGE_MINUTES
+from power_nowcast.models.bundle import Bundle, at_leads
+from power_nowcast.models.calibration import Calibration
+
+GAP_HOURS = 3
+GAP_SHARE = 0.2
+
+
+class Quality(StrEnum):
+    """How an answer was made, best first."""
+
+    FULL = "full"  # the model with all that it was trained on
+    REDUCED = "reduced"  # the model with a family of inputs missing, or gaps in the recent hours
+    PERSISTENCE = "persistence"  # data too late for the model: the last value with wide intervals
+    REFUSED = "refused"  # no value recent enough: no answer for this series
+
+
+@dataclass(frozen=True)
+class Nowcast:
+    """One issue time: `values` (series, step, quantile) in MW, NaN for a series that is refused.
+
+    `age_minutes` says how old each series' last value is; `flags` name what was missing.
+    """
+
+    region: str
+    issue_time: np.datetime64
+    series: tuple[str, ...]
+    steps_minutes: tuple[int, ...]
+    quantiles: tuple[float, ...]
+    values: Floats
+    origin_mw: Floats
+    age_minutes: Floats
+    quality: tuple[Quality, ...]
+    flags: tuple[str, ...]
+    model_digest: str
+    calibration_id: str
+
+
+class Nowcaster:
+    """A bundle at work, with the calibration in force."""
+
+    def __init__(self, bundle: Bundle, calibration: Calibration | None = None) -> None:
+        self.bundle = bundle
+        self.calibration = calibration or bundle.calibration
+
+    def nowcast(self, panel: Panel, issue_time: np.datetime64) -> Nowcast:
+        """The nowcast of every series at `issue_time`, from what the panel holds up to then.
+
+        Raises:
+            HistoryError: the panel reaches back less than the model needs at the least.
+            StaleDataError: no series has a recent enough value.
+        """
+        bundle, region = self.bundle, self.bundle.region
+        issue = np.datetime64(issue_time, "m")
+        self._check_history(panel, issue)
+        block = bundle.features(panel, np.array([issue]))
+        age = block.age_minutes[0]
+        if not np.isfinite(age).any():
+            newest = _newest(panel, issue)
+            raise StaleDataError(
+                f"The newest observation of {region.name} is of {newest or 'never'}, the issue time is {issue} UTC.",
+                remedy=f"Ingest or send values of the last {MAX_AGE_MINUTES} minutes before the issue time.",
+                region=region.name,
+                issue_time=f"{issue}Z",
+                newest=newest,
+            )
+        values = bundle.from_features(block, self.calibration).values[0]
+        late = np.isfinite(age) & ~np.isfinite(values).all(axis=(1, 2))
+        if late.any():
+            values[late] = at_leads(
+                block, bundle.fallback.predict(block), bundle.fallback.knots, region.steps_minutes
+            )[0, late]
+        flags = self._flags(panel, issue)
+        quality = tuple(
+            Quality.REFUSED if np.isnan(a) else Quality.PERSISTENCE if l else Quality.REDUCED if flags else Quality.FULL
+            for a, l in zip(age, late, strict=True)
+        )
+        return Nowcast(
+            region=region.name,
+            issue_time=issue,
+            series=block.series,
+            steps_minutes=region.steps_minutes,
+            quantiles=QUANTILES,
+            values=values,
+            origin_mw=block.origin_mw[0],
+            age_minutes=age,
+            quality=quality,
+            flags=flags,
+            model_digest=bundle.digest,
+            calibration_id=self.calibration.id,
+        )
+
+    def _check_history(self, panel: Panel, issue: np.datetime64) -> None:
+        known = np.flatnonzero(np.isfinite(panel.power).any(axis=1))
+        first = panel.start + (known[0] if len(known) else len(panel.power)) * np.timedelta64(panel.step_minutes, "m")
+        held = int((issue - first).astype(np.int64))
+        if held < self.bundle.minimum_history_minutes:
+            needed = self.bundle.minimum_history_minutes
+            raise HistoryError(
+                f"The observations reach back {max(0, held) / 60:.1f} hours from {issue} UTC; the model needs {needed / 60:.1f}.",
+                remedy=f"Send or ingest at least {needed / 60:.0f} hours; {self.bundle.history_minutes / 60:.0f} give its full accuracy.",
+                region=panel.region,
+                history_minutes=held,
+                needed_minutes=needed,
+            )
+
+    def _flags(self, panel: Panel, issue: np.datetime64) -> tuple[str, ...]:
+        """What the model misses: a family of inputs, some of its history, or much of the recent hours."""
+        spec, region, flags = self.bundle.spec, self.bundle.region, []
+        slot = min(int((issue - panel.start).astype(np.int64)) // panel.step_minutes, len(panel.power) - 1)
+        if spec.weather and region.weather and not np.isfinite(panel.weather[slot]).any():
+            flags.append("no weather")
+        if spec.forecast and region.forecast:
+            ahead = int((issue - panel.forecast_start).astype(np.int64)) // panel.forecast_step_minutes + 1
+            rows = panel.forecast[ahead : ahead + 2]
+            if not rows.size or not np.isfinite(rows).any(axis=1).all():
+                flags.append("no operator forecast")
+        if (issue - panel.start).astype(np.int64) < self.bundle.history_minutes:
+            flags.append("short history")
+        recent = panel.power[max(0, slot + 1 - GAP_HOURS * 60 // panel.step_minutes) : slot + 1]
+        if np.isnan(recent).mean() > GAP_SHARE:
+            flags.append("gaps in the recent hours")
+        return tuple(flags)
+
+
+def _newest(panel: Panel, issue: np.datetime64) -> str | None:
+    times = panel.times
+    known = np.isfinite(panel.power).any(axis=1) & (times <= issue)
+    return f"{times[known][-1]}Z" if known.any() else None

@@ -1,0 +1,92 @@
+"""What every model is: fitted on features and outcomes, it gives quantiles at its knots and is kept in native files."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import FeatureBlock, Floats
+
+type Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Features with their outcomes: `outcome_mw` has shape (issue, series, knot), NaN where the value is not known."""
+
+    block: FeatureBlock
+    outcome_mw: Floats
+
+    def during(self, first: np.datetime64, last: np.datetime64, reach_minutes: int = 0) -> "Examples":
+        """Those issued at `first` or later whose outcomes, up to `reach_minutes` after the issue, come before `last`."""
+        issued = self.block.issue_times
+        chosen = (issued >= first) & (issued + np.timedelta64(reach_minutes, "m") < last)
+        b = self.block
+        block = FeatureBlock(
+            issued[chosen], b.series, b.names, b.horizons, b.x[chosen], b.origin_mw[chosen], b.age_minutes[chosen]
+        )
+        return Examples(block, self.outcome_mw[chosen])
+
+    @property
+    def ramps(self) -> Floats:
+        """Outcome minus origin in MW, shape (issue, series, knot): what models learn."""
+        return self.outcome_mw - self.block.origin_mw[..., None]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What training left to look at.
+
+    `curves` maps "series/knot/slice" to the loss per boosting round or epoch, `metrics` single figures by name.
+    """
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Model(ABC):
+    """One family of models. Stateless until `fit` or `load`; `predict` never changes it."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, series: tuple[str, ...], knots: tuple[int, ...]) -> None:
+        self.series = series
+        self.knots = knots
+
+    @abstractmethod
+    def fit(
+        self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
+    ) -> tuple[FitReport, Floats]:
+        """Learn from `train`, stop early and learn the spread on the later `valid`.
+
+        Returns:
+            The report, and quantiles for `valid` (issue, series, knot, quantile) in MW that were made without having
+            seen the outcome they are for: what calibration starts from.
+        """
+
+    @abstractmethod
+    def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        """Quantiles in MW, shape (issue, series, knot, quantile), before calibration; NaN where there is no origin."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write native files into `folder`, which exists."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+        """Read what `save` wrote."""
+
+    @property
+    @abstractmethod
+    def params(self) -> dict[str, Any]:
+        """The configuration, for the tracking server."""
+
+    def importance(self) -> dict[str, float]:
+        """Share of each feature in what the model uses, empty where that has no meaning."""
+        return {}

@@ -1,0 +1,83 @@
+"""What a nowcast has to beat: persistence, the value of a week ago, and persistence plus last week's ramp.
+
+Past days are read smoothed over a few minutes, which makes these baselines a little stronger than their textbook forms.
+"""
+
+import json
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
+from power_nowcast.models.base import Examples, FitReport, Model, Progress
+
+
+class Baseline(Model):
+    """A rule for the centre and, around it, the quantiles of the rule's own errors in training."""
+
+    def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], errors: Floats | None = None) -> None:
+        super().__init__(series, knots)
+        self.errors = np.zeros((len(series), len(knots), len(QUANTILES))) if errors is None else errors
+
+    def centre(self, block: FeatureBlock) -> Floats:
+        """The rule: MW at each knot, shape (issue, series, knot)."""
+        raise NotImplementedError
+
+    def fit(
+        self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
+    ) -> tuple[FitReport, Floats]:
+        error = train.outcome_mw - self.centre(train.block)
+        known = np.isfinite(error).any(axis=0)
+        error = np.where(known, error, 0.0)  # a series never seen keeps a width of zero
+        self.errors = np.moveaxis(np.nanquantile(error, QUANTILES, axis=0), 0, -1)
+        self.errors -= self.errors[..., [len(QUANTILES) // 2]]
+        return FitReport(), self.predict(valid.block)
+
+    def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        return np.asarray(self.centre(block)[..., None] + self.errors, np.float64)
+
+    def save(self, folder: Path) -> None:
+        (folder / "errors.json").write_text(json.dumps(self.errors.tolist()))
+
+    @classmethod
+    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+        return cls(series, knots, np.array(json.loads((folder / "errors.json").read_text())))
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"model": self.kind}
+
+    def _week_ago(self, block: FeatureBlock) -> Floats:
+        columns = [block.names.index(f"day7_ramp_h{knot}") for knot in self.knots]
+        return block.x[..., columns].astype(np.float64)
+
+
+class Persistence(Baseline):
+    """The last known value."""
+
+    kind = "persistence"
+
+    def centre(self, block: FeatureBlock) -> Floats:
+        return np.repeat(block.origin_mw[..., None], len(self.knots), axis=-1)
+
+
+class SeasonalNaive(Baseline):
+    """The value of the same time a week ago."""
+
+    kind = "seasonal_naive"
+
+    def centre(self, block: FeatureBlock) -> Floats:
+        level = block.x[..., block.names.index("level_day7")].astype(np.float64)
+        return (block.origin_mw - level)[..., None] + self._week_ago(block)
+
+
+class PersistenceRamp(Baseline):
+    """The last known value plus the ramp that the same time took a week ago."""
+
+    kind = "persistence_ramp"
+
+    def centre(self, block: FeatureBlock) -> Floats:
+        return block.origin_mw[..., None] + self._week_ago(block)

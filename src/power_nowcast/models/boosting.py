@@ -1,0 +1,313 @@
+"""What XGBoost and LightGBM share: for each series a booster of the ramp at every knot, and one of its spread.
+
+The median is the origin plus the predicted ramp. The spread booster learns the size of the errors on held-out time, with
+the knot as a further feature; quantiles stand at fixed multiples of it, which calibration then corrects.
+"""
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
+from power_nowcast.models.base import Examples, FitReport, Model, Progress
+
+# Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of load errors.
+SHAPE = np.array([np.sign(level - 0.5) * -np.log(1 - 2 * abs(level - 0.5)) for level in QUANTILES])
+SPREAD_PARAMS = {"n_estimators": 150, "num_leaves": 15, "max_depth": 4, "learning_rate": 0.05, "min_child": 200}
+FLOOR = 0.15
+"""The spread never falls below this share of its mean."""
+
+
+@dataclass(frozen=True)
+class BoostingConfig:
+    """Customary parameters; both libraries take them, `num_leaves` LightGBM and `max_depth` XGBoost.
+
+    With `refit` a booster is trained once more on train and valid together, with the rounds that early stopping found.
+    """
+
+    n_estimators: int = 600
+    learning_rate: float = 0.05
+    num_leaves: int = 31
+    max_depth: int = 6
+    min_child: int = 100
+    subsample: float = 0.7
+    colsample: float = 0.5
+    reg_lambda: float = 5.0
+    early_stopping: int = 50
+    refit: bool = True
+    seed: int = 1
+
+    @classmethod
+    def of(cls, **options: Any) -> "BoostingConfig":
+        """The defaults with those options that are not None and that it knows."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in options.items() if name in known and value is not None})
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One trained booster in its library's native bytes, with its losses by round."""
+
+    payload: bytes
+    rounds: int
+    curves: dict[str, list[float]]
+
+
+type FitOne = Callable[
+    [BoostingConfig, NDArray[np.float32], Floats, tuple[NDArray[np.float32], Floats] | None, int | None], Fitted
+]
+type PredictOne = Callable[[bytes, NDArray[np.float32]], Floats]
+
+
+@dataclass(frozen=True)
+class SeriesJob:
+    """What a worker needs to train one series; arrays are (row, feature) and (row, knot)."""
+
+    config: BoostingConfig
+    fit: FitOne
+    predict: PredictOne
+    knots: tuple[int, ...]
+    columns: tuple[NDArray[np.int64], ...]
+    shared: NDArray[np.int64]
+    train_x: NDArray[np.float32]
+    train_ramp: Floats
+    valid_x: NDArray[np.float32]
+    valid_ramp: Floats
+
+
+@dataclass(frozen=True)
+class SeriesFit:
+    """What it sends back: boosters of the knots, booster of the spread, and both on the valid rows."""
+
+    ramps: tuple[Fitted, ...]
+    spread: Fitted
+    centre: Floats
+    width: Floats
+
+
+def fit_series(job: SeriesJob) -> SeriesFit:
+    """Train one series: a booster a knot, then the spread on errors that those boosters had not seen."""
+    ramps: list[Fitted] = []
+    centre = np.full(job.valid_ramp.shape, np.nan)
+    for k, columns in enumerate(job.columns):
+        train_ok, valid_ok = np.isfinite(job.train_ramp[:, k]), np.isfinite(job.valid_ramp[:, k])
+        x, ramp = job.train_x[train_ok][:, columns], job.train_ramp[train_ok, k]
+        held_x, held_ramp = job.valid_x[valid_ok][:, columns], job.valid_ramp[valid_ok, k]
+        scale = float(np.std(ramp)) or 1.0
+        booster = job.fit(job.config, x, ramp / scale, (held_x, held_ramp / scale), None)
+        centre[:, k] = job.predict(booster.payload, job.valid_x[:, columns]) * scale
+        if job.config.refit:
+            more = job.fit(
+                job.config, np.concatenate([x, held_x]), np.concatenate([ramp, held_ramp]) / scale, None, booster.rounds
+            )
+            booster = replace(more, curves=booster.curves)
+        ramps.append(replace(booster, payload=_with_scale(booster.payload, scale)))
+
+    config = BoostingConfig.of(**(asdict(job.config) | SPREAD_PARAMS))
+    rows = _with_knot(job.valid_x[:, job.shared], job.knots)
+    size = np.abs(job.valid_ramp - centre).ravel()
+    scale = float(np.nanmean(size)) or 1.0
+    known = np.isfinite(size)
+    # Weeks in turn: each half's spread comes from the other half, so that calibration starts from honest widths.
+    half = (np.arange(len(job.valid_ramp)) * 8 // max(1, len(job.valid_ramp)) % 2).repeat(len(job.knots))
+    width = np.full(size.shape, np.nan)
+    for part in (0, 1):
+        one = job.fit(config, rows[known & (half != part)], size[known & (half != part)] / scale, None, config.n_estimators)
+        width[half == part] = job.predict(one.payload, rows[half == part])
+    spread = job.fit(config, rows[known], size[known] / scale, None, config.n_estimators)
+    return SeriesFit(
+        tuple(ramps),
+        replace(spread, payload=_with_scale(spread.payload, scale)),
+        centre,
+        np.maximum(width, FLOOR).reshape(centre.shape) * scale,
+    )
+
+
+def _with_knot(x: NDArray[np.float32], knots: tuple[int, ...]) -> NDArray[np.float32]:
+    """Rows (row * knot, feature + 1): every row once a knot, the knot in the last column."""
+    repeated = np.repeat(x, len(knots), axis=0)
+    return np.column_stack([repeated, np.tile(np.array(knots, np.float32), len(x))])
+
+
+def _with_scale(payload: bytes, scale: float) -> bytes:
+    return np.float64(scale).tobytes() + payload
+
+
+def _without_scale(payload: bytes) -> tuple[float, bytes]:
+    return float(np.frombuffer(payload[:8], np.float64)[0]), payload[8:]
+
+
+class BoostedModel(Model):
+    """A set of native boosters; a subclass names the library."""
+
+    suffix: ClassVar[str]
+
+    def __init__(
+        self, series: tuple[str, ...], knots: tuple[int, ...], config: BoostingConfig | None = None
+    ) -> None:
+        super().__init__(series, knots)
+        self.config = config or BoostingConfig()
+        self.names: tuple[str, ...] = ()
+        self.horizons: tuple[int, ...] = ()
+        self.scales = np.ones((len(series), len(knots) + 1))
+        self.boosters: list[list[Any]] = []  # [series][knot], the spread last
+
+    @staticmethod
+    @abstractmethod
+    def fit_one(
+        config: BoostingConfig,
+        x: NDArray[np.float32],
+        y: Floats,
+        valid: tuple[NDArray[np.float32], Floats] | None,
+        rounds: int | None,
+    ) -> Fitted:
+        """Train one booster with one thread: with early stopping on `valid`, or for exactly `rounds`."""
+
+    @staticmethod
+    @abstractmethod
+    def open(payload: bytes) -> Any:
+        """A booster from its native bytes."""
+
+    @staticmethod
+    @abstractmethod
+    def run(booster: Any, x: NDArray[np.float32]) -> Floats:
+        """Predictions of one booster with one thread, shape (row,)."""
+
+    @staticmethod
+    @abstractmethod
+    def dump(booster: Any) -> bytes:
+        """The booster's native bytes."""
+
+    @staticmethod
+    @abstractmethod
+    def gains(booster: Any, features: int) -> Floats:
+        """Total gain of each feature, shape (feature,)."""
+
+    @staticmethod
+    @abstractmethod
+    def contributions(booster: Any, x: NDArray[np.float32]) -> Floats:
+        """TreeSHAP values, shape (row, feature)."""
+
+    @classmethod
+    def _predict_payload(cls, payload: bytes, x: NDArray[np.float32]) -> Floats:
+        return cls.run(cls.open(payload), x)
+
+    def fit(
+        self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
+    ) -> tuple[FitReport, Floats]:
+        self.names, self.horizons = train.block.names, train.block.horizons
+        jobs = [self._job(train, valid, s) for s in range(len(self.series))]
+        results = executor.map(fit_series, jobs) if executor else map(fit_series, jobs)
+        curves: dict[str, list[float]] = {}
+        metrics: dict[str, float] = {}
+        quantiles = np.full((*valid.outcome_mw.shape, len(QUANTILES)), np.nan)
+        self.boosters = []
+        for s, (name, fitted) in enumerate(zip(self.series, results, strict=True)):
+            row: list[Any] = []
+            for column, one in enumerate((*fitted.ramps, fitted.spread)):
+                self.scales[s, column], payload = _without_scale(one.payload)
+                row.append(self.open(payload))
+            self.boosters.append(row)
+            for knot, one in zip(self.knots, fitted.ramps, strict=True):
+                curves |= {f"{name}/{knot}min/{part}": losses for part, losses in one.curves.items()}
+                metrics[f"rounds/{name}/{knot}min"] = one.rounds
+            centre = valid.block.origin_mw[:, s, None] + fitted.centre
+            quantiles[:, s] = centre[..., None] + fitted.width[..., None] * SHAPE
+            progress(f"{self.kind}: {name} trained ({s + 1} of {len(self.series)})")
+        return FitReport(curves, metrics), quantiles
+
+    def _job(self, train: Examples, valid: Examples, s: int) -> SeriesJob:
+        def rows(block: FeatureBlock) -> NDArray[np.bool_]:
+            return np.asarray(np.isfinite(block.origin_mw[:, s]))
+
+        # Training rows start where the origin is the issue time: late data are a longer horizon, not other examples.
+        fresh = rows(train.block) & (train.block.age_minutes[:, s] == 0)
+        kind = type(self)
+        return SeriesJob(
+            self.config,
+            kind.fit_one,
+            kind._predict_payload,
+            self.knots,
+            tuple(self._columns(knot) for knot in self.knots),
+            self._columns(0),
+            train.block.x[fresh, s],
+            train.ramps[fresh, s],
+            valid.block.x[:, s],
+            valid.ramps[:, s],
+        )
+
+    def _columns(self, knot: int) -> NDArray[np.int64]:
+        return np.flatnonzero([horizon in (0, knot) for horizon in self.horizons])
+
+    def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        out = np.full((*block.origin_mw.shape, len(self.knots), len(QUANTILES)), np.nan)
+        for name in block.series:
+            at, s = block.series.index(name), self.series.index(name)
+            known = np.isfinite(block.origin_mw[:, at])
+            x = np.ascontiguousarray(block.x[known, at])
+            if not len(x):
+                continue
+            centre = np.empty((len(x), len(self.knots)))
+            for k, knot in enumerate(self.knots):
+                ramp = self.run(self.boosters[s][k], np.ascontiguousarray(x[:, self._columns(knot)]))
+                centre[:, k] = block.origin_mw[known, at] + ramp * self.scales[s, k]
+            width = self.run(self.boosters[s][-1], _with_knot(x[:, self._columns(0)], self.knots))
+            width = np.maximum(width, FLOOR).reshape(centre.shape) * self.scales[s, -1]
+            out[known, at] = centre[..., None] + width[..., None] * SHAPE
+        return out
+
+    def importance(self) -> dict[str, float]:
+        total = np.zeros(len(self.names))
+        for row in self.boosters:
+            for k, knot in enumerate(self.knots):
+                columns = self._columns(knot)
+                gains = self.gains(row[k], len(columns))
+                total[columns] += gains / max(gains.sum(), 1e-12)
+        shares = total / max(total.sum(), 1e-12)
+        return dict(sorted(zip(self.names, map(float, shares), strict=True), key=lambda item: -item[1]))
+
+    def explain(self, block: FeatureBlock, series: str, knot: int) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
+        """Why the ramp of one series and knot is what it is: names, feature values and TreeSHAP values in MW (row, feature)."""
+        s, k = self.series.index(series), self.knots.index(knot)
+        columns = self._columns(knot)
+        x = np.ascontiguousarray(block.x[:, block.series.index(series)][:, columns])
+        shares = self.contributions(self.boosters[s][k], x) * self.scales[s, k]
+        return tuple(self.names[c] for c in columns), x, shares
+
+    def save(self, folder: Path) -> None:
+        head = {
+            "config": asdict(self.config),
+            "names": list(self.names),
+            "horizons": list(self.horizons),
+            "scales": self.scales.tolist(),
+        }
+        (folder / "boosters.json").write_text(json.dumps(head, indent=1))
+        for s, row in enumerate(self.boosters):
+            for k, booster in enumerate(row):
+                (folder / self._file(s, k)).write_bytes(self.dump(booster))
+
+    def _file(self, s: int, k: int) -> str:
+        part = f"{self.knots[k]:03d}min" if k < len(self.knots) else "spread"
+        return f"series{s:02d}-{part}.{self.suffix}"
+
+    @classmethod
+    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+        head = json.loads((folder / "boosters.json").read_text())
+        model = cls(series, knots, BoostingConfig(**head["config"]))
+        model.names, model.horizons = tuple(head["names"]), tuple(head["horizons"])
+        model.scales = np.array(head["scales"])
+        model.boosters = [
+            [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + 1)] for s in range(len(series))
+        ]
+        return model
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"model": self.kind, **asdict(self.config)}

@@ -1,0 +1,284 @@
+"""A model version as a whole: native model files, its features, its region and its calibration, on disk and at work."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
+from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelError
+from power_nowcast.features.build_features import build
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.base import Model
+from power_nowcast.models.baselines import Persistence
+from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.kinds import model_class
+from power_nowcast.models.outcomes import at_knots, local_hours, target_times
+from power_nowcast.regions import Region
+
+FORMAT_VERSION = 1
+HEAD = "model.json"
+TOLERANCE_MW = 1e-6
+
+
+@dataclass(frozen=True)
+class Info:
+    """Where a bundle comes from; times are ISO UTC text."""
+
+    kind: str
+    created_at: str
+    train_start: str
+    train_end: str
+    calibrated_until: str
+    git_sha: str = "unknown"
+    data_sha256: str = ""
+    package_version: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """What is registered, served and compared. Immutable; `digest` names its files.
+
+    `fallback` answers when data are too late for the model. `golden` holds a few rows of features with the answer that
+    the model gave when it was trained: a copy that answers otherwise is not that model.
+    """
+
+    region: Region
+    spec: FeatureSpec
+    model: Model
+    calibration: Calibration
+    fallback: Persistence
+    info: Info
+    golden: FeatureBlock
+    golden_mw: Floats
+
+    @property
+    def history_minutes(self) -> int:
+        return self.spec.history_minutes
+
+    @property
+    def minimum_history_minutes(self) -> int:
+        return self.spec.minimum_history_minutes
+
+    def predict(
+        self,
+        panel: Panel,
+        issue_times: Times,
+        *,
+        delay_minutes: int = 0,
+        calibration: Calibration | None = None,
+    ) -> Nowcasts:
+        """Nowcasts of every issue time with one calibration, by default the frozen one."""
+        block = self.features(panel, issue_times, delay_minutes)
+        return self.from_features(block, calibration)
+
+    def features(self, panel: Panel, issue_times: Times, delay_minutes: int = 0) -> FeatureBlock:
+        """The features that this model reads."""
+        return build(panel, self.region, issue_times, self.spec, series=self.model.series, delay_minutes=delay_minutes)
+
+    def from_features(self, block: FeatureBlock, calibration: Calibration | None = None) -> Nowcasts:
+        """Nowcasts from features that are there already."""
+        quantiles = (calibration or self.calibration).apply(self.model.predict(block), self._hours(block))
+        return self._at_steps(block, quantiles)
+
+    def replay(
+        self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0
+    ) -> tuple[Nowcasts, Calibration]:
+        """Nowcasts of successive issue times, each calibrated with the outcomes that were known then."""
+        issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
+        block = self.features(panel, issues, delay_minutes)
+        outcome, known_at = at_knots(panel, self.region, block, self.model.knots, delay_minutes)
+        quantiles, after = self.calibration.follow(
+            self.model.predict(block), self._hours(block), outcome, issues, known_at
+        )
+        return self._at_steps(block, quantiles), after
+
+    def _hours(self, block: FeatureBlock) -> NDArray[np.int64]:
+        return local_hours(target_times(block, self.model.knots), self.region.timezone)
+
+    def _at_steps(self, block: FeatureBlock, quantiles: Floats) -> Nowcasts:
+        steps = self.region.steps_minutes
+        values = at_leads(block, quantiles, self.model.knots, steps)
+        return Nowcasts(self.region.name, block.issue_times, block.series, steps, values)
+
+    def check(self) -> None:
+        """Answer the golden rows again.
+
+        Raises:
+            ModelError: the answer differs from the one given at training.
+        """
+        answer = self.from_features(self.golden).values
+        gap = float(np.nanmax(np.abs(answer - self.golden_mw), initial=0.0))
+        if not gap <= TOLERANCE_MW or (np.isnan(answer) != np.isnan(self.golden_mw)).any():
+            raise ModelError(
+                f"The model's answer to its golden rows is off by {gap:.3g} MW.",
+                remedy="Install the package versions that it was trained with, or train again.",
+                gap_mw=gap,
+                digest=self.digest,
+            )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides its answers."""
+        with tempfile.TemporaryDirectory() as folder:
+            return str(self._write(Path(folder))["digest"])
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle; `folder` is replaced as a whole or, if anything fails, left as it was.
+
+        Raises:
+            ModelError: the folder cannot be written.
+        """
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            try:
+                self._write(beside)
+                beside.chmod(0o755)
+                if folder.exists():
+                    shutil.rmtree(folder)
+                os.replace(beside, folder)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+        except OSError as error:
+            raise ModelError(
+                f"The model cannot be written to {folder}: {error.strerror}.",
+                remedy="Check the path and its permissions.",
+                path=str(folder),
+            ) from error
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        (folder / "model").mkdir()
+        (folder / "fallback").mkdir()
+        self.model.save(folder / "model")
+        self.fallback.save(folder / "fallback")
+        (folder / "calibration.json").write_text(json.dumps(self.calibration.to_json()))
+        (folder / "golden.json").write_text(json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)}))
+        (folder / "region.json").write_text(self.region.model_dump_json(indent=1))
+        files = {
+            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        head = {
+            "format_version": FORMAT_VERSION,
+            "kind": self.model.kind,
+            "series": list(self.model.series),
+            "quantiles": list(QUANTILES),
+            "fallback_knots": list(self.fallback.knots),
+            "spec": self.spec.to_json(),
+            "info": asdict(self.info),
+            "files": files,
+        }
+        head["digest"] = hashlib.sha256(json.dumps([head["kind"], head["spec"], files]).encode()).hexdigest()
+        (folder / HEAD).write_text(json.dumps(head, indent=1))
+        return head
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a bundle and verify every file.
+
+        Raises:
+            FormatVersionError: it was written in a format that this version does not read.
+            ArtifactDigestError: a file is missing or differs from what was written.
+            ModelError: there is no bundle, or its files cannot be read.
+        """
+        head = read_head(folder)
+        for name, expected in head["files"].items():
+            path = folder / name
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+                raise ArtifactDigestError(
+                    f"{name} in {folder} is missing or damaged.",
+                    remedy="Download or train the model again.",
+                    path=str(path),
+                    expected=expected,
+                )
+        series, spec = tuple(head["series"]), FeatureSpec.from_json(head["spec"])
+        region = Region.model_validate_json((folder / "region.json").read_text())
+        golden = json.loads((folder / "golden.json").read_text())
+        bundle = cls(
+            region=region,
+            spec=spec,
+            model=model_class(head["kind"]).load(folder / "model", series, spec.knots),
+            calibration=Calibration.from_json(json.loads((folder / "calibration.json").read_text())),
+            fallback=Persistence.load(folder / "fallback", series, tuple(head["fallback_knots"])),
+            info=Info(**head["info"]),
+            golden=_block_from_json(golden),
+            golden_mw=np.array(golden["answer"], np.float64),
+        )
+        bundle.__dict__["digest"] = head["digest"]  # verified above: no need to write it all again
+        return bundle
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    """The bundle's `model.json`, its format checked.
+
+    Raises:
+        ModelError: there is none. FormatVersionError: its format is not read by this version.
+    """
+    try:
+        head: dict[str, Any] = json.loads((folder / HEAD).read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise ModelError(f"{folder} holds no model.", remedy="Train one: nowcast train.", path=str(folder)) from error
+    if head.get("format_version") != FORMAT_VERSION:
+        raise FormatVersionError(
+            f"The model in {folder} has format {head.get('format_version')}; this version reads {FORMAT_VERSION}.",
+            remedy="Use the version of power-nowcast that wrote it, or train again.",
+            found=head.get("format_version"),
+            supported=FORMAT_VERSION,
+        )
+    return head
+
+
+def at_leads(
+    block: FeatureBlock, quantiles: Floats, knots: tuple[int, ...], steps_minutes: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Quantiles at `steps_minutes` after the issue time from those at knots after the origin, between knots linear.
+
+    A step lies its series' age further from the origin; beyond the last knot there is no answer (NaN).
+    """
+    at_origin = np.broadcast_to(block.origin_mw[..., None, None], (*block.origin_mw.shape, 1, quantiles.shape[-1]))
+    values = np.concatenate([at_origin, quantiles], axis=2)
+    grid = np.array([0, *knots])
+    lead = np.nan_to_num(block.age_minutes)[..., None] + np.array(steps_minutes)
+    right = np.clip(np.searchsorted(grid, lead), 1, len(grid) - 1)
+    weight = ((lead - grid[right - 1]) / (grid[right] - grid[right - 1]))[..., None]
+    low = np.take_along_axis(values, (right - 1)[..., None], axis=2)
+    high = np.take_along_axis(values, right[..., None], axis=2)
+    return np.where((lead <= grid[-1])[..., None], low + weight * (high - low), np.nan)
+
+
+def _listed(values: Floats) -> Any:
+    return np.where(np.isfinite(values), values, np.nan).tolist()
+
+
+def _block_to_json(block: FeatureBlock) -> dict[str, Any]:
+    return {
+        "issue_times": [str(time) for time in block.issue_times],
+        "series": list(block.series),
+        "names": list(block.names),
+        "horizons": list(block.horizons),
+        "x": _listed(block.x.astype(np.float64)),
+        "origin_mw": _listed(block.origin_mw),
+        "age_minutes": _listed(block.age_minutes),
+    }
+
+
+def _block_from_json(values: dict[str, Any]) -> FeatureBlock:
+    return FeatureBlock(
+        np.array(values["issue_times"], "datetime64[m]"),
+        tuple(values["series"]),
+        tuple(values["names"]),
+        tuple(values["horizons"]),
+        np.array(values["x"], np.float32),
+        np.array(values["origin_mw"], np.float64),
+        np.array(values["age_minutes"], np.float64),
+    )

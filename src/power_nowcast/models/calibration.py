@@ -1,0 +1,194 @@
+"""Conformal calibration: widths that hold on data the model has not seen, and keep holding.
+
+A model's quantiles are stretched about its median, each by a factor. The factors come from held-out time (split
+conformal: the empirical quantile of |outcome - median| in units of the model's own distance), are frozen into the
+artifact, and then follow the outcomes: quantile tracking on the log factor (adaptive conformal inference, Gibbs and
+Candes 2021; Angelopoulos, Candes and Tibshirani 2023), a small step for each series and knot and one for its hour.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Times
+
+STEP = 0.005
+"""Step of the factor of a series and knot, for each outcome."""
+HOUR_STEP = 0.01
+"""Step of the factor of a series, knot and local hour of the target."""
+LIMIT = np.log(20.0)
+"""Factors stay within 1/20 .. 20, whatever happens to the data."""
+HOURS = 24
+_SMALL = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Log factors: `base` (series, knot, quantile), `hourly` (series, knot, hour, quantile); 0 leaves a width as it is.
+
+    `as_of` is the time up to which outcomes have been counted. Immutable: `follow` returns a later one.
+    """
+
+    series: tuple[str, ...]
+    knots: tuple[int, ...]
+    base: Floats
+    hourly: Floats
+    as_of: np.datetime64
+
+    @classmethod
+    def from_held_out(
+        cls,
+        series: tuple[str, ...],
+        knots: tuple[int, ...],
+        quantiles_mw: Floats,
+        outcome_mw: Floats,
+        as_of: np.datetime64,
+    ) -> Self:
+        """Factors with which the held-out `quantiles_mw` (issue, series, knot, quantile) would have been right.
+
+        Args:
+            outcome_mw: shape (issue, series, knot), NaN where unknown.
+        """
+        base = np.zeros((len(series), len(knots), len(QUANTILES)))
+        median = quantiles_mw[..., MEDIAN]
+        for q, level in enumerate(QUANTILES):
+            if q == MEDIAN:
+                continue
+            side = 1.0 if level > 0.5 else -1.0
+            width = np.maximum(side * (quantiles_mw[..., q] - median), _SMALL)
+            score = side * (outcome_mw - median) / width
+            inside = max(level, 1 - level)
+            for s in range(len(series)):
+                for k in range(len(knots)):
+                    known = score[:, s, k][np.isfinite(score[:, s, k])]
+                    if len(known):
+                        # The conformal rank: one more than the share, so that the level holds for the next outcome.
+                        share = min(1.0, inside * (len(known) + 1) / len(known))
+                        base[s, k, q] = np.log(np.clip(np.quantile(known, share), 1 / 20, 20.0))
+        return cls(series, knots, base, np.zeros((len(series), len(knots), HOURS, len(QUANTILES))), as_of)
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that name exactly these factors."""
+        digest = hashlib.sha256()
+        for array in (self.base, self.hourly):
+            digest.update(np.ascontiguousarray(array, np.float64).tobytes())
+        return digest.hexdigest()[:12]
+
+    def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Stretch quantiles (issue, series, knot, quantile); `hours` (issue, series, knot) are local hours of the target."""
+        s = np.arange(len(self.series))[:, None]
+        k = np.arange(len(self.knots))
+        return _stretch(quantiles_mw, self.base + self.hourly[s, k, hours])
+
+    def follow(
+        self,
+        quantiles_mw: Floats,
+        hours: NDArray[np.int64],
+        outcome_mw: Floats,
+        issue_times: Times,
+        known_at: Times,
+    ) -> tuple[NDArray[np.float64], "Calibration"]:
+        """Stretch the quantiles of successive issue times, each with what was known then, and count every outcome.
+
+        Args:
+            quantiles_mw: shape (issue, series, knot, quantile).
+            hours: local hour of each target, shape (issue, series, knot).
+            outcome_mw: shape (issue, series, knot), NaN where unknown.
+            issue_times: ascending, shape (issue,).
+            known_at: when each outcome could be known, shape (issue, series, knot), NaT where never.
+
+        Returns:
+            The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
+        """
+        base, hourly = self.base.copy(), self.hourly.copy()
+        # For each outcome the first issue time at which it counts.
+        due = np.searchsorted(issue_times, np.where(np.isnat(known_at), issue_times[-1], known_at))
+        due = np.maximum(due, np.arange(1, len(issue_times) + 1)[:, None, None])
+        due[np.isnat(known_at) | ~np.isfinite(outcome_mw) | (known_at > issue_times[-1])] = len(issue_times)
+        order = np.argsort(due, axis=None, kind="stable")
+        order = order[: int((due < len(issue_times)).sum())]
+        factors = np.empty(quantiles_mw.shape)
+        _track(factors, base, hourly, quantiles_mw, hours, outcome_mw, due.ravel(), order, STEP, HOUR_STEP, LIMIT)
+        after = type(self)(self.series, self.knots, base, hourly, max(self.as_of, issue_times[-1]))
+        return _stretch(quantiles_mw, factors), after
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "series": list(self.series),
+            "knots": list(self.knots),
+            "base": self.base.tolist(),
+            "hourly": self.hourly.tolist(),
+            "as_of": str(self.as_of),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        return cls(
+            tuple(values["series"]),
+            tuple(values["knots"]),
+            np.array(values["base"]),
+            np.array(values["hourly"]),
+            np.datetime64(values["as_of"]),
+        )
+
+
+def _stretch(quantiles_mw: Floats, log_factors: Floats) -> NDArray[np.float64]:
+    median = quantiles_mw[..., [MEDIAN]]
+    distance = (quantiles_mw - median) * np.exp(log_factors)
+    # Outward from the median no quantile may fall behind the one before it.
+    distance[..., MEDIAN:] = np.maximum.accumulate(distance[..., MEDIAN:], axis=-1)
+    distance[..., MEDIAN::-1] = np.minimum.accumulate(distance[..., MEDIAN::-1], axis=-1)
+    return np.asarray(median + distance, np.float64)
+
+
+_LEVELS = np.array(QUANTILES)
+
+
+@njit(cache=True, nogil=True)
+def _track(
+    factors: NDArray[np.float64],
+    base: NDArray[np.float64],
+    hourly: NDArray[np.float64],
+    quantiles: NDArray[np.float64],
+    hours: NDArray[np.int64],
+    outcome: NDArray[np.float64],
+    due: NDArray[np.int64],
+    order: NDArray[np.int64],
+    step: float,
+    hour_step: float,
+    limit: float,
+) -> None:  # pragma: no cover - compiled
+    """Write the log factors in force at each issue time, counting outcomes in `order` as they fall due."""
+    issues, series, knots, levels = quantiles.shape
+    middle = levels // 2
+    at = 0
+    for n in range(issues):
+        while at < order.shape[0] and due[order[at]] <= n:
+            flat = order[at]
+            at += 1
+            k = flat % knots
+            s = flat // knots % series
+            m = flat // (knots * series)
+            hour = hours[m, s, k]
+            median = quantiles[m, s, k, middle]
+            if not median == median:
+                continue
+            for q in range(levels):
+                if q == middle:
+                    continue
+                bound = median + (quantiles[m, s, k, q] - median) * np.exp(factors[m, s, k, q])
+                if q > middle:
+                    surplus = (1.0 if outcome[m, s, k] > bound else 0.0) - (1.0 - _LEVELS[q])
+                else:
+                    surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
+                base[s, k, q] = min(limit, max(-limit, base[s, k, q] + step * surplus))
+                hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + hour_step * surplus))
+        for s in range(series):
+            for k in range(knots):
+                for q in range(levels):
+                    factors[n, s, k, q] = base[s, k, q] + hourly[s, k, hours[n, s, k], q]

@@ -1,0 +1,44 @@
+"""Models by name. A library is imported when its model is asked for, so that a small service stays small."""
+
+from importlib import import_module
+from typing import Any
+
+from power_nowcast.errors import ConfigurationError
+from power_nowcast.models.base import Model
+
+KINDS: dict[str, tuple[str, str]] = {
+    "persistence": ("baselines", "Persistence"),
+    "seasonal_naive": ("baselines", "SeasonalNaive"),
+    "persistence_ramp": ("baselines", "PersistenceRamp"),
+    "xgboost": ("xgb", "XGBoost"),
+    "lightgbm": ("lgbm", "LightGBM"),
+}
+BASELINES = ("persistence", "seasonal_naive", "persistence_ramp")
+ALIASES = {"xgb": "xgboost", "lgbm": "lightgbm"}
+
+
+def model_class(kind: str) -> type[Model]:
+    """The class of this name, such as "lightgbm" or its short form "lgbm".
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    name = ALIASES.get(kind, kind)
+    if name not in KINDS:
+        raise ConfigurationError(
+            f"There is no model {kind!r}.", remedy=f"Use one of: {', '.join(KINDS)}.", kind=kind
+        )
+    module, attribute = KINDS[name]
+    found: type[Model] = getattr(import_module(f"power_nowcast.models.{module}"), attribute)
+    return found
+
+
+def create(kind: str, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Model:
+    """An untrained model; baselines take no options."""
+    cls = model_class(kind)
+    if cls.kind in BASELINES:
+        return cls(series, knots)
+    from power_nowcast.models.boosting import BoostedModel, BoostingConfig  # noqa: PLC0415 - small service stays small
+
+    assert issubclass(cls, BoostedModel)  # noqa: S101 - for the type checker
+    return cls(series, knots, BoostingConfig.of(**options))

@@ -1,0 +1,60 @@
+"""Outcomes as they could be known: what calibration may learn from, and when."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import FeatureBlock, Floats, Panel, Times
+from power_nowcast.features.calendar import offsets_minutes
+from power_nowcast.features.panel import POWER_GRID, add_total
+from power_nowcast.regions import Region
+
+
+def first_known(panel: Panel, region: Region, delay_minutes: int = 0) -> tuple[Floats, Times]:
+    """The first value of every slot and when it was known, both (time, series); NaN and NaT where never.
+
+    Corrections come later and are left out: at the time, the first value was what a nowcast was judged by.
+    """
+    power = panel.power.copy()
+    on_time = panel.times + np.timedelta64(delay_minutes, "m")
+    known_at = np.where(np.isfinite(power), on_time[:, None], np.datetime64("NaT", "m"))
+    patches = panel.patches
+    # Backwards, so that of several patches of one cell the first one stays.
+    for p in np.flatnonzero(patches.grid == POWER_GRID)[::-1]:
+        slot, column = patches.slot[p], patches.column[p]
+        if not np.isfinite(panel.power[slot, column]):
+            power[slot, column] = patches.value[p]
+            known_at[slot, column] = max(patches.available_at[p], on_time[slot])
+    if region.total is not None:
+        add_total(power, region)
+        known_at[:, 0] = known_at[:, 1:].max(axis=1)  # NaT wins: without one zone there is no total
+    return power, known_at
+
+
+def at_knots(
+    panel: Panel, region: Region, block: FeatureBlock, knots: tuple[int, ...], delay_minutes: int = 0
+) -> tuple[Floats, Times]:
+    """First known value at each knot after the origin, and when it was known; both (issue, series, knot)."""
+    power, known_at = first_known(panel, region, delay_minutes)
+    target = target_times(block, knots)
+    slot = (target - panel.start).astype(np.int64) // panel.step_minutes
+    inside = ~np.isnat(target) & (slot >= 0) & (slot < len(power))
+    slot = np.clip(np.where(inside, slot, 0), 0, len(power) - 1)
+    columns = np.array([panel.series.index(name) for name in block.series])[None, :, None]
+    value = np.where(inside, power[slot, columns], np.nan)
+    return value, np.where(inside, known_at[slot, columns], np.datetime64("NaT", "m"))
+
+
+def target_times(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
+    """Time of each knot after the origin, shape (issue, series, knot); NaT without an origin."""
+    has = np.isfinite(block.age_minutes)
+    age = np.nan_to_num(block.age_minutes).astype("timedelta64[m]")
+    origin = np.where(has, block.issue_times[:, None] - age, np.datetime64("NaT", "m"))
+    return np.asarray(origin[..., None] + np.array(knots, "timedelta64[m]"))
+
+
+def local_hours(times: Times, timezone: str) -> NDArray[np.int64]:
+    """Local hour 0..23 of each time, any shape; 0 for NaT."""
+    filled = np.where(np.isnat(times), np.datetime64("2000-01-01T00:00", "m"), times)
+    flat, inverse = np.unique(filled, return_inverse=True)
+    minutes = flat.astype(np.int64) + offsets_minutes(flat, timezone)
+    return (minutes // 60 % 24)[inverse].reshape(times.shape)

@@ -1,0 +1,127 @@
+"""From examples to a bundle: fit, calibrate on held-out time, and put together what is served."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from power_nowcast import __version__
+from power_nowcast.contracts import FeatureBlock, Floats, Panel, Times
+from power_nowcast.errors import MissingDataError
+from power_nowcast.features.build_features import build, targets
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.baselines import Persistence
+from power_nowcast.models.bundle import Bundle, Info
+from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.outcomes import local_hours, target_times
+from power_nowcast.regions import Region
+
+FALLBACK_KNOTS = (15, 30, 60, 120, 240)
+GOLDEN_ROWS = 3
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the training data come from, for the bundle's `Info`."""
+
+    git_sha: str = "unknown"
+    data_sha256: str = ""
+
+
+def examples(
+    panel: Panel,
+    region: Region,
+    issue_times: Times,
+    spec: FeatureSpec,
+    *,
+    series: tuple[str, ...] | None = None,
+    delay_minutes: int = 0,
+) -> Examples:
+    """Features of the issue times with their outcomes."""
+    block = build(panel, region, issue_times, spec, series=series, delay_minutes=delay_minutes)
+    return Examples(block, targets(panel, region, block, spec.knots))
+
+
+def train_bundle(
+    region: Region,
+    spec: FeatureSpec,
+    model: Model,
+    train: Examples,
+    valid: Examples,
+    *,
+    origin: Origin | None = None,
+    executor: Executor | None = None,
+    progress: Progress = lambda _: None,
+) -> tuple[Bundle, FitReport]:
+    """Fit on `train`, stop and calibrate on the later `valid`.
+
+    Raises:
+        MissingDataError: a series has no outcome to learn from.
+    """
+    for part, known in (("train", train), ("valid", valid)):
+        empty = [
+            name for s, name in enumerate(model.series) if not np.isfinite(known.ramps[:, s]).any(axis=0).all(axis=-1)
+        ]
+        if empty:
+            raise MissingDataError(
+                f"There is nothing to {part} on for {', '.join(empty)}.",
+                remedy="Ingest a longer period, or train on more days.",
+                series=empty,
+                part=part,
+            )
+    report, held_out = model.fit(train, valid, executor=executor, progress=progress)
+    last = valid.block.issue_times[-1] + np.timedelta64(max(model.knots), "m")
+    calibration = Calibration.from_held_out(model.series, model.knots, held_out, valid.outcome_mw, last)
+    # The held-out time once more in order of time: the hours' own factors start from what it taught.
+    hours = local_hours(target_times(valid.block, model.knots), region.timezone)
+    known_at = np.maximum(target_times(valid.block, model.knots), valid.block.issue_times[:, None, None])
+    _, calibration = calibration.follow(held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at)
+    origin = origin or Origin()
+    golden = _rows(valid.block, GOLDEN_ROWS)
+    info = Info(
+        kind=model.kind,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        train_start=f"{train.block.issue_times[0]}Z",
+        train_end=f"{last}Z",
+        calibrated_until=f"{last}Z",
+        git_sha=origin.git_sha,
+        data_sha256=origin.data_sha256,
+        package_version=__version__,
+    )
+    empty = np.empty(0)
+    bundle = Bundle(region, spec, model, calibration, fallback(train), info, golden, empty)
+    bundle = Bundle(
+        region, spec, model, calibration, bundle.fallback, info, golden, bundle.from_features(golden).values
+    )
+    return bundle, report
+
+
+def fallback(train: Examples) -> Persistence:
+    """Persistence with the spread that training showed at leads up to four hours."""
+    block = train.block
+    place = {time: n for n, time in enumerate(block.issue_times.tolist())}
+    outcome: Floats = np.full((*block.origin_mw.shape, len(FALLBACK_KNOTS)), np.nan)
+    for k, knot in enumerate(FALLBACK_KNOTS):
+        later = (block.issue_times + np.timedelta64(knot, "m")).tolist()
+        found = np.array([place.get(time, -1) for time in later])
+        fresh = (found >= 0)[:, None] & (block.age_minutes[found] == 0)
+        outcome[..., k] = np.where(fresh, block.origin_mw[found], np.nan)
+    model = Persistence(block.series, FALLBACK_KNOTS)
+    model.fit(Examples(block, outcome), Examples(block, outcome))
+    return model
+
+
+def _rows(block: FeatureBlock, count: int) -> FeatureBlock:
+    known = np.flatnonzero(np.isfinite(block.origin_mw).all(axis=1))
+    chosen = known[np.linspace(0, len(known) - 1, min(count, len(known)), dtype=int)] if len(known) else known
+    return FeatureBlock(
+        block.issue_times[chosen],
+        block.series,
+        block.names,
+        block.horizons,
+        block.x[chosen],
+        block.origin_mw[chosen],
+        block.age_minutes[chosen],
+    )
