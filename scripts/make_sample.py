@@ -59,7 +59,9 @@ def forecast(folder: Path) -> pa.Table:
     """The operator's forecast, every vintage written before the end that reaches into the period."""
     region = regions.load("nyiso")
     files = [folder / "isolf" / f"{month}isolf_csv.zip" for month in ("20190101", *MONTHS)]
-    rows = pl.concat(nyiso.parse_forecast(file.read_bytes(), region=region, origin=file.name) for file in files if file.exists())
+    rows = pl.concat(
+        nyiso.parse_forecast(file.read_bytes(), region=region, origin=file.name) for file in files if file.exists()
+    )
     rows = rows.filter(pl.col("at").max().over("written") >= START, pl.col("written") < END)
     wide = rows.select("written", "at", "series", "value").pivot("series", index=["written", "at"], values="value")
     wide = wide.sort("written", "at").select("written", "at", *region.series)

@@ -34,12 +34,17 @@ class CsvFiles:
         """
         options = _checked(region, spec)
         patterns = options["files"]
-        found = sorted({name for pattern in ([patterns] if isinstance(patterns, str) else patterns) for name in glob(str(pattern))})
+        several = patterns if isinstance(patterns, list | tuple) else [patterns]
+        found = sorted({name for pattern in several for name in glob(str(pattern))})
         if not found:
-            raise MissingDataError(f"There is no file {patterns}.", remedy="Check the path.", region=region.name, files=patterns)
+            raise MissingDataError(
+                f"There is no file {patterns}.", remedy="Check the path.", region=region.name, files=patterns
+            )
         for name in found:
             file = Path(name)
-            yield Delivery(file.name, partial(_read, file), partial(parse, region=region, table=table, spec=spec, origin=file.name))
+            yield Delivery(
+                file.name, partial(_read, file), partial(parse, region=region, table=table, spec=spec, origin=file.name)
+            )
 
 
 def parse(text: bytes, *, region: Region, table: Table, spec: SourceSpec, origin: str) -> pl.DataFrame:
@@ -53,8 +58,12 @@ def parse(text: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
         rows = pl.read_csv(text, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise SourceFormatError(f"{origin} is no CSV file: {reason}.", remedy="Save it as CSV, UTF-8.", file=origin) from error
-    title = {name: str(options.get("columns", {}).get(name, name)) for name in ("valid_at", "series", "value", "written")}
+        raise SourceFormatError(
+            f"{origin} is no CSV file: {reason}.", remedy="Save it as CSV, UTF-8.", file=origin
+        ) from error
+    title = {
+        name: str(options.get("columns", {}).get(name, name)) for name in ("valid_at", "series", "value", "written")
+    }
     renames: Mapping[str, str] = options.get("series", {})
     names = _names(region, table)
     if title["series"] in rows.columns and title["value"] in rows.columns:
@@ -97,7 +106,8 @@ def parse(text: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     value = pl.col("text").str.strip_chars().cast(pl.Float64, strict=False) * factor
     return published(
         long.with_columns(value=value, at=at, fault=fault, written=written).with_columns(
-            stamp=pl.col("valid_at").fill_null(""), text=pl.when(~pl.col("value").is_finite().fill_null(False)).then(pl.col("text").fill_null(""))
+            stamp=pl.col("valid_at").fill_null(""),
+            text=pl.when(~pl.col("value").is_finite().fill_null(False)).then(pl.col("text").fill_null("")),
         )
     )
 
@@ -117,7 +127,9 @@ def _times(stamps: pl.Series, options: Mapping[str, object], origin: str) -> tup
     offset = pl.col("stamp").str.contains(OFFSET)
     bare = pl.col("stamp").str.replace("T", " ", literal=True)
     if isinstance(form, str):
-        local = pl.col("stamp").str.to_datetime(form, time_unit="us", strict=False, time_zone="UTC" if "%z" in form else None)
+        local = pl.col("stamp").str.to_datetime(
+            form, time_unit="us", strict=False, time_zone="UTC" if "%z" in form else None
+        )
         if "%z" in form:
             frame = frame.select(at=local, fault=pl.lit(None, pl.String))
             return frame["at"].cast(UTC), frame["fault"]
@@ -142,7 +154,10 @@ def _times(stamps: pl.Series, options: Mapping[str, object], origin: str) -> tup
     if zone is None:
         return frame["aware"].cast(UTC), pl.Series("fault", [None] * len(frame), pl.String)
     both = [
-        pl.col("local").dt.replace_time_zone(str(zone), ambiguous=side, non_existent="null").dt.convert_time_zone("UTC").alias(side)
+        pl.col("local")
+        .dt.replace_time_zone(str(zone), ambiguous=side, non_existent="null")
+        .dt.convert_time_zone("UTC")
+        .alias(side)
         for side in ("earliest", "latest")
     ]
     ambiguous = pl.col("earliest") != pl.col("latest")
@@ -170,4 +185,6 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise MissingDataError(f"{file} cannot be read: {error.strerror}.", remedy="Check the path.", file=str(file)) from error
+        raise MissingDataError(
+            f"{file} cannot be read: {error.strerror}.", remedy="Check the path.", file=str(file)
+        ) from error

@@ -107,7 +107,9 @@ def parse_forecast(archive: bytes, *, region: Region, origin: str) -> pl.DataFra
         if rows.columns[0] != "Time Stamp" or {name.lower() for name in rows.columns[1:]} != set(names):
             raise _columns(f"{origin}: {info.filename}", ("Time Stamp", *names), ",".join(rows.columns).encode())
         written = datetime(*info.date_time, tzinfo=ZoneInfo(LOCAL)).astimezone(UTC)
-        files.append(rows.rename({name: names[name.lower()] for name in rows.columns[1:]}).with_columns(written=pl.lit(written)))
+        files.append(
+            rows.rename({name: names[name.lower()] for name in rows.columns[1:]}).with_columns(written=pl.lit(written))
+        )
     order = ["Time Stamp", "written", *names.values()]
     rows = pl.concat([file.select(order) for file in files])
     repeat = pl.int_range(pl.len()).over("written", "Time Stamp")
@@ -153,7 +155,9 @@ def reports(rows: pl.DataFrame, station: str) -> pl.DataFrame:
     return published(
         long.with_columns(value=pl.when(pl.col("variable") == "cloud_cover").then(code).otherwise(number)).select(
             series=pl.concat_str(pl.lit(station + "."), "variable"),
-            at=pl.col("utc").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).dt.replace_time_zone("UTC"),
+            at=pl.col("utc")
+            .str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+            .dt.replace_time_zone("UTC"),
             value="value",
             stamp="utc",
             text=pl.when(pl.col("value").is_null()).then("text"),
@@ -167,7 +171,9 @@ def _members(archive: bytes, origin: str) -> Iterator[tuple[zipfile.ZipInfo, byt
             for info in sorted(opened.infolist(), key=lambda member: member.filename):
                 yield info, opened.read(info)
     except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise SourceFormatError(f"{origin} is no whole zip archive: {error}.", remedy="Download it again.", file=origin) from error
+        raise SourceFormatError(
+            f"{origin} is no whole zip archive: {error}.", remedy="Download it again.", file=origin
+        ) from error
 
 
 def _read_csv(text: bytes, origin: str) -> pl.DataFrame:
@@ -175,10 +181,14 @@ def _read_csv(text: bytes, origin: str) -> pl.DataFrame:
         return pl.read_csv(text, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise SourceFormatError(f"{origin} is no CSV file: {reason}.", remedy="Download it again.", file=origin) from error
+        raise SourceFormatError(
+            f"{origin} is no CSV file: {reason}.", remedy="Download it again.", file=origin
+        ) from error
 
 
-def _columns(where: str, expected: tuple[str, ...], found: bytes, missing: list[str] | None = None) -> SourceFormatError:
+def _columns(
+    where: str, expected: tuple[str, ...], found: bytes, missing: list[str] | None = None
+) -> SourceFormatError:
     columns = found.decode(errors="replace").strip()
     return SourceFormatError(
         f"{where} has other columns than agreed: expected {', '.join(expected)}; found {columns[:300]}.",

@@ -11,13 +11,13 @@ from power_nowcast.regions import Region, SourceSpec
 
 PUBLISHED = pl.Schema(
     {
-        "series": pl.String,
+        "series": pl.String(),
         "at": UTC,  # the publisher's stamp; null where it cannot be read
-        "value": pl.Float64,  # MW, or the unit that the weather variable names; null where it cannot be read
+        "value": pl.Float64(),  # MW, or the unit that the weather variable names; null where it cannot be read
         "written": UTC,  # the publisher's own time of the row, where there is one
-        "stamp": pl.String,  # as received, null where `at` says it all
-        "text": pl.String,  # the value as received, null where `value` says it all
-        "fault": pl.String,  # a Reason that the parser alone can know
+        "stamp": pl.String(),  # as received, null where `at` says it all
+        "text": pl.String(),  # the value as received, null where `value` says it all
+        "fault": pl.String(),  # a Reason that the parser alone can know
     }
 )
 """One row a published value, in the publisher's order."""

@@ -47,7 +47,7 @@ def check(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, *,
     Raises:
         SourceFormatError: the values are in another unit than MW.
     """
-    limits = _limits(region, table)
+    limits = _limits(rows, region, table)
     if table is Table.POWER:
         _check_unit(rows, limits, origin)
     numbered = rows.with_row_index("row").join(limits, on="series", how="left", maintain_order="left")
@@ -73,24 +73,33 @@ def check(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, *,
             reason="reason",
             detail="detail",
             origin=pl.lit(origin),
-        ).cast(dict(BAD_ROWS.items())),
+        ).cast(BAD_ROWS),
         repeated=len(good) - len(distinct),
     )
 
 
-def _limits(region: Region, table: Table) -> pl.DataFrame:
+def _limits(rows: pl.DataFrame, region: Region, table: Table) -> pl.DataFrame:
     """Columns series, low, high: the series that a table may hold, and their plausible values."""
+    limits: list[tuple[str, float | None, float | None]]
     if table is Table.WEATHER:
-        names = region.weather.variables if region.weather else ()
-        limits = [(name, *RANGES.get(name.split(".")[-1], (None, None))) for name in names]
+        # A station may report more than features read.
+        names = dict.fromkeys(
+            (*(region.weather.variables if region.weather else ()), *rows["series"].drop_nulls().unique())
+        )
+        ranges = {name: RANGES.get(name.rsplit(".", 1)[-1]) for name in names}
+        limits = [(name, *(ranges[name] or (None, None))) for name in names if ranges[name] or _is_read(name, region)]
     else:
         # A generator's own use makes a plant's output slightly negative; load is not.
         limits = [(zone.name, 0.0, zone.max_mw) for zone in region.zones]
         if table is Table.FORECAST and region.total:
             limits.append((region.total, 0.0, sum(zone.max_mw for zone in region.zones)))
-    return pl.DataFrame(limits, {"series": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row").with_columns(
-        known=pl.lit(True)
-    )
+    return pl.DataFrame(
+        limits, {"series": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row"
+    ).with_columns(known=pl.lit(True))
+
+
+def _is_read(name: str, region: Region) -> bool:
+    return region.weather is not None and name in region.weather.variables
 
 
 def _check_unit(rows: pl.DataFrame, limits: pl.DataFrame, origin: str) -> None:
@@ -143,7 +152,7 @@ def _row_reasons(rows: pl.DataFrame, spec: SourceSpec) -> pl.DataFrame:
     try:
         schema.validate(rows, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        failures = errors.failure_cases.select("index", "check")
+        failures: pl.DataFrame = errors.failure_cases.select("index", "check")
     else:
         return _NO_REASONS
     detail = {
@@ -157,11 +166,8 @@ def _row_reasons(rows: pl.DataFrame, spec: SourceSpec) -> pl.DataFrame:
         .unique("row", keep="first", maintain_order=True)
     )
     told = [pl.when(pl.col("reason") == reason.value).then(text) for reason, text in detail.items()]
-    return (
-        first.join(rows, on="row", how="left", maintain_order="left")
-        .select("row", "reason", pl.coalesce(*told, pl.lit("")).alias("detail"))
-        .cast(dict(_NO_REASONS.schema))
-    )
+    found = first.join(rows, on="row", how="left", maintain_order="left")
+    return found.select("row", "reason", pl.coalesce(*told, pl.lit("")).alias("detail")).cast(_NO_REASONS.schema)
 
 
 def _duplicates(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
@@ -199,13 +205,18 @@ def _spikes(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _flat_lines(rows: pl.DataFrame) -> pl.DataFrame:
     """What repeats a value of stuck telemetry; its first occurrence was true. Rows sorted by series, at."""
-    gap = pl.col("at").diff().over("series") > 3 * pl.col("at").diff().over("series").median().over("series")
-    starts = (pl.col("value") != pl.col("value").shift().over("series")).fill_null(True) | gap.fill_null(True)
-    run = rows.with_columns(run=starts.cum_sum().over("series")).with_columns(
-        samples=pl.len().over("series", "run"), place=pl.int_range(pl.len()).over("series", "run")
+    spacing = pl.col("at").diff().over("series")
+    other = pl.col("series") != pl.col("series").shift()
+    starts = other | (pl.col("value") != pl.col("value").shift()) | (spacing > 3 * spacing.median().over("series"))
+    run = rows.with_columns(run=starts.fill_null(True).cum_sum())
+    long = (
+        run.group_by("run").agg(samples=pl.len(), first=pl.col("row").first()).filter(pl.col("samples") >= FLAT_SAMPLES)
     )
-    calm = pl.col("value").abs() <= CALM_SHARE * pl.col("high")
-    stuck = run.filter((pl.col("samples") >= FLAT_SAMPLES) & (pl.col("place") > 0) & ~calm)
+    stuck = (
+        run.join(long, on="run")
+        .filter(pl.col("row") != pl.col("first"))
+        .filter(pl.col("value").abs() > CALM_SHARE * pl.col("high"))
+    )
     return _reasons(stuck, Reason.FLAT, pl.format("the same value {} times in a row", "samples"))
 
 
@@ -213,6 +224,4 @@ _NO_REASONS = pl.DataFrame(schema={"row": pl.UInt32, "reason": pl.String, "detai
 
 
 def _reasons(rows: pl.DataFrame, reason: Reason, detail: pl.Expr) -> pl.DataFrame:
-    return rows.select("row", reason=pl.lit(reason.value), detail=detail).cast(dict(_NO_REASONS.schema))
-
-
+    return rows.select("row", reason=pl.lit(reason.value), detail=detail).cast(_NO_REASONS.schema)

@@ -1,6 +1,6 @@
 """One Delta table: open, read, and append where nobody else has written since it was read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 
@@ -74,25 +74,28 @@ class Delta:
         table = self._newest()
         return -1 if table is None else table.version()
 
-    def scan(self, *conditions: pl.Expr) -> pl.LazyFrame:
-        """Rows of the newest version that satisfy the conditions; partition columns prune files."""
-        with self._lock:
-            table = self._newest()
-            if table is None:
-                return self.schema.to_frame().lazy()
-            with reported(self.uri, "read"):
-                frame = pl.scan_delta(table)
-        return frame.filter(*conditions) if conditions else frame
-
     def read(self, *conditions: pl.Expr) -> pl.DataFrame:
-        """`scan`, collected.
+        """Rows of the newest version that satisfy the conditions; those on partition columns spare files.
 
         Raises:
             StoreError: the table or one of its files is damaged.
         """
-        frame = self.scan(*conditions)
+        return self.read_lazily(
+            lambda rows: (rows.filter(*conditions) if conditions else rows).select(self.schema.names())
+        )
+
+    def read_lazily(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+        """The result of a query on the newest version.
+
+        Raises:
+            StoreError: the table or one of its files is damaged.
+        """
+        with self._lock:
+            table = self._newest()
+            with reported(self.uri, "read"):
+                rows = self.schema.to_frame().lazy() if table is None else pl.scan_delta(table)
         with reported(self.uri, "read"):
-            return frame.select(self.schema.names()).collect()
+            return query(rows).collect()
 
     def append(self, rows: pl.DataFrame, *, onto: int) -> None:
         """Add rows in one commit, if version `onto` is still the newest: what was compared with is what is there.

@@ -1,11 +1,13 @@
 """From batches to tables: write what ingest brings, once, whatever interrupts it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from power_nowcast.contracts import Table
+from power_nowcast.ingest import fetch
 from power_nowcast.ingest.batch import Batch
+from power_nowcast.regions import Region, calendar
 from power_nowcast.store.changes import AppendReport
 from power_nowcast.store.store import Store
 
@@ -31,6 +33,9 @@ class IngestReport:
 
 type Progress = Callable[[Batch, AppendReport], None]
 
+CALENDAR_AHEAD = timedelta(days=14)
+"""How far past the newest value the calendar table reaches."""
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -38,15 +43,18 @@ def _now() -> datetime:
 
 def write_all(
     store: Store,
-    batches: Callable[[frozenset[str]], Iterable[Batch]],
-    region: str,
+    region: Region,
     *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    days: int | None = None,
+    tables: Sequence[Table] = tuple(Table),
     clock: Callable[[], datetime] = _now,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Write batches under one lease; `batches` is called with the keys of what is in the tables already.
+    """Write what a region's sources have, under one lease; `start` .. `tables` as for `ingest.fetch`.
 
-    A delivery is noted last, so that one that was interrupted is read again, and what it had stored is found unchanged.
+    A delivery is noted last: one that was interrupted is read again, and what it had stored is found unchanged.
 
     Raises:
         WriterBusyError: another process kept the lease.
@@ -55,11 +63,16 @@ def write_all(
     """
     report = IngestReport()
     with store.lease():
-        for batch in batches(store.delivered(region)):
+        known = store.delivered(region.name)
+        for batch in fetch(region, start=start, end=end, days=days, tables=tables, known=known):
             rows, quarantined = write(store, batch, now=clock())
             report = report.plus(batch.table, rows, quarantined, batch.superseded)
             if progress is not None:
                 progress(batch, rows)
+        first, last = store.span(Table.POWER, region.name)
+        if first is not None and last is not None:
+            local = [time.astimezone(region.tz).date() for time in (first, last + CALENDAR_AHEAD)]
+            store.write_calendar(region.name, calendar.days(region, *local), now=clock())
     return report
 
 

@@ -20,19 +20,19 @@ from power_nowcast.store.manifest import manifest_of
 
 DELIVERIES = pl.Schema(
     {
-        "region": pl.String,
-        "table": pl.String,
-        "key": pl.String,  # of the bytes and of how they are read
-        "origin": pl.String,
-        "rows": pl.Int64,
-        "quarantined": pl.Int64,
-        "superseded": pl.Int64,
+        "region": pl.String(),
+        "table": pl.String(),
+        "key": pl.String(),  # of the bytes and of how they are read
+        "origin": pl.String(),
+        "rows": pl.Int64(),
+        "quarantined": pl.Int64(),
+        "superseded": pl.Int64(),
         "first_seen_at": UTC,
     }
 )
 """One row a delivery that is in the tables completely."""
 
-DAYS = pl.Schema({"region": pl.String, **CALENDAR, "first_seen_at": UTC})
+DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
 
 COMPACT_AT = 48
 """Files of a month's partition from which the writer merges them: five-minute appends make 288 a day."""
@@ -59,7 +59,7 @@ class Store:
         self._lease: Callable[[], AbstractContextManager[None]] = (
             nullcontext if remote else FileLease(Path(self.root), wait_seconds=wait_seconds)
         )
-        monthly = pl.Schema({**VALUES, "month": pl.String})
+        monthly = pl.Schema({**VALUES, "month": pl.String()})
         self._values = {table: self._delta(table.value, monthly, "region", "month") for table in Table}
         self._quarantine = self._delta("quarantine", QUARANTINE, "region")
         self._deliveries = self._delta("deliveries", DELIVERIES, "region")
@@ -88,7 +88,7 @@ class Store:
             return AppendReport()
         conditions = [
             pl.col("region").is_in(rows["region"].unique().to_list()),
-            *_between(rows["valid_at"].min(), rows["valid_at"].max()),
+            *_between(*_span(rows)),
         ]
 
         def fresh() -> tuple[pl.DataFrame, AppendReport]:
@@ -128,7 +128,9 @@ class Store:
         rows = self._select(table, region, start, end, series)
         if delay_minutes:
             late = pl.col("available_at") + timedelta(minutes=delay_minutes)
-            rows = rows.with_columns(available_at=pl.when(pl.col("basis") == "delay").then(late).otherwise("available_at"))
+            rows = rows.with_columns(
+                available_at=pl.when(pl.col("basis") == "delay").then(late).otherwise("available_at")
+            )
         if at is not None:
             rows = rows.filter(pl.col("available_at") <= at)
         return rows.sort(*KEY[1:], "available_at", "first_seen_at").unique(KEY[1:], keep="last", maintain_order=True)
@@ -150,11 +152,19 @@ class Store:
         """Version of the newest commit of a table, -1 before the first."""
         return self._values[table].version
 
+    def span(self, table: Table, region: str) -> tuple[datetime | None, datetime | None]:
+        """The oldest and the newest `valid_at` of a region, None where there is none."""
+        times = self._values[table].read_lazily(
+            lambda rows: rows.filter(pl.col("region") == region).select(
+                first=pl.col("valid_at").min(), last=pl.col("valid_at").max()
+            )
+        )
+        first, last = times.row(0)
+        return first, last
+
     def last(self, table: Table, region: str) -> datetime | None:
         """The newest `valid_at` of a region, None where there is none."""
-        frame = self._values[table].scan(pl.col("region") == region).select(pl.col("valid_at").max()).collect()
-        newest: datetime | None = frame.item()
-        return newest
+        return self.span(table, region)[1]
 
     def quarantine(self, rows: pl.DataFrame, *, now: datetime) -> int:
         """Keep rows of `contracts.QUARANTINE` without `first_seen_at`; returns how many are new."""
@@ -291,7 +301,12 @@ def _conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
             remedy=f"Give {', '.join(schema)}.",
             columns=missing,
         )
-    return rows.select(schema.names()).cast(dict(schema))
+    return rows.select(schema.names()).cast(schema)
+
+
+def _span(rows: pl.DataFrame) -> tuple[datetime, datetime]:
+    first, last = rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
+    return first, last
 
 
 def _month() -> pl.Expr:
