@@ -1,0 +1,159 @@
+"""Rolling-origin backtest: every issue time answered from what was known then, beside the truth and the baselines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import Floats, Nowcasts, Panel, Times, to_table
+from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.features.build_features import final_power
+from power_nowcast.regions import Region
+
+DELAYS = (0, 5, 10)
+"""How late data come, in minutes, in every published table."""
+
+
+class Forecaster(Protocol):
+    """What is backtested: a model version or a baseline, each with its own online calibration."""
+
+    def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Any]:
+        """Nowcasts of every issue time, learning only from outcomes already seen, and the calibration at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a backtest collected; arrays in MW.
+
+    `actual` has shape (issue, series, step) and `at_issue` (issue, series), NaN where nothing was published. `late`
+    holds the model's nowcasts by the minutes that data came late, and `late_baselines` those of each baseline.
+    """
+
+    region: Region
+    nowcasts: Nowcasts
+    actual: Floats
+    at_issue: Floats
+    baselines: Mapping[str, Nowcasts] = field(default_factory=dict)
+    late: Mapping[int, Nowcasts] = field(default_factory=dict)
+    late_baselines: Mapping[int, Mapping[str, Nowcasts]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = self.nowcasts.values.shape[:3]
+        if self.actual.shape != shape or self.at_issue.shape != shape[:2]:
+            raise ConfigurationError(
+                f"The truth has the shape {self.actual.shape}, the nowcasts {shape}.",
+                remedy="Score nowcasts against the truth of their own issue times, series and steps.",
+            )
+        late = [one for group in self.late_baselines.values() for one in group.values()]
+        for other in (*self.baselines.values(), *self.late.values(), *late):
+            _check_alike(self.nowcasts, other)
+
+    @property
+    def first(self) -> datetime:
+        """First issue time, UTC."""
+        return _aware(self.nowcasts.issue_times.min())
+
+    @property
+    def last(self) -> datetime:
+        """Last issue time, UTC."""
+        return _aware(self.nowcasts.issue_times.max())
+
+    def write_predictions(self, path: Path) -> Path:
+        """The model's nowcasts as Parquet of `contracts.PREDICTIONS`; returns the path."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_table(self.nowcasts).write_parquet(path)
+        return path
+
+
+def issue_times(first: datetime, last: datetime, every_minutes: int) -> Times:
+    """Issue times from `first` to `last`, both included where they fall on the spacing, shape (issue,)."""
+    begin, end = _minute(first), _minute(last)
+    return np.arange(begin, end + 1, np.timedelta64(every_minutes, "m"))
+
+
+def truth(panel: Panel, region: Region, issues: Times, steps_minutes: Sequence[int]) -> NDArray[np.float64]:
+    """Value at each step after each issue time in MW, shape (issue, series, step); NaN where none was published.
+
+    It is what the panel holds at last: late rows and corrections count.
+    """
+    power = final_power(panel, region)
+    after = np.asarray(steps_minutes, "timedelta64[m]")
+    minutes = (np.asarray(issues, "datetime64[m]")[:, None] + after - panel.start).astype(np.int64)
+    slot = minutes // panel.step_minutes
+    inside = (minutes % panel.step_minutes == 0) & (slot >= 0) & (slot < len(power))
+    values = power[np.where(inside, slot, 0)]
+    return np.moveaxis(np.where(inside[..., None], values, np.nan), -1, 1)
+
+
+def run(
+    model: Forecaster,
+    baselines: Mapping[str, Forecaster],
+    panel: Panel,
+    region: Region,
+    issues: Times,
+    *,
+    delays: Sequence[int] = DELAYS,
+) -> Backtest:
+    """Replay the model and the baselines at every issue time, with data on time and late.
+
+    Args:
+        model: what is judged.
+        baselines: by the name that tables and plots show; the first one scales the errors of worst days.
+        panel: everything that was ever known of the period, its weeks of history, and the hour after it.
+        region: the panel's region.
+        issues: shape (issue,).
+        delays: minutes that load comes late; 0 is always run.
+
+    Raises:
+        MissingDataError: no issue time has a truth.
+    """
+    nowcasts, _ = model.replay(panel, issues)
+    columns = [panel.series.index(name) for name in nowcasts.series]
+    issues = nowcasts.issue_times  # a replay sorts them
+    actual = truth(panel, region, issues, nowcasts.steps_minutes)[:, columns]
+    if not np.isfinite(actual).any():
+        raise MissingDataError(
+            "No issue time of the backtest has a value that it could be scored with.",
+            remedy="Ingest the period, or choose issue times at least an hour before the end of the data.",
+            region=region.name,
+        )
+    late = [delay for delay in delays if delay]
+    return Backtest(
+        region=region,
+        nowcasts=nowcasts,
+        actual=actual,
+        at_issue=truth(panel, region, issues, (0,))[:, columns, 0],
+        baselines={name: one.replay(panel, issues)[0] for name, one in baselines.items()},
+        late={delay: model.replay(panel, issues, delay_minutes=delay)[0] for delay in late},
+        late_baselines={
+            delay: {name: one.replay(panel, issues, delay_minutes=delay)[0] for name, one in baselines.items()}
+            for delay in late
+        },
+    )
+
+
+def _check_alike(one: Nowcasts, other: Nowcasts) -> None:
+    alike = (
+        one.series == other.series
+        and one.steps_minutes == other.steps_minutes
+        and one.quantiles == other.quantiles
+        and np.array_equal(one.issue_times, other.issue_times)
+    )
+    if not alike:
+        raise ConfigurationError(
+            "Nowcasts of different issue times, series, steps or quantiles cannot be compared.",
+            remedy="Run the model and every baseline over the same ones.",
+        )
+
+
+def _minute(time: datetime) -> np.datetime64:
+    return np.datetime64(int(time.timestamp()) // 60, "m")
+
+
+def _aware(time: np.datetime64) -> datetime:
+    return datetime.fromisoformat("1970-01-01T00:00:00+00:00") + timedelta(minutes=int(time.astype(np.int64)))

@@ -1,0 +1,29 @@
+"""Plots of a backtest as matplotlib figures; `save_all` writes the set that the report shows."""
+
+from power_nowcast.evaluate.plots.accuracy import (
+    error_heatmap,
+    reliability,
+    residual_hist,
+    shown_horizons,
+    skill_by_horizon,
+)
+from power_nowcast.evaluate.plots.explain import feature_importance, shap
+from power_nowcast.evaluate.plots.overtime import backtest_horizon, nowcast_fan, pred_vs_actual
+from power_nowcast.evaluate.plots.save import Explanation, Plot, plots, save_all
+
+__all__ = [
+    "Explanation",
+    "Plot",
+    "backtest_horizon",
+    "error_heatmap",
+    "feature_importance",
+    "nowcast_fan",
+    "plots",
+    "pred_vs_actual",
+    "reliability",
+    "residual_hist",
+    "save_all",
+    "shap",
+    "shown_horizons",
+    "skill_by_horizon",
+]

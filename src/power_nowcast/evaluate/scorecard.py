@@ -1,0 +1,221 @@
+"""A backtest boiled down: the tables that the report, MLflow and the promotion rule read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from power_nowcast import scoring
+from power_nowcast.contracts import Floats, Nowcasts
+from power_nowcast.evaluate.backtest import Backtest
+from power_nowcast.regions import Region
+
+WORST_DAYS = 10
+HALF_A_DAY = 0.5
+"""A day with fewer of its pairs than this share is an edge of the period, not a bad day."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """Tables in the columns of `scoring.summarise` unless said otherwise; MW, shares of 1, MAPE in percent.
+
+    Hours, months and days are local to the region and those of the target time, not of the issue time.
+    """
+
+    region: str
+    title: str
+    timezone: str
+    first: datetime
+    last: datetime
+    issues: int
+    series: tuple[str, ...]
+    steps_minutes: tuple[int, ...]
+    baselines: tuple[str, ...]
+    by_series: pl.DataFrame
+    """(series, horizon_min)."""
+    by_horizon: pl.DataFrame
+    """horizon_min; the plain mean over series of what needs no unit: MAPE, skills, coverages, tails."""
+    by_hour: pl.DataFrame
+    """(series, horizon_min, hour)."""
+    by_month: pl.DataFrame
+    """(series, horizon_min, month as YYYY-MM)."""
+    by_day: pl.DataFrame
+    """(series, horizon_min, date)."""
+    by_hour_month: pl.DataFrame
+    """(series, hour, month), all horizons together."""
+    worst_days: pl.DataFrame
+    """series, rank, date, weekday, scaled_error, MAE, worst_hour, worst_error, scaled_<baseline>; see `_worst_days`."""
+    reliability: pl.DataFrame
+    """series, horizon_min, level, share of truths at or below the quantile, n."""
+    delays: pl.DataFrame
+    """(delay_min, series, horizon_min), and MAE_change: percent above that of data on time."""
+
+    def row(self, series: str, horizon_min: int) -> dict[str, float | int | str | None]:
+        """The row of `by_series`, empty if there is none."""
+        found = self.by_series.filter((pl.col("series") == series) & (pl.col("horizon_min") == horizon_min))
+        return found.row(0, named=True) if len(found) else {}
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Every table by its name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, pl.DataFrame)}
+
+    def metrics(self) -> dict[str, float]:
+        """Figures for a run's metrics by `<metric>_<series>_<horizon>min`, those that exist."""
+        kept: tuple[str, ...] = (
+            "MAE",
+            "RMSE",
+            "MAPE",
+            "bias",
+            "pinball",
+            "CRPS",
+            "coverage_80",
+            "below_80",
+            "above_80",
+            "width_80",
+        )
+        kept += tuple(f"skill_{name}" for name in self.baselines)
+        return {
+            f"{metric}_{row['series']}_{row['horizon_min']}min": float(row[metric])
+            for row in self.by_series.iter_rows(named=True)
+            for metric in kept
+            if row[metric] is not None
+        }
+
+    def write(self, folder: Path) -> list[Path]:
+        """Every table as a CSV file of its name; returns the files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for name, table in self.tables().items():
+            paths.append(folder / f"{name}.csv")
+            table.write_csv(paths[-1])
+        return paths
+
+
+def scorecard(backtest: Backtest) -> Scorecard:
+    """Score a backtest: pairs whose value at the issue time and at the target are both published."""
+    model, region = backtest.nowcasts, backtest.region
+    actual = np.where(np.isfinite(backtest.at_issue)[..., None], backtest.actual, np.nan)
+    names = tuple(backtest.baselines)
+    parts: dict[str, list[pl.DataFrame]] = {}
+    for column, series in enumerate(model.series):
+        # One series after the other: a month of all of them at once would be a table of gigabytes.
+        keys = _keys(model, region, series)
+        others = {name: one.values[:, column] for name, one in backtest.baselines.items()}
+        pairs = scoring.losses(keys, actual[:, column], model.values[:, column], model.quantiles, others)
+        for name, by in {
+            "by_series": ["series", "horizon_min"],
+            "by_hour": ["series", "horizon_min", "hour"],
+            "by_month": ["series", "horizon_min", "month"],
+            "by_day": ["series", "horizon_min", "date"],
+            "by_hour_month": ["series", "hour", "month"],
+        }.items():
+            parts.setdefault(name, []).append(scoring.summarise(pairs, by).sort(by))
+        parts.setdefault("worst_days", []).append(_worst_days(pairs, names))
+        parts.setdefault("reliability", []).append(_reliability(model, actual, column))
+        parts.setdefault("delays", []).append(_delays(backtest, keys, actual, column))
+    tables = {name: pl.concat(frames) for name, frames in parts.items()}
+    return Scorecard(
+        region=region.name,
+        title=region.title,
+        timezone=region.timezone,
+        first=backtest.first,
+        last=backtest.last,
+        issues=len(model.issue_times),
+        series=model.series,
+        steps_minutes=model.steps_minutes,
+        baselines=names,
+        by_horizon=_by_horizon(tables["by_series"]),
+        **tables,
+    )
+
+
+def _keys(nowcasts: Nowcasts, region: Region, series: str) -> pl.DataFrame:
+    """One row a pair of one series, in the order of (issue, step), with the target's local day, hour and month."""
+    issues, steps = len(nowcasts.issue_times), len(nowcasts.steps_minutes)
+    times = np.repeat(nowcasts.issue_times.astype("datetime64[us]"), steps)
+    horizons = np.tile(np.array(nowcasts.steps_minutes, np.int64), issues)
+    frame = pl.DataFrame({"issue_time": times, "horizon_min": horizons})
+    target = (pl.col("issue_time") + pl.duration(minutes=pl.col("horizon_min"))).dt.replace_time_zone("UTC")
+    local = target.dt.convert_time_zone(region.timezone)
+    return frame.select(
+        pl.lit(series).alias("series"),
+        "horizon_min",
+        hour=local.dt.hour().cast(pl.Int64),
+        month=local.dt.strftime("%Y-%m"),
+        date=local.dt.date(),
+    )
+
+
+def _by_horizon(by_series: pl.DataFrame) -> pl.DataFrame:
+    starts = ("skill_", "pinball_skill_", "coverage_", "below_", "above_")
+    means = [name for name in by_series.columns if name == "MAPE" or name.startswith(starts)]
+    return by_series.group_by("horizon_min").agg(pl.col("n").sum(), pl.col(means).mean()).sort("horizon_min")
+
+
+def _worst_days(pairs: pl.DataFrame, baselines: tuple[str, ...]) -> pl.DataFrame:
+    """The days of the largest scaled error, the worst first.
+
+    An error is scaled by the mean error, at its horizon, of the first baseline over the whole period (of the model
+    where there is no baseline), so that short and long horizons weigh alike: 1 is an ordinary error of the baseline.
+    """
+    scale = f"absolute of {baselines[0]}" if baselines else "absolute"
+    scaled = pairs.with_columns(scale=pl.col(scale).mean().over("horizon_min")).filter(pl.col("answered"))
+    by_day = scaled.group_by("series", "date").agg(
+        n=pl.len(),
+        scaled_error=(pl.col("absolute") / pl.when(pl.col("scale") > 0).then("scale")).mean(),
+        MAE=pl.col("absolute").mean(),
+        worst_hour=pl.col("hour").sort_by("absolute").last(),
+        worst_error=pl.col("error").sort_by("absolute").last(),
+        **{
+            f"scaled_{name}": (pl.col(f"absolute of {name}") / pl.when(pl.col("scale") > 0).then("scale")).mean()
+            for name in baselines
+        },
+    )
+    return (
+        by_day.filter((pl.col("n") >= HALF_A_DAY * pl.col("n").max()) & pl.col("scaled_error").is_not_null())
+        .sort(["scaled_error", "date"], descending=[True, False])
+        .head(WORST_DAYS)
+        .with_row_index("rank", 1)
+        .select(
+            "series",
+            pl.col("rank").cast(pl.Int64),
+            "date",
+            pl.col("date").dt.strftime("%A").alias("weekday"),
+            pl.exclude("series", "rank", "date", "n"),
+        )
+    )
+
+
+def _reliability(nowcasts: Nowcasts, actual: Floats, column: int) -> pl.DataFrame:
+    rows = []
+    for step, horizon in enumerate(nowcasts.steps_minutes):
+        y, q = actual[:, column, step], nowcasts.values[:, column, step]
+        scored = np.isfinite(y) & np.isfinite(q).all(axis=1)
+        for i, level in enumerate(nowcasts.quantiles):
+            share = float((y[scored] <= q[scored, i]).mean()) if scored.any() else None
+            rows.append((nowcasts.series[column], horizon, level, share, int(scored.sum())))
+    schema = {"series": pl.String, "horizon_min": pl.Int64, "level": pl.Float64, "share": pl.Float64, "n": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _delays(backtest: Backtest, keys: pl.DataFrame, actual: Floats, column: int) -> pl.DataFrame:
+    runs: dict[int, tuple[Nowcasts, Mapping[str, Nowcasts]]] = {0: (backtest.nowcasts, backtest.baselines)}
+    runs |= {delay: (one, backtest.late_baselines.get(delay, {})) for delay, one in sorted(backtest.late.items())}
+    frames = []
+    for delay, (nowcasts, baselines) in runs.items():
+        others = {name: one.values[:, column] for name, one in baselines.items()}
+        pairs = scoring.losses(keys, actual[:, column], nowcasts.values[:, column], nowcasts.quantiles, others)
+        table = scoring.summarise(pairs, ["series", "horizon_min"])
+        frames.append(table.select(pl.lit(delay, pl.Int64).alias("delay_min"), pl.all()))
+    every = pl.concat(frames, how="diagonal")
+    on_time = every.filter(pl.col("delay_min") == 0).select("series", "horizon_min", pl.col("MAE").alias("on_time"))
+    change = 100 * (pl.col("MAE") / pl.when(pl.col("on_time") > 0).then("on_time") - 1)
+    return (
+        every.join(on_time, on=["series", "horizon_min"], how="left", maintain_order="left")
+        .with_columns(change.alias("MAE_change"))
+        .drop("on_time")
+    )
