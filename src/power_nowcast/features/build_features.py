@@ -1,5 +1,6 @@
 """The one feature path: training, backtest and live all come through `build`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,17 +38,24 @@ class Layout:
         if spec.weather and panel.weather_names:
             families["weather"] = (weather.names(panel.weather_names), [])
         names: list[str] = []
-        horizons: list[int] = []
         slices: dict[str, slice] = {}
         for family, (common, per_knot) in families.items():
             first = len(names)
             names += common
-            horizons += [0] * len(common)
             for knot in spec.knots if per_knot else ():
                 names += [f"{name}_h{knot}" for name in per_knot]
-                horizons += [knot] * len(per_knot)
             slices[family] = slice(first, len(names))
-        return cls(tuple(names), tuple(horizons), slices)
+        return cls(tuple(names), horizons_of(names), slices)
+
+
+def horizons_of(names: Sequence[str]) -> tuple[int, ...]:
+    """The knot that each column belongs to, which its name ends with, 0 where it serves every one.
+
+    >>> horizons_of(["ramp_15m", "sun_change_h60"])
+    (0, 60)
+    """
+    found = [re.search(r"_h(\d+)$", name) for name in names]
+    return tuple(int(match[1]) if match else 0 for match in found)
 
 
 def build(

@@ -29,6 +29,7 @@ FLOOR = 0.15
 class BoostingConfig:
     """Customary parameters; both libraries take them, `num_leaves` LightGBM and `max_depth` XGBoost.
 
+    Errors beyond `huber` standard deviations of the ramp count linearly: the median is robust against steps.
     With `refit` a booster is trained once more on train and valid together, with the rounds that early stopping found.
     """
 
@@ -40,6 +41,7 @@ class BoostingConfig:
     subsample: float = 0.7
     colsample: float = 0.5
     reg_lambda: float = 5.0
+    huber: float = 0.3
     early_stopping: int = 50
     refit: bool = True
     seed: int = 1

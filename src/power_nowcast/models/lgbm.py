@@ -11,7 +11,7 @@ from power_nowcast.models.boosting import BoostedModel, BoostingConfig, Fitted
 
 
 class LightGBM(BoostedModel):
-    """Ramp boosters of LightGBM, L2 loss."""
+    """Ramp boosters of LightGBM, Huber loss."""
 
     kind = "lightgbm"
     suffix = "txt"
@@ -25,7 +25,9 @@ class LightGBM(BoostedModel):
         rounds: int | None,
     ) -> Fitted:
         params = {
-            "objective": "l2",
+            "objective": "huber",
+            "alpha": config.huber,
+            "metric": "l1",
             "learning_rate": config.learning_rate,
             "num_leaves": config.num_leaves,
             "min_data_in_leaf": min(config.min_child, max(1, len(y) // 20)),
@@ -55,7 +57,7 @@ class LightGBM(BoostedModel):
         )
         best = booster.best_iteration if valid is not None else booster.current_iteration()
         text = booster.model_to_string(num_iteration=best)
-        return Fitted(text.encode(), best, {part: losses["l2"] for part, losses in curves.items()})
+        return Fitted(text.encode(), best, {part: losses["l1"] for part, losses in curves.items()})
 
     @staticmethod
     def open(payload: bytes) -> Any:

@@ -11,7 +11,7 @@ from power_nowcast.models.boosting import BoostedModel, BoostingConfig, Fitted
 
 
 class XGBoost(BoostedModel):
-    """Ramp boosters of XGBoost, squared error, histograms."""
+    """Ramp boosters of XGBoost, pseudo-Huber loss, histograms."""
 
     kind = "xgboost"
     suffix = "ubj"
@@ -25,7 +25,9 @@ class XGBoost(BoostedModel):
         rounds: int | None,
     ) -> Fitted:
         params = {
-            "objective": "reg:squarederror",
+            "objective": "reg:pseudohubererror",
+            "huber_slope": config.huber,
+            "eval_metric": "mae",
             "tree_method": "hist",
             "learning_rate": config.learning_rate,
             "max_depth": config.max_depth,
@@ -52,7 +54,7 @@ class XGBoost(BoostedModel):
         )
         best = booster.best_iteration + 1 if valid is not None else booster.num_boosted_rounds()
         payload = booster[:best].save_raw("ubj")
-        return Fitted(bytes(payload), best, {part: losses["rmse"] for part, losses in curves.items()})
+        return Fitted(bytes(payload), best, {part: losses["mae"] for part, losses in curves.items()})
 
     @staticmethod
     def open(payload: bytes) -> Any:

@@ -1,0 +1,112 @@
+"""Train, valid and test: examples split by time, and the tables that keep them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from power_nowcast.contracts import FeatureBlock, Panel, Times
+from power_nowcast.errors import MissingDataError
+from power_nowcast.features.build_features import horizons_of
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.base import Examples
+
+PARTS = ("train", "valid", "test")
+_KEYS = ("issue_time", "series", "origin_mw", "age_minutes")
+_DAY = np.timedelta64(24 * 60, "m")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Borders in time: train is issued from `train_start`, valid from `valid_start`, test from `test_start` to `test_end`.
+
+    A part's outcomes, too, come before the next part's first issue time.
+    """
+
+    train_start: np.datetime64
+    valid_start: np.datetime64
+    test_start: np.datetime64
+    test_end: np.datetime64
+
+    @classmethod
+    def of(cls, panel: Panel, spec: FeatureSpec, *, valid_days: int, test_days: int) -> "Split":
+        """The last days of the panel for the test, those before for validation, all that has a week behind it for training.
+
+        Raises:
+            MissingDataError: the panel is too short for that.
+        """
+        known = panel.times[np.isfinite(panel.power).any(axis=1)]
+        start = known[0] + np.timedelta64(spec.minimum_history_minutes, "m")
+        test_end = known[-1]
+        test_start = (test_end - test_days * _DAY).astype("datetime64[h]").astype("datetime64[m]")
+        valid_start = test_start - valid_days * _DAY
+        if valid_start - start < valid_days * _DAY:
+            held, needed = (known[-1] - known[0]) / _DAY, 8 + 2 * valid_days + test_days
+            raise MissingDataError(
+                f"{panel.region} has {held:.0f} days of data; training, validation and test need {needed}.",
+                remedy="Ingest more days, or choose fewer --valid-days and --test-days.",
+                days=held,
+                needed=needed,
+            )
+        return cls(start, valid_start, test_start, test_end)
+
+    def issue_times(self, every_minutes: int) -> Times:
+        """All issue times on multiples of the spacing."""
+        first = np.ceil(self.train_start.astype(np.int64) / every_minutes) * every_minutes
+        return np.arange(int(first), self.test_end.astype(np.int64) + 1, every_minutes).astype("datetime64[m]")
+
+    def parts(self, examples: Examples, reach_minutes: int) -> dict[str, Examples]:
+        """The examples of each part, whose outcomes reach up to `reach_minutes` after their issue times."""
+        after = self.test_end + np.timedelta64(reach_minutes + 1, "m")
+        borders = (self.train_start, self.valid_start, self.test_start, after)
+        return {
+            part: examples.during(first, last, reach_minutes)
+            for part, first, last in zip(PARTS, borders, borders[1:], strict=False)
+        }
+
+
+def to_frame(examples: Examples, knots: tuple[int, ...]) -> pl.DataFrame:
+    """One row an issue time and series: keys, outcome at each knot in MW, features."""
+    block = examples.block
+    issues, series = block.origin_mw.shape
+    stamps = np.repeat(block.issue_times.astype("datetime64[us]"), series)
+    keys = pl.DataFrame(
+        {
+            "issue_time": pl.Series(stamps).dt.replace_time_zone("UTC"),
+            "series": list(block.series) * issues,
+            "origin_mw": block.origin_mw.ravel(),
+            "age_minutes": block.age_minutes.ravel(),
+            **{f"outcome_mw_h{knot}": examples.outcome_mw[..., k].ravel() for k, knot in enumerate(knots)},
+        }
+    )
+    return keys.hstack(pl.from_numpy(block.x.reshape(-1, len(block.names)), schema=list(block.names)))
+
+
+def from_frame(frame: pl.DataFrame, series: tuple[str, ...], knots: tuple[int, ...]) -> Examples:
+    """What `to_frame` was given, for the chosen series.
+
+    Raises:
+        MissingDataError: a series or a knot is not in the table.
+    """
+    outcomes = [f"outcome_mw_h{knot}" for knot in knots]
+    lacking = [*set(series).difference(frame["series"].unique()), *set(outcomes).difference(frame.columns)]
+    if lacking:
+        raise MissingDataError(
+            f"The feature table lacks {', '.join(lacking)}.", remedy="Make it again: nowcast features.", lacking=lacking
+        )
+    order = pl.DataFrame({"series": series, "place": range(len(series))})
+    rows = frame.join(order, on="series").sort("issue_time", "place")
+    shape = (len(rows) // len(series), len(series))
+    names = tuple(name for name in frame.columns if name not in _KEYS and name not in outcomes)
+    names = tuple(name for name in names if not name.startswith("outcome_mw_h"))
+    block = FeatureBlock(
+        issue_times=rows["issue_time"].gather_every(len(series)).dt.replace_time_zone(None).to_numpy().astype("datetime64[m]"),
+        series=series,
+        names=names,
+        horizons=horizons_of(names),
+        x=rows.select(names).to_numpy().astype(np.float32, copy=False).reshape(*shape, len(names)),
+        origin_mw=rows["origin_mw"].to_numpy().reshape(shape),
+        age_minutes=rows["age_minutes"].to_numpy().reshape(shape),
+    )
+    outcome = rows.select(outcomes).to_numpy().reshape(*shape, len(knots))
+    return Examples(block, outcome)
