@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
+from typing import Any
+from urllib.parse import urlsplit
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
@@ -59,7 +62,7 @@ class Delta:
     ) -> None:
         self.uri = uri
         self.schema = schema
-        self._partition_by = list(partition_by)
+        self.partition_by = partition_by
         self._options = dict(storage_options) if storage_options else None
         self._lock = RLock()
         self._table: DeltaTable | None = None
@@ -93,9 +96,15 @@ class Delta:
         with self._lock:
             table = self._newest()
             with reported(self.uri, "read"):
-                rows = self.schema.to_frame().lazy() if table is None else pl.scan_delta(table)
+                rows = self.schema.to_frame().lazy() if table is None else self._scan(table)
         with reported(self.uri, "read"):
             return query(rows).collect()
+
+    def _scan(self, table: DeltaTable) -> pl.LazyFrame:
+        if not (files := files_of(table, self.uri)):
+            return self.schema.to_frame().lazy()
+        folders = {name: self.schema[name] for name in self.partition_by}
+        return pl.scan_parquet(files, hive_schema=folders, hive_partitioning=True, storage_options=self._options)
 
     def append(self, rows: pl.DataFrame, *, onto: int) -> None:
         """Add rows in one commit, if version `onto` is still the newest: what was compared with is what is there.
@@ -130,7 +139,7 @@ class Delta:
             table = self._newest()
             if table is None:
                 return 0
-            filters = [(name, "=", value) for name, value in partition.items()] if partition else None
+            filters = _equal(partition) if partition else None
             with reported(self.uri, "compacted"):
                 done = table.optimize.compact(partition_filters=filters, writer_properties=_WRITER)
             return int(done["numFilesRemoved"])
@@ -140,7 +149,7 @@ class Delta:
         with self._lock:
             if self._table is None:
                 return 0
-            return len(self._table.file_uris([(name, "=", value) for name, value in partition.items()]))
+            return len(self._table.file_uris(file_pruning_predicate=_equal(partition)))
 
     def vacuum(self) -> int:
         """Delete files that no version within the retention time needs; returns how many."""
@@ -175,8 +184,22 @@ class Delta:
             self.uri,
             Schema.from_arrow(arrow),
             mode="ignore",
-            partition_by=self._partition_by,
+            partition_by=list(self.partition_by),
             configuration=CONFIGURATION,
             storage_options=self._options,
         )
         return self._table
+
+
+def files_of(table: DeltaTable, uri: str) -> list[str]:
+    """Paths or addresses of a table's data files; `uri` is how the table was opened."""
+    files = table.file_uris()
+    if "://" in uri:
+        return files
+    # For folders delta-rs escapes what a URL cannot hold, such as a space, and so do Polars' own Delta readers.
+    escaped = urlsplit(table.table_uri).path
+    return [str(Path(uri, name.removeprefix(escaped))) for name in files]
+
+
+def _equal(partition: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    return [(name, "=", value) for name, value in partition.items()]

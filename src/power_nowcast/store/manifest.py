@@ -18,8 +18,7 @@ def manifest_of(table: str, version: int, rows: pl.DataFrame) -> Manifest:
         "series",
         "basis",
         "valid_at",
-        # -0.0 equals 0.0 and has other bits.
-        value=pl.col("value") + 0.0,
+        "value",
         available_at=pl.when(pl.col("basis") != Basis.SEEN.value).then("available_at"),
     ).sort("region", "series", "basis", "valid_at", "available_at", "value")
     digest = hashlib.sha256()
@@ -28,7 +27,8 @@ def manifest_of(table: str, version: int, rows: pl.DataFrame) -> Manifest:
         for name in ("valid_at", "available_at"):
             stamps = part[name].dt.epoch("us").fill_null(np.iinfo(np.int64).min)
             digest.update(stamps.to_numpy().astype("<i8").tobytes())
-        digest.update(part["value"].to_numpy().astype("<f8").tobytes())
+        # Adding zero takes the sign from -0.0, which equals 0.0 and has other bits.
+        digest.update((part["value"].to_numpy() + 0.0).astype("<f8").tobytes())
     times = logical["valid_at"].sort()
     return Manifest(
         table=table,

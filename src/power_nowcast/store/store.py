@@ -34,8 +34,8 @@ DELIVERIES = pl.Schema(
 
 DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
 
-COMPACT_AT = 48
-"""Files of a month's partition from which the writer merges them: five-minute appends make 288 a day."""
+COMPACT_AT = 24
+"""Files of a partition from which the writer merges them: five-minute appends make 288 a day."""
 _ATTEMPTS = 50
 
 
@@ -94,13 +94,7 @@ class Store:
         def fresh() -> tuple[pl.DataFrame, AppendReport]:
             return changes(table, rows, delta.read(*conditions).select(VALUES.names()), now)
 
-        with self.lease():
-            added, report = self._commit(delta, fresh)
-            months = added.select("region", month=_month()).unique()
-            for partition in months.to_dicts():
-                if delta.files(partition) >= COMPACT_AT:
-                    delta.compact(partition)
-        return report
+        return self._commit(delta, fresh)
 
     def as_of(
         self,
@@ -270,25 +264,26 @@ class Store:
             new = rows.join(known, on=key, how="anti", nulls_equal=True).unique(key, maintain_order=True)
             return new.with_columns(first_seen_at=pl.lit(now).cast(UTC)), len(new)
 
-        with self.lease():
-            return self._commit(delta, fresh)[1]
+        return self._commit(delta, fresh)
 
-    def _commit[Report](
-        self, delta: Delta, fresh: Callable[[], tuple[pl.DataFrame, Report]]
-    ) -> tuple[pl.DataFrame, Report]:
+    def _commit[Report](self, delta: Delta, fresh: Callable[[], tuple[pl.DataFrame, Report]]) -> Report:
         """Compare and append as one step: where another writer comes between (object stores), compare again."""
-        for _ in range(_ATTEMPTS):
-            onto = delta.version
-            rows, report = fresh()
-            if rows.is_empty():
-                return rows, report
-            if "month" in delta.schema:
-                rows = rows.with_columns(month=_month())
-            try:
-                delta.append(rows, onto=onto)
-            except ConflictError:
-                continue
-            return rows, report
+        with self.lease():
+            for _ in range(_ATTEMPTS):
+                onto = delta.version
+                rows, report = fresh()
+                if rows.is_empty():
+                    return report
+                if "month" in delta.schema:
+                    rows = rows.with_columns(month=pl.col("valid_at").dt.strftime("%Y-%m"))
+                try:
+                    delta.append(rows, onto=onto)
+                except ConflictError:
+                    continue
+                for partition in rows.select(delta.partition_by).unique().to_dicts():
+                    if delta.files(partition) >= COMPACT_AT:
+                        delta.compact(partition)
+                return report
         raise WriterBusyError(
             f"{delta.uri} was written by others {_ATTEMPTS} times in a row.", remedy="Try again later.", store=self.root
         )
@@ -307,10 +302,6 @@ def _conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 def _span(rows: pl.DataFrame) -> tuple[datetime, datetime]:
     first, last = rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
     return first, last
-
-
-def _month() -> pl.Expr:
-    return pl.col("valid_at").dt.strftime("%Y-%m")
 
 
 def _between(start: datetime | None, end: datetime | None) -> list[pl.Expr]:

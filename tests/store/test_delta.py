@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from power_nowcast.errors import StoreError
+from power_nowcast.store.delta import ConflictError, Delta
+
+SCHEMA = pl.Schema({"part": pl.String(), "x": pl.Int64()})
+ROWS = pl.DataFrame({"part": ["a", "b"], "x": [1, 2]}, schema=SCHEMA)
+
+
+@pytest.fixture
+def delta(tmp_path: Path) -> Delta:
+    return Delta(str(tmp_path / "table"), SCHEMA, ("part",))
+
+
+def again(delta: Delta) -> Delta:
+    return Delta(delta.uri, SCHEMA, ("part",))
+
+
+def test_append_and_read(delta: Delta) -> None:
+    assert delta.version == -1
+    delta.append(ROWS, onto=-1)
+    assert delta.version == 1
+    assert again(delta).read(pl.col("part") == "b").rows() == [("b", 2)]
+    assert delta.files({"part": "a"}) == 1
+
+
+def test_who_has_not_seen_the_newest_version_may_not_append(delta: Delta) -> None:
+    delta.append(ROWS, onto=delta.version)
+    other = again(delta)
+    seen = other.version
+    delta.append(ROWS, onto=delta.version)
+    with pytest.raises(ConflictError):
+        other.append(ROWS, onto=seen)
+    assert len(again(delta).read()) == 4
+    other.append(ROWS, onto=other.version)
+    assert len(again(delta).read()) == 6
+
+
+def test_who_thought_that_there_was_no_table_may_not_append(delta: Delta) -> None:
+    other = again(delta)
+    seen = other.version
+    delta.append(ROWS, onto=-1)
+    with pytest.raises(ConflictError):
+        other.append(ROWS, onto=seen)
+    assert len(delta.read()) == 2
+
+
+def test_every_append_has_a_transaction_of_its_own(delta: Delta) -> None:
+    from deltalake import DeltaTable
+
+    for _ in range(3):
+        delta.append(ROWS, onto=delta.version)
+    assert DeltaTable(delta.uri).transaction_version("power-nowcast") == 3
+
+
+def test_rows_cannot_be_deleted(delta: Delta) -> None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    delta.append(ROWS, onto=-1)
+    with pytest.raises(DeltaError):
+        DeltaTable(delta.uri).delete("x = 1")
+
+
+def test_compact_merges_one_partition_or_all(delta: Delta) -> None:
+    for _ in range(3):
+        delta.append(ROWS, onto=delta.version)
+    assert delta.compact({"part": "a"}) == 3
+    assert (delta.files({"part": "a"}), delta.files({"part": "b"})) == (1, 3)
+    assert delta.compact() == 3
+    assert delta.read()["x"].sum() == 9
+    assert again(delta).files({"part": "a"}) == 0, "nothing was read yet"
+
+
+def test_files_that_vanished_are_reported(delta: Delta) -> None:
+    delta.append(ROWS, onto=-1)
+    for file in Path(delta.uri).rglob("*.parquet"):
+        file.unlink()
+    with pytest.raises(StoreError, match="cannot be read"):
+        delta.read()

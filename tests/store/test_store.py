@@ -1,0 +1,233 @@
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from power_nowcast import regions
+from power_nowcast.contracts import VALUES, Table
+from power_nowcast.errors import MissingDataError, SourceFormatError, StoreError
+from power_nowcast.ingest.batch import BAD_ROWS, Batch
+from power_nowcast.regions import calendar
+from power_nowcast.store import AppendReport, Store
+from power_nowcast.store.store import COMPACT_AT
+
+from .conftest import MakeRows, at, rows_of
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+
+
+def values(frame: pl.DataFrame) -> list[tuple[str, datetime, float]]:
+    return frame.select("series", "valid_at", "value").rows()
+
+
+def test_an_empty_store_answers_with_empty_tables(store: Store) -> None:
+    assert store.as_of(Table.POWER, "nyiso").schema == VALUES
+    assert store.versions(Table.FORECAST, "nyiso").is_empty()
+    assert store.version(Table.POWER) == -1
+    assert store.last(Table.POWER, "nyiso") is None
+    assert store.read_quarantine("nyiso").is_empty()
+    assert store.manifest(Table.POWER, "nyiso").rows == 0
+    assert store.compact() == 0
+    assert not Path(store.root, "interim").exists(), "reading must not make folders"
+
+
+def test_appending_twice_stores_once(store: Store, make_rows: MakeRows) -> None:
+    rows = make_rows(("A", 0, 1.0), ("A", 5, 2.0), ("B", 0, 3.0))
+    assert store.append(Table.POWER, rows, now=NOW) == AppendReport(added=3)
+    version, manifest = store.version(Table.POWER), store.manifest(Table.POWER, "nyiso")
+    assert store.append(Table.POWER, rows, now=LATER) == AppendReport(unchanged=3)
+    assert store.version(Table.POWER) == version
+    assert store.manifest(Table.POWER, "nyiso") == manifest
+    assert store.last(Table.POWER, "nyiso") == at(5)
+
+
+def test_a_correction_is_known_from_when_it_was_seen(store: Store, make_rows: MakeRows) -> None:
+    store.append(Table.POWER, make_rows(("A", 0, 1.0)), now=NOW)
+    assert store.append(Table.POWER, make_rows(("A", 0, 9.0)), now=LATER) == AppendReport(corrected=1)
+    assert values(store.as_of(Table.POWER, "nyiso", at=LATER - timedelta(seconds=1))) == [("A", at(0), 1.0)]
+    assert values(store.as_of(Table.POWER, "nyiso", at=LATER)) == [("A", at(0), 9.0)]
+    corrected = store.versions(Table.POWER, "nyiso").row(-1, named=True)
+    assert (corrected["available_at"], corrected["basis"], corrected["first_seen_at"]) == (LATER, "seen", LATER)
+    assert store.append(Table.POWER, make_rows(("A", 0, 9.0)), now=LATER) == AppendReport(unchanged=1)
+    assert len(store.versions(Table.POWER, "nyiso")) == 2
+
+
+def test_a_correction_back_to_the_first_value_is_a_correction(store: Store, make_rows: MakeRows) -> None:
+    for day, value in enumerate((1.0, 2.0, 1.0)):
+        store.append(Table.POWER, make_rows(("A", 0, value)), now=NOW + timedelta(days=day))
+    assert store.versions(Table.POWER, "nyiso")["value"].to_list() == [1.0, 2.0, 1.0]
+    assert store.as_of(Table.POWER, "nyiso")["value"].to_list() == [1.0]
+
+
+def test_what_has_no_value_is_not_stored(store: Store, make_rows: MakeRows) -> None:
+    rows = make_rows(("A", 0, None), ("A", 5, float("nan")), ("A", 10, float("inf")), ("A", 15, 1.0))
+    assert store.append(Table.POWER, rows, now=NOW) == AppendReport(added=1, empty=3)
+
+
+def test_the_last_of_equal_keys_in_one_append_wins(store: Store, make_rows: MakeRows) -> None:
+    report = store.append(Table.POWER, make_rows(("A", 0, 1.0), ("A", 0, 2.0)), now=NOW)
+    assert report == AppendReport(added=1, repeated=1)
+    assert store.as_of(Table.POWER, "nyiso")["value"].to_list() == [2.0]
+
+
+def test_a_delay_of_the_backtest_moves_only_rows_with_that_basis(store: Store, make_rows: MakeRows) -> None:
+    store.append(Table.POWER, make_rows(("A", 0, 1.0)), now=NOW)
+    store.append(Table.POWER, make_rows(("B", 0, 2.0), basis="seen"), now=NOW)
+    known = store.as_of(Table.POWER, "nyiso", at=at(4), delay_minutes=5)
+    assert known["series"].to_list() == ["B"]
+    assert store.as_of(Table.POWER, "nyiso", at=at(5), delay_minutes=5)["series"].to_list() == ["A", "B"]
+
+
+def test_a_read_can_be_narrowed(store: Store, make_rows: MakeRows) -> None:
+    rows = make_rows(*((series, minute, minute + 0.5) for series in "ABC" for minute in range(0, 120, 5)))
+    store.append(Table.POWER, rows, now=NOW)
+    store.append(Table.POWER, make_rows(("A", 0, 7.0), region="other"), now=NOW)
+    # 55..65 minutes after 23:00 on the last day of January: two partitions.
+    part = store.as_of(Table.POWER, "nyiso", start=at(55), end=at(65), series=["A", "C"])
+    assert values(part) == [(series, at(minute), minute + 0.5) for series in "AC" for minute in (55, 60, 65)]
+    assert store.as_of(Table.POWER, "nyiso", series="B")["series"].unique().to_list() == ["B"]
+    assert len(store.versions(Table.POWER, "nyiso", start=at(60), end=at(60))) == 3
+    assert store.as_of(Table.POWER, "other")["value"].to_list() == [7.0]
+
+
+def test_every_vintage_of_a_forecast_is_kept(store: Store, make_rows: MakeRows) -> None:
+    early = make_rows(("A", 120, 1.0), basis="written", delay=-120)
+    late = make_rows(("A", 120, 2.0), basis="written", delay=-60)
+    assert store.append(Table.FORECAST, pl.concat([late, early]), now=NOW) == AppendReport(added=2)
+    assert store.append(Table.FORECAST, early, now=NOW) == AppendReport(unchanged=1)
+    assert store.as_of(Table.FORECAST, "nyiso", at=at(59))["value"].to_list() == [1.0]
+    assert store.as_of(Table.FORECAST, "nyiso", at=at(60))["value"].to_list() == [2.0]
+
+
+def test_a_vintage_that_differs_is_corrected_once(store: Store, make_rows: MakeRows) -> None:
+    store.append(Table.FORECAST, make_rows(("A", 120, 1.0), basis="written", delay=-120), now=NOW)
+    other = make_rows(("A", 120, 5.0), basis="written", delay=-120)
+    assert store.append(Table.FORECAST, other, now=LATER) == AppendReport(corrected=1)
+    assert store.append(Table.FORECAST, other, now=LATER + timedelta(days=1)) == AppendReport(unchanged=1)
+    assert store.as_of(Table.FORECAST, "nyiso", at=at(60))["value"].to_list() == [1.0]
+
+
+def test_lacking_columns_are_named(store: Store, make_rows: MakeRows) -> None:
+    with pytest.raises(SourceFormatError, match="basis"):
+        store.append(Table.POWER, make_rows(("A", 0, 1.0)).drop("basis"), now=NOW)
+
+
+def test_small_files_are_merged_while_appending(store: Store, make_rows: MakeRows) -> None:
+    for minute in range(COMPACT_AT + 3):
+        store.append(Table.WEATHER, make_rows(("A", minute, float(minute))), now=NOW)
+    partition = {"region": "nyiso", "month": "2024-01"}
+    assert store._values[Table.WEATHER].files(partition) <= 4
+    assert store.as_of(Table.WEATHER, "nyiso")["value"].to_list() == [float(n) for n in range(COMPACT_AT + 3)]
+
+
+def test_compaction_keeps_the_content(store: Store, make_rows: MakeRows) -> None:
+    for minute in range(4):
+        store.append(Table.POWER, make_rows(("A", minute, 1.0)), now=NOW)
+    before = store.manifest(Table.POWER, "nyiso")
+    assert store.compact() == 4
+    after = store.manifest(Table.POWER, "nyiso")
+    assert after.sha256 == before.sha256
+    assert after.version > before.version
+    assert store.vacuum() == 0, "files of versions that manifests name stay"
+
+
+def test_quarantine_keeps_a_row_once(store: Store) -> None:
+    bad = pl.DataFrame([["nyiso", "power", None, "x", "-1", "negative", "", "file"]], schema=BAD_ROWS, orient="row")
+    assert store.quarantine(bad, now=NOW) == 1
+    assert store.quarantine(pl.concat([bad, bad]), now=LATER) == 0
+    assert store.read_quarantine("nyiso")["first_seen_at"].to_list() == [NOW]
+    assert store.read_quarantine("other").is_empty()
+
+
+def test_a_delivery_is_noted_once(store: Store, make_rows: MakeRows) -> None:
+    batch = Batch("nyiso", Table.POWER, make_rows(("A", 0, 1.0)), "file", "key")
+    for _ in range(2):
+        store.note_delivery(batch, now=NOW)
+    assert store.delivered("nyiso") == {"key"}
+    assert store.deliveries("nyiso")["rows"].to_list() == [1]
+
+
+def test_the_calendar_is_kept_and_renewed(store: Store) -> None:
+    region = regions.load("nyiso")
+    days = calendar.days(region, date(2019, 7, 1), date(2019, 7, 7))
+    assert store.write_calendar("nyiso", days, now=NOW) == 7
+    assert store.write_calendar("nyiso", days, now=LATER) == 0
+    changed = days.with_columns(
+        holiday=pl.when(pl.col("date") == date(2019, 7, 2)).then(pl.lit("New")).otherwise("holiday")
+    )
+    assert store.write_calendar("nyiso", changed, now=LATER) == 1
+    assert store.read_calendar("nyiso").equals(changed)
+
+
+def test_features_are_versioned(store: Store) -> None:
+    first, second = pl.DataFrame({"x": [1.0, 2.0]}), pl.DataFrame({"x": [3.0], "y": ["z"]})
+    assert store.write_features("nyiso/train", first) == 0
+    assert store.write_features("nyiso/train", first) == 0
+    assert store.write_features("nyiso/train", second) == 1
+    assert store.read_features("nyiso/train").equals(second)
+    assert store.read_features("nyiso/train", version=0).equals(first)
+    with pytest.raises(MissingDataError, match="nowcast features"):
+        store.read_features("nyiso/other")
+
+
+def test_a_root_that_cannot_be_written_is_named(tmp_path: Path, make_rows: MakeRows) -> None:
+    (tmp_path / "file").write_text("")
+    store = Store(tmp_path / "file" / "data")
+    with pytest.raises(StoreError, match="NOWCAST_DATA"):
+        store.append(Table.POWER, make_rows(("A", 0, 1.0)), now=NOW)
+
+
+@pytest.mark.parametrize("victim", ["*.parquet", "_delta_log/*.json"])
+def test_damage_is_reported(store: Store, make_rows: MakeRows, victim: str) -> None:
+    store.append(Table.POWER, make_rows(("A", 0, 1.0)), now=NOW)
+    for file in Path(store.root, "interim/power").rglob(victim):
+        file.write_bytes(b"{damaged")
+    with pytest.raises(StoreError, match="interim/power"):
+        Store(store.root).as_of(Table.POWER, "nyiso")
+
+
+def test_two_stores_on_one_root_see_each_other(store: Store, make_rows: MakeRows) -> None:
+    other = Store(store.root)
+    store.append(Table.POWER, make_rows(("A", 0, 1.0)), now=NOW)
+    assert len(other.as_of(Table.POWER, "nyiso")) == 1
+    other.append(Table.POWER, make_rows(("A", 0, 1.0), ("A", 5, 2.0)), now=NOW)
+    assert store.append(Table.POWER, make_rows(("A", 5, 2.0)), now=NOW) == AppendReport(unchanged=1)
+
+
+_events = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.sampled_from([0, 5, 60]), st.sampled_from([1.0, 2.0, -0.0, 0.0])),
+        min_size=1,
+        max_size=4,
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=_events)
+def test_as_of_is_what_a_naive_replay_knows(
+    tmp_path_factory: pytest.TempPathFactory, events: list[list[tuple[str, int, float]]]
+) -> None:
+    store = Store(tmp_path_factory.mktemp("store"))
+    truth: dict[tuple[str, datetime], float] = {}
+    states = []
+    for day, event in enumerate(events):
+        now = NOW + timedelta(days=day)
+        report = store.append(Table.POWER, rows_of(*event), now=now)
+        last = {(series, at(minute)): value for series, minute, value in event}
+        assert report.added == len(last.keys() - truth.keys())
+        assert report.corrected == sum(key in truth and truth[key] != value for key, value in last.items())
+        truth |= {key: value for key, value in last.items() if key not in truth or truth[key] != value}
+        states.append((now, dict(truth)))
+    first = {key: value for key, value in states[0][1].items()}
+    for now, expected in states:
+        found = {(series, time): value for series, time, value in values(store.as_of(Table.POWER, "nyiso", at=now))}
+        # What an archive brings later counts as known at its own time: only corrections wait.
+        assert {key: found[key] for key in expected} == expected
+        assert first.keys() <= found.keys()
