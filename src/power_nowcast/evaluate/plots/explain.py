@@ -52,11 +52,13 @@ def feature_importance(
         axes.margins(x=0.09)
         axes.grid(axis="y", visible=False)
         shown = f"{100 * shares.sum():.0f} % of it in these {len(names)} of {len(importance)} features"
-        headline(axes, title, f"Share of the gain of all splits; {shown}")
+        headline(axes, title, f"Share of all importance; {shown}")
     return figure
 
 
-def shap(values: Floats, features: Floats, names: Sequence[str], *, unit: str = "MW", top: int = 15) -> Figure:
+def shap(
+    values: Floats, features: Floats, names: Sequence[str], *, unit: str = "MW", about: str = "", top: int = 15
+) -> Figure:
     """How each feature moved the answers: one point a nowcast, coloured by the feature's own value.
 
     Args:
@@ -64,6 +66,7 @@ def shap(values: Floats, features: Floats, names: Sequence[str], *, unit: str = 
         features: the features themselves, shape (sample, feature).
         names: of the features.
         unit: of the contributions.
+        about: which answers these are.
         top: features to show, by mean absolute contribution.
     """
     thin = slice(None, None, max(1, len(values) // MOST_POINTS))

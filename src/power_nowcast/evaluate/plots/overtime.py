@@ -111,7 +111,7 @@ def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
     row = card.row(series, horizon_min)
     means = {name: row.get("MAE" if name == "model" else f"MAE_{name}") for name in lines}
     with style():
-        figure, (axes,) = canvas(11, 4.2)
+        figure, (axes,) = canvas(7.6, 3.9)
         for day in days[table["date"].dt.weekday().to_numpy() >= SATURDAY]:
             half = np.timedelta64(12, "h")
             axes.axvspan(day - half, day + half, color=GRID, alpha=0.45, lw=0)
@@ -137,7 +137,7 @@ def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
         headline(
             axes,
             f"{series}: error by day, {horizon_min} minutes ahead",
-            "Mean absolute error of each local day in MW, on the right that of all days; weekends shaded",
+            "Mean absolute error in MW of each local day; right: of all days",
         )
     return figure
 

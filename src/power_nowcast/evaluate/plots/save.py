@@ -33,6 +33,7 @@ class Explanation:
 
     `importance` holds a share a feature. SHAP contributions `values` in `unit` and the `features` that caused them,
     both of shape (sample, feature), belong to the columns `names`; None where the model gives none.
+    `about` says which answers they explain, such as "NYCA, 60 minutes ahead".
     """
 
     importance: dict[str, float]
@@ -40,6 +41,7 @@ class Explanation:
     features: Floats | None = None
     names: Sequence[str] = field(default_factory=tuple)
     unit: str = "MW"
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,13 @@ def plots(
     if explanation and explanation.values is not None and explanation.features is not None:
         yield Plot(
             "shap",
-            shap(explanation.values, explanation.features, explanation.names, unit=explanation.unit),
+            shap(
+                explanation.values,
+                explanation.features,
+                explanation.names,
+                unit=explanation.unit,
+                about=explanation.about,
+            ),
             "Points by feature: how much each moved the nowcasts up or down.",
         )
 
