@@ -20,7 +20,7 @@ MEDIAN = QUANTILES.index(0.5)
 UTC = pl.Datetime("us", "UTC")
 
 type Times = NDArray[np.datetime64]
-type Floats = NDArray[np.floating]
+type Floats = NDArray[np.float64]
 
 
 class Basis(StrEnum):
@@ -42,28 +42,28 @@ class Table(StrEnum):
 
 VALUES = pl.Schema(
     {
-        "region": pl.String,
-        "series": pl.String,  # a zone or the total; "STATION.variable" for weather
+        "region": pl.String(),
+        "series": pl.String(),  # a zone or the total; "STATION.variable" for weather
         "valid_at": UTC,
-        "value": pl.Float64,  # MW; weather in the unit that the variable's name ends with
+        "value": pl.Float64(),  # MW; weather in the unit that the variable's name ends with
         "available_at": UTC,
-        "basis": pl.String,
+        "basis": pl.String(),
         "first_seen_at": UTC,
-        "source": pl.String,
+        "source": pl.String(),
     }
 )
 """One row a value and version. A correction, or another vintage of a forecast, is a further row of the same key."""
 
 QUARANTINE = pl.Schema(
     {
-        "region": pl.String,
-        "table": pl.String,
-        "series": pl.String,
-        "stamp": pl.String,  # as received
-        "value": pl.String,  # as received
-        "reason": pl.String,  # a Reason
-        "detail": pl.String,
-        "origin": pl.String,  # file or address
+        "region": pl.String(),
+        "table": pl.String(),
+        "series": pl.String(),
+        "stamp": pl.String(),  # as received
+        "value": pl.String(),  # as received
+        "reason": pl.String(),  # a Reason
+        "detail": pl.String(),
+        "origin": pl.String(),  # file or address
         "first_seen_at": UTC,
     }
 )
@@ -196,10 +196,10 @@ class Nowcasts:
 
 PREDICTIONS = pl.Schema(
     {
-        "series": pl.String,
+        "series": pl.String(),
         "issue_time": UTC,
-        "horizon_min": pl.Int64,
-        **{f"q{round(100 * level):02d}": pl.Float64 for level in QUANTILES},
+        "horizon_min": pl.Int64(),
+        **{f"q{round(100 * level):02d}": pl.Float64() for level in QUANTILES},
     }
 )
 """Nowcasts as a table: what backtests export as Parquet and the accuracy protocols score."""

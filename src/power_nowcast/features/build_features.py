@@ -126,7 +126,7 @@ def final_power(panel: Panel, region: Region) -> NDArray[np.float64]:
 
 
 def _slots(panel: Panel, times: Times) -> NDArray[np.int64]:
-    return (times.astype("datetime64[m]") - panel.start).astype(np.int64) // panel.step_minutes
+    return np.asarray((times.astype("datetime64[m]") - panel.start).astype(np.int64) // panel.step_minutes)
 
 
 class _State:

@@ -64,7 +64,9 @@ def fill(
     analogs: int,
 ) -> None:  # pragma: no cover - compiled
     """Write `common_names`, then `knot_names` of each knot. Spans in slots; `offset` is local minus UTC time in slots."""
-    reach = max(analog_days, days.max())
+    reach = analog_days
+    for d in days:
+        reach = max(reach, d)
     slot = np.empty(reach + 1, np.int64)
     same = np.empty(reach + 1, np.bool_)
     distance = np.empty(reach + 1)

@@ -41,7 +41,7 @@ class BoostingConfig:
     subsample: float = 0.7
     colsample: float = 0.5
     reg_lambda: float = 5.0
-    huber: float = 0.3
+    huber: float = 0.5
     early_stopping: int = 50
     refit: bool = True
     seed: int = 1
@@ -271,8 +271,8 @@ class BoostedModel(Model):
             for k, knot in enumerate(self.knots):
                 columns = self._columns(knot)
                 gains = self.gains(row[k], len(columns))
-                total[columns] += gains / max(gains.sum(), 1e-12)
-        shares = total / max(total.sum(), 1e-12)
+                total[columns] += gains / max(float(np.sum(gains)), 1e-12)
+        shares = total / max(float(np.sum(total)), 1e-12)
         return dict(sorted(zip(self.names, map(float, shares), strict=True), key=lambda item: -item[1]))
 
     def explain(self, block: FeatureBlock, series: str, knot: int) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:

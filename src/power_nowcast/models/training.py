@@ -1,7 +1,7 @@
 """From examples to a bundle: fit, calibrate on held-out time, and put together what is served."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -90,12 +90,8 @@ def train_bundle(
         data_sha256=origin.data_sha256,
         package_version=__version__,
     )
-    empty = np.empty(0)
-    bundle = Bundle(region, spec, model, calibration, fallback(train), info, golden, empty)
-    bundle = Bundle(
-        region, spec, model, calibration, bundle.fallback, info, golden, bundle.from_features(golden).values
-    )
-    return bundle, report
+    bundle = Bundle(region, spec, model, calibration, fallback(train), info, golden, np.empty(0))
+    return replace(bundle, golden_mw=bundle.from_features(golden).values), report
 
 
 def fallback(train: Examples) -> Persistence:
