@@ -73,7 +73,7 @@ class Backtest:
 def issue_times(first: datetime, last: datetime, every_minutes: int) -> Times:
     """Issue times from `first` to `last`, both included where they fall on the spacing, shape (issue,)."""
     begin, end = _minute(first), _minute(last)
-    return np.arange(begin, end + 1, np.timedelta64(every_minutes, "m"))
+    return np.arange(begin, end + np.timedelta64(1, "m"), np.timedelta64(every_minutes, "m"))
 
 
 def truth(panel: Panel, region: Region, issues: Times, steps_minutes: Sequence[int]) -> NDArray[np.float64]:

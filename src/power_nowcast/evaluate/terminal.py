@@ -118,7 +118,7 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
     lines = [
         _head(fan),
         *(_line(grid, row, axis, ascii_only) for row in range(rows)),
-        _hours(grid, fan, axis, ascii_only),
+        _hours(grid, fan, axis),
     ]
     return Group(*lines, _key(ascii_only))
 
@@ -184,7 +184,7 @@ def _line(grid: _Grid, row: int, axis: int, ascii_only: bool) -> Text:
     return text
 
 
-def _hours(grid: _Grid, fan: Fan, axis: int, ascii_only: bool) -> Text:
+def _hours(grid: _Grid, fan: Fan, axis: int) -> Text:
     line = [" "] * len(grid.minutes)
     for ahead in (*range(-60 * HOURS, 0, 60), 0, fan.steps_minutes[-1]):
         label = _clock(fan.issue_time + np.timedelta64(ahead, "m"), fan.region)

@@ -114,8 +114,7 @@ def limits(card: Scorecard) -> list[str]:
     said += [
         "Only times whose load was published, at the issue and at the target, are scored: hours without it are not.",
         "The truth is the newest value that the publisher gave, corrections included.",
-        "Bands hold their share on average over a period. In a single hour, or on an unusual day, they can hold less: "
-        "see the worst days.",
+        "Bands hold their share on average over a period; on an unusual day they can hold less, see the worst days.",
     ]
     return said
 

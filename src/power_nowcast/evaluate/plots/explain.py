@@ -109,7 +109,7 @@ def shap(
         bar.outline.set_visible(False)
         headline(
             axes,
-            "What moves the nowcast",
+            f"What moves the nowcast: {about}" if about else "What moves the nowcast",
             f"SHAP contributions in {unit}, a point a nowcast; on the right their mean size",
         )
     return figure

@@ -111,7 +111,7 @@ def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
     row = card.row(series, horizon_min)
     means = {name: row.get("MAE" if name == "model" else f"MAE_{name}") for name in lines}
     with style():
-        figure, (axes,) = canvas(7.6, 3.9)
+        figure, (axes,) = canvas(6.6, 3.7)
         for day in days[table["date"].dt.weekday().to_numpy() >= SATURDAY]:
             half = np.timedelta64(12, "h")
             axes.axvspan(day - half, day + half, color=GRID, alpha=0.45, lw=0)
