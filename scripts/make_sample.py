@@ -51,7 +51,8 @@ def load(folder: Path) -> pa.Table:
     rows = pl.concat(nyiso.parse_load(file.read_bytes(), origin=file.name) for file in files if file.exists())
     rows = rows.filter(pl.col("at") >= START, pl.col("at") < END)
     wide = rows.select("at", "series", "value").pivot("series", index="at", values="value").sort("at")
-    assert len(wide) * (len(wide.columns) - 1) == len(rows), "a stamp without all zones would read as an empty cell"
+    if len(wide) * (len(wide.columns) - 1) != len(rows):
+        raise SystemExit("A stamp without all zones would read as empty cells.")
     return pack(wide, dict.fromkeys(wide.columns[1:], 10), empty="published")
 
 
@@ -99,8 +100,8 @@ def pack(rows: pl.DataFrame, scales: dict[str, int], *, empty: str, station: str
     )
     for name, scale in scales.items():
         kept = whole[name].cast(pl.Float64).to_numpy() / scale
-        lost = not np.array_equal(kept, rows[name].cast(pl.Float64).to_numpy(), equal_nan=True)
-        assert not lost, f"{name} has more decimals than its scale keeps"
+        if not np.array_equal(kept, rows[name].cast(pl.Float64).to_numpy(), equal_nan=True):
+            raise SystemExit(f"{name} has more decimals than its scale keeps.")
     metadata = {f"scale.{name}": str(scale) for name, scale in scales.items()} | {"empty": empty}
     if station:
         metadata["station"] = station

@@ -225,7 +225,7 @@ def test_as_of_is_what_a_naive_replay_knows(
         assert report.corrected == sum(key in truth and truth[key] != value for key, value in last.items())
         truth |= {key: value for key, value in last.items() if key not in truth or truth[key] != value}
         states.append((now, dict(truth)))
-    first = {key: value for key, value in states[0][1].items()}
+    first = states[0][1]
     for now, expected in states:
         found = {(series, time): value for series, time, value in values(store.as_of(Table.POWER, "nyiso", at=now))}
         # What an archive brings later counts as known at its own time: only corrections wait.

@@ -77,14 +77,17 @@ def parse(text: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
         allowed = {title["valid_at"], title["written"], *names, *total}
     missing = sorted(needed - set(rows.columns))
     unknown = [name for name in rows.columns if name not in allowed]
-    if missing or unknown or not rows.columns:
+    if missing or unknown:
+        stamp = title["valid_at"]
+        faults = [
+            f"{what}: {', '.join(which)}" for what, which in (("missing", missing), ("unknown", unknown)) if which
+        ]
         raise SourceFormatError(
-            f"{origin} has the columns {', '.join(rows.columns)}; expected {title['valid_at']} with {', '.join(names)}, "
-            f"or {title['valid_at']}, {title['series']}, {title['value']}"
-            f"{f'; missing: {", ".join(missing)}' if missing else ''}{f'; unknown: {", ".join(unknown)}' if unknown else ''}.",
+            f"{origin} has the columns {', '.join(rows.columns)}; expected {stamp} with {', '.join(names)}, "
+            f"or {stamp}, {title['series']}, {title['value']}; {'; '.join(faults)}.",
             remedy="Rename the columns, or say what they are by the source's options columns and series.",
             file=origin,
-            expected=(title["valid_at"], *names),
+            expected=(stamp, *names),
             found=tuple(rows.columns),
         )
     rows = rows.rename({title["valid_at"]: "valid_at"})

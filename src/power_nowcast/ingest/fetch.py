@@ -39,6 +39,7 @@ def fetch(
     """Batches of a region's sources, oldest delivery first.
 
     Args:
+        region: whose sources.
         start: earliest `valid_at`.
         end: latest `valid_at`.
         days: only so many days before the newest power value, in place of `start`.
@@ -132,8 +133,7 @@ def _newest(region: Region, end: datetime | None) -> datetime | None:
         if end is not None:
             stamps = stamps.filter(stamps <= end)
         if len(stamps):
-            newest = stamps.max()
-            assert isinstance(newest, datetime)
+            newest: datetime = stamps.sort()[-1]
             return newest
     return None
 

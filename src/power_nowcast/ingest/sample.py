@@ -40,8 +40,8 @@ class Sample:
 def unpack(packed: bytes) -> pl.DataFrame:
     """Published rows of a packed file: `at` and `written` in seconds since 1970, one column a series.
 
-    Numbers are whole, times the column's `scale` in the metadata, or stored as they are. A null of the power table is an empty cell of the
-    publisher's, elsewhere it is no row.
+    Numbers are whole, times the column's `scale` in the metadata, or stored as they are. A null of the power table is
+    an empty cell of the publisher's, elsewhere it is no row.
     """
     table = pq.read_table(io.BytesIO(packed))
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}

@@ -132,7 +132,7 @@ def _check_unit(rows: pl.DataFrame, limits: pl.DataFrame, origin: str) -> None:
 
 def _row_reasons(rows: pl.DataFrame, spec: SourceSpec) -> pl.DataFrame:
     """Columns row, reason, detail of rows that are bad by themselves, the first reason of each."""
-    import pandera.polars as pa  # takes seconds to import; only ingest needs it
+    import pandera.polars as pa  # noqa: PLC0415 - takes seconds to import, and serving has no use for it
 
     low = pl.lit(None, pl.Float64) if spec.options.get("allow_negative") else pl.col("low")
     value = pl.col("value")

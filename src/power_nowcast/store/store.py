@@ -42,8 +42,13 @@ _ATTEMPTS = 50
 class Store:
     """Tables under `root`, a folder or an s3:// address; folders are made when first written.
 
-    `raw/` holds answers as received, `interim/` holds the cleaned, aligned tables, `features/` what models were trained on. Reading never waits for a
-    writer and sees whole appends only.
+    `raw/` holds answers as received, `interim/` the cleaned, aligned tables, `features/` what models were trained on.
+    Reading never waits for a writer and sees whole appends only.
+
+    Args:
+        root: folder or address.
+        storage_options: for object stores; their customary environment variables count too.
+        wait_seconds: how long a write waits for another process's.
     """
 
     def __init__(
@@ -110,6 +115,8 @@ class Store:
         """The latest version of each (series, valid_at) that was known at `at`, sorted by them.
 
         Args:
+            table: which table.
+            region: name of the region.
             at: rows with a later `available_at` do not count; None for all that is there.
             start: earliest `valid_at`.
             end: latest `valid_at`, itself included.
