@@ -1,0 +1,237 @@
+"""The promotion rule: does a challenger earn production? Pure arithmetic on nowcasts of the same held-out time.
+
+The loss is the pinball loss over all levels, scaled for each series and horizon by persistence's own, so that a small
+zone counts as much as a large one, and averaged over series and horizons.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import Floats, Nowcasts
+from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.regions import Region
+from power_nowcast.scoring import label, pinball_losses
+
+MAX_WORSE = 0.01
+"""The upper 95 % bound of the relative difference to the incumbent may reach this."""
+MAX_SERIES_WORSE = 0.03
+COVERAGE = (0.77, 0.83)
+BAND = (0.1, 0.9)
+ONE_SIDED_95 = 1.6448536269514722
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the challenger is promoted, why or why not (sentences), and the figures that it rests on."""
+
+    promoted: bool
+    reasons: tuple[str, ...]
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def decide(
+    region: Region,
+    *,
+    challenger: Nowcasts,
+    incumbent: Nowcasts | None,
+    baselines: Mapping[str, Nowcasts],
+    actual: Floats,
+    at_issue: Floats,
+) -> Decision:
+    """Judge nowcasts of the same issue times, all after every model's training.
+
+    The challenger must beat the best baseline, be no more than 1 % worse than the incumbent (upper 95 % bound of the
+    paired difference, variance robust to autocorrelation), in no series more than 3 % worse, and cover .77-.83 by its
+    band of 80 % at every horizon (averaged over series). Only pairs that all have answered count, so an answer withheld
+    is refused by name.
+
+    Args:
+        region: whose steps and series these are.
+        challenger: what would be promoted.
+        incumbent: what is in production, None where nothing is.
+        baselines: by name, at least one.
+        actual: truth in MW, shape (issue, series, step), NaN where unknown.
+        at_issue: last known value in MW, shape (issue, series): persistence.
+
+    Raises:
+        ConfigurationError: the nowcasts are not of the same issue times, series and steps, or no baseline is given.
+        MissingDataError: a series or horizon has nothing to be judged on.
+    """
+    others = {**baselines, **({} if incumbent is None else {"the incumbent": incumbent})}
+    _check_alike(challenger, others, actual, at_issue, baselines)
+    known = np.isfinite(actual) & np.isfinite(at_issue)[..., None]
+    for one in others.values():
+        known &= np.isfinite(one.values).all(axis=-1)
+    withheld = known & ~np.isfinite(challenger.values).all(axis=-1)
+    used = known & ~withheld
+    if not used.any(axis=0).all():
+        s, h = np.argwhere(~used.any(axis=0))[0]
+        raise MissingDataError(
+            f"{challenger.series[s]} has no pair {challenger.steps_minutes[h]} minutes ahead to judge by.",
+            remedy="Evaluate over a longer period after the models' training.",
+            region=region.name,
+            series=challenger.series[s],
+            horizon=challenger.steps_minutes[h],
+        )
+    levels = challenger.quantiles
+    persistence = np.repeat(at_issue[:, :, None, None], len(levels), axis=-1)
+    scale = _mean(_loss(actual, np.broadcast_to(persistence, challenger.values.shape), levels), used)
+    if not (scale > 0).all():
+        s, h = np.argwhere(~(scale > 0))[0]
+        raise MissingDataError(
+            f"{challenger.series[s]} never moved {challenger.steps_minutes[h]} minutes ahead: nothing to scale by.",
+            remedy="Evaluate over a longer period.",
+            region=region.name,
+            series=challenger.series[s],
+            horizon=challenger.steps_minutes[h],
+        )
+    verdict = _Verdict()
+    own = _loss(actual, challenger.values, levels) / scale
+    score = float(_mean(own, used).mean())
+    figures = verdict.figures
+    figures |= {"pairs": float(used.sum()), "issue_times": float(used.any(axis=(1, 2)).sum()), "pinball": score}
+
+    share = float(withheld.sum() / max(1, known.sum()))
+    figures["withheld"] = share
+    if share > 0:
+        verdict.refuse(f"It withholds {share:.2%} of the answers that the others give.")
+
+    scores = {
+        name: float(_mean(_loss(actual, one.values, levels) / scale, used).mean()) for name, one in baselines.items()
+    }
+    figures |= {f"pinball {name}": value for name, value in scores.items()}
+    best = min(scores, key=scores.__getitem__)
+    said = f"Pinball loss scaled by persistence's is {score:.4f}, of the best baseline ({best}) {scores[best]:.4f}"
+    verdict.note(score < scores[best], f"{said}.", f"{said}: it must be lower.")
+
+    if incumbent is None:
+        verdict.note(True, "There is no incumbent.", "")
+    else:
+        _against(verdict, challenger.series, own, _loss(actual, incumbent.values, levels) / scale, used)
+    _coverage(verdict, challenger, actual, used)
+    return Decision(not verdict.against, tuple(verdict.against or verdict.speaks), dict(figures))
+
+
+class _Verdict:
+    def __init__(self) -> None:
+        self.speaks: list[str] = []
+        self.against: list[str] = []
+        self.figures: dict[str, float] = {}
+
+    def refuse(self, why: str) -> None:
+        self.against.append(why)
+
+    def note(self, good: bool, for_it: str, against_it: str) -> None:
+        (self.speaks if good else self.against).append(for_it if good else against_it)
+
+
+def _against(verdict: _Verdict, series: tuple[str, ...], own: Floats, theirs: Floats, used: NDArray[np.bool_]) -> None:
+    """The paired comparison with the incumbent, in all and by series."""
+    other = _mean(theirs, used)
+    total = float(other.mean())
+    difference = float(_mean(own, used).mean()) - total
+    # Each pair weighs what it weighs in the score: one over its cell's number of pairs. Summed over the pairs of an
+    # issue time, so that what goes wrong in all zones at once counts as one event.
+    weight = len(used) / used.sum(axis=0) / used[0].size
+    by_issue = (np.where(used, own - theirs, 0.0) * weight).sum(axis=(1, 2))
+    error = np.sqrt(hac_variance_of_mean(by_issue))
+    bound = (difference + ONE_SIDED_95 * error) / total
+    relative = _mean(own, used).mean(axis=1) / other.mean(axis=1) - 1
+    verdict.figures |= {
+        "pinball incumbent": total,
+        "difference": difference / total,
+        "difference standard error": error / total,
+        "difference upper bound": bound,
+        **{f"difference {name}": float(value) for name, value in zip(series, relative, strict=True)},
+    }
+    said = f"Against the incumbent it is {difference / total:+.2%}, with an upper 95 % bound of {bound:+.2%}"
+    verdict.note(bound <= MAX_WORSE, f"{said}.", f"{said}: more than {MAX_WORSE:+.0%} is too much.")
+    worse = {name: value for name, value in zip(series, relative, strict=True) if value > MAX_SERIES_WORSE}
+    if worse:
+        listed = ", ".join(f"{name} {value:+.1%}" for name, value in worse.items())
+        verdict.refuse(f"Worse than the incumbent by over {MAX_SERIES_WORSE:.0%}: {listed}.")
+
+
+def _coverage(verdict: _Verdict, challenger: Nowcasts, actual: Floats, used: NDArray[np.bool_]) -> None:
+    low, high = (challenger.values[..., challenger.quantiles.index(level)] for level in BAND)
+    inside = ((actual >= low) & (actual <= high)).astype(np.float64)
+    by_horizon = _mean(inside, used).mean(axis=0)
+    steps = challenger.steps_minutes
+    verdict.figures |= {f"coverage 80 % at {step} min": float(c) for step, c in zip(steps, by_horizon, strict=True)}
+    bounds = f"{COVERAGE[0]:.2f}-{COVERAGE[1]:.2f}"
+    off = [
+        f"{step} min {c:.3f}" for step, c in zip(steps, by_horizon, strict=True) if not COVERAGE[0] <= c <= COVERAGE[1]
+    ]
+    verdict.note(
+        not off,
+        f"Its band of 80 % covers {by_horizon.min():.3f}-{by_horizon.max():.3f} by horizon.",
+        f"Its band q{label(BAND[0])}-q{label(BAND[1])} covers outside of {bounds} at {', '.join(off)}.",
+    )
+
+
+def hac_variance_of_mean(values: Floats, lags: int | None = None) -> float:
+    """Variance of the mean of a series with autocorrelation: Newey and West (1987), Bartlett weights.
+
+    Args:
+        values: in order of time, shape (time,).
+        lags: how far correlations reach; by default what Andrews (1991) finds best for an AR(1) process as correlated
+            as the values are, at least the dozen by which an hour of horizons overlaps on a grid of 5 minutes.
+
+    >>> hac_variance_of_mean(np.array([1.0, -1.0, 1.0, -1.0]), lags=0)
+    0.25
+    """
+    n = len(values)
+    residual = np.asarray(values, np.float64) - np.mean(values)
+    total = float(residual @ residual)
+    if total == 0:
+        return 0.0
+    if lags is None:
+        rho = float(np.clip(residual[1:] @ residual[:-1] / total, -0.99, 0.99))
+        alpha = 4 * rho**2 / ((1 - rho) ** 2 * (1 + rho) ** 2)
+        lags = min(max(12, int(1.1447 * (alpha * n) ** (1 / 3))), n // 3)
+    for lag in range(1, min(lags, n - 1) + 1):
+        total += 2 * (1 - lag / (lags + 1)) * float(residual[lag:] @ residual[:-lag])
+    return max(0.0, total) / n**2
+
+
+def _loss(actual: Floats, values: Floats, levels: tuple[float, ...]) -> NDArray[np.float64]:
+    """Mean pinball loss over levels of each pair, shape (issue, series, step)."""
+    return np.asarray(pinball_losses(actual, values, levels).mean(axis=-1), np.float64)
+
+
+def _mean(values: Floats, used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean over issue times of the pairs that count, shape (series, step)."""
+    return np.asarray(np.where(used, values, 0.0).sum(axis=0) / used.sum(axis=0), np.float64)
+
+
+def _check_alike(
+    challenger: Nowcasts,
+    others: Mapping[str, Nowcasts],
+    actual: Floats,
+    at_issue: Floats,
+    baselines: Mapping[str, Nowcasts],
+) -> None:
+    if not baselines:
+        raise ConfigurationError("No baseline to beat.", remedy="Evaluate at least persistence beside the model.")
+    for name, one in others.items():
+        if (
+            one.series != challenger.series
+            or one.steps_minutes != challenger.steps_minutes
+            or one.quantiles != challenger.quantiles
+            or not np.array_equal(one.issue_times, challenger.issue_times)
+        ):
+            raise ConfigurationError(
+                f"The nowcasts of {name} are of other issue times, series or steps than the challenger's.",
+                remedy="Evaluate all of them over the same ones.",
+                other=name,
+            )
+    if actual.shape != challenger.values.shape[:3] or at_issue.shape != challenger.values.shape[:2]:
+        raise ConfigurationError(
+            f"The truth has the shape {actual.shape}, the nowcasts {challenger.values.shape[:3]}.",
+            remedy="Give the truth of the same issue times, series and steps.",
+        )
+    if (np.diff(challenger.issue_times).astype(np.int64) <= 0).any():
+        raise ConfigurationError("Issue times are not in order.", remedy="Sort them; the variance needs their order.")

@@ -1,0 +1,44 @@
+"""The only package that knows MLflow's client: runs, registered versions, aliases, promotion, download, commands.
+
+Nothing in here is logged automatically, and no pickle is written or read.
+"""
+
+from power_nowcast.mlflow_client.connection import connect
+from power_nowcast.mlflow_client.packaging import register
+from power_nowcast.mlflow_client.registry import (
+    ALIASES,
+    CANDIDATE,
+    PRODUCTION,
+    STAGING,
+    Version,
+    by_alias,
+    download,
+    promote,
+    rollback,
+    set_alias,
+    versions,
+)
+from power_nowcast.mlflow_client.runs import Run, git_sha, run
+from power_nowcast.mlflow_client.servers import environment, serve_command, server_command
+
+__all__ = [
+    "ALIASES",
+    "CANDIDATE",
+    "PRODUCTION",
+    "STAGING",
+    "Run",
+    "Version",
+    "by_alias",
+    "connect",
+    "download",
+    "environment",
+    "git_sha",
+    "promote",
+    "register",
+    "rollback",
+    "run",
+    "serve_command",
+    "server_command",
+    "set_alias",
+    "versions",
+]

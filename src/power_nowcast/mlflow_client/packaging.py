@@ -1,0 +1,176 @@
+"""From a bundle to a registered version: MLflow's model from code around the native files, and nothing pickled."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from power_nowcast.features.panel import FORECAST_PREFIX
+from power_nowcast.mlflow_client import registry
+from power_nowcast.mlflow_client.connection import connect, translated
+from power_nowcast.mlflow_client.registry import METRIC, Version
+from power_nowcast.mlflow_client.runs import sanitised
+from power_nowcast.mlflow_client.wheel import build_wheel, requirements
+from power_nowcast.models.bundle import Bundle
+from power_nowcast.regions import Region
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+OUTPUTS = ("series", "issue_time", "valid_at", "horizon_min", "yhat", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
+TEXT = ("series", "issue_time", "valid_at", "model_digest", "calibration_id", "quality")
+
+
+def register(
+    bundle: Bundle,
+    folder: Path,
+    *,
+    run_id: str,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    progress: Callable[[str], None] = lambda _: None,
+) -> Version:
+    """Log the model that the bundle's `folder` holds into the run and make it a version of its region's model.
+
+    A bundle that is registered already gives its version. The version appears in one call, with all its tags, after its
+    files are there: cut short, there is none, and the next call goes on.
+
+    Args:
+        bundle: what `folder` holds.
+        folder: where `bundle.save` wrote it.
+        run_id: the run that the model belongs to.
+        metrics: figures of the version, kept as tags `metric.<name>`.
+        tags: further tags, such as the dataset's.
+        progress: told what happens.
+
+    Raises:
+        ArtifactDigestError: the folder does not hold this bundle.
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    registry.verify(folder, bundle.digest)
+    region = bundle.region
+    for known in registry.versions(region):
+        if known.digest == bundle.digest:
+            return known
+    client = connect()
+    progress("packing the model with its code")
+    model_id, uri = _log(bundle, folder, run_id)
+    progress("registering the version")
+    own = (
+        version_tags(bundle) | dict(tags) | {f"{METRIC}{sanitised(key)}": repr(float(v)) for key, v in metrics.items()}
+    )
+    with translated():
+        _ensure_model(client, region)
+        made = client.create_model_version(
+            region.model, uri, run_id, tags=own, model_id=model_id, description=describe(bundle)
+        )
+    return registry.find(region, made.version)
+
+
+def version_tags(bundle: Bundle) -> dict[str, str]:
+    """What a version's tags say of the bundle itself."""
+    info, region = bundle.info, bundle.region
+    return {
+        "digest": bundle.digest,
+        "calibration_id": bundle.calibration.id,
+        "kind": bundle.model.kind,
+        "region": region.name,
+        "horizons": ",".join(map(str, region.steps_minutes)),
+        "dataset_window": f"{info.train_start}/{info.train_end}",
+        "data_digest": info.data_sha256,
+        "git_sha": info.git_sha,
+        "package_version": info.package_version,
+        "history_minutes": str(bundle.history_minutes),
+        "minimum_history_minutes": str(bundle.minimum_history_minutes),
+    }
+
+
+def describe(bundle: Bundle) -> str:
+    """How to ask the model, for the registry's page."""
+    region = bundle.region
+    return (
+        f"{region.title}: {bundle.model.kind}, quantiles every {region.interval_minutes} minutes up to "
+        f"{region.steps_minutes[-1]}. Input: wide rows on the grid, `valid_at` in ISO UTC and one column a zone in MW, "
+        f"reaching back at least {bundle.minimum_history_minutes / 60:.0f} hours from the issue time, "
+        f"{bundle.history_minutes / 60:.0f} for full accuracy. Params: `issue_time` (empty: the last row with an "
+        "observation) and `horizon` in minutes (0: all)."
+    )
+
+
+def signature(region: Region) -> "ModelSignature":
+    """Columns that `predict` takes and returns, and its params."""
+    from mlflow.models import ModelSignature  # noqa: PLC0415
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+
+    optional = [f"{FORECAST_PREFIX}{name}" for name in region.series] if region.forecast else []
+    optional += [
+        *([] if region.total is None else [region.total]),
+        *(region.weather.variables if region.weather else ()),
+    ]
+    inputs = [ColSpec(DataType.string, "valid_at")]
+    inputs += [ColSpec(DataType.double, zone.name) for zone in region.zones]
+    inputs += [ColSpec(DataType.double, name, required=False) for name in optional]
+    outputs = [
+        ColSpec(DataType.string if name in TEXT else DataType.long if name == "horizon_min" else DataType.double, name)
+        for name in (*OUTPUTS, "model_digest", "calibration_id", "quality")
+    ]
+    params = ParamSchema([ParamSpec("issue_time", DataType.string, ""), ParamSpec("horizon", DataType.long, 0)])
+    return ModelSignature(Schema(inputs), Schema(outputs), params)
+
+
+def input_example(bundle: Bundle) -> "pd.DataFrame":
+    """A few real rows of the right form: the origins of the golden rows. A request needs more of them, see `describe`."""
+    import pandas as pd  # noqa: PLC0415
+
+    block, region = bundle.golden, bundle.region
+    age = np.nan_to_num(np.nanmax(block.age_minutes, axis=1)).astype("timedelta64[m]")
+    frame = pd.DataFrame({"valid_at": [f"{time}:00Z" for time in (block.issue_times - age).astype(str)]})
+    for zone in region.zones:
+        frame[zone.name] = (
+            block.origin_mw[:, block.series.index(zone.name)]
+            if zone.name in block.series
+            else np.full(len(frame), np.nan)
+        )
+    return frame
+
+
+def _log(bundle: Bundle, folder: Path, run_id: str) -> tuple[str | None, str]:
+    """Log MLflow's model into the run; returns its id and address."""
+    import mlflow.pyfunc  # noqa: PLC0415
+    from mlflow.models import Model  # noqa: PLC0415
+
+    needs = requirements(bundle.model.kind)
+    with tempfile.TemporaryDirectory() as work, translated():
+        copied = Path(work) / "bundle"
+        shutil.copytree(folder, copied)
+        wheel = build_wheel(Path(work), needs)
+        logged = Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
+            python_model=str(files("power_nowcast") / "serve" / "pyfunc.py"),
+            artifacts={"bundle": str(copied)},
+            code_paths=[str(wheel)],
+            pip_requirements=[*needs, f"code/{wheel.name}"],
+            signature=signature(bundle.region),
+            input_example=(input_example(bundle), {"issue_time": "", "horizon": 0}),
+            metadata={"digest": bundle.digest, "region": bundle.region.name},
+        )
+    return logged.model_id, logged.model_uri
+
+
+def _ensure_model(client: "MlflowClient", region: Region) -> None:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        client.create_registered_model(region.model, tags={"region": region.name}, description=region.title)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

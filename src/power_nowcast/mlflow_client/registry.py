@@ -1,0 +1,298 @@
+"""Registered versions of a region's model: aliases are the one source of truth for what is where."""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from power_nowcast.errors import ArtifactDigestError, PromotionRefusedError, RegistryError
+from power_nowcast.evaluate.promotion import Decision
+from power_nowcast.mlflow_client.connection import connect, translated
+from power_nowcast.models.bundle import read_head
+from power_nowcast.regions import Region
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CANDIDATE, STAGING, PRODUCTION = "candidate", "staging", "production"
+ALIASES = (CANDIDATE, STAGING, PRODUCTION)
+METRIC = "metric."
+HISTORY = "promotion."
+BUNDLE_FOLDER = "artifacts/bundle"
+"""Where the native files lie inside the registered model."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version; `digest` names its bundle, `created_at` is UTC."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    digest: str
+    kind: str
+    created_at: datetime
+    run_id: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        """Address for MLflow."""
+        return f"models:/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """An entry of a region's history: who put what into production in place of what, and why."""
+
+    at: str
+    action: str  # promote or rollback
+    version: str
+    previous: str | None
+    person: str
+    reason: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def versions(region: Region) -> list[Version]:
+    """All registered versions of the region's model, newest first.
+
+    Raises:
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    client = connect()
+    with translated():
+        aliases = _aliases(client, region)
+        found: list[Any] = []
+        token = None
+        while True:
+            page = client.search_model_versions(f"name = '{region.model}'", max_results=100, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                break
+    listed = [_version(one, aliases) for one in found]
+    return sorted(listed, key=lambda one: int(one.version), reverse=True)
+
+
+def by_alias(region: Region, alias: str) -> Version | None:
+    """The version that carries the alias, None where none does."""
+    client = connect()
+    with translated():
+        aliases = _aliases(client, region)
+        number = aliases.get(_check_alias(alias))
+        return None if number is None else _version(client.get_model_version(region.model, number), aliases)
+
+
+def find(region: Region, alias_or_version: str) -> Version:
+    """The version of this alias or number.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    name = str(alias_or_version)
+    wanted = [one for one in versions(region) if name == one.version or name in one.aliases]
+    if not wanted:
+        raise RegistryError(
+            f"{region.model} has no version {name!r}.",
+            remedy="List them: nowcast models; make one: nowcast train.",
+            model=region.model,
+            version=name,
+        )
+    return wanted[0]
+
+
+def set_alias(region: Region, version: str, alias: str) -> None:
+    """Let the alias name this version. Production changes by `promote` and `rollback`, which say why."""
+    client = connect()
+    with translated():
+        client.set_registered_model_alias(region.model, _check_alias(alias), str(version))
+
+
+def promote(region: Region, version: str, *, decision: Decision, person: str, reason: str) -> Version:
+    """Put a version into production, with who, why and the figures in tags.
+
+    Everything is written before the alias moves, which is the last call: cut short, nothing has changed.
+
+    Raises:
+        PromotionRefusedError: the decision is against it.
+        RegistryError: there is no such version.
+    """
+    if not decision.promoted:
+        raise PromotionRefusedError(
+            f"Version {version} of {region.model} is not promoted. {' '.join(decision.reasons)}",
+            remedy="Train on more or newer data, or leave the incumbent in production.",
+            model=region.model,
+            version=str(version),
+            reasons=decision.reasons,
+        )
+    chosen = find(region, str(version))
+    told = reason or " ".join(decision.reasons)
+    return _to_production(region, chosen, "promote", person, told, decision.figures)
+
+
+def rollback(region: Region, *, person: str, reason: str) -> Version:
+    """Put the version back into production that was there before the present one.
+
+    Raises:
+        RegistryError: there was none.
+    """
+    current = by_alias(region, PRODUCTION)
+    before = None if current is None else _before(history(region), current.version)
+    if before is None:
+        raise RegistryError(
+            f"{region.model} has no earlier production version to go back to.",
+            remedy="Promote one: nowcast promote --version N.",
+            model=region.model,
+        )
+    return _to_production(region, find(region, before), "rollback", person, reason, {})
+
+
+def history(region: Region) -> list[Step]:
+    """What was put into production, oldest first; an entry that was cut short before the alias moved is left out."""
+    client = connect()
+    with translated():
+        model = _registered(client, region)
+    if model is None:
+        return []
+    steps = [Step(**json.loads(value)) for key, value in sorted(model.tags.items()) if key.startswith(HISTORY)]
+    current = model.aliases.get(PRODUCTION)
+    # The next entry, or the alias, shows what really was in production after each.
+    after = [step.previous for step in steps[1:]] + [None if current is None else str(current)]
+    return [step for step, there in zip(steps, after, strict=True) if step.version == there]
+
+
+def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, Version]:
+    """The version's bundle folder inside the cache, fetched unless a whole copy is there.
+
+    Raises:
+        RegistryError: there is no such version. RegistryUnavailableError: MLflow does not answer.
+        ArtifactDigestError: what came differs from what was registered.
+    """
+    chosen = find(region, alias_or_version)
+    safe = re.sub(r"[^\w.-]", "_", chosen.name)
+    target = cache / f"{safe}-v{chosen.version}-{chosen.digest[:12]}"
+    if target.is_dir():
+        try:
+            verify(target, chosen.digest)
+        except (ArtifactDigestError, KeyError, ValueError, RegistryError):
+            shutil.rmtree(target)
+        else:
+            return target, chosen
+    import mlflow.artifacts  # noqa: PLC0415
+
+    client = connect()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=cache) as beside:
+        with translated():
+            source = client.get_model_version_download_uri(chosen.name, chosen.version)
+            address = f"{source.rstrip('/')}/{BUNDLE_FOLDER}"
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=beside))
+        verify(folder, chosen.digest)
+        try:
+            folder.replace(target)
+        except OSError:
+            if not target.is_dir():  # otherwise another process was faster
+                raise
+    return target, chosen
+
+
+def verify(folder: Path, digest: str) -> None:
+    """Check every file of a bundle against its head, and the head against the registered digest.
+
+    Raises:
+        ArtifactDigestError: a file differs or is missing.
+    """
+    head = read_head(folder)
+    damaged = [
+        name
+        for name, expected in head["files"].items()
+        if not (folder / name).is_file() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected
+    ]
+    if damaged or head["digest"] != digest:
+        raise ArtifactDigestError(
+            f"{', '.join(damaged) or 'model.json'} in {folder} is missing or not what was registered.",
+            remedy="Download it again; if that fails too, train and register the model again.",
+            path=str(folder),
+            expected=digest,
+        )
+
+
+def _to_production(
+    region: Region, chosen: Version, action: str, person: str, reason: str, figures: Mapping[str, float]
+) -> Version:
+    client = connect()
+    with translated():
+        previous = _aliases(client, region).get(PRODUCTION)
+        step = Step(datetime.now(UTC).isoformat(), action, chosen.version, previous, person, reason, dict(figures))
+        text = json.dumps(step.__dict__)
+        stamp = re.sub(r"[^0-9T]", "", step.at.partition("+")[0])
+        client.set_registered_model_tag(region.model, f"{HISTORY}{stamp}", text)
+        client.set_model_version_tag(chosen.name, chosen.version, f"{HISTORY}{stamp}", text)
+        client.set_registered_model_alias(region.model, PRODUCTION, chosen.version)
+    return find(region, chosen.version)
+
+
+def _before(steps: list[Step], current: str) -> str | None:
+    """The version in production before the current one: promotions stack, rollbacks take from the stack."""
+    stack: list[str] = []
+    for step in steps:
+        if step.action == "rollback":
+            while stack and stack[-1] != step.version:
+                stack.pop()
+            if not stack:
+                stack.append(step.version)
+            continue
+        if not stack and step.previous is not None:
+            stack.append(step.previous)
+        stack.append(step.version)
+    while stack and stack[-1] == current:
+        stack.pop()
+    return stack[-1] if stack else None
+
+
+def _registered(client: "MlflowClient", region: Region) -> Any:
+    """The registered model, None where there is none."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        return client.get_registered_model(region.model)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _aliases(client: "MlflowClient", region: Region) -> dict[str, str]:
+    """Version by alias."""
+    model = _registered(client, region)
+    return {} if model is None else {alias: str(number) for alias, number in model.aliases.items()}
+
+
+def _version(found: Any, aliases: Mapping[str, str]) -> Version:
+    tags = dict(found.tags)
+    number = str(found.version)
+    return Version(
+        name=found.name,
+        version=number,
+        aliases=tuple(alias for alias in ALIASES if aliases.get(alias) == number),
+        digest=tags.get("digest", ""),
+        kind=tags.get("kind", ""),
+        created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+        run_id=found.run_id or "",
+        metrics={key.removeprefix(METRIC): float(value) for key, value in tags.items() if key.startswith(METRIC)},
+        tags={key: value for key, value in tags.items() if not key.startswith(METRIC)},
+    )
+
+
+def _check_alias(alias: str) -> str:
+    if alias not in ALIASES:
+        raise RegistryError(f"There is no alias {alias!r}.", remedy=f"Use one of: {', '.join(ALIASES)}.", alias=alias)
+    return alias

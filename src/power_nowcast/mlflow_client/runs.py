@@ -1,0 +1,224 @@
+"""Runs: what a command did, logged explicitly, with who, what and from which code."""
+
+import json
+import math
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import power_nowcast
+from power_nowcast.contracts import Manifest
+from power_nowcast.errors import RegistryError
+from power_nowcast.mlflow_client.connection import connect, database_folder, translated
+from power_nowcast.regions import Region
+from power_nowcast.settings import settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "power-nowcast"
+CURVE_POINTS = 100
+BATCH = 500
+PARAM_LENGTH = 6000
+
+
+class Run:
+    """An open run: every method logs at once."""
+
+    def __init__(self, client: "MlflowClient", run_id: str) -> None:
+        self._client = client
+        self.id = run_id
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log the configuration; nested mappings as `outer.inner`."""
+        from mlflow.entities import Param  # noqa: PLC0415
+
+        flat = [Param(sanitised(key), str(value)[:PARAM_LENGTH]) for key, value in _flat(values)]
+        with translated():
+            for chunk in range(0, len(flat), 100):
+                self._client.log_batch(self.id, params=flat[chunk : chunk + 100])
+
+    def metrics(self, values: Mapping[str, float | None], step: int | None = None) -> None:
+        """Log figures by name; those that are None or not finite are left out."""
+        self._log_metrics([(name, float(v), step or 0) for name, v in values.items() if v is not None])
+
+    def curves(self, curves: Mapping[str, Sequence[float]]) -> None:
+        """Log learning curves, one metric a name by step, thinned to at most 100 points with the first and last."""
+        points = []
+        for name, values in curves.items():
+            count = min(CURVE_POINTS, len(values))
+            kept = np.unique(np.linspace(0, len(values) - 1, count).round().astype(int)) if count else []
+            points += [(name, float(values[i]), int(i)) for i in kept]
+        self._log_metrics(points)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag  # noqa: PLC0415
+
+        with translated():
+            self._client.log_batch(self.id, tags=[RunTag(key, str(value)) for key, value in values.items()])
+
+    def json(self, name: str, value: Any) -> None:
+        """Log `value` as the JSON artifact `name`, such as "features/manifest.json"."""
+        with translated():
+            self._client.log_text(self.id, json.dumps(value, indent=1, default=str), name)
+
+    def file(self, path: Path, folder: str | None = None) -> None:
+        """Log a file into the artifact folder."""
+        with translated():
+            self._client.log_artifact(self.id, str(path), folder)
+
+    def folder(self, path: Path, name: str) -> None:
+        """Log a folder's files under `name`."""
+        with translated():
+            self._client.log_artifacts(self.id, str(path), name)
+
+    def figure(self, figure: Any, name: str) -> None:
+        """Log a matplotlib figure as the image `name`."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / Path(name).name
+            figure.savefig(path)
+            self.file(path, str(Path(name).parent) if Path(name).parent != Path() else None)
+
+    def manifests(self, manifests: Sequence[Manifest]) -> None:
+        """Log what tables held: as JSON, and as the run's data sets with their digests."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415
+
+        self.json("manifests.json", [asdict(manifest) for manifest in manifests])
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=manifest.table,
+                    digest=manifest.sha256[:32],  # all that the field holds; the JSON has the whole
+                    source_type="delta",
+                    source=json.dumps({"table": manifest.table, "version": manifest.version}),
+                    profile=json.dumps({"rows": manifest.rows, "first": manifest.first, "last": manifest.last}),
+                ),
+                tags=[InputTag("mlflow.data.context", "input")],
+            )
+            for manifest in manifests
+        ]
+        with translated():
+            self._client.log_inputs(self.id, datasets=inputs)
+
+    def _log_metrics(self, points: Sequence[tuple[str, float, int]]) -> None:
+        from mlflow.entities import Metric  # noqa: PLC0415
+
+        now = int(time.time() * 1000)
+        found = [Metric(sanitised(name), value, now, step) for name, value, step in points if math.isfinite(value)]
+        with translated():
+            for chunk in range(0, len(found), BATCH):
+                self._client.log_batch(self.id, metrics=found[chunk : chunk + BATCH])
+
+
+@contextmanager
+def run(
+    region: Region, command: str, *, tags: Mapping[str, str] | None = None, run_id: str | None = None
+) -> Iterator[Run]:
+    """A run in the region's experiment; with `run_id` that run is opened again.
+
+    It ends FINISHED, FAILED after an error, KILLED after Ctrl-C.
+
+    Raises:
+        RegistryUnavailableError: MLflow does not answer.
+    """
+    client = connect()
+    with translated():
+        if run_id is None:
+            own = standard_tags(region, command) | dict(tags or {})
+            run_id = client.create_run(experiment(client, region), tags=own, run_name=command).info.run_id
+        else:
+            client.update_run(run_id, status="RUNNING")
+            for key, value in (tags or {}).items():
+                client.set_tag(run_id, key, value)
+    status = "FAILED"
+    try:
+        yield Run(client, run_id)
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        try:
+            with translated():
+                client.set_terminated(run_id, status=status)
+        except RegistryError:
+            if status == "FINISHED":  # otherwise the error on its way out says more
+                raise
+
+
+def experiment(client: "MlflowClient", region: Region) -> str:
+    """Id of the region's experiment, made where it is missing."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    name = f"{EXPERIMENT}/{region.name}"
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        folder = database_folder(settings().tracking_uri)
+        # Beside the database, wherever the command is run from; a server keeps artifacts itself.
+        location = None if folder is None else (folder / "mlartifacts" / region.name).as_uri()
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            found = client.get_experiment_by_name(name)  # another process was faster
+            if found is None:
+                raise error from None
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def standard_tags(region: Region, command: str) -> dict[str, str]:
+    """Tags of every run; `dataset` names the sources, a step that knows the window says more."""
+    return {
+        "owner": settings().owner,
+        "dataset": f"{region.name}/{region.power.source}",
+        "horizon": ",".join(map(str, region.steps_minutes)),
+        "region": region.name,
+        "git_sha": git_sha(),
+        "command": command,
+        "package_version": power_nowcast.__version__,
+    }
+
+
+@cache
+def git_sha() -> str:
+    """Commit of the code that runs, with "-dirty" where files differ from it; "unknown" outside a repository."""
+    source = Path(power_nowcast.__file__).parent
+    # Installed into an environment inside some other repository, the code is not of that repository's commit.
+    if _git(source, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return "unknown"
+    head, changed = _git(source, "rev-parse", "HEAD"), _git(source, "status", "--porcelain", "--untracked-files=no")
+    return "unknown" if head is None else head + ("-dirty" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def sanitised(name: str) -> str:
+    """A name that MLflow accepts for metrics and params."""
+    return re.sub(r"[^\w./: -]", "_", name).strip("/ .")[:250]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

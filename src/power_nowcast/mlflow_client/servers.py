@@ -1,0 +1,35 @@
+"""Commands that start MLflow's own servers."""
+
+import os
+import sys
+
+from power_nowcast.mlflow_client.connection import ENVIRONMENT
+from power_nowcast.settings import settings
+
+
+def serve_command(model_uri: str, *, host: str, port: int, env_manager: str = "local") -> list[str]:
+    """The command that serves a model by MLflow, such as "models:/power-nowcast@production".
+
+    `env_manager` is "local" (this environment), "uv" or "virtualenv" (a new one from the model's own requirements).
+    """
+    listen = ["--host", host, "--port", str(port), "--env-manager", env_manager, "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", model_uri, *listen]
+
+
+def server_command(
+    *, host: str, port: int, tracking_uri: str | None = None, artifacts: str = "mlartifacts"
+) -> list[str]:
+    """The command of the tracking server and registry over the database, with artifacts served through it."""
+    uri = tracking_uri or settings().tracking_uri
+    store = ["--backend-store-uri", uri, "--serve-artifacts", "--artifacts-destination", artifacts]
+    return [sys.executable, "-m", "mlflow", "server", *store, "--host", host, "--port", str(port), "--workers", "1"]
+
+
+def environment(tracking_uri: str | None = None) -> dict[str, str]:
+    """The environment of such a command: this process's, with MLflow's address and no pickle."""
+    return {
+        **ENVIRONMENT,
+        **os.environ,
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_TRACKING_URI": tracking_uri or settings().tracking_uri,
+    }

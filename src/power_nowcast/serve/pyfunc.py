@@ -1,0 +1,125 @@
+"""The nowcaster behind MLflow's model interface: `mlflow models serve` and `mlflow.pyfunc` run this file as it is.
+
+It is logged as code, so it imports everything by the package's name and keeps no state but the bundle.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import polars as pl
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from power_nowcast.contracts import MEDIAN
+from power_nowcast.errors import NowcastError, SourceFormatError
+from power_nowcast.features.panel import from_rows
+from power_nowcast.live.nowcaster import Nowcast, Nowcaster
+from power_nowcast.models.bundle import Bundle
+from power_nowcast.scoring import label
+
+
+class NowcastModel(PythonModel):
+    """Takes wide rows of recent observations, returns quantiles: one row a series and step."""
+
+    nowcaster: Nowcaster
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the native files with the installed package."""
+        bundle = Bundle.load(Path(context.artifacts["bundle"]))
+        bundle.check()
+        self.nowcaster = Nowcaster(bundle)
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Answer rows as `features.panel.from_rows` reads them.
+
+        `params` holds `issue_time` (ISO UTC, empty: the last row with an observation) and `horizon` (minutes, 0: all).
+
+        Raises:
+            MlflowException: with INVALID_PARAMETER_VALUE, which the server answers as 400.
+        """
+        asked = params or {}
+        try:
+            return self._answer(model_input, str(asked.get("issue_time") or ""), int(asked.get("horizon") or 0))
+        except NowcastError as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+
+    def _answer(self, rows: pd.DataFrame, issue_time: str, horizon: int) -> pd.DataFrame:
+        region = self.nowcaster.bundle.region
+        if horizon:
+            region.check_horizon(horizon)
+        panel = from_rows(region, _to_polars(rows))
+        answer = self.nowcaster.nowcast(panel, _issue_time(issue_time) if issue_time else panel.end)
+        frame = to_frame(answer)
+        return frame[frame["horizon_min"] == horizon].reset_index(drop=True) if horizon else frame
+
+
+def to_frame(answer: Nowcast) -> pd.DataFrame:
+    """A nowcast as rows of series and step; times in ISO UTC, NaN for a series without an answer."""
+    series, steps = len(answer.series), len(answer.steps_minutes)
+    flat = answer.values.reshape(series * steps, -1)
+    horizon = np.tile(np.array(answer.steps_minutes, np.int64), series)
+    valid = answer.issue_time + horizon.astype("timedelta64[m]")
+    columns: dict[str, Any] = {
+        "series": np.repeat(np.array(answer.series, object), steps),
+        "issue_time": f"{answer.issue_time}:00Z",
+        "valid_at": [f"{time}:00Z" for time in valid.astype(str)],
+        "horizon_min": horizon,
+        "yhat": flat[:, MEDIAN],
+        **{f"q{label(level)}": flat[:, i] for i, level in enumerate(answer.quantiles)},
+        "model_digest": answer.model_digest,
+        "calibration_id": answer.calibration_id,
+        "quality": np.repeat(np.array([str(quality) for quality in answer.quality], object), steps),
+    }
+    return pd.DataFrame(columns)
+
+
+def _to_polars(rows: pd.DataFrame) -> pl.DataFrame:
+    """Column by column: no pyarrow needed, and NaN, None and integers become nulls and numbers alike."""
+    columns = {}
+    for name in rows.columns:
+        column = rows[name]
+        if name == "valid_at":
+            columns[name] = pl.Series(name, _stamps(column), dtype=pl.String)
+            continue
+        try:
+            numbers = pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise SourceFormatError(
+                f"Column {name}: not every value is a number.", remedy="Send MW as numbers.", column=str(name)
+            ) from error
+        columns[str(name)] = pl.Series(str(name), numbers).fill_nan(None)
+    return pl.DataFrame(columns)
+
+
+def _stamps(column: pd.Series) -> list[str | None]:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        if getattr(column.dt, "tz", None) is None:
+            raise SourceFormatError(
+                "Column valid_at: times have no offset from UTC.", remedy="Send ISO text such as 2019-06-30T23:55:00Z."
+            )
+        return [None if pd.isna(t) else t.tz_convert("UTC").isoformat() for t in column]
+    return [None if pd.isna(value) else str(value) for value in column]
+
+
+def _issue_time(text: str) -> np.datetime64:
+    try:
+        time = pd.Timestamp(text)
+    except ValueError:
+        time = None
+    if time is None or time.tz is None:
+        raise SourceFormatError(
+            f"The issue time {text!r} is no ISO time with an offset.",
+            remedy="Write it as 2019-06-30T23:55:00Z, or leave it empty for the last observation.",
+            issue_time=text,
+        )
+    # Rounded down: nothing of the minutes after the issue time is used.
+    return np.datetime64(time.tz_convert("UTC").tz_localize(None).floor("min").to_datetime64(), "m")
+
+
+mlflow.models.set_model(NowcastModel())
