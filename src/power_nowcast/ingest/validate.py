@@ -11,8 +11,8 @@ from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest.batch import BAD_ROWS
 from power_nowcast.regions import Region, SourceSpec
 
-SPIKE_DIFFERENCES = 80
-"""A jump that returns counts as a spike from this many times the series' usual step on ..."""
+SPIKE_DEVIATIONS = 80
+"""A jump that returns counts as a spike from this many times the usual deviation from its neighbours on ..."""
 SPIKE_SHARE = 0.1
 """... if it is also this share of the level."""
 SPIKE_RETURN = 0.25
@@ -184,13 +184,14 @@ def _spikes(rows: pl.DataFrame) -> pl.DataFrame:
     """One value that jumps away and returns, far beyond what the series does otherwise. Rows sorted by series, at."""
     before, value, after = (pl.col("value").shift(n).over("series") for n in (1, 0, -1))
     spacing = pl.col("at").diff().over("series")
-    usual = value.diff().over("series").abs().median().over("series")
-    near = 3 * pl.col("at").diff().over("series").median().over("series")
+    # Against the middle of its neighbours a value of a steep morning is as usual as one of a calm night.
+    usual = (value - (before + after) / 2).abs().median().over("series")
+    near = 3 * spacing.median().over("series")
     jump = pl.min_horizontal((value - before).abs(), (value - after).abs())
     level = pl.min_horizontal(before.abs(), after.abs())
     # A few values do not tell what is usual.
     enough = pl.len().over("series") >= 24
-    floor = pl.max_horizontal(SPIKE_DIFFERENCES * pl.max_horizontal(usual, pl.col("high") * 0.001), SPIKE_SHARE * level)
+    floor = pl.max_horizontal(SPIKE_DEVIATIONS * pl.max_horizontal(usual, pl.col("high") * 0.001), SPIKE_SHARE * level)
     found = (
         enough
         & ((value - before) * (value - after) > 0)
