@@ -178,6 +178,18 @@ class FeatureBlock:
     origin_mw: Floats
     age_minutes: Floats
 
+    def take(self, issues: NDArray[np.int64] | NDArray[np.bool_]) -> "FeatureBlock":
+        """The block of some issue times, by index or mask."""
+        return FeatureBlock(
+            self.issue_times[issues],
+            self.series,
+            self.names,
+            self.horizons,
+            self.x[issues],
+            self.origin_mw[issues],
+            self.age_minutes[issues],
+        )
+
 
 @dataclass(frozen=True)
 class Nowcasts:

@@ -183,7 +183,9 @@ class _State:
                 break
         return origin
 
-    def fill(self, x: NDArray[np.float32], layout: Layout, origin: NDArray[np.int64], columns: NDArray[np.int64]) -> None:
+    def fill(
+        self, x: NDArray[np.float32], layout: Layout, origin: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> None:
         """Write every family's columns of `x` (issue, series, feature)."""
         spec, step, at = self.spec, self.panel.step_minutes, layout.slices
 
@@ -192,7 +194,13 @@ class _State:
 
         knots, hour = slots(spec.knots), max(1, 60 // step)
         lags.fill(
-            x[..., at["lags"]], self.power, origin, columns, slots(spec.lags), slots(spec.rolling), slots(spec.neighbour_lags)
+            x[..., at["lags"]],
+            self.power,
+            origin,
+            columns,
+            slots(spec.lags),
+            slots(spec.rolling),
+            slots(spec.neighbour_lags),
         )
         days.fill(
             x[..., at["days"]],

@@ -30,7 +30,9 @@ def offsets_minutes(times: Times, timezone: str) -> NDArray[np.int64]:
     return (local.dt.base_utc_offset() + local.dt.dst_offset()).dt.total_minutes().to_numpy().astype(np.int64)
 
 
-def local_days(region: Region, times: Times) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]:
+def local_days(
+    region: Region, times: Times
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]:
     """For each time: offset (minutes), local minute of the day, code of the kind of day, weekday (1 Monday .. 7)."""
     offset = offsets_minutes(times, region.timezone)
     local = times.astype("datetime64[m]") + offset
@@ -46,7 +48,16 @@ def local_days(region: Region, times: Times) -> tuple[NDArray[np.int64], NDArray
 
 def common_names(spec: FeatureSpec) -> list[str]:
     """Columns that serve every horizon."""
-    return ["minute_of_day", "weekday", "day_type", "day_type_tomorrow", "season_sin", "season_cos", "sun", "day_length"]
+    return [
+        "minute_of_day",
+        "weekday",
+        "day_type",
+        "day_type_tomorrow",
+        "season_sin",
+        "season_cos",
+        "sun",
+        "day_length",
+    ]
 
 
 def knot_names(spec: FeatureSpec) -> list[str]:

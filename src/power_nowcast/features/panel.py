@@ -155,7 +155,9 @@ def _grid(
 ) -> tuple[Floats, Patches]:
     """Dense values (slot, series) of what is known at `known_at` or comes on time, and the rest as patches."""
     values = np.full((slots, len(series)), np.nan)
-    columns = pl.DataFrame({"series": series, "column": range(len(series))}, schema={"series": pl.String, "column": pl.Int64})
+    columns = pl.DataFrame(
+        {"series": series, "column": range(len(series))}, schema={"series": pl.String, "column": pl.Int64}
+    )
     placed = (
         rows.lazy()
         .join(columns.lazy(), on="series", how="inner")
@@ -245,7 +247,9 @@ def from_rows(region: Region, rows: pl.DataFrame) -> Panel:
         power[:, region.series.index(name)] = _numbers(values, name)
     known = np.flatnonzero(np.isfinite(power).any(axis=1))
     if not len(known):
-        raise HistoryError("No row holds an observation.", remedy=f"Fill the columns {', '.join(zones)}.", region=region.name)
+        raise HistoryError(
+            "No row holds an observation.", remedy=f"Fill the columns {', '.join(zones)}.", region=region.name
+        )
     start, end = minutes[known[0]], minutes[known[-1]]
     slots = int((end - start).astype(np.int64)) // step + 1
     slot = (minutes - start).astype(np.int64) // step
@@ -300,7 +304,9 @@ def to_rows(panel: Panel, region: Region) -> pl.DataFrame:
     own = np.arange(len(panel.power))
     for zone in region.zones:
         frame[zone.name] = spread(panel.power[:, panel.series.index(zone.name)], own)
-    told = (panel.forecast_start + np.arange(len(panel.forecast)) * forecast_step - panel.start).astype("timedelta64[m]")
+    told = (panel.forecast_start + np.arange(len(panel.forecast)) * forecast_step - panel.start).astype(
+        "timedelta64[m]"
+    )
     place = np.where(told.astype(np.int64) < 0, -1, told.astype(np.int64) // panel.step_minutes)
     for column, name in enumerate(panel.series if panel.forecast.size else ()):
         frame[f"{FORECAST_PREFIX}{name}"] = spread(panel.forecast[:, column], place)

@@ -1,7 +1,10 @@
 """The newest window and a model make a nowcast; what is late or missing is said, never hidden."""
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 
@@ -76,9 +79,9 @@ class Nowcaster:
         values = bundle.from_features(block, self.calibration).values[0]
         late = np.isfinite(age) & ~np.isfinite(values).all(axis=(1, 2))
         if late.any():
-            values[late] = at_leads(
-                block, bundle.fallback.predict(block), bundle.fallback.knots, region.steps_minutes
-            )[0, late]
+            values[late] = at_leads(block, bundle.fallback.predict(block), bundle.fallback.knots, region.steps_minutes)[
+                0, late
+            ]
         flags = self._flags(panel, issue)
         quality = tuple(
             Quality.REFUSED if np.isnan(a) else Quality.PERSISTENCE if l else Quality.REDUCED if flags else Quality.FULL
@@ -136,3 +139,15 @@ def _newest(panel: Panel, issue: np.datetime64) -> str | None:
     times = panel.times
     known = np.isfinite(panel.power).any(axis=1) & (times <= issue)
     return f"{times[known][-1]}Z" if known.any() else None
+
+
+class Calibrations(Protocol):
+    """What keeps the states of online calibration."""
+
+    def read_calibration(self, region: str, model_digest: str, *, at: datetime | None = None) -> str | None: ...
+
+
+def calibration_in_force(records: Calibrations, bundle: Bundle, at: datetime | None = None) -> Calibration:
+    """The newest state of the bundle's calibration that counts no outcome after `at`; the frozen one where none is kept."""
+    state = records.read_calibration(bundle.region.name, bundle.digest, at=at)
+    return bundle.calibration if state is None else Calibration.from_json(json.loads(state))

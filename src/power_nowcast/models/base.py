@@ -26,11 +26,7 @@ class Examples:
         """Those issued at `first` or later whose outcomes, up to `reach_minutes` after the issue, come before `last`."""
         issued = self.block.issue_times
         chosen = (issued >= first) & (issued + np.timedelta64(reach_minutes, "m") < last)
-        b = self.block
-        block = FeatureBlock(
-            issued[chosen], b.series, b.names, b.horizons, b.x[chosen], b.origin_mw[chosen], b.age_minutes[chosen]
-        )
-        return Examples(block, self.outcome_mw[chosen])
+        return Examples(self.block.take(chosen), self.outcome_mw[chosen])
 
     @property
     def ramps(self) -> Floats:

@@ -41,6 +41,7 @@ class BoostingConfig:
     subsample: float = 0.7
     colsample: float = 0.5
     reg_lambda: float = 5.0
+    max_bin: int = 63
     huber: float = 0.5
     early_stopping: int = 50
     refit: bool = True
@@ -121,7 +122,9 @@ def fit_series(job: SeriesJob) -> SeriesFit:
     half = (np.arange(len(job.valid_ramp)) * 8 // max(1, len(job.valid_ramp)) % 2).repeat(len(job.knots))
     width = np.full(size.shape, np.nan)
     for part in (0, 1):
-        one = job.fit(config, rows[known & (half != part)], size[known & (half != part)] / scale, None, config.n_estimators)
+        one = job.fit(
+            config, rows[known & (half != part)], size[known & (half != part)] / scale, None, config.n_estimators
+        )
         width[half == part] = job.predict(one.payload, rows[half == part])
     spread = job.fit(config, rows[known], size[known] / scale, None, config.n_estimators)
     return SeriesFit(
@@ -151,9 +154,7 @@ class BoostedModel(Model):
 
     suffix: ClassVar[str]
 
-    def __init__(
-        self, series: tuple[str, ...], knots: tuple[int, ...], config: BoostingConfig | None = None
-    ) -> None:
+    def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], config: BoostingConfig | None = None) -> None:
         super().__init__(series, knots)
         self.config = config or BoostingConfig()
         self.names: tuple[str, ...] = ()
@@ -275,7 +276,9 @@ class BoostedModel(Model):
         shares = total / max(float(np.sum(total)), 1e-12)
         return dict(sorted(zip(self.names, map(float, shares), strict=True), key=lambda item: -item[1]))
 
-    def explain(self, block: FeatureBlock, series: str, knot: int) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
+    def explain(
+        self, block: FeatureBlock, series: str, knot: int
+    ) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
         """Why the ramp of one series and knot is what it is: names, feature values and TreeSHAP values in MW (row, feature)."""
         s, k = self.series.index(series), self.knots.index(knot)
         columns = self._columns(knot)
@@ -306,7 +309,8 @@ class BoostedModel(Model):
         model.names, model.horizons = tuple(head["names"]), tuple(head["horizons"])
         model.scales = np.array(head["scales"])
         model.boosters = [
-            [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + 1)] for s in range(len(series))
+            [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + 1)]
+            for s in range(len(series))
         ]
         return model
 

@@ -89,9 +89,7 @@ class Bundle:
         quantiles = (calibration or self.calibration).apply(self.model.predict(block), self._hours(block))
         return self._at_steps(block, quantiles)
 
-    def replay(
-        self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0
-    ) -> tuple[Nowcasts, Calibration]:
+    def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Calibration]:
         """Nowcasts of successive issue times, each calibrated with the outcomes that were known then."""
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         block = self.features(panel, issues, delay_minutes)
@@ -161,7 +159,9 @@ class Bundle:
         self.model.save(folder / "model")
         self.fallback.save(folder / "fallback")
         (folder / "calibration.json").write_text(json.dumps(self.calibration.to_json()))
-        (folder / "golden.json").write_text(json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)}))
+        (folder / "golden.json").write_text(
+            json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)})
+        )
         (folder / "region.json").write_text(self.region.model_dump_json(indent=1))
         files = {
             str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -100,7 +100,11 @@ def from_frame(frame: pl.DataFrame, series: tuple[str, ...], knots: tuple[int, .
     names = tuple(name for name in frame.columns if name not in _KEYS and name not in outcomes)
     names = tuple(name for name in names if not name.startswith("outcome_mw_h"))
     block = FeatureBlock(
-        issue_times=rows["issue_time"].gather_every(len(series)).dt.replace_time_zone(None).to_numpy().astype("datetime64[m]"),
+        issue_times=rows["issue_time"]
+        .gather_every(len(series))
+        .dt.replace_time_zone(None)
+        .to_numpy()
+        .astype("datetime64[m]"),
         series=series,
         names=names,
         horizons=horizons_of(names),

@@ -25,9 +25,7 @@ def model_class(kind: str) -> type[Model]:
     """
     name = ALIASES.get(kind, kind)
     if name not in KINDS:
-        raise ConfigurationError(
-            f"There is no model {kind!r}.", remedy=f"Use one of: {', '.join(KINDS)}.", kind=kind
-        )
+        raise ConfigurationError(f"There is no model {kind!r}.", remedy=f"Use one of: {', '.join(KINDS)}.", kind=kind)
     module, attribute = KINDS[name]
     found: type[Model] = getattr(import_module(f"power_nowcast.models.{module}"), attribute)
     return found

@@ -35,13 +35,14 @@ class LightGBM(BoostedModel):
             "bagging_freq": 1,
             "feature_fraction": config.colsample,
             "lambda_l2": config.reg_lambda,
+            "max_bin": config.max_bin,
             "num_threads": 1,
             "deterministic": True,
             "force_row_wise": True,
             "seed": config.seed,
             "verbosity": -1,
         }
-        train = lightgbm.Dataset(x, y)
+        train = lightgbm.Dataset(x, y, params=params)
         curves: dict[str, dict[str, list[float]]] = {}
         sets, callbacks = [train], [lightgbm.record_evaluation(curves)]
         if valid is not None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from power_nowcast import __version__
-from power_nowcast.contracts import FeatureBlock, Floats, Panel, Times
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.build_features import build, targets
 from power_nowcast.features.spec import FeatureSpec
@@ -17,9 +17,12 @@ from power_nowcast.models.bundle import Bundle, Info
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.outcomes import local_hours, target_times
 from power_nowcast.regions import Region
+from power_nowcast.scoring import pinball_losses
 
 FALLBACK_KNOTS = (15, 30, 60, 120, 240)
 GOLDEN_ROWS = 3
+VALID_LOSS = "valid_loss"
+"""Metric by which models are chosen: pinball on held-out time in units of persistence's MAE, mean over series and knots."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def train_bundle(
     # The held-out time once more in order of time: the hours' own factors start from what it taught.
     hours = local_hours(target_times(valid.block, model.knots), region.timezone)
     known_at = np.maximum(target_times(valid.block, model.knots), valid.block.issue_times[:, None, None])
-    _, calibration = calibration.follow(held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at)
+    calibrated, calibration = calibration.follow(held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at)
+    report.metrics[VALID_LOSS] = _scaled_pinball(calibrated, valid)
     origin = origin or Origin()
     golden = _rows(valid.block, GOLDEN_ROWS)
     info = Info(
@@ -112,12 +116,11 @@ def fallback(train: Examples) -> Persistence:
 def _rows(block: FeatureBlock, count: int) -> FeatureBlock:
     known = np.flatnonzero(np.isfinite(block.origin_mw).all(axis=1))
     chosen = known[np.linspace(0, len(known) - 1, min(count, len(known)), dtype=int)] if len(known) else known
-    return FeatureBlock(
-        block.issue_times[chosen],
-        block.series,
-        block.names,
-        block.horizons,
-        block.x[chosen],
-        block.origin_mw[chosen],
-        block.age_minutes[chosen],
-    )
+    return block.take(chosen)
+
+
+def _scaled_pinball(quantiles_mw: Floats, valid: Examples) -> float:
+    loss = pinball_losses(valid.outcome_mw, quantiles_mw, QUANTILES).mean(axis=-1)
+    known = np.isfinite(loss) & np.isfinite(valid.ramps)
+    loss, ramp = np.where(known, loss, np.nan), np.where(known, np.abs(valid.ramps), np.nan)
+    return float(np.nanmean(np.nanmean(loss, axis=0) / np.nanmean(ramp, axis=0)))

@@ -35,13 +35,14 @@ class XGBoost(BoostedModel):
             "subsample": config.subsample,
             "colsample_bytree": config.colsample,
             "reg_lambda": config.reg_lambda,
+            "max_bin": config.max_bin,
             "nthread": 1,
             "seed": config.seed,
         }
-        train = xgboost.QuantileDMatrix(x, y, nthread=1)
+        train = xgboost.QuantileDMatrix(x, y, max_bin=config.max_bin, nthread=1)
         sets = [(train, "train")]
         if valid is not None:
-            sets.append((xgboost.QuantileDMatrix(*valid, ref=train, nthread=1), "valid"))
+            sets.append((xgboost.QuantileDMatrix(*valid, ref=train, max_bin=config.max_bin, nthread=1), "valid"))
         curves: dict[str, dict[str, list[float]]] = {}
         booster = xgboost.train(
             params,

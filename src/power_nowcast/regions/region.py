@@ -127,7 +127,12 @@ def _folders() -> list[Traversable | Path]:
 
 def available() -> tuple[str, ...]:
     """Names of the regions that can be loaded by name."""
-    names = {entry.name.removesuffix(".toml") for folder in _folders() for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    names = {
+        entry.name.removesuffix(".toml")
+        for folder in _folders()
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    }
     return tuple(sorted(names))
 
 
@@ -142,12 +147,17 @@ def load(name_or_file: str | Path) -> Region:
     try:
         return Region.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{origin} is not TOML: {error}.", remedy="Mend the line it names.", file=origin) from error
+        raise ConfigurationError(
+            f"{origin} is not TOML: {error}.", remedy="Mend the line it names.", file=origin
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigurationError(
-            f"{origin}: {key}: {first['msg']}.", remedy=f"Correct {key}; docs/regions.md lists the keys.", file=origin, key=key
+            f"{origin}: {key}: {first['msg']}.",
+            remedy=f"Correct {key}; docs/regions.md lists the keys.",
+            file=origin,
+            key=key,
         ) from error
 
 

@@ -34,6 +34,17 @@ DELIVERIES = pl.Schema(
 
 DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
 
+CALIBRATIONS = pl.Schema(
+    {
+        "region": pl.String(),
+        "model_digest": pl.String(),
+        "calibration_id": pl.String(),
+        "as_of": UTC,  # outcomes are counted up to then
+        "state": pl.String(),  # JSON
+        "first_seen_at": UTC,
+    }
+)
+
 COMPACT_AT = 24
 """Files of a partition from which the writer merges them: five-minute appends make 288 a day."""
 _ATTEMPTS = 50
@@ -69,6 +80,7 @@ class Store:
         self._quarantine = self._delta("quarantine", QUARANTINE, "region")
         self._deliveries = self._delta("deliveries", DELIVERIES, "region")
         self._days = self._delta("calendar", DAYS, "region")
+        self._calibrations = self._delta("calibrations", CALIBRATIONS, "region")
 
     def lease(self) -> AbstractContextManager[None]:
         """The right to write, for the length of a `with` block; every write takes it by itself, too.
@@ -185,6 +197,22 @@ class Store:
         """The days of a region, of each the row stored last."""
         rows = self._days.read(pl.col("region") == region).sort("date", "first_seen_at")
         return rows.unique("date", keep="last", maintain_order=True).select(CALENDAR.names())
+
+    def write_calibration(
+        self, region: str, model_digest: str, calibration_id: str, as_of: datetime, state: str, *, now: datetime
+    ) -> None:
+        """Append a state of online calibration to a model version's records."""
+        row = [(region, model_digest, calibration_id, as_of, state)]
+        names = list(CALIBRATIONS)[:-1]
+        frame = pl.DataFrame(row, schema={name: CALIBRATIONS[name] for name in names}, orient="row")
+        self._add(self._calibrations, frame, ["region", "model_digest", "calibration_id", "as_of"], now)
+
+    def read_calibration(self, region: str, model_digest: str, *, at: datetime | None = None) -> str | None:
+        """The newest state of a model version with `as_of` up to `at`, None where there is none."""
+        known = self._calibrations.read(pl.col("region") == region).filter(pl.col("model_digest") == model_digest)
+        known = known if at is None else known.filter(pl.col("as_of") <= at)
+        known = known.sort("as_of", "first_seen_at")
+        return str(known["state"][-1]) if len(known) else None
 
     def delivered(self, region: str) -> frozenset[str]:
         """Keys of the deliveries that are in the tables completely."""
