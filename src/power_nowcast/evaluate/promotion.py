@@ -94,7 +94,7 @@ def decide(
     figures = verdict.figures
     figures |= {"pairs": float(used.sum()), "issue_times": float(used.any(axis=(1, 2)).sum()), "pinball": score}
 
-    share = float(withheld.sum() / max(1, known.sum()))
+    share = float(withheld.sum()) / max(1.0, float(known.sum()))
     figures["withheld"] = share
     if share > 0:
         verdict.refuse(f"It withholds {share:.2%} of the answers that the others give.")

@@ -47,17 +47,19 @@ def connect(tracking_uri: str | None = None) -> "MlflowClient":
     prepare_environment()
     _check_reachable(uri)
     with translated(uri):
+        import mlflow  # noqa: PLC0415
+
+        # Downloads by address go where the last connection went.
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
         return _client(uri)
 
 
 @cache
 def _client(uri: str) -> "MlflowClient":
     # Imported late: MLflow reads its variables at import, and what needs no registry need not load it.
-    import mlflow  # noqa: PLC0415
     from mlflow import MlflowClient  # noqa: PLC0415
 
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
     return MlflowClient(uri, uri)
 
 

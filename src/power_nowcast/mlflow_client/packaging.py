@@ -1,5 +1,6 @@
 """From a bundle to a registered version: MLflow's model from code around the native files, and nothing pickled."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from power_nowcast.regions import Region
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
 
 OUTPUTS = ("series", "issue_time", "valid_at", "horizon_min", "yhat", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
 TEXT = ("series", "issue_time", "valid_at", "model_digest", "calibration_id", "quality")
@@ -60,7 +61,8 @@ def register(
             return known
     client = connect()
     progress("packing the model with its code")
-    model_id, uri = _log(bundle, folder, run_id)
+    with translated():
+        model_id = _log(client, bundle, folder, run_id)
     progress("registering the version")
     own = (
         version_tags(bundle) | dict(tags) | {f"{METRIC}{sanitised(key)}": repr(float(v)) for key, v in metrics.items()}
@@ -68,7 +70,7 @@ def register(
     with translated():
         _ensure_model(client, region)
         made = client.create_model_version(
-            region.model, uri, run_id, tags=own, model_id=model_id, description=describe(bundle)
+            region.model, f"models:/{model_id}", run_id, tags=own, model_id=model_id, description=describe(bundle)
         )
     return registry.find(region, made.version)
 
@@ -106,17 +108,17 @@ def describe(bundle: Bundle) -> str:
 def signature(region: Region) -> "ModelSignature":
     """Columns that `predict` takes and returns, and its params."""
     from mlflow.models import ModelSignature  # noqa: PLC0415
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec  # noqa: PLC0415
 
     optional = [f"{FORECAST_PREFIX}{name}" for name in region.series] if region.forecast else []
     optional += [
         *([] if region.total is None else [region.total]),
         *(region.weather.variables if region.weather else ()),
     ]
-    inputs = [ColSpec(DataType.string, "valid_at")]
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, "valid_at")]
     inputs += [ColSpec(DataType.double, zone.name) for zone in region.zones]
     inputs += [ColSpec(DataType.double, name, required=False) for name in optional]
-    outputs = [
+    outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string if name in TEXT else DataType.long if name == "horizon_min" else DataType.double, name)
         for name in (*OUTPUTS, "model_digest", "calibration_id", "quality")
     ]
@@ -125,36 +127,37 @@ def signature(region: Region) -> "ModelSignature":
 
 
 def input_example(bundle: Bundle) -> "pd.DataFrame":
-    """A few real rows of the right form: the origins of the golden rows. A request needs more of them, see `describe`."""
+    """A few rows that the model answers: the origins of the golden rows, the first one as far back as it must see.
+
+    So small only to show the form: a request with every row since then gets a better answer.
+    """
     import pandas as pd  # noqa: PLC0415
 
     block, region = bundle.golden, bundle.region
     age = np.nan_to_num(np.nanmax(block.age_minutes, axis=1)).astype("timedelta64[m]")
-    frame = pd.DataFrame({"valid_at": [f"{time}:00Z" for time in (block.issue_times - age).astype(str)]})
+    times = block.issue_times - age
+    steps = -(-bundle.minimum_history_minutes // region.interval_minutes)
+    times[0] = min(times[0], times[-1] - np.timedelta64(steps * region.interval_minutes, "m"))
+    frame = pd.DataFrame({"valid_at": [f"{time}:00Z" for time in times.astype(str)]})
     for zone in region.zones:
-        frame[zone.name] = (
-            block.origin_mw[:, block.series.index(zone.name)]
-            if zone.name in block.series
-            else np.full(len(frame), np.nan)
-        )
+        known = zone.name in block.series
+        frame[zone.name] = block.origin_mw[:, block.series.index(zone.name)] if known else np.full(len(frame), np.nan)
     return frame
 
 
-def _log(bundle: Bundle, folder: Path, run_id: str) -> tuple[str | None, str]:
-    """Log MLflow's model into the run; returns its id and address."""
+def save(bundle: Bundle, folder: Path, target: Path, model: "Model | None" = None) -> None:
+    """Write MLflow's model around the bundle in `folder` into `target`, which must not exist."""
     import mlflow.pyfunc  # noqa: PLC0415
-    from mlflow.models import Model  # noqa: PLC0415
 
     needs = requirements(bundle.model.kind)
-    with tempfile.TemporaryDirectory() as work, translated():
+    # It misses pip here, which the environment of serving brings along by itself.
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as work:
         copied = Path(work) / "bundle"
         shutil.copytree(folder, copied)
         wheel = build_wheel(Path(work), needs)
-        logged = Model.log(
-            artifact_path=None,
-            name="model",
-            flavor=mlflow.pyfunc,
-            run_id=run_id,
+        mlflow.pyfunc.save_model(
+            path=str(target),
             python_model=str(files("power_nowcast") / "serve" / "pyfunc.py"),
             artifacts={"bundle": str(copied)},
             code_paths=[str(wheel)],
@@ -162,8 +165,36 @@ def _log(bundle: Bundle, folder: Path, run_id: str) -> tuple[str | None, str]:
             signature=signature(bundle.region),
             input_example=(input_example(bundle), {"issue_time": "", "horizon": 0}),
             metadata={"digest": bundle.digest, "region": bundle.region.name},
+            mlflow_model=model,
         )
-    return logged.model_id, logged.model_uri
+
+
+def _log(client: "MlflowClient", bundle: Bundle, folder: Path, run_id: str) -> str:
+    """Log MLflow's model into the run; returns its id."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus  # noqa: PLC0415
+    from mlflow.models import Model  # noqa: PLC0415
+
+    experiment_id = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(
+        experiment_id, name="model", source_run_id=run_id, tags={"digest": bundle.digest}, model_type=bundle.model.kind
+    )
+    status = LoggedModelStatus.FAILED
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            local = Path(work) / "model"
+            head = Model(
+                artifact_path=logged.artifact_location,
+                run_id=run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+            )
+            save(bundle, folder, local, head)
+            client.log_model_artifacts(logged.model_id, str(local))
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        status = LoggedModelStatus.READY
+    finally:
+        client.finalize_logged_model(logged.model_id, status)
+    return str(logged.model_id)
 
 
 def _ensure_model(client: "MlflowClient", region: Region) -> None:

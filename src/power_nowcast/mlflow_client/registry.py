@@ -110,7 +110,17 @@ def find(region: Region, alias_or_version: str) -> Version:
 
 
 def set_alias(region: Region, version: str, alias: str) -> None:
-    """Let the alias name this version. Production changes by `promote` and `rollback`, which say why."""
+    """Let the alias name this version.
+
+    Raises:
+        RegistryError: there is no such alias or version, or it is production, which moves with a reason only.
+    """
+    if alias == PRODUCTION:
+        raise RegistryError(
+            "The alias production is not set by hand.",
+            remedy="Use nowcast promote, or nowcast promote --rollback: both say why.",
+            alias=alias,
+        )
     client = connect()
     with translated():
         client.set_registered_model_alias(region.model, _check_alias(alias), str(version))
@@ -231,7 +241,15 @@ def _to_production(
     client = connect()
     with translated():
         previous = _aliases(client, region).get(PRODUCTION)
-        step = Step(datetime.now(UTC).isoformat(), action, chosen.version, previous, person, reason, dict(figures))
+        step = Step(
+            datetime.now(UTC).isoformat(timespec="microseconds"),
+            action,
+            chosen.version,
+            previous,
+            person,
+            reason,
+            dict(figures),
+        )
         text = json.dumps(step.__dict__)
         stamp = re.sub(r"[^0-9T]", "", step.at.partition("+")[0])
         client.set_registered_model_tag(region.model, f"{HISTORY}{stamp}", text)

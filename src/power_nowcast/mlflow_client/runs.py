@@ -55,9 +55,8 @@ class Run:
         """Log learning curves, one metric a name by step, thinned to at most 100 points with the first and last."""
         points = []
         for name, values in curves.items():
-            count = min(CURVE_POINTS, len(values))
-            kept = np.unique(np.linspace(0, len(values) - 1, count).round().astype(int)) if count else []
-            points += [(name, float(values[i]), int(i)) for i in kept]
+            spread = np.linspace(0, len(values) - 1, min(CURVE_POINTS, len(values)))
+            points += [(name, float(values[i]), i) for i in np.unique(spread.round().astype(int)).tolist()]
         self._log_metrics(points)
 
     def tags(self, values: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from power_nowcast.mlflow_client.connection import ENVIRONMENT
 from power_nowcast.settings import settings
@@ -27,9 +28,12 @@ def server_command(
 
 def environment(tracking_uri: str | None = None) -> dict[str, str]:
     """The environment of such a command: this process's, with MLflow's address and no pickle."""
+    # MLflow calls itself and uv by name: this environment's come first.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {
         **ENVIRONMENT,
         **os.environ,
+        "PATH": path,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_TRACKING_URI": tracking_uri or settings().tracking_uri,
     }

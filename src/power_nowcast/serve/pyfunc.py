@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import NowcastError, SourceFormatError
@@ -34,7 +34,10 @@ class NowcastModel(PythonModel):
         self.nowcaster = Nowcaster(bundle)
 
     def predict(
-        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+        self,
+        context: PythonModelContext,  # noqa: ARG002 - MLflow passes it by position
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Answer rows as `features.panel.from_rows` reads them.
 
