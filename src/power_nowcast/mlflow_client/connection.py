@@ -3,6 +3,7 @@
 import os
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -35,6 +36,8 @@ def prepare_environment() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    # MLflow warns of its own classes when it is imported.
+    warnings.filterwarnings("ignore", message=".*Any type hint is inferred", category=UserWarning)
 
 
 def connect(tracking_uri: str | None = None) -> "MlflowClient":

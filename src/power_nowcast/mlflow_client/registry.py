@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from power_nowcast.errors import ArtifactDigestError, PromotionRefusedError, RegistryError
+from power_nowcast.errors import ArtifactDigestError, NowcastError, PromotionRefusedError, RegistryError
 from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.mlflow_client.connection import connect, translated
 from power_nowcast.models.bundle import read_head
@@ -192,7 +192,7 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
     if target.is_dir():
         try:
             verify(target, chosen.digest)
-        except (ArtifactDigestError, KeyError, ValueError, RegistryError):
+        except (NowcastError, KeyError, ValueError):
             shutil.rmtree(target)
         else:
             return target, chosen

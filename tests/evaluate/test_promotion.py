@@ -1,0 +1,244 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from power_nowcast.contracts import Nowcasts
+from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.evaluate.promotion import Decision, decide, hac_variance_of_mean
+from tests.toy import toy_region
+
+REGION = toy_region()
+SERIES, STEPS = REGION.series, REGION.steps_minutes
+N = 1500
+NORMAL = np.array([-1.6449, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449])
+"""Quantiles of the standard normal at QUANTILES."""
+
+
+class World:
+    """Truth whose ramps are half predictable, and nowcasts that know more or less of it."""
+
+    def __init__(self, seed: int = 0, n: int = N) -> None:
+        rng = np.random.default_rng(seed)
+        self.issues = np.datetime64("2024-05-01T00:00", "m") + np.arange(n) * np.timedelta64(30, "m")
+        self.size = np.array([3500.0, 1000.0, 2500.0])[:, None] / 100
+        self.at_issue = 100 * self.size[:, 0] + np.zeros((n, 3))
+        self.known = rng.normal(size=(n, 3, 2)) * self.size
+        self.hidden = rng.normal(size=(n, 3, 2)) * self.size
+        self.actual = self.at_issue[..., None] + self.known + self.hidden
+        self.rng = rng
+
+    def nowcasts(self, knows: float = 1.0, width: float = 1.0, noise: float | np.ndarray = 0.0) -> Nowcasts:
+        centre = self.at_issue[..., None] + knows * self.known
+        centre = centre + noise * self.size * self.rng.normal(size=centre.shape)
+        spread = np.sqrt(1 + (1 - knows) ** 2) * width * self.size
+        return Nowcasts("toy", self.issues, SERIES, STEPS, centre[..., None] + spread[..., None] * NORMAL)
+
+    def decide(self, challenger: Nowcasts, incumbent: Nowcasts | None = None, **changes) -> Decision:
+        given = {
+            "challenger": challenger,
+            "incumbent": incumbent,
+            "baselines": {"persistence": self.nowcasts(0), "half": self.nowcasts(0.5)},
+            "actual": self.actual,
+            "at_issue": self.at_issue,
+        }
+        return decide(REGION, **(given | changes))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_good_first_model_is_promoted(world: World) -> None:
+    decision = world.decide(world.nowcasts())
+    assert decision.promoted
+    assert decision.figures["pinball"] < decision.figures["pinball half"] < decision.figures["pinball persistence"] < 1
+    assert "There is no incumbent." in decision.reasons
+    assert decision.figures["pairs"] == N * 6
+
+
+def test_the_best_baseline_is_the_bar(world: World) -> None:
+    decision = world.decide(world.nowcasts(0.4))
+    assert not decision.promoted
+    assert decision.reasons == tuple(reason for reason in decision.reasons if "best baseline (half)" in reason)
+    assert not world.decide(world.nowcasts(0.5), baselines={"same": world.nowcasts(0.5)}).promoted
+
+
+def test_the_same_again_is_not_inferior(world: World) -> None:
+    decision = world.decide(world.nowcasts(), world.nowcasts())
+    assert decision.promoted
+    assert decision.figures["difference"] == 0
+    assert decision.figures["difference upper bound"] == 0
+
+
+def test_a_little_worse_is_allowed_a_lot_is_not(world: World) -> None:
+    good = world.nowcasts()
+    assert world.decide(world.nowcasts(0.98), good).promoted
+    worse = world.decide(world.nowcasts(0.75), good)
+    assert not worse.promoted
+    assert worse.figures["difference upper bound"] > 0.01
+    assert any("Against the incumbent" in reason for reason in worse.reasons)
+
+
+def test_too_few_issue_times_prove_nothing() -> None:
+    small = World(n=20)
+    noise = 0.5
+    decision = small.decide(small.nowcasts(noise=noise), small.nowcasts(noise=noise))
+    assert decision.figures["difference standard error"] > 0.01
+
+
+def test_one_bad_series_is_refused_by_name(world: World) -> None:
+    challenger, incumbent = world.nowcasts(), world.nowcasts(0.9)
+    challenger.values[:, 1] = world.nowcasts(0.6).values[:, 1]
+    decision = world.decide(challenger, incumbent)
+    assert not decision.promoted
+    assert any("N.E. +" in reason and "SOUTH 1" not in reason for reason in decision.reasons)
+    assert decision.figures["difference N.E."] > 0.03 > decision.figures["difference SOUTH 1"]
+
+
+@pytest.mark.parametrize("width", [0.8, 1.2])
+def test_wrong_widths_are_refused(world: World, width: float) -> None:
+    decision = world.decide(world.nowcasts(width=width))
+    assert not decision.promoted
+    assert "q10-q90" in decision.reasons[0]
+    assert "30 min" in decision.reasons[0]
+
+
+def test_coverage_is_averaged_over_series_by_horizon(world: World) -> None:
+    challenger = world.nowcasts()
+    inside = (world.actual >= challenger.values[..., 1]) & (world.actual <= challenger.values[..., 5])
+    figures = world.decide(challenger).figures
+    assert figures["coverage 80 % at 30 min"] == pytest.approx(inside[:, :, 0].mean())
+    assert figures["coverage 80 % at 60 min"] == pytest.approx(inside[:, :, 1].mean())
+
+
+def test_answers_withheld_are_not_a_way_to_win(world: World) -> None:
+    challenger = world.nowcasts()
+    challenger.values[:100, 0] = np.nan
+    decision = world.decide(challenger, world.nowcasts(0.9))
+    assert not decision.promoted
+    assert decision.figures["withheld"] == pytest.approx(200 / (N * 6))
+
+
+def test_gaps_in_the_truth_count_for_nobody(world: World) -> None:
+    challenger = world.nowcasts()
+    world.actual[10:40] = np.nan
+    decision = world.decide(challenger, world.nowcasts(0.9))
+    assert decision.promoted
+    assert decision.figures["pairs"] == (N - 30) * 6
+
+
+@given(st.floats(0.01, 1000), st.integers(0, 5))
+def test_the_unit_does_not_matter(factor: float, seed: int) -> None:
+    world = World(seed, n=200)
+    ours, theirs, base = world.nowcasts(0.9), world.nowcasts(0.8), world.nowcasts(0.2)
+
+    def scaled(one: Nowcasts) -> Nowcasts:
+        return Nowcasts("toy", one.issue_times, one.series, one.steps_minutes, one.values * factor)
+
+    before = world.decide(ours, theirs, baselines={"base": base})
+    after = world.decide(
+        scaled(ours),
+        scaled(theirs),
+        baselines={"base": scaled(base)},
+        actual=world.actual * factor,
+        at_issue=world.at_issue * factor,
+    )
+    assert before.promoted == after.promoted
+    assert before.figures == pytest.approx(after.figures, abs=1e-9)
+
+
+@given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1), st.floats(0.7, 1.3))
+def test_promotion_means_every_rule_holds(seed: int, knows: float, incumbent: float, width: float) -> None:
+    world = World(seed % 7, n=300)
+    decision = world.decide(world.nowcasts(knows, width), world.nowcasts(incumbent))
+    figures = decision.figures
+    rules = (
+        figures["pinball"] < min(figures["pinball persistence"], figures["pinball half"]),
+        figures["difference upper bound"] <= 0.01,
+        all(figures[f"difference {name}"] <= 0.03 for name in SERIES),
+        all(0.77 <= figures[f"coverage 80 % at {step} min"] <= 0.83 for step in STEPS),
+    )
+    assert decision.promoted == all(rules)
+    assert decision.reasons
+    if not decision.promoted:
+        assert len(decision.reasons) == rules.count(False)
+
+
+def test_known_hac_values() -> None:
+    values = np.array([1.0, 2.0, 4.0, 1.0])  # residuals -1 0 2 -1
+    assert hac_variance_of_mean(values, lags=0) == pytest.approx(6 / 16)
+    # lag 1: -1*0 + 0*2 + 2*-1 = -2, weight 1/2
+    assert hac_variance_of_mean(values, lags=1) == pytest.approx((6 - 2) / 16)
+    # lag 2: -1*2 + 0*-1 = -2; weights 2/3 and 1/3
+    assert hac_variance_of_mean(values, lags=2) == pytest.approx((6 - 2 * (2 / 3) * 2 - 2 * (1 / 3) * 2) / 16)
+    assert hac_variance_of_mean(np.full(50, 3.0)) == 0
+    assert hac_variance_of_mean(np.array([1.0])) == 0
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_the_variance_of_an_autoregressive_mean(rho: float) -> None:
+    rng = np.random.default_rng(3)
+    n, found = 4000, []
+    for _ in range(20):
+        shocks = rng.normal(size=n + 200)
+        values = np.empty_like(shocks)
+        values[0] = shocks[0]
+        for i in range(1, len(shocks)):
+            values[i] = rho * values[i - 1] + shocks[i]
+        found.append(hac_variance_of_mean(values[200:]))
+    truth = 1 / (1 - rho) ** 2 / n
+    assert 0.75 * truth < np.mean(found) < 1.25 * truth
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60), st.floats(-1e3, 1e3))
+def test_the_variance_is_never_negative_nor_moved_by_a_shift(values: list[float], shift: float) -> None:
+    found = hac_variance_of_mean(np.array(values))
+    assert found >= 0
+    assert hac_variance_of_mean(np.array(values) + shift) == pytest.approx(found, rel=1e-6, abs=1e-6)
+
+
+def test_autocorrelated_luck_does_not_promote() -> None:
+    """A challenger that is better for days and worse for days has not proved itself as quickly as by single pairs."""
+    world = World(n=600)
+    days = np.repeat(np.where(np.arange(13) % 2, 1.0, 0.4), 48)[:600, None, None]
+    challenger, incumbent = world.nowcasts(noise=0.9 * days), world.nowcasts(noise=0.9 * 0.8)
+    decision = world.decide(challenger, incumbent)
+    independent = np.random.default_rng(0).permutation(600)
+    shuffled = [
+        Nowcasts("toy", one.issue_times, SERIES, STEPS, one.values[independent]) for one in (challenger, incumbent)
+    ]
+    base = world.nowcasts(0)
+    again = decide(
+        REGION,
+        challenger=shuffled[0],
+        incumbent=shuffled[1],
+        baselines={"base": Nowcasts("toy", base.issue_times, SERIES, STEPS, base.values[independent])},
+        actual=world.actual[independent],
+        at_issue=world.at_issue[independent],
+    )
+    assert decision.figures["difference"] == pytest.approx(again.figures["difference"])
+    assert decision.figures["difference standard error"] > 1.3 * again.figures["difference standard error"]
+
+
+def test_what_cannot_be_compared_is_said(world: World) -> None:
+    good = world.nowcasts()
+    with pytest.raises(ConfigurationError, match="baseline"):
+        world.decide(good, baselines={})
+    other = Nowcasts("toy", good.issue_times + np.timedelta64(30, "m"), SERIES, STEPS, good.values)
+    with pytest.raises(ConfigurationError, match="the incumbent"):
+        world.decide(good, other)
+    with pytest.raises(ConfigurationError, match="shape"):
+        world.decide(good, actual=world.actual[:5])
+    backwards = Nowcasts("toy", good.issue_times[::-1], SERIES, STEPS, good.values)
+    with pytest.raises(ConfigurationError, match="order"):
+        world.decide(backwards, baselines={"same": backwards})
+    unknown = world.actual.copy()
+    unknown[:, 2, 1] = np.nan
+    with pytest.raises(MissingDataError, match="SOUTH 1 has no pair 60 minutes"):
+        world.decide(good, actual=unknown)
+    still = world.actual.copy()
+    still[:, 1] = world.at_issue[:, 1, None]
+    with pytest.raises(MissingDataError, match=r"N\.E\. never moved 30 minutes"):
+        world.decide(good, actual=still)

@@ -1,0 +1,163 @@
+"""Real servers: MLflow's tracking server, and the registered model served with and without this repository."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from power_nowcast import mlflow_client
+from power_nowcast.errors import RegistryUnavailableError
+from power_nowcast.evaluate.promotion import Decision
+from power_nowcast.live.nowcaster import Nowcaster
+from power_nowcast.mlflow_client import PRODUCTION
+from power_nowcast.models.bundle import Bundle
+from power_nowcast.regions import Region
+from tests.mlflow_client.test_connection import closed_port
+from tests.toy import toy_bundle, toy_panel, toy_region, toy_rows
+
+HOST = "127.0.0.1"
+
+
+@contextmanager
+def serving(command: list[str], url: str, *, cwd: Path, env: dict[str, str], seconds: int) -> Iterator[None]:
+    """The command at work until the block ends; its whole process group is ended then, whatever happens."""
+    log = cwd / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + seconds
+            while not answers(url):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"{' '.join(command)} does not answer:\n{log.read_text()[-4000:]}")
+                time.sleep(0.3)
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(process.pid, number)
+                    process.wait(10)
+                except (ProcessLookupError, subprocess.TimeoutExpired):
+                    continue
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def post(url: str, body: object) -> tuple[int, dict]:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def body_of(rows: pl.DataFrame, **params: object) -> dict:
+    split = {"columns": rows.columns, "data": [list(row) for row in rows.rows()]}
+    return {"dataframe_split": split, "params": params}
+
+
+def check_answers(url: str, bundle: Bundle) -> None:
+    """Answers by HTTP equal the offline nowcaster's, and bad input is the caller's error."""
+    panel = toy_panel(bundle.region)
+    for asked, issue in (("", panel.end), ("2024-04-25T12:00:00Z", np.datetime64("2024-04-25T12:00", "m"))):
+        expected = Nowcaster(bundle).nowcast(panel, issue)
+        status, answer = post(f"{url}/invocations", body_of(toy_rows(), issue_time=asked))
+        assert status == 200, answer
+        rows = answer["predictions"]
+        found = np.array([[row[f"q{round(100 * q):02d}"] for q in expected.quantiles] for row in rows])
+        np.testing.assert_allclose(found.reshape(expected.values.shape), expected.values, rtol=0, atol=1e-6)
+        assert {row["model_digest"] for row in rows} == {bundle.digest}
+        assert {row["calibration_id"] for row in rows} == {bundle.calibration.id}
+    # Whole numbers, gaps and text that JSON writes are read as what they are.
+    gaps = toy_rows().with_columns(pl.col("N.E.").round(0).cast(pl.Int64), pl.lit(None).alias("KTOY.temperature_c"))
+    status, answer = post(f"{url}/invocations", body_of(gaps, horizon=60))
+    assert status == 200, answer
+    assert [row["horizon_min"] for row in answer["predictions"]] == [60, 60, 60]
+    for bad, said in (
+        (body_of(toy_rows().tail(10)), "reach back"),
+        (body_of(toy_rows(), horizon=45), "30, 60"),
+        (body_of(toy_rows(), issue_time="noon"), "ISO time"),
+        (body_of(toy_rows().drop("N.E.")), "N.E."),
+        (body_of(toy_rows().with_columns(pl.lit("x").alias("N.E."))), "N.E."),
+    ):
+        status, answer = post(f"{url}/invocations", bad)
+        assert status == 400, answer
+        assert said in json.dumps(answer)
+
+
+def promoted(region: Region, bundle: Bundle, folder: Path) -> str:
+    bundle.save(folder)
+    with mlflow_client.run(region, "train") as run:
+        version = mlflow_client.register(bundle, folder, run_id=run.id, metrics={}, tags={})
+    yes = Decision(True, ("First.",), {})
+    mlflow_client.promote(region, version.version, decision=yes, person="tester", reason="first")
+    return f"models:/{region.model}@{PRODUCTION}"
+
+
+@pytest.mark.integration
+def test_a_real_tracking_server_holds_all_of_it(use_uri, tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
+    port = closed_port()
+    url = f"http://{HOST}:{port}"
+    command = mlflow_client.server_command(host=HOST, port=port, tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    region = bundles[0].region
+    with serving(command, f"{url}/health", cwd=tmp_path, env=mlflow_client.environment(), seconds=120):
+        use_uri(url)
+        promoted(region, bundles[0], tmp_path / "bundle")
+        version = mlflow_client.by_alias(region, PRODUCTION)
+        assert version is not None
+        assert version.digest == bundles[0].digest
+        folder, _ = mlflow_client.download(region, PRODUCTION, tmp_path / "cache")
+        Bundle.load(folder).check()
+        assert list((tmp_path / "mlartifacts").rglob("MLmodel"))
+    with pytest.raises(RegistryUnavailableError, match="make mlflow"):
+        mlflow_client.versions(region)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", ["persistence_ramp", "lightgbm"])
+def test_mlflow_serves_it_from_here(registry_uri: str, tmp_path: Path, kind: str) -> None:
+    options = {} if kind == "persistence_ramp" else {"n_estimators": 20}
+    bundle = toy_bundle(toy_region(f"here {kind}", f"here-{kind}"), kind=kind, **options)
+    uri = promoted(bundle.region, bundle, tmp_path / "bundle")
+    port = closed_port()
+    command = mlflow_client.serve_command(uri, host=HOST, port=port)
+    url = f"http://{HOST}:{port}"
+    with serving(command, f"{url}/ping", cwd=tmp_path, env=mlflow_client.environment(), seconds=120):
+        check_answers(url, bundle)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(900)
+def test_mlflow_serves_it_elsewhere(registry_uri: str, tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
+    """In a new environment, from the wheel and the requirements that the model carries."""
+    region = toy_region("elsewhere", "elsewhere")
+    bundle = replace(bundles[0], region=region)
+    uri = promoted(region, bundle, tmp_path / "bundle")
+    port = closed_port()
+    command = mlflow_client.serve_command(uri, host=HOST, port=port, env_manager="uv")
+    env = {key: value for key, value in mlflow_client.environment().items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    url = f"http://{HOST}:{port}"
+    with serving(command, f"{url}/ping", cwd=tmp_path, env=env | {"TMPDIR": str(tmp_path)}, seconds=800):
+        check_answers(url, bundle)
+        homes = {path.parent for path in tmp_path.rglob("site-packages/power_nowcast")}
+        assert homes, "the new environment holds the wheel"
+        assert not any((home / "matplotlib").exists() for home in homes)
