@@ -220,6 +220,64 @@ def _predictions(rng: np.random.Generator, expected: pl.DataFrame) -> pl.DataFra
     return frame.sample(fraction=0.97, shuffle=True, seed=5)  # some that are missing
 
 
+def test_the_protocol_table_of_a_hand_made_example() -> None:
+    expected = pl.DataFrame(
+        {
+            "series": ["A"] * 4,
+            "issue_time": pl.datetime_range(
+                pl.datetime(2019, 7, 1), pl.datetime(2019, 7, 1, 0, 45), "15m", time_zone="UTC", eager=True
+            ),
+            "horizon_min": [15] * 4,
+            "y": [100.0, 200.0, 0.0, 50.0],
+            "y_issue": [90.0, 190.0, 10.0, 50.0],
+            "capacity": [400.0] * 4,
+        }
+    )
+    predictions = expected.select(
+        "series",
+        "issue_time",
+        "horizon_min",
+        q10=pl.Series([95.0, 210.0, -5.0, None]),
+        q50=pl.Series([104.0, 220.0, 4.0, 50.0]),
+        q90=pl.Series([110.0, 215.0, 5.0, 60.0]),
+    )
+
+    row = scoring.protocol_table(predictions, expected).row(0, named=True)
+
+    assert (row["n"], row["missing"]) == (3, 1)
+    assert row["MAE"] == pytest.approx(28 / 3)
+    assert row["MAPE"] == pytest.approx((4 + 10) / 2)
+    assert row["nMAE"] == pytest.approx(100 * 28 / 3 / 400)
+    assert row["bias"] == pytest.approx(28 / 3)
+    assert row["skill"] == pytest.approx(1 - 28 / 30)
+    assert (row["coverage"], row["below"], row["above"]) == pytest.approx((2 / 3, 1 / 3, 0))
+    assert row["width"] == pytest.approx((15 + 5 + 10) / 3)
+    assert row["crossing"] == pytest.approx(1 / 3)
+    pinballs = [0.1 * 5 + 0.9 * 10 + 0.1 * 5, 0.5 * 28, 0.1 * 10 + 0.1 * 15 + 0.1 * 5]
+    assert row["pinball"] == pytest.approx(sum(pinballs) / 9)
+
+
+def test_coverage_cells_are_those_of_the_targets_local_time() -> None:
+    expected = _expected(np.random.default_rng(15), ("A",), (60,), 3000)  # from 25 October 2019
+    bounds = {"q10": pl.col("y") - 1, "q50": pl.col("y"), "q90": pl.col("y") + 1}
+    missed = pl.col("issue_time").is_between(
+        pl.datetime(2019, 11, 1, 3, time_zone="UTC"), pl.datetime(2019, 11, 1, 4, time_zone="UTC")
+    )
+    predictions = expected.with_columns(**bounds).with_columns(
+        q90=pl.when(missed).then(pl.col("y") - 0.5).otherwise("q90")
+    )
+
+    cells = scoring.coverage_cells(predictions, expected, "America/New_York")
+
+    # October is an edge; the five missed targets fall on 1 November, 0:00 to 1:00 in New York.
+    assert cells["month"].columns == ["series", "horizon_min", "2019-11"]
+    assert cells["block"].columns == ["series", "horizon_min", "0", "4", "8", "12", "16", "20"]
+    blocks = cells["block"].row(0, named=True)
+    # 31 whole nights of 16 targets, 4 more in the repeated hour, 8 of the last night.
+    assert blocks["0"] == pytest.approx(1 - 5 / (31 * 16 + 4 + 8))
+    assert {blocks[name] for name in ("4", "8", "12", "16", "20")} == {1.0}
+
+
 @pytest.fixture(scope="module")
 def public() -> ModuleType:
     """The public protocols' scorer, by path."""

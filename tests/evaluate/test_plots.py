@@ -1,5 +1,6 @@
 """plots: what is drawn are the figures of the tables; poor data draw without a warning."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
-from matplotlib.dates import date2num
+from matplotlib.dates import date2num, num2date
 from matplotlib.figure import Figure
 
 from power_nowcast.evaluate import plots
@@ -63,6 +64,15 @@ def test_backtest_horizon_draws_the_days_of_the_table(card: Scorecard) -> None:
         np.testing.assert_allclose(error, rows[column].to_numpy())
         assert [str(day) for day in days] == [str(day) for day in rows["date"]]
     assert f"model {card.row('NYCA', 30)['MAE']:,.0f}" in _words(figure)
+
+
+def test_long_periods_mark_mondays(make_backtest: Callable[..., Backtest]) -> None:
+    figure = plots.backtest_horizon(scorecard(make_backtest(days=20, every=60)), "NYCA", 15)
+
+    figure.draw_without_rendering()
+    ticks = num2date(figure.axes[0].get_xticks())
+    assert ticks
+    assert {tick.weekday() for tick in ticks} == {0}
 
 
 def test_skill_by_horizon_draws_errors_and_skills(card: Scorecard) -> None:
