@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import StringIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,7 +78,7 @@ def ingest(
             progress=lambda batch, rows: job.progress(f"ingest: {batch.origin}: {rows.stored:,} new rows"),
         )
         console.print(
-            f"{report.deliveries} deliveries read, {report.stored:,} rows stored, {report.quarantined:,} in quarantine, "
+            f"{report.deliveries} files read, {report.stored:,} rows stored, {report.quarantined:,} in quarantine, "
             f"{report.superseded:,} replaced by a later value of their slot."
         )
 
@@ -308,10 +309,10 @@ def _show(job: "Job", evaluation: "Evaluation") -> None:
     from power_nowcast.evaluate.terminal import summary
 
     shown = summary(evaluation.card)
-    plain = Console(width=80, no_color=True, file=None, record=True, quiet=True)
-    plain.print(shown)
+    plain = StringIO()
+    Console(width=80, file=plain).print(shown)
     job.reports.mkdir(parents=True, exist_ok=True)
-    (job.reports / "summary.txt").write_text(plain.export_text())
+    (job.reports / "summary.txt").write_text(plain.getvalue())
     console.print(shown)
     console.print(f"Report: {evaluation.report}")
 

@@ -84,8 +84,14 @@ class Nowcaster:
             ]
         flags = self._flags(panel, issue)
         quality = tuple(
-            Quality.REFUSED if np.isnan(a) else Quality.PERSISTENCE if l else Quality.REDUCED if flags else Quality.FULL
-            for a, l in zip(age, late, strict=True)
+            Quality.REFUSED
+            if np.isnan(old)
+            else Quality.PERSISTENCE
+            if fallback
+            else Quality.REDUCED
+            if flags
+            else Quality.FULL
+            for old, fallback in zip(age, late, strict=True)
         )
         return Nowcast(
             region=region.name,

@@ -1,0 +1,182 @@
+"""What the accuracy benchmarks share: from a publisher's files to predictions, through the project's own public code."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from power_nowcast.contracts import Panel, Table, to_table
+from power_nowcast.evaluate.backtest import truth
+from power_nowcast.features.panel import WINDOW, history
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.kinds import create
+from power_nowcast.models.training import examples, train_bundle
+from power_nowcast.regions import Region
+from power_nowcast.scoring import protocol_table
+from power_nowcast.settings import settings
+from power_nowcast.store import Store
+from power_nowcast.store.ingest import write_all
+
+WARM_UP = timedelta(hours=36)
+"""Issue times before the first scored one, whose outcomes bring the online calibration up to date."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Periods and horizons of a protocol; times are UTC."""
+
+    series: tuple[str, ...]
+    horizons_min: tuple[int, ...]
+    train_end: str
+    first: str
+    last: str
+    issue_every_min: int
+    train_every_min: int
+    valid_days: int
+
+
+def parser(protocol: Protocol, description: str) -> argparse.ArgumentParser:
+    """Options that every accuracy benchmark takes."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--data", type=Path, required=True, help="folder of the publisher's files")
+    made.add_argument("--out", type=Path, default=Path("predictions.parquet"), help="predictions, for any scorer")
+    made.add_argument("--train-end", default=protocol.train_end, help="training targets come before this time (UTC)")
+    made.add_argument("--first", default=protocol.first, help="first issue time (UTC)")
+    made.add_argument("--last", default=protocol.last, help="last issue time (UTC)")
+    made.add_argument("--model", default="lightgbm")
+    made.add_argument("--delay", type=int, default=0, help="minutes that load comes late")
+    made.add_argument("--json", type=Path, help="write the figures here")
+    made.add_argument("--check", action="store_true", help="exit 1 where a bar is missed, and show the rows")
+    return made
+
+
+def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+    """Ingest, train on what comes before `--train-end`, and nowcast every issue time.
+
+    Returns:
+        Predictions, scorable truth, and seconds of each part.
+    """
+    seconds: dict[str, float] = {}
+    begin = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal begin
+        seconds[name] = round(time.perf_counter() - begin, 1)
+        begin = time.perf_counter()
+        print(f"{name}: {seconds[name]} s", file=sys.stderr)
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        write_all(store, region)
+        lap("ingest")
+        start, end = store.span(Table.POWER, region.name)
+        panel = history(store, region, start, end)
+    lap("panel")
+    spec = FeatureSpec.for_interval(region.interval_minutes)
+    train_end, first, last = (minute(text) for text in (options.train_end, options.first, options.last))
+    reach = max(spec.knots)
+    begins = panel.start + np.timedelta64(spec.minimum_history_minutes, "m")
+    begins = np.datetime64(-(-int(begins.astype(np.int64)) // protocol.train_every_min) * protocol.train_every_min, "m")
+    issues = np.arange(begins, train_end, np.timedelta64(protocol.train_every_min, "m"))
+    known = examples(panel, region, issues, spec, series=protocol.series)
+    border = train_end - np.timedelta64(protocol.valid_days, "D")
+    train, valid = known.during(begins, border, reach), known.during(border, train_end, reach)
+    lap("features")
+    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+        model = create(options.model, protocol.series, spec.knots)
+        bundle, _ = train_bundle(
+            region, spec, model, train, valid, executor=pool, progress=lambda text: print(text, file=sys.stderr)
+        )
+    lap("train")
+    warm = first - np.timedelta64(WARM_UP) // np.timedelta64(1, "m") * np.timedelta64(1, "m")
+    every = np.timedelta64(protocol.issue_every_min, "m")
+    nowcasts, _ = bundle.replay(panel, np.arange(warm, last + every, every), delay_minutes=options.delay)
+    lap("predict")
+    predictions = to_table(nowcasts).filter(
+        pl.col("issue_time").is_between(aware(first), aware(last)) & pl.col("horizon_min").is_in(protocol.horizons_min)
+    )
+    return predictions, expected(panel, region, protocol, np.arange(first, last + every, every)), seconds
+
+
+def expected(panel: Panel, region: Region, protocol: Protocol, issues: np.ndarray) -> pl.DataFrame:
+    """Every pair whose value at the issue time and at the target are published, as `scoring.protocol_table` takes it."""
+    columns = [panel.series.index(name) for name in protocol.series]
+    y = truth(panel, region, issues, protocol.horizons_min)[:, columns]
+    at_issue = truth(panel, region, issues, (0,))[:, columns, 0]
+    n, s, h = y.shape
+    stamps = pl.Series(np.repeat(issues.astype("datetime64[us]"), s * h)).dt.replace_time_zone("UTC")
+    frame = pl.DataFrame(
+        {
+            "series": np.tile(np.repeat(np.array(protocol.series), h), n),
+            "issue_time": stamps,
+            "horizon_min": np.tile(np.array(protocol.horizons_min, np.int64), n * s),
+            "y": y.ravel(),
+            "y_issue": np.repeat(at_issue.ravel(), h),
+        }
+    )
+    return frame.filter(pl.col("y").is_not_nan() & pl.col("y_issue").is_not_nan())
+
+
+def finish(
+    predictions: pl.DataFrame,
+    truth_rows: pl.DataFrame,
+    seconds: Mapping[str, float],
+    options: argparse.Namespace,
+    bars: Sequence[tuple[str, pl.Expr]],
+) -> int:
+    """Write, score and judge: `bars` are conditions on rows of the table, each with what it demands in words."""
+    predictions.write_parquet(options.out)
+    table = protocol_table(predictions, truth_rows)
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, float_precision=3):
+        print(table)
+    if options.json:
+        options.json.write_text(json.dumps({"seconds": seconds, "rows": table.to_dicts()}, indent=1))
+    missed = [(words, table.filter(~condition)) for words, condition in bars]
+    missed = [(words, rows) for words, rows in missed if len(rows)]
+    for words, rows in missed if options.check else []:
+        print(
+            f"MISSED: {words}\n{rows.select('series', 'horizon_min', 'MAE', 'MAPE', 'skill', 'coverage', 'below', 'above')}"
+        )
+    if options.check and not missed:
+        print("Every bar holds.")
+    return int(options.check and bool(missed))
+
+
+def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool = False) -> pl.Expr:
+    """Rows whose `column` keeps its bar; rows without a bar keep it."""
+    kept = pl.lit(True)
+    for (series, horizon), limit in bar.items():
+        good = pl.col(column) >= limit if at_least else pl.col(column) <= limit
+        kept &= good | (pl.col("series") != series) | (pl.col("horizon_min") != horizon)
+    return kept
+
+
+CALIBRATED = [
+    ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_between(0.77, 0.83)),
+    ("each tail .07-.13", pl.col("below").is_between(0.07, 0.13) & pl.col("above").is_between(0.07, 0.13)),
+    ("no prediction missing", pl.col("missing") == 0),
+    ("no crossing", pl.col("crossing") == 0),
+]
+
+
+def minute(text: str) -> np.datetime64:
+    """A UTC time as the arrays hold it."""
+    return np.datetime64(text.replace(" ", "T").removesuffix("Z"), "m")
+
+
+def aware(time_utc: np.datetime64) -> datetime:
+    """The same for tables."""
+    return time_utc.astype("datetime64[us]").item().replace(tzinfo=UTC)
+
+
+__all__ = ["CALIBRATED", "WINDOW", "Protocol", "finish", "parser", "predict", "within"]
