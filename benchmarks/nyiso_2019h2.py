@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Accuracy on New York's load: the protocol `nyiso-2019h2`, from the publisher's archives to scored predictions.
 
-Trains on targets before 2019-07-01 and nowcasts every quarter hour of the half-year after, without a refit. FOLDER holds
+Trains on targets before 2019-07-01 and nowcasts every quarter hour of the half-year after, without a refit. FOLDER
+holds
 `pal/*pal_csv.zip`, `isolf/*isolf_csv.zip` and `weather/klga_observations_*.csv.gz`.
 """
 

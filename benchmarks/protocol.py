@@ -1,4 +1,5 @@
-"""What the accuracy benchmarks share: from a publisher's files to predictions, through the project's own public code."""
+"""What the accuracy benchmarks share: from a publisher's files to predictions, through the project's own public
+code."""
 
 import argparse
 import json
@@ -109,7 +110,8 @@ def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> 
 
 
 def expected(panel: Panel, region: Region, protocol: Protocol, issues: np.ndarray) -> pl.DataFrame:
-    """Every pair whose value at the issue time and at the target are published, as `scoring.protocol_table` takes it."""
+    """Every pair whose value at the issue time and at the target are published, as `scoring.protocol_table` takes
+    it."""
     columns = [panel.series.index(name) for name in protocol.series]
     y = truth(panel, region, issues, protocol.horizons_min)[:, columns]
     at_issue = truth(panel, region, issues, (0,))[:, columns, 0]

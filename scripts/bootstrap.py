@@ -73,7 +73,8 @@ def pinned(package):
 def find_python():
     """The first interpreter that is new enough: of PYTHON, this one, the usual names, pyenv's and uv's."""
     home = os.path.expanduser("~")
-    candidates = [os.environ.get("PYTHON"), sys.executable, "python3.12", "python3.13", "python3.14", "python3", "python"]
+    candidates = [os.environ.get("PYTHON"), sys.executable]
+    candidates += ["python3.12", "python3.13", "python3.14", "python3", "python"]
     candidates += sorted(glob.glob(os.path.join(home, ".pyenv/versions/3.1[2-9]*/bin/python3")))
     candidates += sorted(glob.glob(os.path.join(home, ".local/share/uv/python/cpython-3.1[2-9]*/bin/python3")))
     seen = []
@@ -87,8 +88,9 @@ def find_python():
             seen.append("%s is %d.%d" % (name, version[0], version[1]))
     sys.exit(
         "power-nowcast needs Python %d.%d or newer; found: %s.\n"
-        "Install one, for example with your system's packages, pyenv or uv (uv python install 3.12), then run make again,\n"
-        "or name one: make run PYTHON=/path/to/python3.12" % (NEEDED[0], NEEDED[1], ", ".join(seen) or "none")
+        "Install one, for example with your system's packages, pyenv or uv (uv python install 3.12),\n"
+        "then run make again, or name one: make run PYTHON=/path/to/python3.12"
+        % (NEEDED[0], NEEDED[1], ", ".join(seen) or "none")
     )
 
 

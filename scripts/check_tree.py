@@ -14,7 +14,9 @@ FORBIDDEN = re.compile(f"{HOSTS}|{MACHINE}")
 
 def main() -> int:
     """Print every offence; 1 if there is one."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True
+    )
     offences = []
     for name in listed.stdout.splitlines():
         path = Path(name)

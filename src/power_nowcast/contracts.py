@@ -87,7 +87,8 @@ class Reason(StrEnum):
 class Manifest:
     """What a table held: enough to tell whether two runs read the same data, and to read it again.
 
-    `sha256` is taken over the sorted logical rows without ingest times, so it does not depend on how they were appended.
+    `sha256` is taken over the sorted logical rows without ingest times, so it does not depend on how they were
+    appended.
     """
 
     table: str
@@ -105,7 +106,8 @@ class Panel:
     `power[i, s]` is the load of `series[s]` at `start + i * step` (interval end), NaN where unknown.
     `weather[i, w]` is the latest report known at that slot, NaN where none is recent.
     `forecast[k, s]` is the operator's own forecast for `series[s]`, mean MW of the interval that ends at
-    `forecast_start + k * forecast_step`. Its grid reaches past the power grid's end: the only part of the future in here.
+    `forecast_start + k * forecast_step`. Its grid reaches past the power grid's end: the only part of the future in
+    here.
 
     The grids hold the state at `known_at`. `patches` change them at later times, in order of `available_at`: late rows,
     corrections, forecast vintages; a panel without patches is a live window. Row `i` of power is never read for an
@@ -123,7 +125,7 @@ class Panel:
     forecast_step_minutes: int
     forecast: Floats
     known_at: np.datetime64
-    patches: "Patches" = field(default_factory=lambda: Patches.none())
+    patches: "Patches" = field(default_factory=lambda: Patches.none())  # noqa: PLW0108 - Patches comes further down
 
     @property
     def times(self) -> Times:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,11 @@ class Layout:
     def of(cls, panel: Panel, spec: FeatureSpec) -> "Layout":
         families: dict[str, tuple[list[str], list[str]]] = {
             "lags": (lags.names(spec, panel.series), []),
-            "days": (days.common_names(spec), days.knot_names(spec)),
-            "calendar": (calendar.common_names(spec), calendar.knot_names(spec)),
+            "days": (days.common_names(), days.knot_names(spec)),
+            "calendar": (calendar.common_names(), calendar.knot_names()),
         }
         if spec.forecast and panel.forecast.size:
-            families["forecast"] = (operator_forecast.common_names(spec), operator_forecast.knot_names(spec))
+            families["forecast"] = (operator_forecast.common_names(), operator_forecast.knot_names())
         if spec.weather and panel.weather_names:
             families["weather"] = (weather.names(panel.weather_names), [])
         names: list[str] = []
@@ -82,22 +83,26 @@ def build(
     layout = Layout.of(panel, spec)
     issues = np.asarray(issue_times, "datetime64[m]")
     order = np.argsort(issues, kind="stable")
+    ascending = issues[order]
     x = np.full((len(issues), len(chosen), len(layout.names)), np.nan, np.float32)
     origin_mw = np.full(x.shape[:2], np.nan)
     age = np.full(x.shape[:2], np.nan)
 
     state = _State(panel, region, spec)
-    seen = np.searchsorted(panel.patches.available_at, issues[order], side="right")
-    for group in np.split(order, np.flatnonzero(np.diff(seen)) + 1) if len(order) else []:
-        state.advance(issues[group[-1]])
-        origin = state.origins(issues[group], columns, delay_minutes)
-        rows = np.full((len(group), len(chosen), len(layout.names)), np.nan, np.float32)
-        state.fill(rows, layout, origin, columns)
-        x[group] = rows
+    seen = np.searchsorted(panel.patches.available_at, ascending, side="right")
+    borders = [0, *(np.flatnonzero(np.diff(seen)) + 1).tolist(), len(issues)]
+    for first, last in pairwise(borders) if len(issues) else ():
+        group = slice(first, last)  # issue times that see the same grids
+        state.advance(ascending[last - 1])
+        origin = state.origins(ascending[group], columns, delay_minutes)
+        state.fill(x[group], layout, origin, columns)
         has = origin >= 0
         origin_mw[group] = np.where(has, state.power[np.maximum(origin, 0), columns], np.nan)
         valid_at = panel.start + np.maximum(origin, 0) * np.timedelta64(panel.step_minutes, "m")
-        age[group] = np.where(has, (issues[group][:, None] - valid_at).astype(np.float64), np.nan)
+        age[group] = np.where(has, (ascending[group][:, None] - valid_at).astype(np.float64), np.nan)
+    if (order != np.arange(len(order))).any():
+        back = np.argsort(order)
+        x, origin_mw, age = x[back], origin_mw[back], age[back]
     return FeatureBlock(issues, chosen, layout.names, layout.horizons, x, origin_mw, age)
 
 

@@ -1,6 +1,6 @@
 """Local time, kind of day and the sun: known for every time, past or future."""
 
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +9,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Times
-from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
 from power_nowcast.regions.calendar import days
 
@@ -46,7 +45,7 @@ def local_days(
     return offset, minute, codes[index], weekdays[index]
 
 
-def common_names(spec: FeatureSpec) -> list[str]:
+def common_names() -> list[str]:
     """Columns that serve every horizon."""
     return [
         "minute_of_day",
@@ -60,7 +59,7 @@ def common_names(spec: FeatureSpec) -> list[str]:
     ]
 
 
-def knot_names(spec: FeatureSpec) -> list[str]:
+def knot_names() -> list[str]:
     """Columns of one knot."""
     return ["sun_change"]
 
@@ -110,7 +109,9 @@ def fill(
     per_day: int,
     knots: NDArray[np.int64],
 ) -> None:  # pragma: no cover - compiled
-    """Write `common_names`, then `knot_names` of each knot. `places` (series, 2) in degrees, `start` in minutes of 1970."""
+    """Write `common_names`, then `knot_names` of each knot. `places` (series, 2) in degrees, `start` in minutes of
+    1970.
+    """
     for n in range(out.shape[0]):
         for c in range(columns.shape[0]):
             i = origin[n, c]

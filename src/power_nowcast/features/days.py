@@ -16,7 +16,7 @@ OTHER_TYPE = 2.0
 """How much further away a day of another type (weekend, holiday) counts when analogs are chosen."""
 
 
-def common_names(spec: FeatureSpec) -> list[str]:
+def common_names() -> list[str]:
     """Columns that serve every horizon."""
     return ["level_day1", "level_day7", "level_type", "excess_day1", "excess_day7", "excess_type"]
 
@@ -34,7 +34,7 @@ def smooth(
     slots, series = power.shape
     for i in range(max(0, first), min(slots, last)):
         for s in range(series):
-            if not power[i, s] == power[i, s]:
+            if power[i, s] != power[i, s]:
                 out[i, s] = np.nan
                 continue
             total, count = 0.0, 0
@@ -63,7 +63,9 @@ def fill(
     analog_days: int,
     analogs: int,
 ) -> None:  # pragma: no cover - compiled
-    """Write `common_names`, then `knot_names` of each knot. Spans in slots; `offset` is local minus UTC time in slots."""
+    """Write `common_names`, then `knot_names` of each knot. Spans in slots; `offset` is local minus UTC time in
+    slots.
+    """
     reach = analog_days
     for d in days:
         reach = max(reach, d)

@@ -1,6 +1,8 @@
-"""The operator's own forecast as known at the issue time: its ramp, and how its error moves. Never its level, which drifts.
+"""The operator's own forecast as known at the issue time: its ramp, and how its error moves. Never its level, which
+drifts.
 
-Between the means of its intervals it is read by a local cubic (Catmull-Rom) through their middles, so that a value depends
+Between the means of its intervals it is read by a local cubic (Catmull-Rom) through their middles, so that a value
+depends
 on four of them only.
 """
 
@@ -8,19 +10,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from power_nowcast.features.spec import FeatureSpec
-
 ERROR_LAGS = np.array([15, 30, 60, 120, 180])
 """Minutes over which the change of its error is taken."""
 MISSED_DAYS = 7
 
 
-def common_names(spec: FeatureSpec) -> list[str]:
+def common_names() -> list[str]:
     """Columns that serve every horizon."""
     return [f"operator_error_change_{lag}m" for lag in ERROR_LAGS]
 
 
-def knot_names(spec: FeatureSpec) -> list[str]:
+def knot_names() -> list[str]:
     """Columns of one knot."""
     return ["operator_ramp", "operator_missed_day1", "operator_missed_week", "operator_missed_type"]
 
@@ -37,9 +37,9 @@ def read(forecast: NDArray[np.float64], minute: int, step: int, s: int) -> float
     b, c = forecast[k, s], forecast[k + 1, s]
     a = forecast[k - 1, s] if k >= 1 else np.nan
     d = forecast[k + 2, s] if k + 2 < forecast.shape[0] else np.nan
-    if not a == a:
+    if a != a:
         a = 2 * b - c
-    if not d == d:
+    if d != d:
         d = 2 * c - b
     return b + 0.5 * w * (c - a + w * (2 * a - 5 * b + 4 * c - d + w * (3 * (b - c) + d - a)))
 
@@ -62,7 +62,9 @@ def fill(
     error_lags: NDArray[np.int64],
     missed_days: int,
 ) -> None:  # pragma: no cover - compiled
-    """Write `common_names`, then `knot_names` of each knot. Spans in slots; `shift` is minutes from forecast to power start."""
+    """Write `common_names`, then `knot_names` of each knot. Spans in slots; `shift` is minutes from forecast to
+    power start.
+    """
     reach = 28
     slot = np.empty(reach + 1, np.int64)
     for n in range(out.shape[0]):
@@ -94,7 +96,7 @@ def fill(
                         forecast, shift + j * step, forecast_step, s
                     )
                     missed = smoothed[j + knot, s] - smoothed[j, s] - told
-                    if not missed == missed:
+                    if missed != missed:
                         continue
                     if d == 1:
                         row[k + 1] = missed

@@ -115,8 +115,10 @@ class Nowcaster:
         if held < self.bundle.minimum_history_minutes:
             needed = self.bundle.minimum_history_minutes
             raise HistoryError(
-                f"The observations reach back {max(0, held) / 60:.1f} hours from {issue} UTC; the model needs {needed / 60:.1f}.",
-                remedy=f"Send or ingest at least {needed / 60:.0f} hours; {self.bundle.history_minutes / 60:.0f} give its full accuracy.",
+                f"The observations reach back {max(0, held) / 60:.1f} hours from {issue} UTC; "
+                f"the model needs {needed / 60:.1f}.",
+                remedy=f"Send or ingest at least {needed / 60:.1f} hours; "
+                f"{self.bundle.history_minutes / 60:.0f} give its full accuracy.",
                 region=panel.region,
                 history_minutes=held,
                 needed_minutes=needed,
@@ -154,6 +156,8 @@ class Calibrations(Protocol):
 
 
 def calibration_in_force(records: Calibrations, bundle: Bundle, at: datetime | None = None) -> Calibration:
-    """The newest state of the bundle's calibration that counts no outcome after `at`; the frozen one where none is kept."""
+    """The newest state of the bundle's calibration that counts no outcome after `at`; the frozen one where none is
+    kept.
+    """
     state = records.read_calibration(bundle.region.name, bundle.digest, at=at)
     return bundle.calibration if state is None else Calibration.from_json(json.loads(state))

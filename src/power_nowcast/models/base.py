@@ -23,7 +23,9 @@ class Examples:
     outcome_mw: Floats
 
     def during(self, first: np.datetime64, last: np.datetime64, reach_minutes: int = 0) -> "Examples":
-        """Those issued at `first` or later whose outcomes, up to `reach_minutes` after the issue, come before `last`."""
+        """Those issued at `first` or later whose outcomes, up to `reach_minutes` after the issue, come before
+        `last`.
+        """
         issued = self.block.issue_times
         chosen = (issued >= first) & (issued + np.timedelta64(reach_minutes, "m") < last)
         return Examples(self.block.take(chosen), self.outcome_mw[chosen])

@@ -27,7 +27,12 @@ class Baseline(Model):
         raise NotImplementedError
 
     def fit(
-        self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
+        self,
+        train: Examples,
+        valid: Examples,
+        *,
+        executor: Executor | None = None,  # noqa: ARG002 - a rule needs no workers
+        progress: Progress = lambda _: None,  # noqa: ARG002
     ) -> tuple[FitReport, Floats]:
         error = train.outcome_mw - self.centre(train.block)
         known = np.isfinite(error).any(axis=0)

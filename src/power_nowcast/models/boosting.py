@@ -1,6 +1,7 @@
 """What XGBoost and LightGBM share: for each series a booster of the ramp at every knot, and one of its spread.
 
-The median is the origin plus the predicted ramp. The spread booster learns the size of the errors on held-out time, with
+The median is the origin plus the predicted ramp. The spread booster learns the size of the errors on held-out time,
+with
 the knot as a further feature; quantiles stand at fixed multiples of it, which calibration then corrects.
 """
 
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
 
-# Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of load errors.
+# Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of load
+# errors.
 SHAPE = np.array([np.sign(level - 0.5) * -np.log(1 - 2 * abs(level - 0.5)) for level in QUANTILES])
 SPREAD_PARAMS = {"n_estimators": 150, "num_leaves": 15, "max_depth": 4, "learning_rate": 0.05, "min_child": 200}
 FLOOR = 0.15
@@ -251,6 +253,8 @@ class BoostedModel(Model):
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
         out = np.full((*block.origin_mw.shape, len(self.knots), len(QUANTILES)), np.nan)
+        columns = [self._columns(knot) for knot in self.knots]
+        shared = self._columns(0)
         for name in block.series:
             at, s = block.series.index(name), self.series.index(name)
             known = np.isfinite(block.origin_mw[:, at])
@@ -258,10 +262,10 @@ class BoostedModel(Model):
             if not len(x):
                 continue
             centre = np.empty((len(x), len(self.knots)))
-            for k, knot in enumerate(self.knots):
-                ramp = self.run(self.boosters[s][k], np.ascontiguousarray(x[:, self._columns(knot)]))
+            for k in range(len(self.knots)):
+                ramp = self.run(self.boosters[s][k], np.ascontiguousarray(x[:, columns[k]]))
                 centre[:, k] = block.origin_mw[known, at] + ramp * self.scales[s, k]
-            width = self.run(self.boosters[s][-1], _with_knot(x[:, self._columns(0)], self.knots))
+            width = self.run(self.boosters[s][-1], _with_knot(x[:, shared], self.knots))
             width = np.maximum(width, FLOOR).reshape(centre.shape) * self.scales[s, -1]
             out[known, at] = centre[..., None] + width[..., None] * SHAPE
         return out
@@ -279,7 +283,9 @@ class BoostedModel(Model):
     def explain(
         self, block: FeatureBlock, series: str, knot: int
     ) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
-        """Why the ramp of one series and knot is what it is: names, feature values and TreeSHAP values in MW (row, feature)."""
+        """Why the ramp of one series and knot is what it is: names, feature values and TreeSHAP values in MW (row,
+        feature).
+        """
         s, k = self.series.index(series), self.knots.index(knot)
         columns = self._columns(knot)
         x = np.ascontiguousarray(block.x[:, block.series.index(series)][:, columns])

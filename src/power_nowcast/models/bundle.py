@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -143,7 +142,7 @@ class Bundle:
                 beside.chmod(0o755)
                 if folder.exists():
                     shutil.rmtree(folder)
-                os.replace(beside, folder)
+                beside.replace(folder)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
         except OSError as error:

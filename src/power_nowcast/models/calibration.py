@@ -51,7 +51,11 @@ class Calibration:
         """Factors with which the held-out `quantiles_mw` (issue, series, knot, quantile) would have been right.
 
         Args:
+            series: their names, in order.
+            knots: minutes after the origin.
+            quantiles_mw: before calibration, shape (issue, series, knot, quantile).
             outcome_mw: shape (issue, series, knot), NaN where unknown.
+            as_of: the time up to which these outcomes were known.
         """
         base = np.zeros((len(series), len(knots), len(QUANTILES)))
         median = quantiles_mw[..., MEDIAN]
@@ -80,7 +84,9 @@ class Calibration:
         return digest.hexdigest()[:12]
 
     def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Stretch quantiles (issue, series, knot, quantile); `hours` (issue, series, knot) are local hours of the target."""
+        """Stretch quantiles (issue, series, knot, quantile); `hours` (issue, series, knot) are local hours of the
+        target.
+        """
         s = np.arange(len(self.series))[:, None]
         k = np.arange(len(self.knots))
         return _stretch(quantiles_mw, self.base + self.hourly[s, k, hours])
@@ -176,7 +182,7 @@ def _track(
             m = flat // (knots * series)
             hour = hours[m, s, k]
             median = quantiles[m, s, k, middle]
-            if not median == median:
+            if median != median:
                 continue
             for q in range(levels):
                 if q == middle:

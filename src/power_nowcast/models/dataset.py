@@ -18,7 +18,8 @@ _DAY = np.timedelta64(24 * 60, "m")
 
 @dataclass(frozen=True)
 class Split:
-    """Borders in time: train is issued from `train_start`, valid from `valid_start`, test from `test_start` to `test_end`.
+    """Borders in time: train is issued from `train_start`, valid from `valid_start`, test from `test_start` to
+    `test_end`.
 
     A part's outcomes, too, come before the next part's first issue time.
     """
@@ -30,7 +31,8 @@ class Split:
 
     @classmethod
     def of(cls, panel: Panel, spec: FeatureSpec, *, valid_days: int, test_days: int) -> "Split":
-        """The last days of the panel for the test, those before for validation, all that has a week behind it for training.
+        """The last days of the panel for the test, those before for validation, all that has a week behind it for
+        training.
 
         Raises:
             MissingDataError: the panel is too short for that.

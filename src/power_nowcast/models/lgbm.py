@@ -73,7 +73,7 @@ class LightGBM(BoostedModel):
         return str(booster.model_to_string()).encode()
 
     @staticmethod
-    def gains(booster: Any, features: int) -> Floats:
+    def gains(booster: Any, features: int) -> Floats:  # noqa: ARG004 - XGBoost needs it
         return np.asarray(booster.feature_importance("gain"), np.float64)
 
     @staticmethod

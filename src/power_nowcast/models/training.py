@@ -22,7 +22,8 @@ from power_nowcast.scoring import pinball_losses
 FALLBACK_KNOTS = (15, 30, 60, 120, 240)
 GOLDEN_ROWS = 3
 VALID_LOSS = "valid_loss"
-"""Metric by which models are chosen: pinball on held-out time in units of persistence's MAE, mean over series and knots."""
+"""Metric by which models are chosen: pinball on held-out time in units of persistence's MAE, mean over series and
+knots."""
 
 
 @dataclass(frozen=True)

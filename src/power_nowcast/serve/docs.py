@@ -23,7 +23,8 @@ def page(description: dict[str, Any]) -> str:
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
         f"<p>{escape(description['info'].get('description', ''))}</p>"
-        f"<p>Machine-readable: <a href=openapi.json>openapi.json</a>. Errors are RFC 9457 problems.</p>{''.join(parts)}</html>"
+        "<p>Machine-readable: <a href=openapi.json>openapi.json</a>. Errors are RFC 9457 problems.</p>"
+        f"{''.join(parts)}</html>"
     )
 
 
@@ -50,6 +51,5 @@ def _operation(path: str, method: str, operation: dict[str, Any], description: d
         schema = body["content"]["application/json"]["schema"]
         found = description["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
         parts.append(f"<p>{escape(found.get('description', ''))}</p>")
-        for example in found.get("examples", []):
-            parts.append(f"<pre>{escape(json.dumps(example, indent=1))}</pre>")
+        parts += [f"<pre>{escape(json.dumps(example, indent=1))}</pre>" for example in found.get("examples", [])]
     return "".join(parts) + "</section>"
