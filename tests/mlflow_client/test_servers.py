@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -55,19 +54,14 @@ def serving(command: list[str], url: str, *, cwd: Path, env: dict[str, str], sec
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
         return False
 
 
 def post(url: str, body: object) -> tuple[int, dict]:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
+    answer = httpx.post(url, json=body, timeout=60)
+    return answer.status_code, answer.json()
 
 
 def body_of(rows: pl.DataFrame, **params: object) -> dict:
@@ -113,6 +107,26 @@ def promoted(region: Region, bundle: Bundle, folder: Path) -> str:
     return f"models:/{region.model}@{PRODUCTION}"
 
 
+def test_commands_name_address_and_store() -> None:
+    serve = mlflow_client.serve_command("models:/m@production", host="0.0.0.0", port=5000, env_manager="uv")  # noqa: S104
+    assert serve[1:] == [
+        *("-m", "mlflow", "models", "serve", "--model-uri", "models:/m@production"),
+        *("--host", "0.0.0.0", "--port", "5000", "--env-manager", "uv", "--workers", "1"),  # noqa: S104
+    ]
+    server = mlflow_client.server_command(host=HOST, port=5001, tracking_uri="sqlite:///a b.db", artifacts="kept")
+    assert {"sqlite:///a b.db", "--serve-artifacts", "kept", "5001"} < set(server)
+
+
+def test_their_environment_refuses_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    env = mlflow_client.environment("http://127.0.0.1:1")
+    assert env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert env["MLFLOW_DISABLE_TELEMETRY"] == "false"  # the user's word
+    assert env["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:1"
+    assert Path(env["PATH"].split(os.pathsep)[0], "python").exists()
+
+
 @pytest.mark.integration
 def test_a_real_tracking_server_holds_all_of_it(use_uri, tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
     port = closed_port()
@@ -154,9 +168,11 @@ def test_mlflow_serves_it_elsewhere(registry_uri: str, tmp_path: Path, bundles: 
     uri = promoted(region, bundle, tmp_path / "bundle")
     port = closed_port()
     command = mlflow_client.serve_command(uri, host=HOST, port=port, env_manager="uv")
-    env = {key: value for key, value in mlflow_client.environment().items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    env = mlflow_client.environment() | {"MLFLOW_ENV_ROOT": str(tmp_path / "envs")}
+    for name in ("PYTHONPATH", "VIRTUAL_ENV"):
+        env.pop(name, None)
     url = f"http://{HOST}:{port}"
-    with serving(command, f"{url}/ping", cwd=tmp_path, env=env | {"TMPDIR": str(tmp_path)}, seconds=800):
+    with serving(command, f"{url}/ping", cwd=tmp_path, env=env, seconds=800):
         check_answers(url, bundle)
         homes = {path.parent for path in tmp_path.rglob("site-packages/power_nowcast")}
         assert homes, "the new environment holds the wheel"

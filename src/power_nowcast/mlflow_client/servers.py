@@ -28,8 +28,9 @@ def server_command(
 
 def environment(tracking_uri: str | None = None) -> dict[str, str]:
     """The environment of such a command: this process's, with MLflow's address and no pickle."""
-    # MLflow calls itself and uv by name: this environment's come first.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    # MLflow calls itself and uv by name, and uv looks for the interpreter that a model asks for: this one's come first.
+    own = [Path(sys.executable).parent, Path(sys.base_prefix) / "bin"]
+    path = os.pathsep.join([*map(str, own), os.environ.get("PATH", os.defpath)])
     return {
         **ENVIRONMENT,
         **os.environ,

@@ -1,0 +1,43 @@
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+from power_nowcast.mlflow_client.wheel import build_wheel, requirements
+
+
+def test_the_wheel_is_the_code_that_runs(tmp_path: Path) -> None:
+    """An interpreter that sees only the wheel among this project's code imports it and reads its data files."""
+    wheel = build_wheel(tmp_path, ["polars==1.0"])
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import power_nowcast as p\n"
+        "from importlib.metadata import requires\n"
+        "from power_nowcast.regions import load\n"
+        "print(p.__file__, p.__version__, load('nyiso').model, requires(p.__name__))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(wheel)], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert str(wheel) in done.stdout
+    assert version("power-nowcast") in done.stdout
+    assert "power-nowcast ['polars==1.0']" in done.stdout
+
+
+def test_the_same_code_gives_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    first, second = build_wheel(tmp_path, []), build_wheel(tmp_path / "again", [])
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+    assert "power_nowcast/regions/nyiso.toml" in names
+    assert "power_nowcast/serve/pyfunc.py" in names
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_requirements_follow_the_kind() -> None:
+    assert f"lightgbm=={version('lightgbm')}" in requirements("lightgbm")
+    plain = requirements("persistence_ramp")
+    assert not [need for need in plain if need.startswith(("lightgbm", "xgboost"))]
+    assert f"numpy=={version('numpy')}" in plain
