@@ -265,7 +265,7 @@ def from_rows(region: Region, rows: pl.DataFrame) -> Panel:
     forecast_step = (region.forecast.interval_minutes or step) if region.forecast else step
     forecast_start = start.astype(f"datetime64[{forecast_step}m]").astype("datetime64[m]")
     forecast = np.empty((0, 0))
-    if any(name in values.columns for name in forecasts):
+    if region.forecast:  # its columns are there even if the caller has none, as in training
         ends = minutes.astype(np.int64) % forecast_step == 0
         place = (minutes - forecast_start).astype(np.int64) // forecast_step
         ends &= place >= 0
