@@ -146,9 +146,7 @@ def finish(
     missed = [(words, table.filter(~condition)) for words, condition in bars]
     missed = [(words, rows) for words, rows in missed if len(rows)]
     for words, rows in missed if options.check else []:
-        print(
-            f"MISSED: {words}\n{rows.select('series', 'horizon_min', 'MAE', 'MAPE', 'skill', 'coverage', 'below', 'above')}"
-        )
+        print(f"MISSED: {words}\n{rows.select(SHOWN)}")
     if options.check and not missed:
         print("Every bar holds.")
     return int(options.check and bool(missed))
@@ -163,6 +161,7 @@ def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool 
     return kept
 
 
+SHOWN = ("series", "horizon_min", "MAE", "MAPE", "skill", "coverage", "below", "above")
 CALIBRATED = [
     ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_between(0.77, 0.83)),
     ("each tail .07-.13", pl.col("below").is_between(0.07, 0.13) & pl.col("above").is_between(0.07, 0.13)),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,7 +15,10 @@ from power_nowcast.features import calendar, days, lags, operator_forecast, weat
 from power_nowcast.features.panel import FORECAST_GRID, add_total
 from power_nowcast.features.spec import DAY_MINUTES, FeatureSpec
 from power_nowcast.regions import Region
+from power_nowcast.settings import settings
 
+PARALLEL_FROM = 500
+"""Rows (issue time x series) from which threads pay."""
 MAX_AGE_MINUTES = 180
 """A series whose last value is older has no origin, hence no features."""
 
@@ -95,7 +99,7 @@ def build(
         group = slice(first, last)  # issue times that see the same grids
         state.advance(ascending[last - 1])
         origin = state.origins(ascending[group], columns, delay_minutes)
-        state.fill(x[group], layout, origin, columns)
+        state.fill_parallel(x[group], layout, origin, columns)
         has = origin >= 0
         origin_mw[group] = np.where(has, state.power[np.maximum(origin, 0), columns], np.nan)
         valid_at = panel.start + np.maximum(origin, 0) * np.timedelta64(panel.step_minutes, "m")
@@ -187,6 +191,18 @@ class _State:
             if (origin >= 0).all():
                 break
         return origin
+
+    def fill_parallel(
+        self, x: NDArray[np.float32], layout: Layout, origin: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> None:
+        """`fill`, the series shared out among threads where there is enough to do: the kernels hold no lock."""
+        parts = min(settings().workers, len(columns)) if origin.size >= PARALLEL_FROM else 1
+        if parts == 1:
+            self.fill(x, layout, origin, columns)
+            return
+        shares = [slice(n * len(columns) // parts, (n + 1) * len(columns) // parts) for n in range(parts)]
+        with ThreadPoolExecutor(parts) as pool:
+            list(pool.map(lambda share: self.fill(x[:, share], layout, origin[:, share], columns[share]), shares))
 
     def fill(
         self, x: NDArray[np.float32], layout: Layout, origin: NDArray[np.int64], columns: NDArray[np.int64]
