@@ -162,8 +162,9 @@ def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool 
 
 
 SHOWN = ("series", "horizon_min", "MAE", "MAPE", "skill", "coverage", "below", "above")
+COVERED = ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_between(0.77, 0.83))
 CALIBRATED = [
-    ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_between(0.77, 0.83)),
+    COVERED,
     ("each tail .07-.13", pl.col("below").is_between(0.07, 0.13) & pl.col("above").is_between(0.07, 0.13)),
     ("no prediction missing", pl.col("missing") == 0),
     ("no crossing", pl.col("crossing") == 0),
@@ -180,4 +181,4 @@ def aware(time_utc: np.datetime64) -> datetime:
     return time_utc.astype("datetime64[us]").item().replace(tzinfo=UTC)
 
 
-__all__ = ["CALIBRATED", "WINDOW", "Protocol", "finish", "parser", "predict", "within"]
+__all__ = ["CALIBRATED", "COVERED", "WINDOW", "Protocol", "finish", "parser", "predict", "within"]

@@ -14,7 +14,7 @@ from power_nowcast.regions import Region, SourceSpec
 
 TO_MW = {"MW": 1.0, "kW": 1e-3, "GW": 1e3}
 OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"
-OPTIONS = ("files", "unit", "time_zone", "stamp_format", "columns", "series", "allow_negative")
+OPTIONS = ("files", "unit", "time_zone", "stamp_format", "columns", "series", "ignore", "allow_negative")
 
 
 class CsvFiles:
@@ -22,7 +22,8 @@ class CsvFiles:
 
     Further options: `columns` names the file's columns for `valid_at`, `series`, `value` and `written`, where they
     differ; `series` maps column titles or names in the file to the region's; `unit` is MW, kW or GW; `time_zone` says
-    what stamps without an offset mean; `stamp_format` is for stamps that are not ISO 8601.
+    what stamps without an offset mean; `stamp_format` is for stamps that are not ISO 8601; `ignore` names columns that
+    are none of the table's.
     """
 
     def deliveries(self, region: Region, table: Table, spec: SourceSpec) -> Iterator[Delivery]:
@@ -61,6 +62,7 @@ def parse(text: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
         raise SourceFormatError(
             f"{origin} is no CSV file: {reason}.", remedy="Save it as CSV, UTF-8.", file=origin
         ) from error
+    rows = rows.drop(options.get("ignore", ()), strict=False)
     title = {
         name: str(options.get("columns", {}).get(name, name)) for name in ("valid_at", "series", "value", "written")
     }

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""How fast features are built and a nowcast answers, beside the same model through MLflow's pyfunc on a DataFrame.
+
+Trains a model of its own on the embedded sample (about a minute), then measures, median of five: bulk features of
+all families over the sample, a nowcast of every series, step and quantile from the live window, and the same through pyfunc.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from power_nowcast.contracts import Table
+from power_nowcast.features.build_features import build
+from power_nowcast.features.panel import history, to_rows, window
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.live.nowcaster import Nowcaster
+from power_nowcast.models.dataset import Split
+from power_nowcast.models.kinds import create
+from power_nowcast.models.training import examples, train_bundle
+from power_nowcast.regions import load
+from power_nowcast.settings import settings
+from power_nowcast.store import Store
+from power_nowcast.store.ingest import write_all
+
+BARS = {"features_rows_per_second": 100_000.0, "nowcast_p50_ms": 50.0}
+ROUNDS = 5
+YEARS_OF_ISSUES = 2 * 365 * 288
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a bar is missed")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder))
+    for name, value in figures.items():
+        print(f"{name:32} {value:>14,.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+    missed = []
+    if figures["features_rows_per_second"] < BARS["features_rows_per_second"]:
+        missed.append("features_rows_per_second")
+    if figures["nowcast_p50_ms"] > BARS["nowcast_p50_ms"]:
+        missed.append("nowcast_p50_ms")
+    for name in missed if options.check else []:
+        print(f"MISSED: {name} {figures[name]:,.2f}, the bar is {BARS[name]:,.0f}")
+    return int(options.check and bool(missed))
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """All figures, measured side by side in this process."""
+    region = load("nyiso")
+    store = Store(folder / "data")
+    write_all(store, region)
+    start, end = store.span(Table.POWER, region.name)
+    panel = history(store, region, start, end)
+    spec = FeatureSpec.for_interval(region.interval_minutes)
+    split = Split.of(panel, spec, valid_days=30, test_days=30)
+    parts = split.parts(examples(panel, region, split.issue_times(15), spec), max(spec.knots))
+    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+        model = create("lightgbm", region.series, spec.knots, n_estimators=250, learning_rate=0.08)
+        bundle, _ = train_bundle(region, spec, model, parts["train"], parts["valid"], executor=pool)
+
+    # As many rows as two years have, over and over the days whose whole history is there.
+    issues = panel.times[np.searchsorted(panel.times, panel.start + np.timedelta64(spec.history_minutes, "m")) :]
+    repeats = YEARS_OF_ISSUES // len(issues)
+    build(panel, region, issues[:1], spec)  # compiled, or read from the cache
+    once = _median(lambda: build(panel, region, issues, spec))
+    live = window(store, region, end)
+    caster = Nowcaster(bundle)
+    caster.nowcast(live, live.end)
+    answer = _median(lambda: [caster.nowcast(live, live.end) for _ in range(20)]) / 20
+    bundle.save(folder / "bundle")
+    through_mlflow = _pyfunc(folder, bundle, to_rows(live, region).to_pandas())
+    return {
+        "features_rows_per_second": len(issues) * len(region.series) / once,
+        "features_two_years_seconds": once * repeats,
+        "nowcast_p50_ms": 1000 * answer,
+        "pyfunc_p50_ms": 1000 * through_mlflow,
+        "pyfunc_over_nowcast": through_mlflow / answer,
+    }
+
+
+def _pyfunc(folder: Path, bundle: object, rows: object) -> float:
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
+    from power_nowcast.mlflow_client import packaging  # noqa: PLC0415 - after the environment is set
+
+    packaging.save(bundle, folder / "bundle", folder / "pyfunc")
+    import mlflow  # noqa: PLC0415
+
+    model = mlflow.pyfunc.load_model(str(folder / "pyfunc"))
+    frame = rows.assign(valid_at=rows["valid_at"].map(lambda time: time.isoformat()))
+    model.predict(frame)
+    return _median(lambda: model.predict(frame))
+
+
+def _median(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
