@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How fast features are built and a nowcast answers, beside the same model through MLflow's pyfunc on a DataFrame.
 
-Trains a model of its own on the embedded sample (about a minute), then measures, median of five: bulk features of
-all families over the sample, a nowcast of every series, step and quantile from the live window, and the same through pyfunc.
+Trains a model of its own on the embedded sample (about a minute), then measures, median of five: bulk features of all
+families, a nowcast of every series, step and quantile from the live window, and the same through pyfunc.
 """
 
 import argparse
