@@ -26,7 +26,7 @@ def main():
             if file.read() == wanted:
                 return
     python = find_python()
-    if version_of(os.path.join(BIN, "python")) is None:
+    if version_of(os.path.join(BIN, "python"), "pip") is None:
         say("Making .venv with " + python)
         run([python, "-m", "venv", "--clear", VENV])
     own = os.path.join(BIN, "python")
@@ -94,10 +94,10 @@ def find_python():
     )
 
 
-def version_of(name):
-    """(major, minor) of an interpreter, None where it does not run."""
+def version_of(name, module="ensurepip"):
+    """(major, minor) of an interpreter, None where it does not run or lacks the module."""
     try:
-        code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+        code = "import sys, venv, %s; print(*sys.version_info[:2])" % module
         found = subprocess.run([name, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
         major, minor = found.stdout.split()
         return int(major), int(minor)
