@@ -4,7 +4,8 @@
     |-- ConfigurationError      a region file, a setting or an option is wrong
     |   |-- UnknownRegionError
     |   |-- UnknownSeriesError
-    |   `-- UnknownHorizonError
+    |   |-- UnknownHorizonError
+    |   `-- UnknownCalibrationError
     |-- DataError               the data cannot carry the answer
     |   |-- SourceFormatError   a publisher's answer or a file does not have the agreed form
     |   |-- MissingDataError    nothing there for what was asked
@@ -71,6 +72,10 @@ class UnknownSeriesError(ConfigurationError):
 
 class UnknownHorizonError(ConfigurationError):
     title = "Unknown horizon"
+
+
+class UnknownCalibrationError(ConfigurationError):
+    title = "Unknown calibration"
 
 
 class DataError(NowcastError):

@@ -1,13 +1,22 @@
 """The place where a model version stands while it answers: put in whole, after a check, by one assignment."""
 
+import json
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from power_nowcast.contracts import Panel
 from power_nowcast.errors import ModelError, NowcastError, RegistryUnavailableError
+from power_nowcast.features.panel import add_total
 from power_nowcast.live.nowcaster import Nowcaster
-from power_nowcast.models.bundle import HEAD, Bundle, read_head
-from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.bundle import Bundle
+from power_nowcast.regions import Region
+
+logger = logging.getLogger("power_nowcast.live")
 
 type Loader = Callable[[], tuple[Path, str]]
 """Brings the folder of the version that should answer and its label, or raises RegistryUnavailableError."""
@@ -15,11 +24,11 @@ type Loader = Callable[[], tuple[Path, str]]
 
 @dataclass(frozen=True)
 class Loaded:
-    """One version at work; `fallback` says that the registry did not answer and the last good one on disk does."""
+    """One version at work; `from_disk` says that the last good one answers because the registry's could not be had."""
 
     nowcaster: Nowcaster
     version: str
-    fallback: bool = False
+    from_disk: bool = False
 
     @property
     def bundle(self) -> Bundle:
@@ -30,16 +39,21 @@ class ModelSlot:
     """Holds the version that answers for one region; readers take `current` once and keep it for their request.
 
     Args:
-        loader: brings the version that should answer.
-        cache: folder in which versions are kept, one folder each; the last good one is named in `current`.
-        calibration: the state in force for a bundle; the frozen one by default.
+        region: what the version must be for.
+        loader: brings the version that should answer; called by `load` only, never by a reader.
+        cache: folder in which versions are kept; a note in it names the last good one.
     """
 
-    def __init__(
-        self, loader: Loader, cache: Path, calibration: Callable[[Bundle], Calibration | None] = lambda _: None
-    ) -> None:
-        self._loader, self._cache, self._calibration = loader, cache, calibration
+    def __init__(self, region: Region, loader: Loader, cache: Path) -> None:
+        self.region = region
+        self._loader, self._note = loader, cache / "last_good.json"
         self._loaded: Loaded | None = None
+        self.trouble: NowcastError | None = None
+        """Why the last `load` did not bring the registry's version, None where it did."""
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded is not None
 
     @property
     def current(self) -> Loaded:
@@ -50,45 +64,121 @@ class ModelSlot:
         """
         loaded = self._loaded
         if loaded is None:
-            raise ModelError("No model is loaded yet.", remedy="Promote one (nowcast promote), then try again.")
+            why = f" {self.trouble.message}" if self.trouble else " It is being fetched."
+            remedy = self.trouble.remedy if self.trouble else "Try again in a few seconds."
+            raise ModelError(
+                f"No model of {self.region.name} is loaded.{why}", remedy=remedy, region=self.region.name
+            ) from self.trouble
         return loaded
 
-    @property
-    def is_loaded(self) -> bool:
-        return self._loaded is not None
-
     def load(self) -> Loaded:
-        """Fetch, verify, try on its golden rows, then swap; a version that fails leaves the one before in place.
+        """Fetch, verify, answer the golden rows, then swap.
+
+        A version that fails leaves the one before in place. Where there is none yet, the last good one on disk answers
+        if the registry cannot be reached or its version is damaged; not if the registry says that there is no version.
 
         Raises:
-            NowcastError: nothing could be loaded.
+            NowcastError: the registry's version was not put in and no version on disk took its place.
         """
         try:
             folder, version = self._loader()
-            fallback = False
-        except RegistryUnavailableError as error:
-            folder, version = self._last_good(error)
-            fallback = True
-        bundle = Bundle.load(folder)
-        bundle.check()
-        loaded = Loaded(Nowcaster(bundle, self._calibration(bundle)), version, fallback)
-        self._loaded = loaded
-        if not fallback:
-            self._remember(folder, version)
+            loaded = self._open(folder, version, from_disk=False)
+        except (RegistryUnavailableError, ModelError, OSError) as error:
+            self.trouble = _as_own(error)
+            if self._loaded is not None:
+                raise self.trouble from error
+            loaded = self._last_good(self.trouble)
+            logger.warning("%s: version %s from disk answers. %s", self.region.name, loaded.version, self.trouble)
+            self._loaded = loaded
+            return loaded
+        except NowcastError as error:
+            self.trouble = error
+            raise
+        self._loaded, self.trouble = loaded, None
+        self._remember(folder, version)
         return loaded
 
-    def _remember(self, folder: Path, version: str) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
-        note = self._cache / "current.new"
-        note.write_text(f"{version}\n{folder.resolve()}\n")
-        note.replace(self._cache / "current")
-
-    def _last_good(self, error: NowcastError) -> tuple[Path, str]:
+    def _open(self, folder: Path, version: str, *, from_disk: bool) -> Loaded:
         try:
-            version, folder = (self._cache / "current").read_text().splitlines()
-        except (OSError, ValueError):
-            raise error from None
-        if not (Path(folder) / HEAD).is_file():
-            raise error
-        read_head(Path(folder))
-        return Path(folder), version
+            bundle = Bundle.load(folder)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"The model in {folder} cannot be read: {error!r}.", remedy="Train it again.", path=str(folder)
+            ) from error
+        if _borders(bundle.region) != _borders(self.region):
+            raise ModelError(
+                f"Version {version} is a model of {bundle.region.name} every {bundle.region.interval_minutes} minutes, "
+                f"of {', '.join(bundle.region.series)}.",
+                remedy=f"Train one of {self.region.name} as it is configured now.",
+                region=self.region.name,
+                version=version,
+            )
+        bundle.check()
+        nowcaster = Nowcaster(bundle)
+        # Kernels are compiled and model files touched before the first caller waits for them.
+        panel = _ordinary_week(bundle)
+        nowcaster.nowcast(panel, panel.end)
+        return Loaded(nowcaster, version, from_disk)
+
+    def _remember(self, folder: Path, version: str) -> None:
+        # Relative where it can be, so that the cache may be moved as a whole.
+        cache = self._note.parent.resolve()
+        place = folder.resolve()
+        note = {"version": version, "folder": str(place.relative_to(cache) if place.is_relative_to(cache) else place)}
+        beside = self._note.with_suffix(f".{os.getpid()}")
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            beside.write_text(json.dumps(note))
+            beside.replace(self._note)
+        except OSError as error:
+            logger.warning("%s: the last good version is not noted: %s", self._note, error)
+
+    def _last_good(self, why: NowcastError) -> Loaded:
+        try:
+            note = json.loads(self._note.read_text())
+            folder, version = self._note.parent / note["folder"], str(note["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise why from None
+        return self._open(folder, version, from_disk=True)
+
+
+def _borders(region: Region) -> tuple[object, ...]:
+    """What callers see of a region, which a model cannot change."""
+    return region.name, region.interval_minutes, region.series
+
+
+def _as_own(error: NowcastError | OSError) -> NowcastError:
+    if isinstance(error, NowcastError):
+        return error
+    return ModelError(
+        f"The model's files cannot be kept: {error}.", remedy="Check the folder of artifacts and its permissions."
+    )
+
+
+def _ordinary_week(bundle: Bundle) -> Panel:
+    """A panel that every part of the feature path accepts: half of each zone's maximum, rising and falling daily."""
+    region, step = bundle.region, bundle.region.interval_minutes
+    slots = bundle.minimum_history_minutes // step + 2
+    day = np.sin(2 * np.pi * np.arange(slots) * step / 1440)
+    power = np.zeros((slots, len(region.series)))
+    for zone in region.zones:
+        power[:, region.series.index(zone.name)] = zone.max_mw * (0.5 + 0.1 * day)
+    add_total(power, region)
+    start = np.datetime64("2024-01-01T00:00", "m")
+    end = start + (slots - 1) * np.timedelta64(step, "m")
+    variables = region.weather.variables if region.weather else ()
+    hourly = (region.forecast.interval_minutes or step) if region.forecast else step
+    ahead = slots * step // hourly + 24 * 60 // hourly if region.forecast else 0
+    return Panel(
+        region=region.name,
+        start=start,
+        step_minutes=step,
+        series=region.series,
+        power=power,
+        weather_names=variables,
+        weather=np.full((slots, len(variables)), 10.0),
+        forecast_start=start,
+        forecast_step_minutes=hourly,
+        forecast=np.tile(power[:1], (ahead, 1)) if ahead else np.empty((0, 0)),
+        known_at=end,
+    )

@@ -1,85 +1,71 @@
-"""Between the schemas and the nowcaster: panels from requests, answers from nowcasts."""
+"""Nowcasts as answers."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-import polars as pl
 
-from power_nowcast.contracts import MEDIAN, Panel
-from power_nowcast.errors import SourceFormatError
-from power_nowcast.features.panel import from_rows
+from power_nowcast.contracts import MEDIAN
+from power_nowcast.features.panel import FORECAST_PREFIX
 from power_nowcast.live.model_slot import Loaded
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label
 from power_nowcast.serve.schemas import (
+    Facts,
+    ModelCard,
     ModelIdentity,
     NowcastAnswer,
-    Observations,
+    RegionCard,
     SeriesNowcast,
     ShortAnswer,
     ShortRow,
 )
 
 
-def panel_of(region: Region, asked: Observations) -> Panel:
-    """The panel of observations that a caller brings.
-
-    Raises:
-        SourceFormatError: a column is missing, unknown or of mixed kinds.
-    """
-    columns = asked.columns()
-    for name, values in columns.items():
-        texts = [value for value in values if isinstance(value, str)]
-        if (name == "valid_at") != bool(texts) or (name == "valid_at" and len(texts) != len(values)):
-            kind = "a time as text" if name == "valid_at" else "a number or null"
-            raise SourceFormatError(
-                f"Column {name}: not every value is {kind}.",
-                remedy="Correct the rows and send them again.",
-                column=name,
-            )
-    frame = pl.DataFrame(
-        {
-            name: pl.Series(name, values, pl.String if name == "valid_at" else pl.Float64, strict=False)
-            for name, values in columns.items()
-        }
-    )
-    return from_rows(region, frame)
-
-
 def minute(time: datetime) -> np.datetime64:
-    """A time as arrays hold it, to the minute."""
+    """A time as arrays hold it, down to the minute: nothing of the seconds after counts as known."""
     return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "m")
 
 
-def iso(time: np.datetime64) -> str:
-    """ISO 8601 with a Z."""
-    return f"{time.astype('datetime64[s]')}Z"
+def iso(time: np.datetime64 | datetime) -> str:
+    """ISO 8601 with a Z, to the second.
+
+    >>> iso(np.datetime64("2019-06-30T23:55"))
+    '2019-06-30T23:55:00Z'
+    """
+    plain = np.datetime64(time.astimezone(UTC).replace(tzinfo=None)) if isinstance(time, datetime) else time
+    return f"{plain.astype('datetime64[s]')}Z"
 
 
-def identity(loaded: Loaded, calibration_id: str | None = None) -> ModelIdentity:
+def identity(loaded: Loaded, calibration_id: str) -> ModelIdentity:
     """Which model answers."""
     bundle = loaded.bundle
     return ModelIdentity(
+        name=bundle.region.model,
         version=loaded.version,
         digest=bundle.digest,
         kind=bundle.info.kind,
-        calibration_id=calibration_id or loaded.nowcaster.calibration.id,
+        calibration_id=calibration_id,
     )
 
 
 def answer_of(
-    loaded: Loaded, nowcast: Nowcast, series: Sequence[str] | None, horizons: Sequence[int] | None
+    loaded: Loaded,
+    nowcast: Nowcast,
+    series: Sequence[str] | None,
+    horizons: Sequence[int] | None,
+    *,
+    now: datetime,
+    flags: Sequence[str] = (),
 ) -> NowcastAnswer:
-    """The long form; `series` and `horizons` choose what is in it.
+    """The long form; `series` and `horizons`, which the region has, choose what is in it.
 
-    Raises:
-        UnknownSeriesError, UnknownHorizonError: the region has none such.
+    `flags` come before the nowcast's own.
     """
     region = loaded.bundle.region
-    names = [region.check_series(name) for name in series or nowcast.series]
-    steps = [region.check_horizon(step) for step in horizons or nowcast.steps_minutes]
+    names = list(dict.fromkeys(series or nowcast.series))
+    steps = list(dict.fromkeys(horizons or nowcast.steps_minutes))
     places = [nowcast.steps_minutes.index(step) for step in steps]
     chosen = []
     for name in names:
@@ -87,7 +73,7 @@ def answer_of(
         chosen.append(
             SeriesNowcast(
                 series=name,
-                quality=nowcast.quality[s].value,
+                quality=nowcast.quality[s],
                 origin_mw=_number(nowcast.origin_mw[s]),
                 age_minutes=_number(nowcast.age_minutes[s]),
                 quantiles={
@@ -96,17 +82,20 @@ def answer_of(
                 },
             )
         )
-    shown = [nowcast.quality[nowcast.series.index(name)] for name in names]
-    ages = nowcast.age_minutes[np.isfinite(nowcast.age_minutes)]
+    age = float(np.nanmin(nowcast.age_minutes))
+    behind = (minute(now) - nowcast.issue_time).astype(np.int64)
     return NowcastAnswer(
         region=nowcast.region,
         issue_time=iso(nowcast.issue_time),
-        valid_at=[iso(nowcast.issue_time + np.timedelta64(step, "m")) for step in steps],
-        horizon_min=steps,
-        newest_observation_age_minutes=float(ages.min()) if len(ages) else None,
-        quality=max(shown, key=list(Quality).index).value,
-        flags=list(nowcast.flags),
+        answered_at=iso(now),
+        live=bool(0 <= behind <= region.interval_minutes),
+        newest_observation=iso(nowcast.issue_time - np.timedelta64(int(age), "m")),
+        newest_observation_age_minutes=age,
+        quality=max((one.quality for one in chosen), key=list(Quality).index),
+        flags=[*flags, *nowcast.flags],
         model=identity(loaded, nowcast.calibration_id),
+        horizon_min=steps,
+        valid_at=[iso(nowcast.issue_time + np.timedelta64(step, "m")) for step in steps],
         nowcasts=chosen,
     )
 
@@ -125,10 +114,47 @@ def short_of(answer: NowcastAnswer) -> ShortAnswer:
         for one in answer.nowcasts
         for h, (step, valid_at) in enumerate(zip(answer.horizon_min, answer.valid_at, strict=True))
     ]
-    shared = answer.model_dump(
-        include={"region", "issue_time", "newest_observation_age_minutes", "quality", "flags", "model"}
+    return ShortAnswer(**answer.model_dump(include=set(Facts.model_fields)), rows=rows)
+
+
+def columns_of(region: Region) -> list[str]:
+    """The columns that observations may have."""
+    forecasts = [f"{FORECAST_PREFIX}{name}" for name in region.series] if region.forecast else []
+    variables = region.weather.variables if region.weather else ()
+    return ["valid_at", *(zone.name for zone in region.zones), *forecasts, *variables]
+
+
+def model_card(loaded: Loaded, calibration_id: str, trouble: str | None) -> ModelCard:
+    """What is loaded."""
+    bundle, info = loaded.bundle, loaded.bundle.info
+    return ModelCard(
+        region=bundle.region.name,
+        model=identity(loaded, calibration_id),
+        frozen_calibration_id=bundle.calibration.id,
+        train_start=info.train_start,
+        train_end=info.train_end,
+        calibrated_until=info.calibrated_until,
+        created_at=info.created_at,
+        git_sha=info.git_sha,
+        history_minutes=bundle.history_minutes,
+        minimum_history_minutes=bundle.minimum_history_minutes,
+        columns=columns_of(bundle.region),
+        from_disk=loaded.from_disk,
+        trouble=trouble,
     )
-    return ShortAnswer(**shared, rows=rows)
+
+
+def region_card(region: Region, *, archive: bool) -> RegionCard:
+    """What a region has."""
+    return RegionCard(
+        name=region.name,
+        title=region.title,
+        timezone=region.timezone,
+        interval_minutes=region.interval_minutes,
+        series=list(region.series),
+        horizon_min=list(region.steps_minutes),
+        archive=archive,
+    )
 
 
 def _number(value: float) -> float | None:

@@ -14,6 +14,8 @@ section { border-top: 1px solid #8886; margin-top: 1.5rem; padding-top: .5rem; }
 table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
 """
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+
 
 def page(description: dict[str, Any]) -> str:
     """One HTML page of an OpenAPI description: every path with its parameters and an example."""

@@ -1,29 +1,26 @@
-"""The nowcast API: FastAPI over a model slot a region, the store and a clock, all handed in."""
+"""The nowcast API: routes over `service.Service`, and how it is put together and run."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
-from fastapi import FastAPI, Query, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import AwareDatetime
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from power_nowcast import __version__
-from power_nowcast.contracts import Table
-from power_nowcast.errors import NowcastError, StaleDataError, UnknownRegionError
-from power_nowcast.features.panel import FORECAST_PREFIX, window
-from power_nowcast.live.model_slot import Loaded, ModelSlot
-from power_nowcast.live.nowcaster import calibration_in_force
+from power_nowcast.live.model_slot import ModelSlot
 from power_nowcast.regions import Region, load
 from power_nowcast.serve import docs, problems
-from power_nowcast.serve.answers import answer_of, identity, iso, minute, panel_of, short_of
+from power_nowcast.serve.answers import short_of
 from power_nowcast.serve.middleware import AccessLog, BodyLimit
+from power_nowcast.serve.observations import read
+from power_nowcast.serve.openapi import body_of, describe, problems_of
 from power_nowcast.serve.schemas import (
     Health,
     ModelCard,
@@ -34,6 +31,7 @@ from power_nowcast.serve.schemas import (
     ShortAnswer,
     ShortRequest,
 )
+from power_nowcast.serve.service import Served, Service
 from power_nowcast.settings import Settings, settings
 from power_nowcast.store import Store
 
@@ -41,15 +39,14 @@ MAX_BODY = 32 * 1024 * 1024
 
 SeriesQuery = Annotated[list[str] | None, Query(description="Only these series; repeatable.")]
 HorizonQuery = Annotated[list[int] | None, Query(description="Only these minutes ahead; repeatable.")]
-IssueQuery = Annotated[AwareDatetime | None, Query(description="Answer as of then; now if absent.")]
-
-
-@dataclass(frozen=True)
-class Served:
-    """A region with what answers for it."""
-
-    region: Region
-    slot: ModelSlot
+IssueQuery = Annotated[
+    str | None,
+    Query(
+        description="Answer with what was known then: an ISO time with an offset, or `latest` for the time of the "
+        "newest observation. Now if absent; for an archive `latest`.",
+        examples=["2019-06-30T23:55:00Z"],
+    ),
+]
 
 
 def create_app(
@@ -60,7 +57,7 @@ def create_app(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     max_body: int = MAX_BODY,
 ) -> FastAPI:
-    """The application.
+    """The application. Models that are not loaded yet are loaded in the background once it runs.
 
     Args:
         served: what is served, by the region's name.
@@ -69,18 +66,14 @@ def create_app(
         clock: now, aware.
         max_body: bytes of a request's body at most.
     """
+    service = Service(served, store, default_region=default_region, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        for one in served.values():
-            try:
-                # Loading compiles the kernels too: the golden rows and the first window pass through them.
-                await run_in_threadpool(_warm_up, one, store)
-            except NowcastError as error:
-                failed[one.region.name] = str(error)
+        service.start()
         yield
+        service.stop()
 
-    failed: dict[str, str] = {}
     app = FastAPI(
         title="power-nowcast",
         version=__version__,
@@ -89,135 +82,104 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[Middleware(AccessLog), Middleware(BodyLimit, limit=max_body)],
+        generate_unique_id_function=_operation_id,
     )
     problems.install(app)
-
-    def of(name: str) -> Served:
-        if name not in served:
-            raise UnknownRegionError(
-                f"This service has no region {name!r}.", remedy=f"Use one of: {', '.join(served)}.", region=name
-            )
-        return served[name]
-
-    def brought(one: Served, asked: Observations) -> NowcastAnswer:
-        loaded = one.slot.current
-        panel = panel_of(one.region, asked)
-        issue = minute(asked.issue_time) if asked.issue_time else panel.end
-        return answer_of(loaded, loaded.nowcaster.nowcast(panel, issue), asked.series, asked.horizon)
-
-    @app.get("/v1/nowcast/{region}", tags=["nowcast"])
-    def nowcast(
-        region: str, series: SeriesQuery = None, horizon: HorizonQuery = None, issue_time: IssueQuery = None
-    ) -> NowcastAnswer:
-        """The nowcast from the observations in the store."""
-        one = of(region)
-        loaded = one.slot.current
-        at = issue_time or clock()
-        step = np.timedelta64(one.region.interval_minutes, "m")
-        issue = minute(at) - minute(at).astype(np.int64) % step.astype(np.int64) * np.timedelta64(1, "m")
-        last = store.last(Table.POWER, one.region.name)
-        if last is not None and minute(last) < issue - np.timedelta64(1, "D"):
-            raise StaleDataError(
-                f"The newest observation of {region} is of {iso(minute(last))}, the issue time is {iso(issue)}.",
-                remedy=f"Ingest newer data, or ask for the past: ?issue_time={iso(minute(last))}",
-                region=region,
-                newest=iso(minute(last)),
-                issue_time=iso(issue),
-            )
-        panel = window(store, one.region, at)
-        return answer_of(loaded, loaded.nowcaster.nowcast(panel, issue), series, horizon)
-
-    @app.post("/v1/nowcast/{region}", tags=["nowcast"])
-    def nowcast_of_observations(region: str, asked: Observations) -> NowcastAnswer:
-        """The nowcast from observations that the caller brings."""
-        return brought(of(region), asked)
-
-    @app.post("/nowcast", tags=["nowcast"])
-    def short(asked: ShortRequest) -> ShortAnswer:
-        """The short form: rows in, the median (yhat) and quantiles out."""
-        return short_of(brought(of(asked.region or default_region), asked))
-
-    @app.get("/v1/models", tags=["service"])
-    def models() -> list[ModelCard]:
-        """The models that answer, and the history that each needs."""
-        return [_card(one, one.slot.current) for one in served.values() if one.slot.is_loaded]
-
-    @app.get("/v1/regions", tags=["service"])
-    def regions() -> list[RegionCard]:
-        """The regions of this service."""
-        return [
-            RegionCard(
-                name=one.region.name,
-                title=one.region.title,
-                timezone=one.region.timezone,
-                interval_minutes=one.region.interval_minutes,
-                series=list(one.region.series),
-                horizon_min=list(one.region.steps_minutes),
-            )
-            for one in served.values()
-        ]
-
-    @app.get("/healthz", tags=["service"])
-    def healthz() -> Health:
-        """Alive."""
-        return Health()
-
-    @app.get("/readyz", tags=["service"], responses={503: {"model": Readiness}})
-    def readyz(response: Response) -> Readiness:
-        """Whether every region has a model; how new its observations are is told beside."""
-        state: dict[str, str] = {}
-        newest: dict[str, str | None] = {}
-        for name, one in served.items():
-            state[name] = "ready" if one.slot.is_loaded else failed.get(name, "loading")
-            try:
-                last = store.last(Table.POWER, name)
-                newest[name] = iso(minute(last)) if last else None
-            except NowcastError as error:
-                state[name], newest[name] = str(error), None
-        ready = all(value == "ready" for value in state.values())
-        response.status_code = 200 if ready else 503
-        return Readiness(ready=ready, regions=state, newest_observation=newest)
+    _add_nowcasts(app, service)
+    _add_state(app, service)
+    example = served[default_region].region if default_region in served else None
+    describe(app, [Observations, ShortRequest], example)
 
     @app.get("/docs", include_in_schema=False)
     def documentation() -> HTMLResponse:
-        return HTMLResponse(docs.page(app.openapi()))
+        return HTMLResponse(docs.page(app.openapi()), headers={"content-security-policy": docs.POLICY})
+
+    @app.get("/", include_in_schema=False)
+    def front() -> RedirectResponse:
+        return RedirectResponse("docs")
 
     return app
 
 
-def _warm_up(one: Served, store: Store) -> None:
-    loaded = one.slot.load()
-    last = store.last(Table.POWER, one.region.name)
-    if last is not None:
-        try:
-            loaded.nowcaster.nowcast(window(store, one.region, last), minute(last))
-        except NowcastError:
-            return  # too little data to answer from: the first request says so
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
-def _card(one: Served, loaded: Loaded) -> ModelCard:
-    region, info = one.region, loaded.bundle.info
-    forecasts = [f"{FORECAST_PREFIX}{name}" for name in region.series] if region.forecast else []
-    return ModelCard(
-        region=region.name,
-        model=identity(loaded),
-        train_start=info.train_start,
-        train_end=info.train_end,
-        calibrated_until=info.calibrated_until,
-        history_minutes=loaded.bundle.history_minutes,
-        minimum_history_minutes=loaded.bundle.minimum_history_minutes,
-        columns=[
-            "valid_at",
-            *(zone.name for zone in region.zones),
-            *forecasts,
-            *(region.weather.variables if region.weather else ()),
-        ],
-        from_disk=loaded.fallback,
+def _add_nowcasts(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/nowcast/{region}", tags=["nowcast"], responses=problems_of(404, 422, 503))
+    def nowcast(
+        region: str, series: SeriesQuery = None, horizon: HorizonQuery = None, issue_time: IssueQuery = None
+    ) -> NowcastAnswer:
+        """The nowcast from the observations in the store."""
+        return service.from_store(region, series, horizon, issue_time)
+
+    # Bodies are megabytes: they are parsed and checked in a thread, so that other callers need not wait.
+    @app.post(
+        "/v1/nowcast/{region}",
+        tags=["nowcast"],
+        responses=problems_of(400, 404, 413, 415, 422, 503),
+        openapi_extra=body_of(Observations),
     )
+    async def nowcast_of_observations(region: str, request: Request) -> NowcastAnswer:
+        """The nowcast from observations that the caller brings."""
+        body = await _json_body(request)
+
+        def work() -> NowcastAnswer:
+            service.of(region)
+            return service.from_observations(region, read(Observations, body))
+
+        return await run_in_threadpool(work)
+
+    @app.post(
+        "/nowcast",
+        tags=["nowcast"],
+        responses=problems_of(400, 404, 413, 415, 422, 503),
+        openapi_extra=body_of(ShortRequest),
+    )
+    async def short_nowcast(request: Request) -> ShortAnswer:
+        """The short form: rows in, the median (`yhat`) and quantiles out, one row a series and horizon."""
+        body = await _json_body(request)
+
+        def work() -> ShortAnswer:
+            asked = read(ShortRequest, body)
+            return short_of(service.from_observations(asked.region or service.default_region, asked))
+
+        return await run_in_threadpool(work)
 
 
-def production(region: Region, store: Store, chosen: Settings) -> ModelSlot:
-    """A slot that loads the region's production version from the registry, with its newest calibration."""
+def _add_state(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/models", tags=["service"], responses=problems_of(503))
+    def models() -> list[ModelCard]:
+        """The models that answer, and the history that each needs."""
+        return service.models()
+
+    @app.get("/v1/regions", tags=["service"])
+    def regions() -> list[RegionCard]:
+        """The regions of this service."""
+        return service.regions()
+
+    @app.get("/healthz", tags=["service"])
+    def healthz() -> Health:
+        """The process is alive."""
+        return Health(version=__version__)
+
+    @app.get("/readyz", tags=["service"], responses={503: {"model": Readiness, "description": "Not ready, and why."}})
+    def readyz(response: Response) -> Readiness:
+        """Whether every region has a model and observations that are new enough."""
+        found = service.readiness()
+        response.status_code = 200 if found.ready else 503
+        return found
+
+
+async def _json_body(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise HTTPException(415, f"The body is sent as {kind}; send content-type: application/json.")
+    return await request.body()
+
+
+def production(region: Region, chosen: Settings) -> ModelSlot:
+    """A slot that loads the region's production version from the registry."""
     cache = chosen.artifacts / region.name / "versions"
 
     def loader() -> tuple[Path, str]:
@@ -227,24 +189,36 @@ def production(region: Region, store: Store, chosen: Settings) -> ModelSlot:
         folder, version = mlflow_client.download(region, mlflow_client.PRODUCTION, cache)
         return folder, version.version
 
-    return ModelSlot(loader, cache, lambda bundle: calibration_in_force(store, bundle))
+    return ModelSlot(region, loader, cache)
 
 
 def serve_api(host: str, port: int, names: list[str]) -> None:
-    """Serve these regions until interrupted."""
+    """Serve these regions until interrupted.
+
+    Raises:
+        UnknownRegionError: there is no such region.
+    """
     import uvicorn  # noqa: PLC0415 - the application itself runs under any server
 
     store = Store(settings().data)
     found = [load(name) for name in names]
-    served = {region.name: Served(region, production(region, store, settings())) for region in found}
+    served = {region.name: Served(region, production(region, settings())) for region in found}
     app = create_app(served, store, default_region=found[0].name)
-    uvicorn.run(app, host=host, port=port, log_config=_LOGGING, access_log=False)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=_LOGGING,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
 
 
-_LOGGING = {
+_LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "loggers": {
         "uvicorn": {"handlers": ["console"], "level": "INFO"},

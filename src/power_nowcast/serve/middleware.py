@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from power_nowcast.serve.problems import MEDIA_TYPE
+from power_nowcast.serve import problems
 
 logger = logging.getLogger("power_nowcast.access")
+_PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 class BodyLimit:
@@ -25,7 +27,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdigit() or int(announced) > self.limit:
+        if not announced.isdecimal() or int(announced) > self.limit:
             await self._refuse(scope, send)
             return
         # Read before the application runs: once it has begun to answer, a refusal comes too late.
@@ -47,23 +49,16 @@ class BodyLimit:
         await self.app(scope, replay, send)
 
     async def _refuse(self, scope: Scope, send: Send) -> None:
-        body = json.dumps(
-            {
-                "type": "urn:power-nowcast:problem:request-too-large",
-                "title": "Request too large",
-                "status": 413,
-                "detail": f"The body is larger than {self.limit:,} bytes.",
-                "remedy": "Send only the history that /v1/models asks for.",
-                "instance": scope["path"],
-            }
-        ).encode()
-        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        detail = f"The body is larger than {self.limit:,} bytes."
+        remedy = "Send only the history that /v1/models asks for."
+        await _send_problem(scope, send, 413, "Request too large", detail, remedy)
 
 
 class AccessLog:
-    """Gives every answer an `x-request-id` (the caller's own, if it brings a short one) and logs one JSON line."""
+    """Gives every answer an `x-request-id` (the caller's own, if it brings a plain one) and logs one JSON line.
+
+    A defect of the application is logged with its trace and answered as a problem that tells strangers nothing of it.
+    """
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.perf_counter) -> None:
         self.app, self.clock = app, clock
@@ -73,18 +68,27 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         brought = Headers(scope=scope).get("x-request-id", "")
-        request_id = brought if 0 < len(brought) <= 64 and brought.isprintable() else uuid.uuid4().hex
-        begin, status = self.clock(), 500
+        request_id = brought if _PLAIN_ID.fullmatch(brought) else uuid.uuid4().hex
+        begin, status = self.clock(), 0
 
         async def tagged(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["x-content-type-options"] = "nosniff"
+                headers.setdefault("cache-control", "no-store")
             await send(message)
 
         try:
             await self.app(scope, receive, tagged)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            if status:
+                raise
+            remedy = f"Report it with the request id {request_id}."
+            await _send_problem(scope, tagged, 500, "Internal error", "The service failed on this request.", remedy)
         finally:
             line = {
                 "request_id": request_id,
@@ -94,3 +98,10 @@ class AccessLog:
                 "milliseconds": round(1000 * (self.clock() - begin), 2),
             }
             logger.info(json.dumps(line))
+
+
+async def _send_problem(scope: Scope, send: Send, status: int, title: str, detail: str, remedy: str) -> None:
+    body = problems.body(scope["path"], status, title, detail, remedy)
+    headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,23 +1,24 @@
 """Errors as RFC 9457 problems: `application/problem+json` with title, detail, remedy and the error's fields."""
 
 import json
-import math
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from power_nowcast import errors
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 30
 STATUS: Mapping[type[errors.NowcastError], int] = {
     errors.UnknownRegionError: 404,
     errors.UnknownSeriesError: 404,
     errors.UnknownHorizonError: 404,
-    errors.ConfigurationError: 400,
+    errors.UnknownCalibrationError: 404,
     errors.SourceFormatError: 422,
     errors.HistoryError: 422,
     errors.NowcastError: 503,
@@ -25,66 +26,72 @@ STATUS: Mapping[type[errors.NowcastError], int] = {
 """The nearest class in an error's line of ancestors decides; what is not the caller's fault is 503."""
 
 
-def status_of(error: errors.NowcastError) -> int:
-    """The HTTP status of an error."""
+def status_of(error: errors.NowcastError, method: str = "GET") -> int:
+    """The HTTP status of an error. Data that a caller posts are the caller's: asking again will not mend them."""
+    if method == "POST" and isinstance(error, errors.DataError):
+        return 422
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def problem(
-    request: Request, status: int, title: str, detail: str, remedy: str = "", fields: Mapping[str, Any] | None = None
-) -> JSONResponse:
-    """One problem as a response."""
-    own = {name: _plain(value) for name, value in (fields or {}).items()}
-    slug = title.lower().replace(" ", "-")
-    body = {
-        **own,
-        "type": f"urn:power-nowcast:problem:{slug}",
+def body(
+    path: str, status: int, title: str, detail: str, remedy: str = "", fields: Mapping[str, Any] | None = None
+) -> bytes:
+    """One problem as JSON."""
+    told = {
+        **{name: _plain(value) for name, value in (fields or {}).items()},
+        "type": f"urn:power-nowcast:problem:{title.lower().replace(' ', '-')}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.url.path,
+        "instance": path,
     }
     if remedy:
-        body["remedy"] = remedy
-    return JSONResponse(body, status, media_type=MEDIA_TYPE)
+        told["remedy"] = remedy
+    # Escaped to ASCII: a lone surrogate that a caller sent has no UTF-8.
+    return json.dumps(told, allow_nan=False).encode()
+
+
+def problem(request: Request, status: int, *args: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """One problem as a response; arguments as those of `body` after `status`."""
+    told = dict(headers or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        told.setdefault("retry-after", str(RETRY_SECONDS))
+    return Response(body(request.url.path, status, *args), status, told, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Let the app answer every error as a problem."""
+    """Let the app answer every error that it knows as a problem; defects are `middleware.AccessLog`'s."""
 
     @app.exception_handler(errors.NowcastError)
-    async def own(request: Request, error: errors.NowcastError) -> JSONResponse:
-        return problem(request, status_of(error), error.title, error.message, error.remedy, error.fields)
+    async def own(request: Request, error: errors.NowcastError) -> Response:
+        status = status_of(error, request.method)
+        return problem(request, status, error.title, error.message, error.remedy, error.fields)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [
-            {"where": ".".join(str(part) for part in one["loc"]), "what": one["msg"]} for one in error.errors()[:20]
-        ]
-        first = found[0] if found else {"where": "the request", "what": "is not valid"}
-        detail = f"{first['where']}: {first['what']}."
-        return problem(
-            request, 422, "Invalid request", detail, "Correct what is named and send again.", {"errors": found}
-        )
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = [{"where": _where(one["loc"]), "what": one["msg"]} for one in error.errors()[:20]]
+        unreadable = any(one["type"] == "json_invalid" for one in error.errors())
+        detail = f"{found[0]['where']}: {found[0]['what']}." if found else "It is not valid."
+        title, status = ("Unreadable JSON", 400) if unreadable else ("Invalid request", 422)
+        remedy = "Correct what is named and send again; unknown values are null, times end with Z or an offset."
+        return problem(request, status, title, detail, remedy, {"errors": found})
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        answer = problem(
-            request, error.status_code, "Request refused", str(error.detail), "See /docs for what there is."
-        )
-        answer.headers.update(error.headers or {})
-        return answer
+    async def http(request: Request, error: HTTPException) -> Response:
+        title, detail = HTTPStatus(error.status_code).phrase.capitalize(), str(error.detail)
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            detail = f"There is nothing at {request.url.path}."
+        elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            detail = f"{request.url.path} does not take {request.method}."
+        return problem(request, error.status_code, title, detail, "See /docs for what there is.", headers=error.headers)
 
-    @app.exception_handler(Exception)
-    async def defect(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - not for strangers' eyes
-        remedy = "Report it with the request id."
-        return problem(request, 500, "Internal error", "The service failed on this request.", remedy)
+
+def _where(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place) or "the request"
 
 
 def _plain(value: Any) -> Any:
     """What JSON can carry of a field."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

@@ -1,27 +1,71 @@
 """Requests and answers of the API. Times are ISO 8601 in UTC with a Z, values in MW, null where there is no answer."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from power_nowcast.live.nowcaster import Quality
 
 MAX_ROWS = 40_000
+EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EXAMPLE_TIME = "2019-06-30T23:55:00Z"
 
-Cell = FiniteFloat | None
-Row = dict[str, str | FiniteFloat | None]
 
-_EXAMPLE_ROWS = [
-    {"valid_at": "2019-06-30T23:50:00Z", "N.Y.C.": 7631.2, "NORTH": 402.1, "WEST": 1803.0},
-    {"valid_at": "2019-06-30T23:55:00Z", "N.Y.C.": 7614.9, "NORTH": 399.7, "WEST": 1798.4},
+def _iso_text(value: object) -> object:
+    # Seconds since 1970, as number or text, would be taken for a time otherwise.
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or value[4:5] != "-":
+        raise ValueError(f"write an ISO time such as {EXAMPLE_TIME}")
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    if not EARLIEST <= value < LATEST:
+        raise ValueError(f"must lie between {EARLIEST.year} and {LATEST.year}")
+    return value.astimezone(UTC)
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(_in_range)]
+"""An ISO time with an offset, as UTC."""
+
+Reading = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e7, le=1e7)]
+"""A measured value; null, not NaN, says that it is unknown."""
+
+Cell = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]})]
+# Cells are checked column by column in `observations`, many times faster and with better words than one by one here.
+Row = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"valid_at": {"type": "string", "format": "date-time"}},
+            "required": ["valid_at"],
+            "additionalProperties": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+        }
+    ),
 ]
 
 
-class Columns(BaseModel):
-    """Observations column by column: as many cells in each line of `data` as there are `columns`."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+
+class Columns(_Strict):
+    """Observations column by column: as many cells in each line of `data` as there are `columns`."""
+
     columns: Annotated[list[str], Field(min_length=1, max_length=200)]
-    data: Annotated[list[list[str | FiniteFloat | None]], Field(max_length=MAX_ROWS)]
+    data: Annotated[list[list[Cell]], Field(max_length=MAX_ROWS)]
 
     @model_validator(mode="after")
     def _rectangular(self) -> Self:
@@ -34,20 +78,21 @@ class Columns(BaseModel):
         return self
 
 
-class Observations(BaseModel):
-    """Recent observations, oldest first: `valid_at` and a value for each zone; give `rows` or `split`.
+class Observations(_Strict):
+    """Recent observations: `valid_at` (the interval's end) and a value in MW for each zone; give `rows` or `split`.
 
     Further keys are `forecast.<series>` (the operator's own forecast, also for the hours to come) and the region's
-    weather variables. `/v1/models` says how much history the model needs.
+    weather variables. Unknown values are null or left out. `/v1/models` says how much history the model needs.
     """
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"rows": _EXAMPLE_ROWS}]})
 
     rows: Annotated[list[Row], Field(max_length=MAX_ROWS)] | None = None
     split: Columns | None = None
-    issue_time: AwareDatetime | None = Field(None, description="The newest observation's time if absent.")
-    series: list[str] | None = None
+    issue_time: Time | None = Field(None, description="The newest observation's time if absent.")
+    series: list[str] | None = Field(None, description="Only these; all if absent.")
     horizon: list[int] | None = Field(None, description="Minutes ahead; all if absent.")
+    calibration_id: str | None = Field(
+        None, description="Answer with this calibration; with the one in force at the issue time if absent."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -56,7 +101,7 @@ class Observations(BaseModel):
         return self
 
     def columns(self) -> dict[str, list[Any]]:
-        """Values by column name; a key that a row lacks is null."""
+        """Cells by column name; a key that a row lacks is null."""
         if self.split is not None:
             return {name: [line[i] for line in self.split.data] for i, name in enumerate(self.split.columns)}
         rows = self.rows or []
@@ -73,34 +118,43 @@ class ShortRequest(Observations):
 class ModelIdentity(BaseModel):
     """Which model answered, with which calibration."""
 
+    name: str = Field(description="Registered model.")
     version: str
     digest: str
     kind: str
     calibration_id: str
 
 
+class Facts(BaseModel):
+    """What is needed to judge an answer."""
+
+    region: str
+    issue_time: str = Field(description="What was known then is used, and nothing later.")
+    answered_at: str
+    live: bool = Field(description="Whether the issue time is the present; false for answers about the past.")
+    newest_observation: str
+    newest_observation_age_minutes: float = Field(description="At the issue time.")
+    quality: Quality = Field(description="The worst of the series'.")
+    flags: list[str] = Field(description="What was missing.")
+    model: ModelIdentity
+
+
 class SeriesNowcast(BaseModel):
     """One series: quantiles by horizon, aligned with `horizon_min` of the answer."""
 
     series: str
-    quality: str = Field(description="full, reduced, persistence or refused.")
+    quality: Quality
     origin_mw: float | None = Field(description="The last known value.")
     age_minutes: float | None = Field(description="How old it was at the issue time.")
     quantiles: dict[str, list[float | None]] = Field(description="MW by level, q05 to q95; q50 is the nowcast.")
 
 
-class NowcastAnswer(BaseModel):
+class NowcastAnswer(Facts):
     """A nowcast with all that is needed to judge it."""
 
-    region: str
-    issue_time: str
-    valid_at: list[str]
-    horizon_min: list[int]
     unit: str = "MW"
-    newest_observation_age_minutes: float | None
-    quality: str = Field(description="The worst of the series'.")
-    flags: list[str] = Field(description="What was missing.")
-    model: ModelIdentity
+    horizon_min: list[int]
+    valid_at: list[str]
     nowcasts: list[SeriesNowcast]
 
 
@@ -118,33 +172,33 @@ class ShortRow(BaseModel):
     q75: float | None
     q90: float | None
     q95: float | None
-    quality: str
+    quality: Quality
 
 
-class ShortAnswer(BaseModel):
+class ShortAnswer(Facts):
     """The short form's answer: one row a series and horizon."""
 
-    region: str
-    issue_time: str
-    newest_observation_age_minutes: float | None
-    quality: str
-    flags: list[str]
-    model: ModelIdentity
     rows: list[ShortRow]
 
 
 class ModelCard(BaseModel):
-    """What is loaded for a region."""
+    """What is loaded for a region; `model` names the calibration in force."""
 
     region: str
     model: ModelIdentity
+    frozen_calibration_id: str = Field(
+        description="The calibration in the artifact, which MLflow's server answers with."
+    )
     train_start: str
     train_end: str
     calibrated_until: str
+    created_at: str
+    git_sha: str
     history_minutes: int = Field(description="History that gives the full accuracy.")
     minimum_history_minutes: int
     columns: list[str] = Field(description="Columns that observations may have.")
-    from_disk: bool = Field(description="The registry did not answer; this is the last good version.")
+    from_disk: bool = Field(description="The registry's version could not be had; this is the last good one.")
+    trouble: str | None = Field(description="Why the registry's version does not answer.")
 
 
 class RegionCard(BaseModel):
@@ -156,17 +210,41 @@ class RegionCard(BaseModel):
     interval_minutes: int
     series: list[str]
     horizon_min: list[int]
+    archive: bool = Field(description="Its data are of the past and do not grow: it answers for their newest moment.")
 
 
 class Health(BaseModel):
     """The process is alive."""
 
     status: str = "ok"
+    version: str
+
+
+class RegionState(BaseModel):
+    """One region's readiness."""
+
+    ready: bool
+    reason: str = Field(description="Why not, empty if ready.")
+    model_version: str | None
+    newest_observation: str | None
+    newest_observation_age_minutes: float | None = Field(description="Now.")
 
 
 class Readiness(BaseModel):
-    """Whether every region has a model, and how old its data are."""
+    """Whether every region has a model and observations that are new enough."""
 
     ready: bool
-    regions: dict[str, str]
-    newest_observation: dict[str, str | None]
+    regions: dict[str, RegionState]
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it, with the error's own fields beside."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str | None = None
+    instance: str

@@ -1,0 +1,131 @@
+"""Observations that a caller brings, from the body's bytes to a panel; each fault named with its column and row."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter, ValidationError
+
+from power_nowcast.contracts import UTC, Panel
+from power_nowcast.errors import SourceFormatError
+from power_nowcast.features.panel import FORECAST_PREFIX, from_rows
+from power_nowcast.regions import Region
+from power_nowcast.serve.schemas import Observations, Reading, Time
+
+MAX_SPAN_DAYS = 400
+"""Between the first and the last row: a grid of centuries would not fit into memory."""
+GW_SHARE = 0.001
+"""If no zone ever exceeds this share of its maximum, the values are not MW."""
+ENOUGH_ROWS = 12
+
+_TIMES = TypeAdapter(list[Time])
+_READINGS = TypeAdapter(list[Reading | None])
+
+
+def read[Body: Observations](kind: type[Body], body: bytes) -> Body:
+    """A request's body, checked but for its cells.
+
+    Raises:
+        RequestValidationError: it is no JSON, or not of this form.
+    """
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError(_errors(error, ["body"])) from error
+
+
+def parse_time(text: str, *where: str) -> Any:
+    """An ISO time with an offset, as UTC.
+
+    Raises:
+        RequestValidationError: it is none.
+    """
+    try:
+        return TypeAdapter(Time).validate_python(text)
+    except ValidationError as error:
+        raise RequestValidationError(_errors(error, where)) from error
+
+
+def panel_of(region: Region, asked: Observations) -> Panel:
+    """The panel of what the caller brought.
+
+    Raises:
+        RequestValidationError: a cell is not a time or a finite number.
+        SourceFormatError: a column is missing or unknown, a time repeated or off the grid, a value implausible.
+        HistoryError: there are no observations.
+    """
+    cells = asked.columns()
+    columns: dict[str, pl.Series] = {}
+    for name, values in cells.items():
+        if name == "valid_at":
+            times = _checked(_TIMES, values, name, asked)
+            micros = np.array([round(time.timestamp() * 1e6) for time in times], np.int64)
+            columns[name] = pl.Series(name, micros).cast(UTC)
+        else:
+            columns[name] = pl.Series(name, _checked(_READINGS, values, name, asked), pl.Float64)
+    frame = pl.DataFrame(columns)
+    _check_span(frame)
+    _check_plausible(region, frame)
+    return from_rows(region, frame)
+
+
+def _checked(adapter: TypeAdapter[Any], values: list[Any], column: str, asked: Observations) -> list[Any]:
+    try:
+        return list(adapter.validate_python(values))
+    except ValidationError as error:
+        if asked.split is None:
+            found = [{**one, "loc": ("body", "rows", one["loc"][0], column)} for one in _errors(error, ())]
+        else:
+            at = asked.split.columns.index(column)
+            found = [{**one, "loc": ("body", "split", "data", one["loc"][0], at)} for one in _errors(error, ())]
+        raise RequestValidationError(found) from error
+
+
+def _errors(error: ValidationError, where: Sequence[str]) -> list[dict[str, Any]]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [{**one, "loc": (*where, *one["loc"])} for one in found[:20]]
+
+
+def _check_span(frame: pl.DataFrame) -> None:
+    if "valid_at" not in frame.columns or frame.is_empty():
+        return
+    first, last = frame.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
+    days = (last - first).days
+    if days > MAX_SPAN_DAYS:
+        raise SourceFormatError(
+            f"The rows span {days} days, from {first:%Y-%m-%d} to {last:%Y-%m-%d}.",
+            remedy=f"Send at most {MAX_SPAN_DAYS} days; /v1/models says how much history the model needs.",
+            days=days,
+        )
+
+
+def _check_plausible(region: Region, frame: pl.DataFrame) -> None:
+    # The same limits as at ingest, so that no caller gets an answer from what the store would not hold.
+    low = -float("inf") if region.power.options.get("allow_negative") else 0.0
+    limits = {zone.name: zone.max_mw for zone in region.zones}
+    total = {region.total: sum(limits.values())} if region.total else {}
+    forecasts = {f"{FORECAST_PREFIX}{name}": high for name, high in (limits | total).items()}
+    for name, high in (limits | total | forecasts).items():
+        if name not in frame.columns:
+            continue
+        bad = frame.with_row_index("row").filter((pl.col(name) < low) | (pl.col(name) > high))
+        if len(bad):
+            row, value = bad["row"][0], bad[name][0]
+            raise SourceFormatError(
+                f"Column {name}, row {row}: {value:g} MW is outside {max(low, -high):g} .. {high:g}.",
+                remedy="Send MW, and null where a value is not known.",
+                column=name,
+                row=row,
+                value=value,
+            )
+    known = [name for name in limits if name in frame.columns]
+    peaks = frame.select((pl.col(name).abs() / limits[name]).max() for name in known)
+    share = peaks.max_horizontal()[0] if known else None
+    if len(frame) >= ENOUGH_ROWS and share and share < GW_SHARE:
+        raise SourceFormatError(
+            "All values are about a thousand times too small: they look like GW, not MW.",
+            remedy="Send MW.",
+            unit="GW",
+        )

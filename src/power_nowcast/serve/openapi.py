@@ -1,0 +1,126 @@
+"""The OpenAPI description: problems by status, bodies that are read in threads, and examples of the served region."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from power_nowcast.contracts import QUANTILES
+from power_nowcast.regions import Region
+from power_nowcast.scoring import label
+from power_nowcast.serve.problems import MEDIA_TYPE
+from power_nowcast.serve.schemas import EXAMPLE_TIME, Problem
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Responses of an operation that are problems."""
+    schema = {"$ref": _REFERENCE.format(model=Problem.__name__)}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+def body_of(kind: type[BaseModel]) -> dict[str, Any]:
+    """The request body of an operation that reads it by itself."""
+    schema = {"$ref": _REFERENCE.format(model=kind.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], region: Region | None) -> None:
+    """Complete the description that the app makes of itself, with examples for a region."""
+    made = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = made()
+            schemas = found.setdefault("components", {}).setdefault("schemas", {})
+            kinds: list[type[BaseModel]] = [*bodies, Problem]
+            for kind in kinds:
+                own = kind.model_json_schema(ref_template=_REFERENCE)
+                schemas.update(own.pop("$defs", {}))
+                schemas[kind.__name__] = own
+            if region is not None:
+                _add_examples(found, region)
+            schemas[Problem.__name__]["examples"] = [_PROBLEM]
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = complete  # type: ignore[method-assign]
+
+
+def _add_examples(description: dict[str, Any], region: Region) -> None:
+    schemas, paths = description["components"]["schemas"], description["paths"]
+    # A share of each zone's maximum is about its usual load.
+    load = {zone.name: round(zone.max_mw * 0.45, 1) for zone in region.zones}
+    rows = [{"valid_at": EXAMPLE_TIME, **load}]
+    steps = list(region.steps_minutes)[:2]
+    shape = {"rows": rows, "horizon": steps}
+    schemas["Observations"]["examples"] = [
+        shape | {"series": [region.series[0]]},
+        {"split": {"columns": list(rows[0]), "data": [list(rows[0].values())]}, "issue_time": EXAMPLE_TIME},
+    ]
+    schemas["ShortRequest"]["examples"] = [shape]
+    level = sum(load.values()) if region.total else load[region.series[0]]
+    quantiles = {f"q{label(q)}": [round(level * (1 + (q - 0.5) * step / 3000), 1) for step in steps] for q in QUANTILES}
+    model = {
+        "name": region.model,
+        "version": "3",
+        "digest": "9f2c4be07a4d5a0c5f0b4a4e6b9a7d1c3e8f6021d4b7c9a5e3f1082b6d7c4e90",
+        "kind": "lightgbm",
+        "calibration_id": "5d41c0ffee12",
+    }
+    facts = {
+        "region": region.name,
+        "issue_time": EXAMPLE_TIME,
+        "answered_at": "2019-06-30T23:55:21Z",
+        "live": True,
+        "newest_observation": EXAMPLE_TIME,
+        "newest_observation_age_minutes": 0.0,
+        "quality": "full",
+        "flags": [],
+        "model": model,
+    }
+    valid_at = [f"2019-07-01T00:{step - 5:02d}:00Z" for step in steps]
+    one = {
+        "series": region.series[0],
+        "quality": "full",
+        "origin_mw": level,
+        "age_minutes": 0.0,
+        "quantiles": quantiles,
+    }
+    schemas["NowcastAnswer"]["examples"] = [
+        facts | {"unit": "MW", "horizon_min": steps, "valid_at": valid_at, "nowcasts": [one]}
+    ]
+    schemas["ShortAnswer"]["examples"] = [
+        facts
+        | {
+            "rows": [
+                {"series": region.series[0], "valid_at": valid, "horizon_min": step, "yhat": quantiles["q50"][h]}
+                | {name: values[h] for name, values in quantiles.items()}
+                | {"quality": "full"}
+                for h, (step, valid) in enumerate(zip(steps, valid_at, strict=True))
+            ]
+        }
+    ]
+    for operation in (one for methods in paths.values() for one in methods.values()):
+        for parameter in operation.get("parameters", []):
+            examples = {"region": region.name, "series": [region.series[0]], "horizon": steps}
+            if parameter["name"] in examples:
+                parameter["example"] = examples[parameter["name"]]
+
+
+_PROBLEM = {
+    "type": "urn:power-nowcast:problem:unknown-horizon",
+    "title": "Unknown horizon",
+    "status": 404,
+    "detail": "nyiso is not nowcast 7 minutes ahead.",
+    "remedy": "Use one of: 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60.",
+    "instance": "/v1/nowcast/nyiso",
+    "region": "nyiso",
+    "horizon": 7,
+}

@@ -1,0 +1,253 @@
+"""What the API does, without HTTP: regions with their models, answers from the store or from a caller's rows."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from fastapi.exceptions import RequestValidationError
+
+from power_nowcast.contracts import Panel, Table
+from power_nowcast.errors import (
+    MissingDataError,
+    NowcastError,
+    StaleDataError,
+    UnknownCalibrationError,
+    UnknownRegionError,
+)
+from power_nowcast.features.build_features import MAX_AGE_MINUTES
+from power_nowcast.features.panel import window
+from power_nowcast.live.model_slot import Loaded, ModelSlot
+from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
+from power_nowcast.models.calibration import Calibration
+from power_nowcast.regions import Region
+from power_nowcast.serve.answers import answer_of, iso, minute, model_card, region_card
+from power_nowcast.serve.observations import panel_of, parse_time
+from power_nowcast.serve.schemas import ModelCard, NowcastAnswer, Observations, Readiness, RegionCard, RegionState
+from power_nowcast.store import Store
+
+logger = logging.getLogger("power_nowcast.serve")
+
+LATEST = "latest"
+ARCHIVE = "archive"
+"""Flag of answers for the newest moment of data that do not grow."""
+READY_AGE_MINUTES = 60
+"""A region whose newest observation is older is not ready; from a few steps on the model gives way to persistence."""
+RETRY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A region with what answers for it."""
+
+    region: Region
+    slot: ModelSlot
+
+    @property
+    def archive(self) -> bool:
+        """Whether the data are the embedded sample, which ends in the past."""
+        return self.region.power.source == "sample"
+
+
+@dataclass
+class _Window:
+    """The newest panel of a region: callers within the same minute share it while the tables stay as they are."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    key: tuple[object, ...] | None = None
+    panel: Panel | None = None
+
+
+class Service:
+    """Answers for regions; safe to call from several threads.
+
+    Args:
+        served: what is served, by the region's name.
+        store: where observations are read.
+        default_region: of requests that name none.
+        clock: now, aware.
+    """
+
+    def __init__(
+        self,
+        served: Mapping[str, Served],
+        store: Store,
+        *,
+        default_region: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.served, self.store, self.default_region, self.clock = dict(served), store, default_region, clock
+        self._windows = {name: _Window() for name in self.served}
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Load every model that is not there yet, each in a thread of its own, and try again until it is."""
+        for one in self.served.values():
+            if not one.slot.is_loaded:
+                threading.Thread(target=self._load, args=[one], daemon=True, name=f"load {one.region.name}").start()
+
+    def stop(self) -> None:
+        """Give up loading."""
+        self._stopping.set()
+
+    def _load(self, one: Served) -> None:
+        while not self._stopping.is_set():
+            try:
+                loaded = one.slot.load()
+            except NowcastError as error:
+                logger.warning("%s: no model yet. %s", one.region.name, error)
+            except Exception:
+                logger.exception("%s: loading the model failed", one.region.name)
+            else:
+                logger.info("%s: version %s answers", one.region.name, loaded.version)
+                return
+            self._stopping.wait(RETRY_SECONDS)
+
+    def of(self, name: str) -> Served:
+        """What answers for a region.
+
+        Raises:
+            UnknownRegionError: it is not served.
+        """
+        if name not in self.served:
+            raise UnknownRegionError(
+                f"This service has no region {name!r}.", remedy=f"Use one of: {', '.join(self.served)}.", region=name
+            )
+        return self.served[name]
+
+    def from_store(
+        self, name: str, series: Sequence[str] | None, horizons: Sequence[int] | None, issue_time: str | None
+    ) -> NowcastAnswer:
+        """The nowcast from what the store knew at the issue time.
+
+        Args:
+            name: of the region.
+            series: those in the answer, all by default.
+            horizons: minutes in the answer, all by default.
+            issue_time: an ISO time, or `latest` for the newest observation's; now by default (an archive: `latest`).
+        """
+        one = self.of(name)
+        _check(one.region, series, horizons)
+        now = self.clock()
+        flags = [ARCHIVE] if one.archive and issue_time is None else []
+        at = self._issue_time(one, issue_time, now)
+        loaded = one.slot.current
+        panel = self._window(one, loaded, at)
+        nowcast = Nowcaster(loaded.bundle, self._calibration(loaded, at)).nowcast(panel, minute(at))
+        return answer_of(loaded, nowcast, series, horizons, now=now, flags=flags)
+
+    def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:
+        """The nowcast from rows that the caller brings."""
+        one = self.of(name)
+        _check(one.region, asked.series, asked.horizon)
+        loaded = one.slot.current
+        panel = panel_of(one.region, asked)
+        issue = minute(asked.issue_time) if asked.issue_time else panel.end
+        calibration = self._calibration(loaded, _aware(issue), asked.calibration_id)
+        nowcast = Nowcaster(loaded.bundle, calibration).nowcast(panel, issue)
+        return answer_of(loaded, nowcast, asked.series, asked.horizon, now=self.clock())
+
+    def models(self) -> list[ModelCard]:
+        """The models that answer."""
+        cards = []
+        for one in self.served.values():
+            if one.slot.is_loaded:
+                loaded, trouble = one.slot.current, one.slot.trouble
+                in_force = self._calibration(loaded, self.clock())
+                cards.append(model_card(loaded, in_force.id, str(trouble) if trouble else None))
+        return cards
+
+    def regions(self) -> list[RegionCard]:
+        """The regions that are served."""
+        return [region_card(one.region, archive=one.archive) for one in self.served.values()]
+
+    def readiness(self) -> Readiness:
+        """Whether every region has a model and observations that are new enough."""
+        states = {name: self._state(one) for name, one in self.served.items()}
+        return Readiness(ready=all(state.ready for state in states.values()), regions=states)
+
+    def _state(self, one: Served) -> RegionState:
+        reason, version, last, age = "", None, None, None
+        try:
+            last = self.store.last(Table.POWER, one.region.name)
+            version = one.slot.current.version
+        except NowcastError as error:
+            reason = error.message
+        if last is not None:
+            age = float((minute(self.clock()) - minute(last)).astype(np.int64))
+        limit = max(READY_AGE_MINUTES, 3 * one.region.interval_minutes)
+        if not reason and age is None:
+            reason = "There are no observations: nowcast ingest."
+        elif not reason and not one.archive and age is not None and age > limit:
+            reason = f"The newest observation is {age:.0f} minutes old; {limit} are allowed."
+        return RegionState(
+            ready=not reason,
+            reason=reason,
+            model_version=version,
+            newest_observation=iso(last) if last else None,
+            newest_observation_age_minutes=age,
+        )
+
+    def _issue_time(self, one: Served, asked: str | None, now: datetime) -> datetime:
+        name = one.region.name
+        if asked is not None and asked != LATEST:
+            at: datetime = parse_time(asked, "query", "issue_time")
+            if at > now + timedelta(minutes=1):
+                raise RequestValidationError(
+                    [{"type": "future", "loc": ("query", "issue_time"), "msg": f"lies after now, {iso(now)}"}]
+                )
+            return at.replace(second=0, microsecond=0)
+        last = self.store.last(Table.POWER, name)
+        if last is None:
+            raise MissingDataError(
+                f"The store holds no power of {name}.", remedy="Ingest it first: nowcast ingest.", region=name
+            )
+        if asked == LATEST or one.archive:
+            return last
+        if now - last > timedelta(minutes=MAX_AGE_MINUTES):
+            raise StaleDataError(
+                f"The newest observation of {name} is of {iso(last)}; it is {iso(now)}.",
+                remedy=f"Ingest newer data, or ask about the past: issue_time={LATEST} or an ISO time.",
+                region=name,
+                newest=iso(last),
+                issue_time=iso(now),
+            )
+        return now.astimezone(UTC).replace(second=0, microsecond=0)
+
+    def _window(self, one: Served, loaded: Loaded, at: datetime) -> Panel:
+        held = self._windows[one.region.name]
+        with held.lock:
+            key = (at, loaded.bundle.digest, *(self.store.version(table) for table in Table))
+            if held.panel is None or held.key != key:
+                held.panel, held.key = window(self.store, one.region, at), key
+            return held.panel
+
+    def _calibration(self, loaded: Loaded, at: datetime, wanted: str | None = None) -> Calibration:
+        """The calibration in force at a time, or the wanted one: the frozen one, or one in force then or now."""
+        bundle = loaded.bundle
+        in_force = calibration_in_force(self.store, bundle, at)
+        if wanted is None or wanted == in_force.id:
+            return in_force
+        known = {one.id: one for one in (bundle.calibration, calibration_in_force(self.store, bundle))}
+        if wanted not in known:
+            raise UnknownCalibrationError(
+                f"Version {loaded.version} has no calibration {wanted!r} at {iso(at)}.",
+                remedy=f"Use one of: {', '.join(dict.fromkeys((in_force.id, *known)))}; or leave it out.",
+                calibration_id=wanted,
+                model_version=loaded.version,
+            )
+        return known[wanted]
+
+
+def _check(region: Region, series: Sequence[str] | None, horizons: Sequence[int] | None) -> None:
+    for name in series or ():
+        region.check_series(name)
+    for minutes in horizons or ():
+        region.check_horizon(minutes)
+
+
+def _aware(time: np.datetime64) -> datetime:
+    aware: datetime = time.astype("datetime64[us]").item().replace(tzinfo=UTC)
+    return aware
