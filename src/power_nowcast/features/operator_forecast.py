@@ -41,7 +41,7 @@ def read(forecast: NDArray[np.float64], minute: int, step: int, s: int) -> float
         a = 2 * b - c
     if d != d:
         d = 2 * c - b
-    return b + 0.5 * w * (c - a + w * (2 * a - 5 * b + 4 * c - d + w * (3 * (b - c) + d - a)))
+    return float(b + 0.5 * w * (c - a + w * (2 * a - 5 * b + 4 * c - d + w * (3 * (b - c) + d - a))))
 
 
 @njit(cache=True, nogil=True)
