@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -138,6 +139,11 @@ def _slots(panel: Panel, times: Times) -> NDArray[np.int64]:
     return np.asarray((times.astype("datetime64[m]") - panel.start).astype(np.int64) // panel.step_minutes)
 
 
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings().workers, thread_name_prefix="features")
+
+
 class _State:
     """The panel's grids as they were known at an advancing time, and what is derived from them."""
 
@@ -201,8 +207,7 @@ class _State:
             self.fill(x, layout, origin, columns)
             return
         shares = [slice(n * len(columns) // parts, (n + 1) * len(columns) // parts) for n in range(parts)]
-        with ThreadPoolExecutor(parts) as pool:
-            list(pool.map(lambda share: self.fill(x[:, share], layout, origin[:, share], columns[share]), shares))
+        list(_threads().map(lambda share: self.fill(x[:, share], layout, origin[:, share], columns[share]), shares))
 
     def fill(
         self, x: NDArray[np.float32], layout: Layout, origin: NDArray[np.int64], columns: NDArray[np.int64]

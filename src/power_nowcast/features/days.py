@@ -74,6 +74,7 @@ def fill(
     distance = np.empty(reach + 1)
     ramp = np.empty(reach + 1)
     chosen = np.empty(reach + 1, np.bool_)
+    nearest = np.empty(analogs, np.int64)
     for n in range(out.shape[0]):
         for c in range(columns.shape[0]):
             i, s = origin[n, c], columns[c]
@@ -113,7 +114,6 @@ def fill(
                 row[5] = excess_total / excess_count
 
             # Analogs: the days whose last hours were shaped most like these.
-            found = 0
             for d in range(1, analog_days + 1):
                 j = slot[d]
                 distance[d] = np.inf
@@ -130,17 +130,20 @@ def fill(
                     distance[d] = total / count
                     if not same[d]:
                         distance[d] *= OTHER_TYPE
-                    found += 1
+            # The nearest so far stand in order of distance, of equal ones the younger day first.
+            held = 0
             for d in range(1, analog_days + 1):
                 chosen[d] = False
-            for _ in range(min(analogs, found)):
-                best = 0
-                nearest = np.inf
-                for d in range(1, analog_days + 1):
-                    if not chosen[d] and distance[d] < nearest:
-                        best, nearest = d, distance[d]
-                if best > 0:
-                    chosen[best] = True
+                if distance[d] == np.inf or (held == analogs and distance[d] >= distance[nearest[held - 1]]):
+                    continue
+                place = held if held < analogs else held - 1
+                while place > 0 and distance[nearest[place - 1]] > distance[d]:
+                    nearest[place] = nearest[place - 1]
+                    place -= 1
+                nearest[place] = d
+                held = min(held + 1, analogs)
+            for place in range(held):
+                chosen[nearest[place]] = True
 
             at = 6
             for knot in knots:

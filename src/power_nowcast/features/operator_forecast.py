@@ -67,6 +67,7 @@ def fill(
     """
     reach = 28
     slot = np.empty(reach + 1, np.int64)
+    told_then = np.empty(reach + 1)
     for n in range(out.shape[0]):
         for c in range(columns.shape[0]):
             i, s = origin[n, c], columns[c]
@@ -84,17 +85,20 @@ def fill(
                 j = i - d * per_day
                 if j >= 0:
                     j += offset[i] - offset[j]
-                slot[d] = j if j >= 0 and smoothed[j, s] == smoothed[j, s] else -1
+                usable = (
+                    j >= 0 and smoothed[j, s] == smoothed[j, s] and (d <= missed_days or day_type[j] == day_type[i])
+                )
+                slot[d] = j if usable else -1
+                if usable:
+                    told_then[d] = read(forecast, shift + j * step, forecast_step, s)
             for knot in knots:
                 row[k] = read(forecast, shift + (i + knot) * step, forecast_step, s) - here
                 week_total, week_count, type_total, type_count = 0.0, 0, 0.0, 0
                 for d in range(1, reach + 1):
                     j = slot[d]
-                    if j < 0 or not (d <= missed_days or day_type[j] == day_type[i]):
+                    if j < 0:
                         continue
-                    told = read(forecast, shift + (j + knot) * step, forecast_step, s) - read(
-                        forecast, shift + j * step, forecast_step, s
-                    )
+                    told = read(forecast, shift + (j + knot) * step, forecast_step, s) - told_then[d]
                     missed = smoothed[j + knot, s] - smoothed[j, s] - told
                     if missed != missed:
                         continue
