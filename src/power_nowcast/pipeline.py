@@ -219,7 +219,9 @@ def baselines(job: Job, manifest: dict[str, Any]) -> dict[str, Bundle]:
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")
     return {
-        kind: train_bundle(job.region, spec, model_class(kind)(job.region.series, spec.knots), learn, held_out)[0]
+        kind.replace("_", " "): train_bundle(
+            job.region, spec, model_class(kind)(job.region.series, spec.knots), learn, held_out
+        )[0]
         for kind in BASELINES
     }
 
