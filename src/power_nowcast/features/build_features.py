@@ -20,6 +20,8 @@ from power_nowcast.settings import settings
 
 PARALLEL_FROM = 500
 """Rows (issue time x series) from which threads pay."""
+TYPE_DAYS = 28
+"""Days over which a mean of the same type of day is taken, if the history reaches that far."""
 MAX_AGE_MINUTES = 180
 """A series whose last value is older has no origin, hence no features."""
 
@@ -275,6 +277,7 @@ class _State:
                 knots,
                 slots(operator_forecast.ERROR_LAGS),
                 operator_forecast.MISSED_DAYS,
+                min(TYPE_DAYS, max(*spec.days, spec.analog_days)),
             )
         if "weather" in at:
             weather.fill(x[..., at["weather"]], self.weather_grid, origin, slots(weather.TRENDS), hour)

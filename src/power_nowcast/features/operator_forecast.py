@@ -61,11 +61,11 @@ def fill(
     knots: NDArray[np.int64],
     error_lags: NDArray[np.int64],
     missed_days: int,
+    reach: int,
 ) -> None:  # pragma: no cover - compiled
     """Write `common_names`, then `knot_names` of each knot. Spans in slots; `shift` is minutes from forecast to
     power start.
     """
-    reach = 28
     slot = np.empty(reach + 1, np.int64)
     told_then = np.empty(reach + 1)
     for n in range(out.shape[0]):

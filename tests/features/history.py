@@ -1,0 +1,95 @@
+"""A region's made-up past as rows of `contracts.VALUES`: late rows, corrections, gaps, vintages told in time and late."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from power_nowcast.contracts import VALUES, Panel, Table
+from power_nowcast.features.panel import FORECAST_REACH, assemble
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.regions import Region
+
+START = datetime(2024, 3, 1, tzinfo=UTC)  # New York's clocks change on the 10th
+DAYS = 16
+STEP = timedelta(minutes=30)
+SPEC = FeatureSpec.for_interval(30, days=(1, 2, 7, 8), analog_days=9, analogs=3, smoothing=30)
+MODEL_WINDOW = timedelta(minutes=SPEC.history_minutes)
+
+
+def region() -> Region:
+    return Region.model_validate(
+        {
+            "name": "toy",
+            "title": "Toyland",
+            "timezone": "America/New_York",
+            "interval_minutes": 30,
+            "model": "toy",
+            "total": "ALL",
+            "zones": [
+                {"name": "A", "latitude": 42.6, "longitude": -73.7, "max_mw": 5000},
+                {"name": "B", "latitude": 40.6, "longitude": -73.7, "max_mw": 5000},
+            ],
+            "holidays": {"country": "US", "subdivision": "NY"},
+            "power": {"source": "csv"},
+            "forecast": {"source": "csv", "interval_minutes": 60},
+            "weather": {"source": "csv", "variables": ["K.temperature_c"]},
+        }
+    )
+
+
+def rows(table: list[tuple[str, datetime, float, datetime, str]]) -> pl.DataFrame:
+    """(series, valid_at, value, available_at, basis) as rows of the store."""
+    full = [("toy", series, valid, value, known, basis, START, "test") for series, valid, value, known, basis in table]
+    return pl.DataFrame(full, schema=VALUES, orient="row")
+
+
+def past(seed: int, *, gaps: int = 10, late: int = 12, corrections: int = 8) -> dict[Table, pl.DataFrame]:
+    """Two zones, an operator's forecast told daily (some told too late), hourly weather."""
+    rng = np.random.default_rng(seed)
+    slots = DAYS * 48
+    power: list[tuple[str, datetime, float, datetime, str]] = []
+    for zone, level in (("A", 1000.0), ("B", 2000.0)):
+        walk = level + rng.normal(size=slots).cumsum() * 5 + 100 * np.sin(np.arange(slots) * 2 * np.pi / 48)
+        missing = set(rng.choice(slots, gaps, replace=False).tolist())
+        slow = set(rng.choice(slots, late, replace=False).tolist())
+        mended = set(rng.choice(slots, corrections, replace=False).tolist())
+        for n in range(slots):
+            valid = START + n * STEP
+            if n in missing:
+                continue
+            delay = timedelta(minutes=int(rng.integers(1, 400)), seconds=int(rng.integers(60))) if n in slow else None
+            power.append((zone, valid, round(walk[n], 1), valid + (delay or timedelta()), "seen" if delay else "delay"))
+            if n in mended:
+                power.append(
+                    (zone, valid, round(walk[n] + 50, 1), valid + timedelta(hours=int(rng.integers(1, 90))), "seen")
+                )
+    forecast = []
+    for day in range(-1, DAYS):
+        told = START + timedelta(days=day, hours=12, minutes=5)
+        if rng.random() < 0.15:
+            told += timedelta(hours=30)  # published again after the fact
+        for hour in range(48):
+            valid = START + timedelta(days=day + 1, hours=hour)
+            forecast += [(name, valid, float(rng.normal(1500, 200)), told, "written") for name in ("A", "B", "ALL")]
+    weather = [
+        ("K.temperature_c", START + timedelta(hours=n, minutes=51), float(rng.normal(10, 5)),
+         START + timedelta(hours=n, minutes=51 + int(rng.integers(1, 50))), "delay")
+        for n in range(-3, DAYS * 24) if rng.random() > 0.1
+    ]  # fmt: skip
+    return {Table.POWER: rows(power), Table.FORECAST: rows(forecast), Table.WEATHER: rows(weather)}
+
+
+def bulk(frames: dict[Table, pl.DataFrame], delay_minutes: int = 0) -> Panel:
+    """Everything that was ever known, with patches."""
+    end = START + (DAYS * 48 - 1) * STEP
+    return assemble(region(), frames, START, end, known_at=START, delay_minutes=delay_minutes)
+
+
+def live(frames: dict[Table, pl.DataFrame], at: datetime) -> Panel:
+    """What was known at `at`, nothing else: the future is deleted."""
+    known = {table: frame.filter(pl.col("available_at") <= at) for table, frame in frames.items()}
+    known[Table.POWER] = known[Table.POWER].filter(pl.col("valid_at") <= at)
+    known[Table.FORECAST] = known[Table.FORECAST].filter(pl.col("valid_at") <= at + FORECAST_REACH)
+    start = max(START, at - MODEL_WINDOW - timedelta(days=1))
+    return assemble(region(), known, start, at, known_at=at)

@@ -1,0 +1,113 @@
+"""The heart of the matter: training, backtest and live see the same, and nothing sees the future."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from power_nowcast.contracts import FeatureBlock, Table
+from power_nowcast.features.build_features import build
+from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region, rows
+
+EASY = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOTS = st.lists(st.integers(9 * 48, DAYS * 48 - 1), min_size=1, max_size=6, unique=True)
+
+
+def minute(time: datetime) -> np.datetime64:
+    return np.datetime64(time.replace(tzinfo=None), "m")
+
+
+def equal(one: FeatureBlock, other: FeatureBlock) -> bool:
+    return (
+        np.array_equal(one.x, other.x, equal_nan=True)
+        and np.array_equal(one.origin_mw, other.origin_mw, equal_nan=True)
+        and np.array_equal(one.age_minutes, other.age_minutes, equal_nan=True)
+    )
+
+
+@EASY
+@given(seed=st.integers(0, 1000), slots=SLOTS)
+def test_bulk_equals_live_bit_for_bit_with_the_future_deleted(seed: int, slots: list[int]) -> None:
+    frames = past(seed)
+    issues = [START + slot * STEP for slot in slots]
+    together = build(bulk(frames), region(), np.array([minute(t) for t in issues]), SPEC)
+    for n, issue in enumerate(issues):
+        alone = build(live(frames, issue), region(), np.array([minute(issue)]), SPEC)
+        assert together.names == alone.names
+        different = [
+            (name, together.series[s], float(a), float(b))
+            for s in range(len(together.series))
+            for name, a, b in zip(together.names, together.x[n, s], alone.x[0, s], strict=True)
+            if not (a == b or (np.isnan(a) and np.isnan(b)))
+        ]
+        assert not different
+        assert equal(together.take(np.array([n])), alone)
+
+
+@EASY
+@given(seed=st.integers(0, 1000), slot=st.integers(9 * 48, DAYS * 48 - 48), data=st.data())
+def test_planted_future_changes_nothing(seed: int, slot: int, data: st.DataObject) -> None:
+    frames = past(seed)
+    issue = START + slot * STEP
+    before = build(bulk(frames), region(), np.array([minute(issue)]), SPEC)
+    planted = dict(frames)
+    extra = []
+    for _ in range(20):
+        valid = START + data.draw(st.integers(0, DAYS * 48 - 1)) * STEP
+        known = max(valid, issue) + timedelta(minutes=data.draw(st.integers(1, 600)))
+        extra.append((data.draw(st.sampled_from(["A", "B"])), valid, 9999.0, known, "seen"))
+    future = [("A", issue + n * STEP, 7777.0, issue + n * STEP, "delay") for n in range(1, 12)]
+    planted[Table.POWER] = pl.concat([frames[Table.POWER], rows(extra), rows(future)])
+    told = [("ALL", issue + timedelta(hours=n), 5.0, issue + timedelta(minutes=1), "written") for n in range(-200, 20)]
+    planted[Table.FORECAST] = pl.concat([frames[Table.FORECAST], rows(told)])
+    after = build(bulk(planted), region(), np.array([minute(issue)]), SPEC)
+    assert equal(before, after)
+
+
+def test_a_correction_counts_from_when_it_was_seen() -> None:
+    frames = past(3, gaps=0, late=0, corrections=0)
+    slot = 10 * 48
+    seen = START + (slot + 4) * STEP
+    fixed = rows([("A", START + slot * STEP, 4000.0, seen, "seen")])
+    planted = {**frames, Table.POWER: pl.concat([frames[Table.POWER], fixed])}
+    issues = np.array([minute(seen - STEP), minute(seen)])
+    plain, corrected = (build(bulk(one), region(), issues, SPEC, series=["A"]) for one in (frames, planted))
+    lag = plain.names.index("ramp_120m")
+    assert plain.x[0, 0, lag] == corrected.x[0, 0, lag]
+    assert plain.x[1, 0, lag] != corrected.x[1, 0, lag]
+
+
+def test_late_data_are_a_longer_horizon() -> None:
+    frames = past(4, gaps=0, late=0, corrections=0)
+    issue = minute(START + 12 * 48 * STEP)
+    late = build(bulk(frames), region(), np.array([issue]), SPEC, delay_minutes=60)
+    fresh = build(bulk(frames), region(), np.array([issue - np.timedelta64(60, "m")]), SPEC)
+    assert (late.age_minutes == 60).all()
+    assert (fresh.age_minutes == 0).all()
+    assert np.array_equal(late.origin_mw, fresh.origin_mw)
+    known = [n for n, name in enumerate(late.names) if not name.startswith("operator")]
+    assert np.array_equal(late.x[..., known], fresh.x[..., known], equal_nan=True)
+
+
+def test_a_series_silent_for_three_hours_has_no_origin() -> None:
+    frames = past(5, gaps=0, late=0, corrections=0)
+    silent_from = START + 12 * 48 * STEP
+    cut = (pl.col("series") != "B") | (pl.col("valid_at") <= silent_from)
+    frames[Table.POWER] = frames[Table.POWER].filter(cut)
+    issues = np.array([minute(silent_from + n * STEP) for n in (6, 7)])
+    block = build(bulk(frames), region(), issues, SPEC)
+    ages = dict(zip(block.series, block.age_minutes.T.tolist(), strict=True))
+    assert ages["A"] == [0, 0]
+    for name in ("B", "ALL"):  # without one zone there is no total
+        assert ages[name][0] == 180
+        assert np.isnan(ages[name][1])
+        assert np.isnan(block.x[1, block.series.index(name)]).all()
+
+
+def test_issue_times_may_come_in_any_order() -> None:
+    frames = past(6)
+    issues = np.array([minute(START + n * STEP) for n in (500, 450, 700, 451)])
+    mixed, ordered = build(bulk(frames), region(), issues, SPEC), build(bulk(frames), region(), np.sort(issues), SPEC)
+    assert equal(mixed.take(np.argsort(issues)), ordered)
