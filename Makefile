@@ -1,29 +1,47 @@
 # power-nowcast: `make run` and `make test` are all that a newcomer needs; everything else is a thin call of `nowcast`.
-# Options: REGION=nyiso ARGS="--days 60" NEURAL=0 PYTHON=python3.12
 
-SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
+MAKEFLAGS += --no-print-directory
 
-FOUND := $(firstword $(foreach name,$(PYTHON) python3 python python3.12 python3.13,$(shell command -v "$(name)" 2>/dev/null)))
 BIN := .venv/bin
-NOWCAST = $(BIN)/nowcast
-REGION ?= nyiso
-ARGS ?=
-export NOWCAST_BENCH_DATA ?= $(if $(wildcard ../shared/data),../shared/data,)
-PYTEST = $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest
+NOWCAST := $(BIN)/nowcast
+
+# Options of the commands, passed on only where they are given; `nowcast COMMAND --help` tells their defaults.
+option = $(if $($(2)),$(1) "$($(2))")
+region = $(call option,--region,REGION)
+window = $(call option,--days,DAYS) $(call option,--horizon,HORIZON) $(call option,--lags,LAGS) \
+	$(call option,--rolling,ROLLING)
+booster = $(call option,--n-estimators,N_ESTIMATORS) $(call option,--max-depth,MAX_DEPTH) \
+	$(call option,--num-leaves,NUM_LEAVES) $(call option,--learning-rate,LEARNING_RATE)
+
+# The publishers' archives, for the slow tests and the benchmarks.
+ifneq ($(wildcard ../shared/data),)
+export NOWCAST_BENCH_DATA ?= ../shared/data
+endif
+
+# The first Python 3 by any of its names; scripts/bootstrap.py looks further for one that is new enough.
+define bootstrap
+for name in "$$PYTHON" python3 python python3.14 python3.13 python3.12; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null && exec "$$name" scripts/bootstrap.py; \
+done; \
+echo "power-nowcast needs Python 3.12 or newer, and no Python 3 was found. Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; \
+exit 1
+endef
 
 .PHONY: help setup run test test-integration test-browser test-slow lint format lock clean bench \
 	ingest features train-xgb train-lightgbm evaluate promote models serve-mlflow api mlflow
 
 help: ## list the targets
+	@echo "power-nowcast: calibrated 15-60 minute nowcasts of power load"
+	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
-
-setup: ## make .venv with the pinned packages (done by every other target)
-	@$(if $(FOUND),"$(FOUND)" scripts/bootstrap.py,echo "power-nowcast needs Python 3.12 or newer; none was found." && exit 1)
+	@echo
+	@echo "  Options:  REGION=nyiso DAYS=120 ARGS=\"--help\"   NEURAL=0 (without torch)   PYTHON=python3.12"
 
 run: setup ## the main job on the embedded sample: from raw load to a promoted model
-	@$(NOWCAST) run --region $(REGION) $(ARGS)
+	@$(NOWCAST) run $(region) $(window) $(ARGS)
 
 test: setup ## the test suite, with coverage
 	$(PYTEST) -n 2 --cov --cov-report=term --cov-fail-under=90 $(ARGS)
@@ -48,43 +66,49 @@ format: setup ## format and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: setup ## compile the pinned requirements anew
-	$(BIN)/uv pip compile pyproject.toml --group dev $(LOCK) -o requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra neural -c requirements.txt $(LOCK) -o requirements-neural.txt
-LOCK = --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.12
-
 ingest: setup ## load, weather and forecasts into the tables
-	@$(NOWCAST) ingest --region $(REGION) $(ARGS)
+	@$(NOWCAST) ingest $(region) $(call option,--days,DAYS) $(ARGS)
 
 features: setup ## features of train, valid and test
-	@$(NOWCAST) features --region $(REGION) $(ARGS)
+	@$(NOWCAST) features $(region) $(window) $(ARGS)
 
 train-xgb: setup ## train XGBoost
-	@$(NOWCAST) train --region $(REGION) --model xgboost $(ARGS)
+	@$(NOWCAST) train --model xgboost $(region) $(booster) $(ARGS)
 
 train-lightgbm: setup ## train LightGBM
-	@$(NOWCAST) train --region $(REGION) --model lightgbm $(ARGS)
+	@$(NOWCAST) train --model lightgbm $(region) $(booster) $(ARGS)
 
 evaluate: setup ## backtest the best trained model and write its report
-	@$(NOWCAST) evaluate --region $(REGION) $(ARGS)
+	@$(NOWCAST) evaluate $(region) $(ARGS)
 
 promote: setup ## promote the candidate, if it earned it
-	@$(NOWCAST) promote --region $(REGION) $(ARGS)
+	@$(NOWCAST) promote $(region) $(ARGS)
 
 models: setup ## list the registered versions
-	@$(NOWCAST) models --region $(REGION) $(ARGS)
+	@$(NOWCAST) models $(region) $(ARGS)
 
 serve-mlflow: setup ## serve the production model by MLflow, port 5000
-	@$(NOWCAST) serve --region $(REGION) $(ARGS)
+	@$(NOWCAST) serve $(region) $(ARGS)
 
 api: setup ## the nowcast API, port 8000
-	@$(NOWCAST) api $(ARGS)
+	@$(NOWCAST) api $(region) $(ARGS)
 
 mlflow: setup ## the MLflow server, port 5001
 	@$(NOWCAST) mlflow $(ARGS)
 
-bench: setup ## the benchmarks, each against its bars
-	@for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script" --check || exit 1; done
+bench: setup ## the benchmarks, each against its bars (NOWCAST_BENCH_DATA)
+	$(BIN)/python benchmarks/speed.py --check
+	@[ -n "$$NOWCAST_BENCH_DATA" ] || { echo "The accuracy benchmarks need NOWCAST_BENCH_DATA=FOLDER; see docs/benchmarks.md"; exit 1; }
+	$(BIN)/python benchmarks/victoria_2014.py --data "$$NOWCAST_BENCH_DATA/victoria" --check
+	$(BIN)/python benchmarks/nyiso_2019h2.py --data "$$NOWCAST_BENCH_DATA/nyiso" --check
+
+setup: ## make .venv with the pinned packages (every target does, where it must)
+	@$(bootstrap)
+
+lock: setup ## compile the pinned requirements anew (ARGS=--upgrade for newer ones)
+	$(BIN)/uv pip compile pyproject.toml --group dev $(LOCK) -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra neural -c requirements.txt $(LOCK) -o requirements-neural.txt
+LOCK = --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.12 $(ARGS)
 
 clean: ## delete what was made: tables, models, reports, MLflow's database
-	rm -rf data artifacts reports mlruns mlartifacts mlflow.db
+	rm -rf data artifacts reports mlruns mlartifacts mlflow.db .coverage .coverage.*

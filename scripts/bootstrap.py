@@ -1,64 +1,103 @@
 """Set up `.venv`: a Python 3.12 or newer, uv, and the pinned packages. Runs on any Python 3 and needs nothing else.
 
-Safe to run again: it does nothing when all is there, and finishes what was interrupted.
+Nothing is done when all is there. What an interruption left is made anew, out of uv's cache, so nothing is downloaded
+twice; changed pins are brought in where they stand.
 """
 
 import glob
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 NEEDED = (3, 12)
 VENV = ".venv"
-STAMP = os.path.join(VENV, "set-up")
 BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin")
+OWN = os.path.join(BIN, "python")
+UV = os.path.join(BIN, "uv")
+STAMP = os.path.join(VENV, "set-up")
+"""Written last, removed first: two lines, where `.venv` lies and what was put into it."""
 INPUTS = ("pyproject.toml", "requirements.txt", "requirements-neural.txt")
+UNWANTED = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
+UNWANTED += ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX")
+"""Variables that would lead an installer to another environment; indexes, caches and proxies stay the user's."""
 
 
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     neural = os.environ.get("NEURAL", "1") != "0"
-    wanted = digest(neural)
-    if os.path.exists(STAMP):
-        with open(STAMP) as file:
-            if file.read() == wanted:
-                return
-    python = find_python()
-    if version_of(os.path.join(BIN, "python"), "pip") is None:
-        say("Making .venv with " + python)
-        run([python, "-m", "venv", "--clear", VENV])
-    own = os.path.join(BIN, "python")
-    say("Installing uv")
-    with open(os.path.join(VENV, "uv.txt"), "w") as file:
-        file.write(pinned("uv"))
-    run([own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", file.name])
-    uv = os.path.join(BIN, "uv")
-    files = ["-r", "requirements.txt"]
+    if stamp() == wanted(neural):
+        return
+    with_lock()
+    found = stamp()  # another set-up may have ended while this one waited
+    if found == wanted(neural):
+        return
+    if found:
+        os.remove(STAMP)
+    if found is None or found[0] != wanted(neural)[0] or version_of(OWN)[0] is None or not runs(UV):
+        make_venv()
     if neural:
-        say("Installing the pinned packages with torch: its CUDA build takes about 5 GB (NEURAL=0 leaves it out)")
-        files += ["-r", "requirements-neural.txt"]
+        say("Installing the pinned packages with torch and its CUDA libraries, about 7 GB (NEURAL=0 leaves torch out)")
     else:
         say("Installing the pinned packages, about 2 GB, without torch")
-    environment = dict(os.environ, VIRTUAL_ENV=os.path.abspath(VENV))
-    run([uv, "pip", "install", "--require-hashes", *files], environment)
+    files = ["requirements.txt"] + ["requirements-neural.txt"] * neural
+    run([UV, "pip", "sync", "--python", OWN, "--require-hashes", *files])
     # Built with the pinned hatchling, so that no build environment is fetched.
-    run([uv, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."], environment)
+    editable = ["--no-deps", "--no-build-isolation", "--editable", "."]
+    run([UV, "pip", "install", "--quiet", "--python", OWN, *editable])
     with open(STAMP, "w") as file:
-        file.write(wanted)
+        file.write("\n".join(wanted(neural)))
     say("Ready.")
 
 
-def digest(neural):
-    """What the set-up depends on; the stamp holds it, written last."""
+def stamp():
+    """What the last finished set-up wrote, None where there is none or its interpreter is gone."""
+    if not (os.path.exists(STAMP) and os.path.exists(OWN)):
+        return None
+    with open(STAMP) as file:
+        return tuple(file.read().split("\n"))
+
+
+def wanted(neural):
+    """The stamp of a set-up that is up to date."""
     found = hashlib.sha256(b"neural" if neural else b"")
     for name in INPUTS:
         with open(name, "rb") as file:
             found.update(file.read())
-    # A moved folder leaves absolute paths in .venv that point elsewhere.
-    found.update(os.path.abspath(VENV).encode())
-    return found.hexdigest()
+    # Commands in .venv name their interpreter by its absolute path, so a moved folder needs new ones.
+    return hashlib.sha256(os.path.abspath(VENV).encode()).hexdigest(), found.hexdigest()
+
+
+def with_lock():
+    """Wait until no other set-up works in this folder; the lock goes with the process."""
+    if fcntl is None:
+        return
+    handle = os.open(".", os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        say("Another set-up is at work here; waiting for it.")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def make_venv():
+    """An empty environment, and uv at its pinned version."""
+    python = find_python()
+    say("Making .venv with " + python)
+    shutil.rmtree(VENV, ignore_errors=True)
+    run([python, "-m", "venv", VENV])
+    pins = os.path.join(VENV, "uv.txt")
+    with open(pins, "w") as file:
+        file.write(pinned("uv"))
+    pip = [OWN, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    run([*pip, "--require-hashes", "-r", pins])
 
 
 def pinned(package):
@@ -66,48 +105,73 @@ def pinned(package):
     with open("requirements.txt") as file:
         found = re.search(r"^%s==.*?(?=^\S)" % re.escape(package), file.read() + "\nx", re.MULTILINE | re.DOTALL)
     if not found:
-        sys.exit("requirements.txt does not pin %s. Run: make lock" % package)
+        sys.exit("requirements.txt does not pin %s. Take the file from git again." % package)
     return found.group(0)
 
 
 def find_python():
-    """The first interpreter that is new enough: of PYTHON, this one, the usual names, pyenv's and uv's."""
+    """The first interpreter that is new enough: PYTHON, the one that runs this, the usual names, pyenv's, uv's."""
     home = os.path.expanduser("~")
+    pyenv = os.environ.get("PYENV_ROOT", os.path.join(home, ".pyenv"))
+    data = os.environ.get("XDG_DATA_HOME", os.path.join(home, ".local", "share"))
+    uv = os.environ.get("UV_PYTHON_INSTALL_DIR", os.path.join(data, "uv", "python"))
     candidates = [os.environ.get("PYTHON"), sys.executable]
     candidates += ["python3.12", "python3.13", "python3.14", "python3", "python"]
-    candidates += sorted(glob.glob(os.path.join(home, ".pyenv/versions/3.1[2-9]*/bin/python3")))
-    candidates += sorted(glob.glob(os.path.join(home, ".local/share/uv/python/cpython-3.1[2-9]*/bin/python3")))
+    candidates += sorted(glob.glob(os.path.join(pyenv, "versions", "3.1[2-9].*", "bin", "python3")))
+    candidates += sorted(glob.glob(os.path.join(uv, "cpython-3.1[2-9].*", "bin", "python3")))
     seen = []
     for name in candidates:
         if not name:
             continue
-        version = version_of(name)
-        if version and version >= NEEDED:
-            return name
-        if version:
-            seen.append("%s is %d.%d" % (name, version[0], version[1]))
+        version, base = version_of(name)
+        if version is None:
+            continue
+        if version < NEEDED:
+            seen.append("%s is %d.%d" % (base, version[0], version[1]))
+        elif version_of(base, "venv, ensurepip")[0] is None:
+            seen.append("%s is %d.%d but lacks venv (Debian: python3-venv)" % (base, version[0], version[1]))
+        else:
+            return base
     sys.exit(
         "power-nowcast needs Python %d.%d or newer; found: %s.\n"
         "Install one, for example with your system's packages, pyenv or uv (uv python install 3.12),\n"
         "then run make again, or name one: make run PYTHON=/path/to/python3.12"
-        % (NEEDED[0], NEEDED[1], ", ".join(seen) or "none")
+        % (NEEDED[0], NEEDED[1], "; ".join(dict.fromkeys(seen)) or "none")
     )
 
 
-def version_of(name, module="ensurepip"):
-    """(major, minor) of an interpreter, None where it does not run or lacks the module."""
+def version_of(name, modules="sys"):
+    """((major, minor), path) of an interpreter, (None, None) where it does not run or lacks a module.
+
+    In a virtual environment the path is that of the interpreter below it: `.venv` may be made anew from itself.
+    """
+    code = "import sys, %s; print(*sys.version_info[:2]); print(getattr(sys, '_base_executable', sys.executable))"
+    command = [name, "-c", code % modules]
     try:
-        code = "import sys, venv, %s; print(*sys.version_info[:2])" % module
-        found = subprocess.run([name, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-        major, minor = found.stdout.split()
-        return int(major), int(minor)
+        told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, env=clean())
+        numbers, path = told.stdout.decode().splitlines()
+        major, minor = numbers.split()
+        return (int(major), int(minor)), path
     except (OSError, subprocess.CalledProcessError, ValueError):
-        return None
+        return None, None
 
 
-def run(command, environment=None):
+def runs(program):
+    """Whether a program is there and whole."""
+    try:
+        return subprocess.call([program, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        return False
+
+
+def clean():
+    """The user's environment without what would lead elsewhere."""
+    return {name: value for name, value in os.environ.items() if name not in UNWANTED}
+
+
+def run(command):
     """Run a step; its failure ends the set-up with what to do."""
-    code = subprocess.call(command, env=environment)
+    code = subprocess.call(command, env=clean())
     if code:
         sys.exit("Set-up failed at: %s\nMend the cause above and run the same command again." % " ".join(command))
 
@@ -117,4 +181,7 @@ def say(text):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nSet-up interrupted; the next make begins it again.")
