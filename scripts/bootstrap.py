@@ -44,7 +44,7 @@ def main():
     if found is None or found[0] != wanted(neural)[0] or version_of(OWN)[0] is None or not runs(UV):
         make_venv()
     if neural:
-        say("Installing the pinned packages with torch and its CUDA libraries, about 7 GB (NEURAL=0 leaves torch out)")
+        say("Installing the pinned packages with torch and its CUDA libraries, 8 GB (NEURAL=0 leaves torch out: 2 GB)")
     else:
         say("Installing the pinned packages, about 2 GB, without torch")
     files = ["requirements.txt"] + ["requirements-neural.txt"] * neural
