@@ -1,4 +1,4 @@
-"""A region's made-up past as rows of `contracts.VALUES`: late rows, corrections, gaps, vintages told in time and late."""
+"""A region's made-up past as rows of `contracts.VALUES`: late rows, corrections, gaps, vintages in time and late."""
 
 from datetime import UTC, datetime, timedelta
 

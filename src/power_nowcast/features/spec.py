@@ -38,7 +38,7 @@ class FeatureSpec:
             rounded = {max(1, round(span / interval_minutes)) * interval_minutes for span in spans}
             return tuple(sorted(rounded))
 
-        step = max(15, interval_minutes)
+        step = -(-15 // interval_minutes) * interval_minutes
         knots = {interval_minutes, *range(step, 61, step), 60 + step}
         values: dict[str, Any] = {
             "knots": tuple(sorted(knots)),

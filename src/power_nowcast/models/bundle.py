@@ -252,7 +252,8 @@ def at_leads(
     weight = ((lead - grid[right - 1]) / (grid[right] - grid[right - 1]))[..., None]
     low = np.take_along_axis(values, (right - 1)[..., None], axis=2)
     high = np.take_along_axis(values, right[..., None], axis=2)
-    return np.where((lead <= grid[-1])[..., None], low + weight * (high - low), np.nan)
+    answered = (lead <= grid[-1]) & np.isfinite(block.age_minutes)[..., None]
+    return np.where(answered[..., None], low + weight * (high - low), np.nan)
 
 
 def _listed(values: Floats) -> Any:

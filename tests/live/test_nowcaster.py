@@ -1,0 +1,126 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from power_nowcast.contracts import Panel, Table
+from power_nowcast.errors import HistoryError, StaleDataError
+from power_nowcast.live.nowcaster import Nowcaster, Quality, calibration_in_force
+from power_nowcast.models.bundle import Bundle
+from power_nowcast.models.kinds import create
+from power_nowcast.models.training import examples, train_bundle
+from power_nowcast.store import Store
+from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region
+
+AT = START + 14 * 48 * STEP
+ISSUE = np.datetime64(AT.replace(tzinfo=None), "m")
+
+
+@pytest.fixture(scope="module")
+def frames() -> dict[Table, pl.DataFrame]:
+    return past(41, gaps=0, late=0, corrections=0)
+
+
+@pytest.fixture(scope="module")
+def bundle(frames: dict[Table, pl.DataFrame]) -> Bundle:
+    panel = bulk(frames)
+    known = examples(panel, region(), panel.times[9 * 48 : 14 * 48], SPEC)
+    cut, end = panel.times[12 * 48], panel.times[14 * 48]
+    model = create("lightgbm", region().series, SPEC.knots, n_estimators=20)
+    made, _ = train_bundle(region(), SPEC, model, known.during(panel.times[0], cut, 90), known.during(cut, end, 90))
+    return made
+
+
+@pytest.fixture
+def panel(frames: dict[Table, pl.DataFrame]) -> Panel:
+    return live(frames, AT)
+
+
+def blank(panel: Panel, column: int | slice, last: int) -> Panel:
+    power = panel.power.copy()
+    power[-last:, column] = np.nan
+    if isinstance(column, int):
+        power[-last:, 0] = np.nan
+    return replace(panel, power=power)
+
+
+def test_one_answer_equals_the_bulk(bundle: Bundle, panel: Panel, frames: dict[Table, pl.DataFrame]) -> None:
+    answer = Nowcaster(bundle).nowcast(panel, ISSUE)
+    whole = bundle.predict(bulk(frames), np.array([ISSUE]))
+    assert np.allclose(answer.values, whole.values[0], atol=1e-9, rtol=0)
+    assert set(answer.quality) == {Quality.FULL}
+    assert answer.flags == ()
+    assert answer.model_digest == bundle.digest
+    assert answer.calibration_id == bundle.calibration.id
+    assert (answer.age_minutes == 0).all()
+
+
+def test_missing_families_and_gaps_are_told(bundle: Bundle, panel: Panel) -> None:
+    caster = Nowcaster(bundle)
+    dry = replace(panel, weather=np.full_like(panel.weather, np.nan))
+    assert caster.nowcast(dry, ISSUE).flags == ("no weather",)
+    alone = replace(panel, forecast=np.full_like(panel.forecast, np.nan))
+    answer = caster.nowcast(alone, ISSUE)
+    assert answer.flags == ("no operator forecast",)
+    assert set(answer.quality) == {Quality.REDUCED}
+    holes = panel.power.copy()
+    holes[-6:-1:2] = np.nan
+    assert "gaps in the recent hours" in caster.nowcast(replace(panel, power=holes), ISSUE).flags
+    short = replace(panel, power=panel.power[-8 * 48 :], weather=panel.weather[-8 * 48 :], start=panel.times[-8 * 48])
+    answer = caster.nowcast(short, ISSUE)
+    assert "short history" in answer.flags
+    assert np.isfinite(answer.values).all()
+
+
+def test_late_data_fall_back_to_persistence_with_wider_bands(bundle: Bundle, panel: Panel) -> None:
+    caster = Nowcaster(bundle)
+    fresh, late = caster.nowcast(panel, ISSUE), caster.nowcast(blank(panel, slice(None), 4), ISSUE)
+    assert set(late.quality) == {Quality.PERSISTENCE}
+    assert (late.age_minutes == 120).all()
+    assert np.allclose(late.values[..., 3], late.origin_mw[:, None], atol=1e-9)
+    assert (np.diff(late.values, axis=-1) >= 0).all()
+    width = [np.mean(one.values[..., -1] - one.values[..., 0]) for one in (fresh, late)]
+    assert width[1] > width[0]
+
+
+def test_a_little_late_is_still_the_model(bundle: Bundle, panel: Panel) -> None:
+    answer = Nowcaster(bundle).nowcast(blank(panel, slice(None), 1), ISSUE)
+    assert set(answer.quality) == {Quality.FULL}
+    assert (answer.age_minutes == 30).all()
+    assert np.isfinite(answer.values).all()
+
+
+def test_a_dead_zone_is_refused_and_the_total_with_it(bundle: Bundle, panel: Panel) -> None:
+    answer = Nowcaster(bundle).nowcast(blank(panel, 2, 8), ISSUE)
+    quality = dict(zip(answer.series, answer.quality, strict=True))
+    assert quality["B"] == quality["ALL"] == Quality.REFUSED
+    assert quality["A"] == Quality.REDUCED
+    rows = [answer.series.index(name) for name in ("ALL", "B")]
+    assert np.isnan(answer.values[rows]).all()
+    assert np.isfinite(answer.values[answer.series.index("A")]).all()
+
+
+def test_stale_and_short_are_errors_with_facts(bundle: Bundle, panel: Panel) -> None:
+    caster = Nowcaster(bundle)
+    with pytest.raises(StaleDataError) as stale:
+        caster.nowcast(panel, ISSUE + np.timedelta64(4, "h"))
+    assert stale.value.fields["newest"] == f"{ISSUE}Z"
+    tiny = replace(panel, power=panel.power[-48:], weather=panel.weather[-48:], start=panel.times[-48])
+    with pytest.raises(HistoryError) as short:
+        caster.nowcast(tiny, ISSUE)
+    assert short.value.fields["needed_minutes"] == bundle.minimum_history_minutes
+
+
+def test_the_newest_kept_calibration_is_in_force(bundle: Bundle, tmp_path, frames: dict[Table, pl.DataFrame]) -> None:
+    import json
+
+    store = Store(tmp_path)
+    assert calibration_in_force(store, bundle).id == bundle.calibration.id
+    _, after = bundle.replay(bulk(frames), bulk(frames).times[14 * 48 : (DAYS - 1) * 48])
+    as_of = AT + timedelta(days=1)
+    for _ in range(2):  # kept once
+        store.write_calibration("toy", bundle.digest, after.id, as_of, json.dumps(after.to_json()), now=as_of)
+    assert calibration_in_force(store, bundle).id == after.id
+    assert calibration_in_force(store, bundle, AT).id == bundle.calibration.id

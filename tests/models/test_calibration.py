@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.models.calibration import LIMIT, Calibration
+
+SERIES, KNOTS = ("A",), (30,)
+LEVELS = np.array(QUANTILES)
+NONE = Calibration(SERIES, KNOTS, np.zeros((1, 1, 7)), np.zeros((1, 1, 24, 7)), np.datetime64("2024-01-01", "m"))
+
+
+def issues(count: int) -> np.ndarray:
+    return np.datetime64("2024-01-01", "m") + np.arange(count) * np.timedelta64(15, "m")
+
+
+def normal_quantiles(count: int, width: float = 1.0) -> np.ndarray:
+    z = np.array([-1.645, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.645])
+    return np.tile(100 + width * z, (count, 1, 1, 1))
+
+
+def follow(outcome: np.ndarray, quantiles: np.ndarray, start: Calibration = NONE, delay: int = 30):
+    n = len(outcome)
+    hours = np.zeros((n, 1, 1), np.int64)
+    known = (issues(n) + np.timedelta64(delay, "m"))[:, None, None]
+    return start.follow(quantiles, hours, outcome[:, None, None], issues(n), known)
+
+
+@given(
+    st.lists(st.floats(-1e4, 1e4), min_size=7, max_size=7),
+    st.lists(st.floats(-6, 6), min_size=7, max_size=7),
+)
+@settings(deadline=None)
+def test_stretched_quantiles_never_cross_and_keep_the_median(values: list[float], factors: list[float]) -> None:
+    raw = np.sort(values).reshape(1, 1, 1, 7)
+    made = Calibration(SERIES, KNOTS, np.array(factors).reshape(1, 1, 7), NONE.hourly, NONE.as_of)
+    out = made.apply(raw, np.zeros((1, 1, 1), np.int64))[0, 0, 0]
+    assert (np.diff(out) >= 0).all()
+    assert out[MEDIAN] == raw[0, 0, 0, MEDIAN]
+
+
+@pytest.mark.parametrize("width", [0.3, 1.0, 4.0])
+def test_held_out_factors_give_the_nominal_levels(width: float) -> None:
+    rng = np.random.default_rng(1)
+    quantiles, outcome = normal_quantiles(4000, width), 100 + rng.standard_t(4, 4000)
+    made = Calibration.from_held_out(SERIES, KNOTS, quantiles, outcome[:, None, None], NONE.as_of)
+    fresh = 100 + rng.standard_t(4, 4000)
+    out = made.apply(quantiles, np.zeros((4000, 1, 1), np.int64))[:, 0, 0]
+    below = (fresh[:, None] <= out).mean(axis=0)
+    assert np.abs(below - LEVELS)[np.arange(7) != MEDIAN].max() < 0.03
+
+
+def test_following_outcomes_repairs_widths_that_drift() -> None:
+    rng = np.random.default_rng(2)
+    count = 8000
+    scale = np.where(np.arange(count) < 2000, 1.0, 2.5)  # errors grow, the model does not know
+    outcome = 100 + scale * rng.normal(size=count)
+    out, after = follow(outcome, normal_quantiles(count))
+    last = slice(4000, None)
+    inside = (outcome[last] >= out[last, 0, 0, 1]) & (outcome[last] <= out[last, 0, 0, 5])
+    assert abs(inside.mean() - 0.8) < 0.03
+    frozen = normal_quantiles(count)[last, 0, 0]
+    assert ((outcome[last] >= frozen[:, 1]) & (outcome[last] <= frozen[:, 5])).mean() < 0.5
+    assert after.as_of == issues(count)[-1]
+    assert after.id != NONE.id
+
+
+def test_factors_stay_bounded_whatever_comes() -> None:
+    outcome = np.full(20_000, 1e9)
+    _, after = follow(outcome, normal_quantiles(20_000))
+    assert np.abs(after.base).max() <= LIMIT
+    assert np.abs(after.hourly).max() <= LIMIT
+
+
+@given(st.integers(1, 200), st.integers(0, 10_000), st.sampled_from([15, 30, 45, 60]))
+@settings(deadline=None, max_examples=25)
+def test_an_outcome_counts_only_once_it_could_be_known(cut: int, seed: int, delay: int) -> None:
+    rng = np.random.default_rng(seed)
+    outcome = 100 + rng.normal(size=260)
+    out, _ = follow(outcome, normal_quantiles(260), delay=delay)
+    # Outcomes that become known after the cut's issue time are changed: nothing up to it may differ.
+    changed = outcome.copy()
+    changed[cut - delay // 15 + 1 :] += 1000
+    other, _ = follow(changed, normal_quantiles(260), delay=delay)
+    assert np.array_equal(out[: cut + 1], other[: cut + 1])
+
+
+def test_outcomes_do_count_when_they_are_known() -> None:
+    outcome = np.full(10, 1000.0)
+    out, _ = follow(outcome, normal_quantiles(10), delay=30)
+    first_hit = 2  # issued at 0, known after two issue times
+    assert np.array_equal(out[0], out[first_hit - 1])
+    assert out[first_hit, 0, 0, 6] > out[0, 0, 0, 6]
+
+
+def test_unknown_outcomes_are_left_out() -> None:
+    outcome = np.full(50, np.nan)
+    out, after = follow(outcome, normal_quantiles(50))
+    assert np.array_equal(after.base, NONE.base)
+    assert np.array_equal(out, normal_quantiles(50))
+
+
+def test_json_round_trip_keeps_the_id() -> None:
+    _, after = follow(100 + np.random.default_rng(3).normal(size=100), normal_quantiles(100))
+    back = Calibration.from_json(after.to_json())
+    assert back.id == after.id
+    assert back.as_of == after.as_of
+    assert np.array_equal(back.hourly, after.hourly)
