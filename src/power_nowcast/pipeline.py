@@ -196,7 +196,12 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
         folder = job.artifacts / model.kind
         bundle.save(folder)
         version = mlflow_client.register(
-            bundle, folder, run_id=run.id, metrics=report.metrics, tags={"kind": model.kind}
+            bundle,
+            folder,
+            run_id=run.id,
+            metrics=report.metrics,
+            tags={"kind": model.kind},
+            progress=lambda text: job.progress(f"train: {model.kind}: {text}"),
         )
     job.progress(f"train: {model.kind} registered as {version.name} version {version.version}")
     return bundle, version

@@ -3,8 +3,10 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from power_nowcast.errors import ConfigurationError
 
 
 class Settings(BaseSettings):
@@ -33,5 +35,20 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The process's settings, read once."""
-    return Settings()
+    """The process's settings, read once.
+
+    Raises:
+        ConfigurationError: a variable has a value that it cannot have.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        variable = f"NOWCAST_{name.upper()}" if name in Settings.model_fields else name
+        raise ConfigurationError(
+            f"{variable} is {first['input']!r}: {first['msg']}.",
+            remedy="Correct it in the environment or in .env.",
+            variable=variable,
+            value=first["input"],
+        ) from error

@@ -1,0 +1,29 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from power_nowcast.settings import settings
+
+
+@pytest.fixture(scope="session")
+def small_database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of one MLflow database for all small jobs: it takes seconds to make, and each job's region is its own."""
+    return f"sqlite:///{tmp_path_factory.mktemp('small jobs') / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="module")
+def work_in(small_database: str) -> Iterator[Callable[..., Path]]:
+    """Makes a folder the working folder and sets its settings, until the module ends."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def enter(folder: Path, **environment: str) -> Path:
+            patch.chdir(folder)
+            values = {"MLFLOW_TRACKING_URI": small_database, "NOWCAST_WORKERS": "1", "NOWCAST_OWNER": "tester"}
+            for name, value in (values | environment).items():
+                patch.setenv(name, value)
+            settings.cache_clear()
+            return folder
+
+        yield enter
+    settings.cache_clear()

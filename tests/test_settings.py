@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from power_nowcast.errors import ConfigurationError
+from power_nowcast.settings import Settings, settings
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An empty folder and none of the variables."""
+    import os
+
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("NOWCAST_") or name == "MLFLOW_TRACKING_URI":
+            monkeypatch.delenv(name)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_defaults_stay_in_the_working_folder() -> None:
+    found = settings()
+    assert (found.data, found.reports, found.artifacts) == ("data", Path("reports"), Path("artifacts"))
+    assert (found.region, found.owner, found.workers) == ("nyiso", "unknown", 2)
+    assert found.tracking_uri == "sqlite:///mlflow.db"
+    assert (found.serve_port, found.mlflow_port, found.api_port, found.host) == (5000, 5001, 8000, "127.0.0.1")
+
+
+def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text(
+        "NOWCAST_OWNER=file\nNOWCAST_API_PORT=8001\nMLFLOW_TRACKING_URI=http://file:1\nUNRELATED=1\n"
+    )
+    monkeypatch.setenv("NOWCAST_OWNER", "environment")
+    found = settings()
+    assert (found.owner, found.api_port, found.tracking_uri) == ("environment", 8001, "http://file:1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment:2")
+    assert settings().tracking_uri == "http://file:1", "read once"
+    assert Settings().tracking_uri == "http://environment:2"
+
+
+def test_mlflow_keeps_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOWCAST_TRACKING_URI", "http://second")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://first")
+    assert settings().tracking_uri == "http://first"
+
+
+def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOWCAST_DATA", "s3://bucket/tables")
+    monkeypatch.setenv("NOWCAST_REPORTS", "/tmp/reports")
+    monkeypatch.setenv("NOWCAST_REGIONS", "my regions")
+    monkeypatch.setenv("NOWCAST_WORKERS", "7")
+    found = settings()
+    assert (found.data, found.reports) == ("s3://bucket/tables", Path("/tmp/reports"))
+    assert (found.regions, found.workers) == (Path("my regions"), 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("NOWCAST_WORKERS", "0"), ("NOWCAST_WORKERS", "two"), ("NOWCAST_API_PORT", "http")]
+)
+def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        settings()
+    assert caught.value.fields == {"variable": name, "value": value}
