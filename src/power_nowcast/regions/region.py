@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
+import holidays
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from power_nowcast.errors import ConfigurationError, UnknownHorizonError, UnknownRegionError, UnknownSeriesError
@@ -17,13 +18,13 @@ MAX_HORIZON_MINUTES = 60
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Zone(_Frozen):
     """A part of the region with a series of its own; coordinates are those of its load centre."""
 
-    name: str
+    name: str = Field(min_length=1)
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     max_mw: float = Field(gt=0, description="Above this a value is implausible.")
@@ -34,7 +35,7 @@ class SourceSpec(_Frozen):
 
     source: str = Field(description="Kind of source: sample, nyiso, csv.")
     label: Literal["instant", "start", "end"] = "end"
-    interval_minutes: int | None = Field(None, description="Spacing of the rows; the region's interval if absent.")
+    interval_minutes: int | None = Field(None, gt=0, description="Spacing of the rows, if not the region's.")
     delay_minutes: int = Field(0, ge=0, description="From `valid_at` until a row of an archive counts as known.")
     variables: tuple[str, ...] = Field((), description="Weather only: the columns that features read.")
     options: Mapping[str, Any] = Field(default_factory=dict, description="What only this kind of source understands.")
@@ -44,15 +45,23 @@ class Holidays(_Frozen):
     country: str
     subdivision: str | None = None
 
+    @model_validator(mode="after")
+    def _known_to_the_package(self) -> Self:
+        try:
+            holidays.country_holidays(self.country, subdiv=self.subdivision)
+        except NotImplementedError as error:
+            raise ValueError(str(error)) from error
+        return self
+
 
 class Region(_Frozen):
     """One region. `series` lists what is nowcast: the total first, then the zones."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     title: str
     timezone: str
     interval_minutes: Literal[5, 10, 15, 30]
-    model: str = Field(description="Name of its registered model.")
+    model: str = Field(pattern=r"^[^/:]+$", description="Name of its registered model.")
     total: str | None = Field(None, description="Name of the sum of the zones, where the region has one.")
     zones: tuple[Zone, ...] = Field(min_length=1)
     holidays: Holidays
@@ -122,11 +131,22 @@ class Region(_Frozen):
 
 def _folders() -> list[Traversable | Path]:
     own = settings().regions
+    if own is not None and not own.is_dir():
+        raise ConfigurationError(
+            f"NOWCAST_REGIONS names {own}, which is no folder.",
+            remedy="Correct it in the environment or in .env.",
+            variable="NOWCAST_REGIONS",
+            value=str(own),
+        )
     return [files(__package__), *([own] if own else [])]
 
 
 def available() -> tuple[str, ...]:
-    """Names of the regions that can be loaded by name."""
+    """Names of the regions that can be loaded by name.
+
+    Raises:
+        ConfigurationError: the folder of further region files is none.
+    """
     names = {
         entry.name.removesuffix(".toml")
         for folder in _folders()
@@ -163,18 +183,26 @@ def load(name_or_file: str | Path) -> Region:
 
 def _read(name: str) -> tuple[str, str]:
     if name.endswith(".toml"):
-        try:
-            return Path(name).read_text(), name
-        except OSError as error:
-            raise UnknownRegionError(
-                f"The region file {name} cannot be read: {error.strerror}.", remedy="Check the path.", region=name
-            ) from error
+        return _text(Path(name), name), name
     for folder in reversed(_folders()):
-        entry = folder / f"{name}.toml"
-        if entry.is_file():
-            return entry.read_text(), f"{name}.toml"
+        for entry in folder.iterdir():  # by its name there, so that a name is never a path
+            if entry.name == f"{name}.toml":
+                return _text(entry, entry.name), entry.name
     raise UnknownRegionError(
         f"There is no region {name!r}.",
         remedy=f"Use one of: {', '.join(available())}, or give the path of a .toml file.",
         region=name,
     )
+
+
+def _text(entry: Traversable | Path, name: str) -> str:
+    try:
+        return entry.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnknownRegionError(
+            f"The region file {name} cannot be read: {error.strerror}.", remedy="Check the path.", region=name
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"The region file {name} is not UTF-8 text.", remedy="Save it as UTF-8.", file=name
+        ) from error

@@ -1,0 +1,209 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from power_nowcast import regions
+from power_nowcast.errors import ConfigurationError, UnknownHorizonError, UnknownRegionError, UnknownSeriesError
+from power_nowcast.regions import Region
+from power_nowcast.settings import settings
+from tests.toy import toy_region
+
+VALID = """
+name = "twozones"
+title = "Two zones"
+timezone = "Europe/Berlin"
+interval_minutes = 15
+model = "power-nowcast-twozones"
+total = "ALL"
+holidays = { country = "DE", subdivision = "BY" }
+zones = [
+    { name = "NORTH", latitude = 53.5, longitude = 10.0, max_mw = 9000 },
+    { name = "SOUTH", latitude = 48.1, longitude = 11.6, max_mw = 12000 },
+]
+[power]
+source = "csv"
+label = "start"
+[weather]
+source = "csv"
+variables = ["EDDM.temperature_c"]
+"""
+
+TOY = toy_region()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "two zones.toml"
+    file.write_text(VALID)
+    return file
+
+
+@pytest.fixture
+def own_regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that NOWCAST_REGIONS names."""
+    folder = tmp_path / "own regions"
+    folder.mkdir()
+    monkeypatch.setenv("NOWCAST_REGIONS", str(folder))
+    settings.cache_clear()
+    yield folder
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize("name", regions.available())
+def test_every_region_that_comes_along_is_valid(name: str) -> None:
+    region = regions.load(name)
+    assert region.name == name
+    assert region.series
+    assert region.steps_minutes[-1] == 60
+
+
+def test_no_two_regions_share_a_registered_model() -> None:
+    models = [regions.load(name).model for name in regions.available()]
+    assert len(set(models)) == len(models) >= 2
+    assert regions.load("nyiso").model == "power-nowcast"
+
+
+def test_new_york_has_its_eleven_zones_below_the_total() -> None:
+    region = regions.load("nyiso")
+    assert region.series[0] == region.total == "NYCA"
+    assert len(region.zones) == 11
+    assert region.steps_minutes == tuple(range(5, 61, 5))
+
+
+def test_a_file_says_all_that_the_code_asks(file: Path) -> None:
+    region = regions.load(file)
+    assert region.series == ("ALL", "NORTH", "SOUTH")
+    assert region.tz == ZoneInfo("Europe/Berlin")
+    assert region.steps_minutes == (15, 30, 45, 60)
+    assert region.centre == pytest.approx((50.8, 10.8))
+    assert (region.power.label, region.power.interval_minutes, region.power.delay_minutes) == ("start", None, 0)
+    assert region.forecast is None
+    assert regions.load(str(file)) == region
+    assert hash(regions.load(file)) == hash(region)
+
+
+def test_a_region_without_a_total_is_its_zones(file: Path) -> None:
+    file.write_text(VALID.replace('total = "ALL"\n', ""))
+    assert regions.load(file).series == ("NORTH", "SOUTH")
+
+
+WRONG = {
+    "a key that is none": ("model = ", "mode1 = ", "mode1|model"),
+    "a missing table": ("[power]", "[powers]", "power"),
+    "a missing key": ('title = "Two zones"\n', "", "title"),
+    "a time zone that is none": ("Europe/Berlin", "Europe/Bonn", "timezone"),
+    "an interval that is none": ("interval_minutes = 15", "interval_minutes = 7", "interval_minutes"),
+    "no zone": ("zones = [", "zones = []\nother = [", "zones"),
+    "a latitude beyond the pole": ("53.5", "95.0", "zones.0.latitude"),
+    "a longitude beyond the line": ("11.6", "190.0", "zones.1.longitude"),
+    "a limit of nothing": ("12000", "0", "zones.1.max_mw"),
+    "a limit without end": ("12000", "inf", "zones.1.max_mw"),
+    "a limit in words": ("12000", '"much"', "zones.1.max_mw"),
+    "a zone without a name": ('"SOUTH"', '""', "zones.1.name"),
+    "a zone key that is none": ("max_mw = 12000", "max_mw = 12000, max_gw = 12", "zones.1.max_gw"),
+    "two zones of one name": ('"SOUTH"', '"NORTH"', "the file"),
+    "a zone named like the total": ('"SOUTH"', '"ALL"', "the file"),
+    "a country that is none": ('"DE"', '"XX"', "holidays"),
+    "a part that the country lacks": ('"BY"', '"NY"', "holidays"),
+    "a label that is none": ('label = "start"', 'label = "middle"', "power.label"),
+    "a spacing of nothing": ('label = "start"', "interval_minutes = 0", "power.interval_minutes"),
+    "a delay into the future": ('label = "start"', "delay_minutes = -5", "power.delay_minutes"),
+    "variables that are no list": ('["EDDM.temperature_c"]', '"EDDM.temperature_c"', "weather.variables"),
+    "a name that is a path": ('name = "twozones"', 'name = "two/zones"', "name"),
+    "a model name that MLflow refuses": ("power-nowcast-twozones", "models:/power", "model"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "key"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_file_is_refused_with_its_key(file: Path, old: str, new: str, key: str) -> None:
+    assert VALID.count(old) == 1
+    file.write_text(VALID.replace(old, new))
+    with pytest.raises(ConfigurationError) as caught:
+        regions.load(file)
+    told = caught.value.fields["key"]
+    assert told in key.split("|")
+    assert f"{file}: {told}: " in str(caught.value)
+    assert f"Correct {told}" in caught.value.remedy
+
+
+def test_what_is_not_toml_is_refused_with_its_line(file: Path) -> None:
+    file.write_text('name = "a"\ntitle = unquoted\n')
+    with pytest.raises(ConfigurationError, match="line 2") as caught:
+        regions.load(file)
+    assert caught.value.fields == {"file": str(file)}
+
+
+def test_what_is_not_text_is_refused(file: Path) -> None:
+    file.write_bytes(VALID.replace("Two zones", "Zwölf").encode("latin-1"))
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        regions.load(file)
+
+
+@pytest.mark.parametrize("name", ["atlantis", "", "NYISO", "../regions/nyiso"])
+def test_an_unknown_region_is_told_the_known_ones(name: str) -> None:
+    with pytest.raises(UnknownRegionError) as caught:
+        regions.load(name)
+    assert caught.value.fields == {"region": name}
+    assert "nyiso, victoria" in caught.value.remedy
+
+
+def test_a_file_that_is_not_there_is_an_unknown_region(tmp_path: Path) -> None:
+    with pytest.raises(UnknownRegionError, match="No such file"):
+        regions.load(tmp_path / "none.toml")
+
+
+def test_further_regions_come_from_a_folder(own_regions: Path, file: Path) -> None:
+    file.rename(own_regions / "twozones.toml")
+    (own_regions / "notes.txt").write_text("no region")
+    assert regions.available() == ("nyiso", "twozones", "victoria")
+    assert regions.load("twozones").title == "Two zones"
+
+
+def test_a_region_of_the_own_folder_comes_before_one_that_comes_along(own_regions: Path) -> None:
+    (own_regions / "nyiso.toml").write_text(VALID.replace('"twozones"', '"nyiso"'))
+    assert regions.load("nyiso").title == "Two zones"
+    assert regions.available() == ("nyiso", "victoria")
+
+
+def test_a_folder_that_is_not_there_is_told_by_its_variable(own_regions: Path) -> None:
+    own_regions.rmdir()
+    for ask in (regions.available, lambda: regions.load("nyiso")):
+        with pytest.raises(ConfigurationError, match="NOWCAST_REGIONS"):
+            ask()
+
+
+def test_unknown_series_are_told_the_known_ones() -> None:
+    region = toy_region()
+    assert region.check_series("SOUTH 1") == "SOUTH 1"
+    with pytest.raises(UnknownSeriesError, match=r"ALL, N\.E\., SOUTH 1") as caught:
+        region.check_series("south 1")
+    assert caught.value.fields == {"region": "toy", "series": "south 1"}
+
+
+@given(st.integers(-120, 240))
+def test_horizons_are_the_steps_and_nothing_else(minutes: int) -> None:
+    region = TOY
+    if minutes in (30, 60):
+        assert region.check_horizon(minutes) == minutes
+        return
+    with pytest.raises(UnknownHorizonError, match="30, 60") as caught:
+        region.check_horizon(minutes)
+    assert caught.value.fields == {"region": "toy", "horizon": minutes}
+
+
+@pytest.mark.parametrize("interval", [5, 10, 15, 30])
+def test_steps_fill_the_hour(interval: int) -> None:
+    known: dict[str, Any] = toy_region().model_dump() | {"interval_minutes": interval}
+    steps = Region.model_validate(known).steps_minutes
+    assert [*steps] == [interval * (n + 1) for n in range(60 // interval)]
+
+
+def test_a_region_does_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        toy_region().name = "other"
