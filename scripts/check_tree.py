@@ -8,7 +8,7 @@ from pathlib import Path
 LONGEST = 450
 # Put together from parts, so that this file does not break its own rule.
 HOSTS = "|".join(("py" + r"pi\.org", "pythonhosted" + r"\.org", "deb" + r"\.debian\.org", "npm" + r"js\.org"))
-MACHINE = r"(?<![\w.])/(?:" + "|".join(("ho" + "me", "ro" + "ot", "wo" + "rk", "Us" + "ers")) + r")/\w"
+MACHINE = r"(?<![\w.])/(?:" + "|".join(("ho" + "me", "ro" + "ot", "wo" + "rk", "Us" + "ers")) + r")/[\w.]"
 FORBIDDEN = re.compile(f"{HOSTS}|{MACHINE}")
 
 

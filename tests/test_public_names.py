@@ -1,0 +1,54 @@
+"""The names that other code may rely on: one that appears, goes or changes its name does so on purpose."""
+
+import ast
+from importlib import import_module
+from inspect import getsource
+
+import pytest
+
+PUBLIC = {
+    "power_nowcast": "__version__",
+    "power_nowcast.contracts": """
+        Basis FeatureBlock Floats MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE Reason Table
+        Times UTC VALUES to_table
+    """,
+    "power_nowcast.errors": """
+        ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
+        NowcastError PromotionRefusedError RegistryError RegistryUnavailableError SourceFormatError StaleDataError
+        StoreError UnknownCalibrationError UnknownHorizonError UnknownRegionError UnknownSeriesError WriterBusyError
+    """,
+    "power_nowcast.settings": "Settings settings",
+    "power_nowcast.scoring": """
+        BANDS Coverage KEYS PROTOCOL_QUANTILES bias coverage coverage_cells crossing crps crps_weights label losses mae
+        mape pinball pinball_losses protocol_table rmse skill summarise
+    """,
+    "power_nowcast.regions": "Region SourceSpec Zone available load",
+    "power_nowcast.ingest": "Batch fetch with_source",
+    "power_nowcast.store": "AppendReport IngestReport Store write write_all",
+    "power_nowcast.mlflow_client": """
+        ALIASES CANDIDATE PRODUCTION Run STAGING Step Version by_alias connect download environment find git_sha promote
+        register rollback run serve_command server_command set_alias versions
+    """,
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_those_agreed(name: str) -> None:
+    module = import_module(name)
+    found = getattr(module, "__all__", None)
+    assert sorted(_defined(getsource(module)) if found is None else found) == sorted(PUBLIC[name].split())
+    assert all(hasattr(module, public) for public in PUBLIC[name].split())
+
+
+def _defined(source: str) -> set[str]:
+    """Names without an underscore that a module itself defines: no imports."""
+    names: set[str] = set()
+    for node in ast.parse(source).body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names.add(node.name)
+            case ast.TypeAlias(name=ast.Name(id=name)) | ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return {name for name in names if not name.startswith("_")}
