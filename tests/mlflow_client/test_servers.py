@@ -150,7 +150,7 @@ def test_a_real_tracking_server_holds_all_of_it(use_uri, tmp_path: Path, bundles
 @pytest.mark.parametrize("kind", ["persistence_ramp", "lightgbm"])
 def test_mlflow_serves_it_from_here(registry_uri: str, tmp_path: Path, kind: str) -> None:
     options = {} if kind == "persistence_ramp" else {"n_estimators": 20}
-    bundle = toy_bundle(toy_region(f"here {kind}", f"here-{kind}"), kind=kind, **options)
+    bundle = toy_bundle(toy_region(f"here-{kind}", f"here-{kind}"), kind=kind, **options)
     uri = promoted(bundle.region, bundle, tmp_path / "bundle")
     port = closed_port()
     command = mlflow_client.serve_command(uri, host=HOST, port=port)
