@@ -48,11 +48,11 @@ def test_mlflow_keeps_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOWCAST_DATA", "s3://bucket/tables")
-    monkeypatch.setenv("NOWCAST_REPORTS", "/tmp/reports")
+    monkeypatch.setenv("NOWCAST_REPORTS", "/srv/reports")
     monkeypatch.setenv("NOWCAST_REGIONS", "my regions")
     monkeypatch.setenv("NOWCAST_WORKERS", "7")
     found = settings()
-    assert (found.data, found.reports) == ("s3://bucket/tables", Path("/tmp/reports"))
+    assert (found.data, found.reports) == ("s3://bucket/tables", Path("/srv/reports"))
     assert (found.regions, found.workers) == (Path("my regions"), 7)
 
 

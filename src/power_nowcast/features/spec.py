@@ -53,15 +53,16 @@ class FeatureSpec:
         """How far back from the origin the features reach."""
         furthest_day = max((*self.days, self.analog_days)) * DAY_MINUTES
         # An hour for a clock change, and what recent shapes reach back from a past day's slot.
-        return furthest_day + 60 + max(*self.lags, *self.rolling) + self.smoothing
+        return furthest_day + 60 + max((*self.lags, *self.rolling)) + self.smoothing
 
     @property
     def minimum_history_minutes(self) -> int:
         """Below this a model would answer from almost nothing: a week and its recent hours."""
-        return 7 * DAY_MINUTES + 60 + max(*self.lags, *self.rolling) + self.smoothing
+        return 7 * DAY_MINUTES + 60 + max((*self.lags, *self.rolling)) + self.smoothing
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Its fields as JSON has them: lists, no tuples."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:

@@ -38,6 +38,12 @@ class Split:
             MissingDataError: the panel is too short for that.
         """
         known = panel.times[np.isfinite(panel.power).any(axis=1)]
+        if not len(known):
+            raise MissingDataError(
+                f"The panel of {panel.region} holds no power.",
+                remedy="Ingest some days: nowcast ingest.",
+                region=panel.region,
+            )
         start = known[0] + np.timedelta64(spec.minimum_history_minutes, "m")
         test_end = known[-1]
         test_start = (test_end - test_days * _DAY).astype("datetime64[h]").astype("datetime64[m]")
