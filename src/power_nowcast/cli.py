@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from power_nowcast.errors import ConfigurationError, NowcastError
-from power_nowcast.settings import settings
+from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
     from power_nowcast.features.spec import FeatureSpec
@@ -39,6 +39,23 @@ RUN_MODELS: dict[str, dict[str, Any]] = {
 }
 """What `run` trains: sized so that the embedded sample takes minutes on two cores."""
 
+
+def _tell(title: str, message: str, remedy: str) -> None:
+    log.print(f"[bold red]{title}[/bold red]: {escape(message)}", highlight=False)
+    log.print(escape(remedy), highlight=False)
+
+
+def _defaults() -> Settings:
+    """Settings for the options' defaults; a wrong one ends the command before there is any."""
+    try:
+        return settings()
+    except ConfigurationError as error:
+        _tell(error.title, error.message, error.remedy)
+        raise SystemExit(2) from error
+
+
+DEFAULTS = _defaults()
+
 RegionOption = Annotated[str, typer.Option("--region", "-r", help="Name of a region, or a region's TOML file.")]
 DaysOption = Annotated[int | None, typer.Option(min=1, help="Only the last so many days.")]
 ModelOption = Annotated[
@@ -49,12 +66,14 @@ HorizonOption = Annotated[int, typer.Option(help="Furthest minutes ahead, at mos
 ReasonOption = Annotated[str, typer.Option(help="Why; kept with the version.")]
 ValidOption = Annotated[int, typer.Option(min=1, help="Days for early stopping and calibration.")]
 TestOption = Annotated[int, typer.Option(min=1, help="Days held back for the backtest.")]
-EveryOption = Annotated[int | None, typer.Option(help="Minutes between issue times; 15 or the region's interval.")]
+EveryOption = Annotated[
+    int | None, typer.Option(min=1, help="Minutes between issue times; 15 or the region's interval.")
+]
 
 
 @app.command()
 def ingest(
-    region: RegionOption = settings().region,
+    region: RegionOption = DEFAULTS.region,
     days: DaysOption = None,
     start: Annotated[datetime | None, typer.Option(help="Earliest time, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option(help="Latest time, UTC.")] = None,
@@ -66,6 +85,12 @@ def ingest(
     from power_nowcast.store.ingest import write_all
 
     with _job(region) as job:
+        if data is not None and source is None:
+            raise ConfigurationError(
+                f"--data {data} does not say what it holds.",
+                remedy="Add --source nyiso or --source csv.",
+                option="data",
+            )
         place = {} if data is None else {"files": str(data)} if source == "csv" else {"folder": str(data)}
         chosen = job.region if source is None else with_source(job.region, source, **place)
         report = write_all(
@@ -84,7 +109,7 @@ def ingest(
 
 @app.command()
 def features(
-    region: RegionOption = settings().region,
+    region: RegionOption = DEFAULTS.region,
     days: DaysOption = None,
     horizon: HorizonOption = 60,
     lags: MinutesOption = None,
@@ -107,7 +132,7 @@ def features(
 
 @app.command()
 def train(
-    region: RegionOption = settings().region,
+    region: RegionOption = DEFAULTS.region,
     model: ModelOption = "lightgbm",
     n_estimators: Annotated[int | None, typer.Option(min=1, help="Boosting rounds at most.")] = None,
     max_depth: Annotated[int | None, typer.Option(min=1, help="Depth of XGBoost's trees.")] = None,
@@ -141,7 +166,7 @@ def train(
 
 @app.command()
 def evaluate(
-    region: RegionOption = settings().region,
+    region: RegionOption = DEFAULTS.region,
     version: Annotated[str, typer.Option(help="Version or alias; the best trained model if absent.")] = "",
 ) -> None:
     """Backtest on the test period beside the baselines: report, plots, predictions."""
@@ -154,7 +179,7 @@ def evaluate(
 
 @app.command()
 def promote(
-    region: RegionOption = settings().region,
+    region: RegionOption = DEFAULTS.region,
     version: Annotated[str, typer.Option(help="Version or alias to promote.")] = "candidate",
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the production version before.")] = False,
     person: Annotated[str | None, typer.Option(help="Who decides; NOWCAST_OWNER if absent.")] = None,
@@ -213,9 +238,9 @@ def regions() -> None:
 
 @app.command()
 def serve(
-    region: RegionOption = settings().region,
-    port: Annotated[int, typer.Option()] = settings().serve_port,
-    host: Annotated[str, typer.Option()] = settings().host,
+    region: RegionOption = DEFAULTS.region,
+    port: Annotated[int, typer.Option()] = DEFAULTS.serve_port,
+    host: Annotated[str, typer.Option()] = DEFAULTS.host,
     env_manager: Annotated[str, typer.Option(help="local, uv or virtualenv.")] = "local",
     alias: Annotated[str, typer.Option(help="Alias or version.")] = "production",
 ) -> None:
@@ -232,8 +257,8 @@ def serve(
 
 @app.command()
 def api(
-    port: Annotated[int, typer.Option()] = settings().api_port,
-    host: Annotated[str, typer.Option()] = settings().host,
+    port: Annotated[int, typer.Option()] = DEFAULTS.api_port,
+    host: Annotated[str, typer.Option()] = DEFAULTS.host,
     region: Annotated[list[str] | None, typer.Option("--region", "-r", help="Regions to serve; repeatable.")] = None,
 ) -> None:
     """Serve nowcasts by the project's own API."""
@@ -245,8 +270,8 @@ def api(
 
 @app.command()
 def mlflow(
-    port: Annotated[int, typer.Option()] = settings().mlflow_port,
-    host: Annotated[str, typer.Option()] = settings().host,
+    port: Annotated[int, typer.Option()] = DEFAULTS.mlflow_port,
+    host: Annotated[str, typer.Option()] = DEFAULTS.host,
 ) -> None:
     """Start the MLflow server: runs, models, reports."""
     from power_nowcast import mlflow_client
@@ -258,7 +283,7 @@ def mlflow(
 
 @app.command()
 def run(
-    region: RegionOption = settings().region,
+    region: RegionOption = DEFAULTS.region,
     days: DaysOption = None,
     horizon: HorizonOption = 60,
     lags: MinutesOption = None,
@@ -287,7 +312,7 @@ def _closing(job: "Job", outcome: Any) -> None:
     if outcome.evaluation is not None:
         _show(job, outcome.evaluation)
     elif summary.is_file():
-        console.print(summary.read_text(), highlight=False, markup=False)
+        console.print(summary.read_text(encoding="utf-8"), highlight=False, markup=False)
     folder, _ = mlflow_client.download(job.region, production.version, job.artifacts / "versions")
     drawn = fan(job, Bundle.load(folder))
     if drawn is not None:
@@ -311,7 +336,7 @@ def _show(job: "Job", evaluation: "Evaluation") -> None:
     plain = StringIO()
     Console(width=80, file=plain).print(shown)
     job.reports.mkdir(parents=True, exist_ok=True)
-    (job.reports / "summary.txt").write_text(plain.getvalue())
+    (job.reports / "summary.txt").write_text(plain.getvalue(), encoding="utf-8")
     console.print(shown)
     console.print(f"Report: {evaluation.report}")
 
@@ -329,6 +354,8 @@ def _plan(
     from power_nowcast.pipeline import EVERY_MINUTES, Plan
 
     step = job.region.interval_minutes
+    if every is not None and every % step:
+        raise _off_grid(job, "every", str(every))
     return Plan(_spec(job, horizon, lags, rolling), every or max(EVERY_MINUTES, step), days, valid_days, test_days)
 
 
@@ -340,12 +367,23 @@ def _spec(job: "Job", horizon: int, lags: str | None, rolling: str | None) -> "F
     for name, text in (("lags", lags), ("rolling", rolling)):
         if text is not None:
             changes[name] = _minutes(name, text)
+            if any(span % job.region.interval_minutes for span in changes[name]):
+                raise _off_grid(job, name, text)
     spec = FeatureSpec.for_interval(job.region.interval_minutes, **changes)
     # One knot beyond the horizon stays, for data that come late.
     keep = [knot for knot in spec.knots if knot < horizon]
     beyond = [knot for knot in spec.knots if knot > horizon]
     return FeatureSpec.for_interval(
         job.region.interval_minutes, **changes, knots=(*keep, horizon, *(beyond[:1] or [horizon + 15]))
+    )
+
+
+def _off_grid(job: "Job", name: str, text: str) -> ConfigurationError:
+    step = job.region.interval_minutes
+    return ConfigurationError(
+        f"--{name} {text}: {job.region.name} has a value every {step} minutes, so these must be multiples of {step}.",
+        remedy=f"Write for example --{name} {step if name == 'every' else f'{step},{2 * step}'}.",
+        option=name,
     )
 
 
@@ -395,9 +433,17 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except NowcastError as error:
-        log.print(f"[bold red]{error.title}[/bold red]: {escape(error.message)}", highlight=False)
-        log.print(escape(error.remedy), highlight=False)
+        _tell(error.title, error.message, error.remedy)
         raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _tell(
+            "A file cannot be used",
+            f"{error.filename}: {error.strerror}.",
+            "Check the path; NOWCAST_DATA, NOWCAST_ARTIFACTS and NOWCAST_REPORTS say where files are written.",
+        )
+        raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         log.print("Interrupted. Nothing is half done: the same command goes on.")
         raise typer.Exit(130) from error

@@ -1,0 +1,123 @@
+"""The main job as a whole on a small region; what is done is not done again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from power_nowcast import main_job, mlflow_client, pipeline
+from power_nowcast.errors import PromotionRefusedError
+from power_nowcast.main_job import Outcome
+from power_nowcast.mlflow_client.connection import connect
+from power_nowcast.models.bundle import Bundle
+from power_nowcast.pipeline import Job
+from tests.small_job import PLAN, TINY, job_of, write_power, write_region
+from tests.toy import toy_rows
+
+MODELS = {"lightgbm": TINY}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, work_in) -> Path:
+    return write_region(work_in(tmp_path_factory.mktemp("main job")), "jobland")
+
+
+@pytest.fixture(scope="module")
+def outcome(file: Path) -> Outcome:
+    """The first run, interrupted twice on its way."""
+    for moment in ("lightgbm: ALL trained", "promote: "):
+        with pytest.raises(KeyboardInterrupt):
+            main_job.run(job_of(file, stop_at=moment), PLAN, MODELS)
+        assert mlflow_client.by_alias(job_of(file).region, mlflow_client.PRODUCTION) is None
+    return main_job.run(job_of(file), PLAN, MODELS)
+
+
+def _runs(job: Job) -> int:
+    client = connect()
+    found = client.get_experiment_by_name(f"power-nowcast/{job.region.name}")
+    assert found is not None
+    return len(client.search_runs([found.experiment_id]))
+
+
+def test_it_goes_on_after_interruptions_to_production(file: Path, outcome: Outcome) -> None:
+    assert outcome.refused == ""
+    assert outcome.evaluation is not None
+    assert outcome.evaluation.report.is_file()
+    assert {"production", "candidate", "staging"} == set(outcome.production.aliases)
+    assert outcome.production.kind == "lightgbm"
+
+
+def test_a_second_run_does_nothing(file: Path, outcome: Outcome) -> None:
+    told: list[str] = []
+    job = job_of(file, told)
+    before, runs = mlflow_client.versions(job.region), _runs(job)
+    again = main_job.run(job, PLAN, MODELS)
+    assert (again.evaluation, again.refused) == (None, "")
+    assert again.production == outcome.production
+    assert mlflow_client.versions(job.region) == before
+    assert _runs(job) == runs
+    assert told[-1].startswith("Nothing to do")
+
+
+def test_what_changes_the_result_changes_the_recipe(file: Path, outcome: Outcome) -> None:
+    job = job_of(file)
+    recipe = main_job._recipe(job, PLAN, MODELS)
+    assert main_job._done(job) == recipe
+    changed = [
+        (job, PLAN, {"lightgbm": TINY | {"seed": 3}}),
+        (job, pipeline.Plan(PLAN.spec, 60, None, 14, 14), MODELS),
+        (job_of(job.region.model_copy(update={"timezone": "UTC"})), PLAN, MODELS),
+    ]
+    assert len({recipe, *(main_job._recipe(*one) for one in changed)}) == 4
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"other": 1}', "[]"])
+def test_a_damaged_note_counts_as_nothing_done(file: Path, outcome: Outcome, text: str) -> None:
+    job = job_of(file)
+    kept = main_job._state(job).read_text()
+    main_job._state(job).write_text(text)
+    assert main_job._done(job) is None
+    main_job._state(job).write_text(kept)
+
+
+def test_the_fan_shows_the_newest_moment(file: Path, outcome: Outcome) -> None:
+    job = job_of(file)
+    folder, _ = mlflow_client.download(job.region, outcome.production.version, job.artifacts / "versions")
+    bundle = Bundle.load(folder)
+    fan = main_job.fan(job, bundle)
+    assert fan is not None
+    assert (fan.series, fan.steps_minutes) == ("ALL", (30, 60))
+    assert fan.values.shape == (2, 7)
+    assert len(fan.times) == len(fan.actual) == 8
+    assert fan.times[-1] == fan.issue_time
+    assert main_job.fan(job_of(job.region.model_copy(update={"name": "empty"})), bundle) is None
+
+
+def test_a_region_without_a_model_that_may_be_promoted_says_so(tmp_path_factory, work_in) -> None:
+    # A baseline is not better than the best baseline.
+    file = write_region(work_in(tmp_path_factory.mktemp("refused")), "refusedland")
+    with pytest.raises(PromotionRefusedError, match="baseline"):
+        main_job.run(job_of(file), PLAN, {"persistence_ramp": {}})
+    job = job_of(file)
+    assert mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION) is None
+    assert not (job.artifacts / "main_job.json").exists()
+
+
+def test_new_data_are_worked_in_and_a_worse_model_is_not_promoted(tmp_path_factory, work_in) -> None:
+    folder = work_in(tmp_path_factory.mktemp("newer"))
+    file = write_region(folder, "newland", days=58)
+    first = main_job.run(job_of(file), PLAN, MODELS)
+    rows = toy_rows(60)
+    write_power(folder, rows[58 * 48 :], "power2")
+    again = main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": TINY | {"n_estimators": 1}})
+    assert again.evaluation is not None
+    assert again.refused
+    assert again.production.version == first.production.version
+    versions = mlflow_client.versions(job_of(file).region)
+    assert len(versions) == 3
+    note = json.loads((job_of(file).artifacts / "main_job.json").read_text())
+    assert note["recipe"]
+    assert (
+        main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": TINY | {"n_estimators": 1}}).evaluation
+        is None
+    )
