@@ -105,5 +105,5 @@ def _state(job: Job) -> Path:
 def _done(job: Job) -> str | None:
     try:
         return str(json.loads(_state(job).read_text())["recipe"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
