@@ -181,7 +181,7 @@ def test_stages_are_not_written(fresh: Region, registered: list[Version]) -> Non
 def test_two_regions_do_not_disturb_each_other(
     fresh: Region, registered: list[Version], bundles: tuple[Bundle, Bundle], tmp_path: Path
 ) -> None:
-    other = toy_region(f"{fresh.name} b", f"{fresh.model} b")
+    other = toy_region(f"{fresh.name}-b", f"{fresh.model}-b")
     put(of_region(bundles[0], other), tmp_path / "other")
     mlflow_client.promote(fresh, "2", decision=YES, person="Ann", reason="first")
     assert mlflow_client.by_alias(other, PRODUCTION) is None

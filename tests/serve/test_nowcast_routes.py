@@ -1,0 +1,403 @@
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from power_nowcast.contracts import MEDIAN
+from power_nowcast.live.model_slot import ModelSlot
+from power_nowcast.live.nowcaster import Nowcast
+from power_nowcast.models.calibration import Calibration
+from power_nowcast.regions import Region
+from power_nowcast.serve.schemas import NowcastAnswer, ShortAnswer
+from power_nowcast.store import Store
+from tests.serve.conftest import NEWEST, NOW, Client, Clock, Place, Serve, fill
+from tests.toy import toy_bundle, toy_region, toy_rows
+
+NAMES = ("q05", "q10", "q25", "q50", "q75", "q90", "q95")
+
+
+def values_of(answer: dict[str, Any]) -> np.ndarray:
+    """Shape (series, step, quantile)."""
+    listed = [[one["quantiles"][name] for name in NAMES] for one in answer["nowcasts"]]
+    return np.moveaxis(np.array(listed, float), 1, 2)
+
+
+def assert_equals(answer: dict[str, Any], offline: Nowcast) -> None:
+    np.testing.assert_allclose(values_of(answer), offline.values, rtol=0, atol=1e-6)
+    assert answer["issue_time"] == f"{offline.issue_time}:00Z"
+    assert answer["model"]["digest"] == offline.model_digest
+    assert answer["model"]["calibration_id"] == offline.calibration_id
+    assert [one["series"] for one in answer["nowcasts"]] == list(offline.series)
+    assert [one["age_minutes"] for one in answer["nowcasts"]] == offline.age_minutes.tolist()
+
+
+def problem_of(response: Any, status: int, title: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    told = response.json()
+    assert (told["status"], told["title"]) == (status, title)
+    assert told["type"] == "urn:power-nowcast:problem:" + title.lower().replace(" ", "-")
+    assert told["detail"].endswith(".")
+    assert told["remedy"]
+    assert told["instance"] == response.request.url.path
+    return told
+
+
+# ---- from the store
+
+
+def test_get_equals_the_offline_model_of_this_minute(client: Client, place: Place) -> None:
+    response = client.get("/v1/nowcast/toy")
+    assert response.status_code == 200
+    answer = response.json()
+    NowcastAnswer.model_validate(answer)
+    at = NOW.replace(second=0, microsecond=0)
+    assert_equals(answer, place.offline(at))
+    assert answer["horizon_min"] == [30, 60]
+    assert answer["valid_at"] == ["2024-04-30T00:12:00Z", "2024-04-30T00:42:00Z"]
+    assert (answer["live"], answer["quality"], answer["flags"], answer["unit"]) == (True, "full", [], "MW")
+    assert (answer["newest_observation"], answer["newest_observation_age_minutes"]) == ("2024-04-29T23:30:00Z", 12)
+    assert answer["answered_at"] == "2024-04-29T23:42:34Z"
+    assert (answer["model"]["name"], answer["model"]["version"]) == ("toy-nowcast", "7")
+    assert answer["model"]["kind"] == "persistence_ramp"
+
+
+@pytest.mark.parametrize("text", ["2024-04-20T11:00:00Z", "2024-04-20T07:00:00-04:00"])
+def test_get_of_the_past_is_a_replay(client: Client, place: Place, text: str) -> None:
+    answer = client.get("/v1/nowcast/toy", params={"issue_time": text}).json()
+    assert_equals(answer, place.offline(datetime(2024, 4, 20, 11, tzinfo=UTC)))
+    assert answer["live"] is False
+
+
+def test_get_latest_answers_for_the_newest_observation(client: Client, place: Place, clock: Clock) -> None:
+    clock.now = NEWEST + timedelta(days=400)
+    answer = client.get("/v1/nowcast/toy", params={"issue_time": "latest"}).json()
+    assert_equals(answer, place.offline(NEWEST))
+    assert answer["live"] is False
+
+
+def test_the_embedded_archive_answers_for_its_newest_moment(serve: Serve, place: Place, clock: Clock) -> None:
+    clock.now = NEWEST + timedelta(days=400)
+    archive = Region.model_validate(place.region.model_dump() | {"power": {"source": "sample"}})
+    client = serve(region=archive)
+    answer = client.get("/v1/nowcast/toy").json()
+    assert_equals(answer, place.offline(NEWEST))
+    assert (answer["flags"], answer["live"]) == (["archive"], False)
+    assert client.get("/readyz").status_code == 200
+    assert client.get("/v1/regions").json()[0]["archive"] is True
+
+
+def test_series_and_horizons_choose(client: Client, place: Place) -> None:
+    chosen = {"series": ["SOUTH 1", "ALL", "SOUTH 1"], "horizon": [60]}
+    answer = client.get("/v1/nowcast/toy", params=chosen).json()
+    assert [one["series"] for one in answer["nowcasts"]] == ["SOUTH 1", "ALL"]
+    assert answer["horizon_min"] == [60]
+    whole = place.offline(NOW.replace(second=0, microsecond=0))
+    np.testing.assert_allclose(values_of(answer), whole.values[[2, 0]][:, [1]], rtol=0, atol=1e-6)
+
+
+def test_new_rows_in_the_store_are_seen(serve: Serve, slot: ModelSlot, tmp_path: Path, clock: Clock) -> None:
+    region, store, all_rows = toy_region(), Store(tmp_path), toy_rows()
+    fill(store, region, all_rows[:-4])
+    client = serve(store=store)
+    before = client.get("/v1/nowcast/toy").json()
+    assert before["newest_observation"] == "2024-04-29T21:30:00Z"
+    assert before == client.get("/v1/nowcast/toy").json()
+    fill(store, region, all_rows[-4:])
+    assert client.get("/v1/nowcast/toy").json()["newest_observation"] == "2024-04-29T23:30:00Z"
+
+
+def test_get_counts_only_outcomes_known_at_the_issue_time(serve: Serve, place: Place, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fill(store, place.region, toy_rows())
+    at = datetime(2024, 4, 25, tzinfo=UTC)
+    frozen = place.bundle.calibration
+    later = Calibration(frozen.series, frozen.knots, frozen.base + 0.3, frozen.hourly, np.datetime64(at.date(), "m"))
+    state = json.dumps(later.to_json())
+    store.write_calibration("toy", place.bundle.digest, later.id, at, state, now=NOW)
+    client = serve(store=store)
+    before = client.get("/v1/nowcast/toy", params={"issue_time": (at - timedelta(minutes=1)).isoformat()}).json()
+    after = client.get("/v1/nowcast/toy", params={"issue_time": at.isoformat()}).json()
+    assert (before["model"]["calibration_id"], after["model"]["calibration_id"]) == (frozen.id, later.id)
+    assert_equals(after, Place(place.region, place.bundle, store).offline(at, calibration=later))
+    card = client.get("/v1/models").json()[0]
+    assert (card["model"]["calibration_id"], card["frozen_calibration_id"]) == (later.id, frozen.id)
+
+    # Both can be asked for by name, with a caller's rows too.
+    rows = toy_rows().to_dicts()
+    for wanted, calibration in ((frozen.id, frozen), (later.id, later), (None, later)):
+        told = client.post("/v1/nowcast/toy", json={"rows": rows, "calibration_id": wanted}).json()
+        assert_equals(told, Place(place.region, place.bundle, store).offline(NEWEST, calibration=calibration))
+
+
+# ---- from the caller's rows
+
+
+def test_post_equals_the_offline_model(client: Client, place: Place, rows: list[dict[str, Any]]) -> None:
+    answer = client.post("/v1/nowcast/toy", json={"rows": rows}).json()
+    assert_equals(answer, place.offline(NEWEST))
+    assert answer["quality"] == "full"
+
+
+def test_rows_in_any_order_and_in_columns_are_the_same(client: Client, rows: list[dict[str, Any]]) -> None:
+    wanted = client.post("/v1/nowcast/toy", json={"rows": rows}).json()
+    shuffled = [rows[i] for i in np.random.default_rng(3).permutation(len(rows))]
+    split = {"columns": list(rows[0]), "data": [list(row.values()) for row in shuffled]}
+    for asked in ({"rows": shuffled}, {"split": split}):
+        assert client.post("/v1/nowcast/toy", json=asked).json() == wanted
+
+
+def test_rows_after_the_issue_time_change_nothing(client: Client, place: Place, rows: list[dict[str, Any]]) -> None:
+    asked = {"rows": rows, "issue_time": rows[-20]["valid_at"]}
+    answer = client.post("/v1/nowcast/toy", json=asked).json()
+    assert_equals(answer, place.offline(NEWEST - timedelta(minutes=19 * 30)))
+
+
+def test_the_short_form_holds_the_same_figures(client: Client, place: Place, rows: list[dict[str, Any]]) -> None:
+    answer = client.post("/nowcast", json={"rows": rows}).json()
+    ShortAnswer.model_validate(answer)
+    offline = place.offline(NEWEST)
+    told = np.array([[row[name] for name in NAMES] for row in answer["rows"]])
+    np.testing.assert_allclose(told, offline.values.reshape(-1, 7), rtol=0, atol=1e-6)
+    assert [row["yhat"] for row in answer["rows"]] == told[:, MEDIAN].tolist()
+    assert [(row["series"], row["horizon_min"]) for row in answer["rows"]] == [
+        (name, step) for name in ("ALL", "N.E.", "SOUTH 1") for step in (30, 60)
+    ]
+    assert answer["model"]["calibration_id"] == place.bundle.calibration.id
+    one = client.post("/nowcast", json={"rows": rows, "region": "toy", "series": ["ALL"], "horizon": [30]}).json()
+    assert one["rows"] == answer["rows"][:1]
+
+
+def test_a_late_zone_is_said_to_be_late(client: Client, rows: list[dict[str, Any]]) -> None:
+    for row in rows[-3:]:
+        row["N.E."] = None
+    answer = client.post("/v1/nowcast/toy", json={"rows": rows}).json()
+    quality = {one["series"]: (one["quality"], one["age_minutes"]) for one in answer["nowcasts"]}
+    assert quality["SOUTH 1"][1] == 0
+    assert quality["N.E."] == ("persistence", 90)
+    assert answer["quality"] == "persistence"
+    assert answer["newest_observation_age_minutes"] == 0
+    for row in rows[-10:]:
+        row.pop("N.E.")
+    answer = client.post("/v1/nowcast/toy", json={"rows": rows}).json()
+    refused = next(one for one in answer["nowcasts"] if one["series"] == "N.E.")
+    assert (refused["quality"], refused["origin_mw"], refused["quantiles"]["q50"]) == ("refused", None, [None, None])
+    assert answer["quality"] == "refused"
+    short = client.post("/nowcast", json={"rows": rows, "series": ["N.E."]}).json()
+    assert [row["yhat"] for row in short["rows"]] == [None, None]
+
+
+def test_missing_weather_and_gaps_are_flagged(client: Client, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        del row["KTOY.temperature_c"]
+    for row in rows[-5:-2]:
+        row["SOUTH 1"] = row["N.E."] = None
+    answer = client.post("/v1/nowcast/toy", json={"rows": rows}).json()
+    assert answer["quality"] == "reduced"
+    assert answer["flags"] == ["no weather", "gaps in the recent hours"]
+
+
+def test_rows_without_the_operators_forecast_are_answered(serve: Serve, tmp_path: Path, clock: Clock) -> None:
+    """A model trained with the forecast answers without it, and says so."""
+    region = Region.model_validate(toy_region().model_dump() | {"forecast": {"source": "csv", "interval_minutes": 60}})
+    bundle = toy_bundle(region, kind="lightgbm", n_estimators=5, min_child=5)
+    bundle.save(tmp_path / "bundle")
+    slot = ModelSlot(region, lambda: (tmp_path / "bundle", "1"), tmp_path / "cache")
+    slot.load()
+    client = serve(region=region, slot=slot)
+    rows = toy_rows().to_dicts()
+    without = client.post("/v1/nowcast/toy", json={"rows": rows}).json()
+    assert (without["quality"], without["flags"]) == ("reduced", ["no operator forecast"])
+    assert np.isfinite(values_of(without)).all()
+    rows += [{"valid_at": f"2024-04-30T{hour:02d}:00:00Z"} for hour in range(4)]
+    for row in rows:
+        row["forecast.ALL"] = row["forecast.N.E."] = row["forecast.SOUTH 1"] = 1500.0
+    told = client.post("/v1/nowcast/toy", json={"rows": rows}).json()
+    assert (told["quality"], told["flags"]) == ("full", [])
+
+
+# ---- bad input
+
+
+def test_unknown_names_are_named(client: Client, rows: list[dict[str, Any]]) -> None:
+    for response in (
+        client.get("/v1/nowcast/atlantis"),
+        client.post("/v1/nowcast/atlantis", json={"rows": rows}),
+        client.post("/nowcast", json={"rows": rows, "region": "atlantis"}),
+    ):
+        assert "toy" in problem_of(response, 404, "Unknown region")["remedy"]
+    for response in (
+        client.get("/v1/nowcast/toy", params={"series": "MOON"}),
+        client.post("/v1/nowcast/toy", json={"rows": rows, "series": ["MOON"]}),
+    ):
+        told = problem_of(response, 404, "Unknown series")
+        assert (told["series"], told["region"]) == ("MOON", "toy")
+    for response in (
+        client.get("/v1/nowcast/toy", params={"horizon": 45}),
+        client.post("/nowcast", json={"rows": rows, "horizon": [45]}),
+    ):
+        assert problem_of(response, 404, "Unknown horizon")["horizon"] == 45
+    response = client.post("/nowcast", json={"rows": rows, "calibration_id": "abc"})
+    told = problem_of(response, 404, "Unknown calibration")
+    assert told["calibration_id"] == "abc"
+
+
+def test_too_little_history(client: Client, rows: list[dict[str, Any]]) -> None:
+    told = problem_of(client.post("/nowcast", json={"rows": rows[-100:]}), 422, "Too little history")
+    assert told["history_minutes"] == 99 * 30 < told["needed_minutes"]
+    early = client.get("/v1/nowcast/toy", params={"issue_time": "2024-03-02T00:00:00Z"})
+    assert problem_of(early, 422, "Too little history")["needed_minutes"] == told["needed_minutes"]
+    for nothing in ([], [{"valid_at": "2024-04-29T23:30:00Z", "N.E.": None, "SOUTH 1": None}]):
+        asked = {"columns": ["valid_at", "N.E.", "SOUTH 1"], "data": [list(row.values()) for row in nothing]}
+        problem_of(client.post("/nowcast", json={"split": asked}), 422, "Too little history")
+
+
+def test_stale_data(client: Client, clock: Clock, rows: list[dict[str, Any]]) -> None:
+    clock.now = NEWEST + timedelta(hours=3, minutes=1)
+    response = client.get("/v1/nowcast/toy")
+    told = problem_of(response, 503, "Stale data")
+    assert told["newest"] == "2024-04-29T23:30:00Z"
+    assert response.headers["retry-after"] == "30"
+    clock.now = NEWEST + timedelta(hours=2)
+    assert client.get("/v1/nowcast/toy").json()["quality"] == "persistence"
+    asked = {"rows": rows, "issue_time": "2024-04-30T04:00:00Z"}
+    problem_of(client.post("/v1/nowcast/toy", json=asked), 422, "Stale data")
+
+
+def test_an_empty_store(serve: Serve, tmp_path: Path) -> None:
+    client = serve(store=Store(tmp_path / "nothing here"))
+    assert "nowcast ingest" in problem_of(client.get("/v1/nowcast/toy"), 503, "No data")["remedy"]
+    replay = client.get("/v1/nowcast/toy", params={"issue_time": "2024-04-01T00:00:00Z"})
+    problem_of(replay, 503, "No data")
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+@pytest.mark.parametrize("path", ["/nowcast", "/v1/nowcast/toy"])
+def test_nan_and_infinity_are_refused_with_their_place(
+    client: Client, rows: list[dict[str, Any]], literal: str, path: str
+) -> None:
+    body = json.dumps({"rows": rows}).replace(repr(rows[7]["SOUTH 1"]), literal, 1)
+    response = client.post(path, content=body, headers={"content-type": "application/json"})
+    told = problem_of(response, 422, "Invalid request")
+    assert told["errors"][0] == {"where": "body.rows.7.SOUTH 1", "what": "Input should be a finite number"}
+    assert "null" in told["remedy"]
+
+
+def change(row: int, column: str, value: object) -> Callable[[list[dict[str, Any]]], None]:
+    return lambda rows: rows[row].__setitem__(column, value)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "where", "what"),
+    [
+        (change(3, "valid_at", "2024-04-01T10:00:00"), "body.rows.3.valid_at", "timezone"),
+        (change(3, "valid_at", "01/04/2024 10:00"), "body.rows.3.valid_at", "ISO time"),
+        (change(3, "valid_at", "1711965600"), "body.rows.3.valid_at", "ISO time"),
+        (change(3, "valid_at", 1711965600), "body.rows.3.valid_at", "ISO time"),
+        (change(3, "valid_at", None), "body.rows.3.valid_at", "ISO time"),
+        (change(3, "valid_at", "0001-01-01T00:00:00+14:00"), "body.rows.3.valid_at", "between"),
+        (change(3, "valid_at", "9999-12-31T23:59:59-14:00"), "body.rows.3.valid_at", "between"),
+        (change(4, "N.E.", "1021.5"), "body.rows.4.N.E.", "valid number"),
+        (change(4, "N.E.", True), "body.rows.4.N.E.", "valid number"),
+        (change(4, "N.E.", {"mw": 3}), "body.rows.4.N.E.", "valid number"),
+        (change(4, "KTOY.temperature_c", 1e308), "body.rows.4.KTOY.temperature_c", "less than"),
+    ],
+)
+def test_a_wrong_cell_is_named(
+    client: Client,
+    rows: list[dict[str, Any]],
+    mistake: Callable[[list[dict[str, Any]]], None],
+    where: str,
+    what: str,
+) -> None:
+    mistake(rows)
+    told = problem_of(client.post("/v1/nowcast/toy", json={"rows": rows}), 422, "Invalid request")
+    assert told["errors"][0]["where"] == where
+    assert what in told["errors"][0]["what"]
+
+
+def test_a_wrong_cell_of_the_column_form_is_named(client: Client, rows: list[dict[str, Any]]) -> None:
+    split = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
+    split["data"][5][2] = "many"
+    told = problem_of(client.post("/nowcast", json={"split": split}), 422, "Invalid request")
+    assert told["errors"][0]["where"] == "body.split.data.5.2"
+    split["data"][5] = [1]
+    told = problem_of(client.post("/nowcast", json={"split": split}), 422, "Invalid request")
+    assert "line 5 of data has 1 cells, there are 4 columns" in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (lambda rows: [row.pop("N.E.") for row in rows], "lack the columns N.E."),
+        (lambda rows: [row.pop("valid_at") for row in rows], "lack the columns valid_at"),
+        (change(0, "MOON", 3.0), "have unknown the columns MOON"),
+        (change(3, "valid_at", "2024-04-01T10:10:00Z"), "not on the grid of 30 minutes"),
+        (lambda rows: rows.append(rows[-1]), "occurs twice"),
+        (change(9, "N.E.", -3.0), "Column N.E., row 9: -3 MW is outside 0 .. 5000"),
+        (change(9, "SOUTH 1", 5001.0), "Column SOUTH 1, row 9: 5001 MW is outside 0 .. 5000"),
+        (change(0, "valid_at", "1999-01-01T00:00:00Z"), "The rows span"),
+        (
+            lambda rows: [row.update({"N.E.": row["N.E."] / 1000, "SOUTH 1": row["SOUTH 1"] / 1000}) for row in rows],
+            "they look like GW",
+        ),
+    ],
+)
+def test_wrong_columns_and_implausible_values(
+    client: Client, rows: list[dict[str, Any]], mistake: Callable[[list[dict[str, Any]]], object], told: str
+) -> None:
+    mistake(rows)
+    problem = problem_of(client.post("/v1/nowcast/toy", json={"rows": rows}), 422, "Unreadable source")
+    assert told in problem["detail"]
+
+
+def test_both_forms_or_none(client: Client, rows: list[dict[str, Any]]) -> None:
+    split = {"columns": ["valid_at"], "data": []}
+    for asked in ({}, {"rows": rows, "split": split}, {"rows": rows, "horizons": [30]}):
+        problem_of(client.post("/nowcast", json=asked), 422, "Invalid request")
+
+
+@pytest.mark.parametrize("text", ["2024-04-20T11:00:00", "yesterday", "2024-04-20", "1713610800", "99999-01-01T00:00Z"])
+def test_issue_times_need_an_offset(client: Client, rows: list[dict[str, Any]], text: str) -> None:
+    told = problem_of(client.get("/v1/nowcast/toy", params={"issue_time": text}), 422, "Invalid request")
+    assert told["errors"][0]["where"] == "query.issue_time"
+    told = problem_of(client.post("/nowcast", json={"rows": rows, "issue_time": text}), 422, "Invalid request")
+    assert told["errors"][0]["where"] == "body.issue_time"
+
+
+def test_the_future_is_refused(client: Client) -> None:
+    later = {"issue_time": (NOW + timedelta(hours=1)).isoformat()}
+    told = problem_of(client.get("/v1/nowcast/toy", params=later), 422, "Invalid request")
+    assert "lies after now, 2024-04-29T23:42:34Z" in told["detail"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"rows": [', b'{"rows": "\xff"}', b"[" * 100_000, b'"\\ud800"'])
+def test_what_is_no_json(client: Client, content: bytes) -> None:
+    response = client.post("/nowcast", content=content, headers={"content-type": "application/json"})
+    problem_of(response, 400, "Unreadable JSON")
+
+
+def test_other_media_types(client: Client, rows: list[dict[str, Any]]) -> None:
+    body = json.dumps({"rows": rows}).encode()
+    for kind in ("text/csv", "application/x-www-form-urlencoded", "application/xml"):
+        response = client.post("/nowcast", content=body, headers={"content-type": kind})
+        assert "application/json" in problem_of(response, 415, "Unsupported media type")["detail"]
+    for kind in ("application/json; charset=utf-8", "application/vnd.power+json"):
+        assert client.post("/nowcast", content=body, headers={"content-type": kind}).status_code == 200
+    assert client.post("/nowcast", content=body).status_code == 200
+
+
+def test_no_answer_holds_a_nan(client: Client, rows: list[dict[str, Any]]) -> None:
+    for row in rows[-10:]:
+        row["N.E."] = None
+
+    def refuse(literal: str) -> float:
+        pytest.fail(literal)
+        return math.nan
+
+    json.loads(client.post("/nowcast", json={"rows": rows}).text, parse_constant=refuse)
