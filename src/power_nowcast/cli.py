@@ -20,7 +20,6 @@ from power_nowcast.errors import ConfigurationError, NowcastError
 from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from power_nowcast.features.spec import FeatureSpec
     from power_nowcast.pipeline import Evaluation, Job, Plan
 
 app = typer.Typer(
@@ -351,52 +350,14 @@ def _plan(
     valid_days: int,
     test_days: int,
 ) -> "Plan":
+    from power_nowcast import options
     from power_nowcast.pipeline import EVERY_MINUTES, Plan
 
     step = job.region.interval_minutes
     if every is not None and every % step:
-        raise _off_grid(job, "every", str(every))
-    return Plan(_spec(job, horizon, lags, rolling), every or max(EVERY_MINUTES, step), days, valid_days, test_days)
-
-
-def _spec(job: "Job", horizon: int, lags: str | None, rolling: str | None) -> "FeatureSpec":
-    from power_nowcast.features.spec import FeatureSpec
-
-    job.region.check_horizon(horizon)
-    changes: dict[str, Any] = {}
-    for name, text in (("lags", lags), ("rolling", rolling)):
-        if text is not None:
-            changes[name] = _minutes(name, text)
-            if any(span % job.region.interval_minutes for span in changes[name]):
-                raise _off_grid(job, name, text)
-    spec = FeatureSpec.for_interval(job.region.interval_minutes, **changes)
-    # One knot beyond the horizon stays, for data that come late.
-    keep = [knot for knot in spec.knots if knot < horizon]
-    beyond = [knot for knot in spec.knots if knot > horizon]
-    return FeatureSpec.for_interval(
-        job.region.interval_minutes, **changes, knots=(*keep, horizon, *(beyond[:1] or [horizon + 15]))
-    )
-
-
-def _off_grid(job: "Job", name: str, text: str) -> ConfigurationError:
-    step = job.region.interval_minutes
-    return ConfigurationError(
-        f"--{name} {text}: {job.region.name} has a value every {step} minutes, so these must be multiples of {step}.",
-        remedy=f"Write for example --{name} {step if name == 'every' else f'{step},{2 * step}'}.",
-        option=name,
-    )
-
-
-def _minutes(name: str, text: str) -> tuple[int, ...]:
-    try:
-        found = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        found = ()
-    if not found or found[0] <= 0:
-        raise ConfigurationError(
-            f"--{name} {text!r} is no list of minutes.", remedy=f"Write for example --{name} 5,15,30,60.", option=name
-        )
-    return found
+        raise options.off_grid(job.region, "every", str(every))
+    spec = options.spec(job.region, horizon, lags, rolling)
+    return Plan(spec, every or max(EVERY_MINUTES, step), days, valid_days, test_days)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def make(region: Region, cache: Path) -> Callable[[Loader], ModelSlot]:
 def test_an_empty_slot_says_so(make: Callable[[Loader], ModelSlot]) -> None:
     slot = make(Registry())
     assert not slot.is_loaded
-    with pytest.raises(ModelError, match="No model of toy is loaded. It is being fetched."):
+    with pytest.raises(ModelError, match=r"No model of toy is loaded. It is being fetched."):
         _ = slot.current
 
 
@@ -121,7 +121,7 @@ def test_without_registry_and_disk_there_is_no_model(make: Callable[[Loader], Mo
     slot = make(Registry(DOWN))
     with pytest.raises(RegistryUnavailableError):
         slot.load()
-    with pytest.raises(ModelError, match="No model of toy is loaded. MLflow does not answer") as caught:
+    with pytest.raises(ModelError, match=r"No model of toy is loaded. MLflow does not answer") as caught:
         _ = slot.current
     assert caught.value.remedy == "Start it."
 
@@ -191,7 +191,7 @@ def test_a_version_that_answers_its_golden_rows_otherwise_is_refused(
 ) -> None:
     replace(bundles[0], golden_mw=bundles[0].golden_mw + 1e-3).save(cache / "odd")
     slot = make(Registry((cache / "odd", "1")))
-    with pytest.raises(ModelError, match="golden rows is off by 0.001 MW"):
+    with pytest.raises(ModelError, match=r"golden rows is off by 0.001 MW"):
         slot.load()
     assert not slot.is_loaded
 
@@ -206,7 +206,7 @@ def test_a_model_of_another_region_is_refused(
 
 
 def test_files_that_cannot_be_kept_are_told(make: Callable[[Loader], ModelSlot]) -> None:
-    with pytest.raises(ModelError, match="cannot be kept.*No space left"):
+    with pytest.raises(ModelError, match=r"cannot be kept.*No space left"):
         make(Registry(OSError(28, "No space left on device"))).load()
 
 

@@ -120,9 +120,9 @@ def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[i
     """
     power = final_power(panel, region)
     columns = [panel.series.index(name) for name in block.series]
-    origin = _slots(panel, block.issue_times)[:, None] - np.nan_to_num(block.age_minutes) / panel.step_minutes
-    steps = np.array(knots) // panel.step_minutes
-    slot = origin[..., None].astype(np.int64) + steps
+    age = np.nan_to_num(block.age_minutes).astype("timedelta64[m]")
+    origin = _slots(panel, block.issue_times[:, None] - age)
+    slot = origin[..., None] + np.array(knots) // panel.step_minutes
     inside = (slot >= 0) & (slot < len(power)) & np.isfinite(block.age_minutes)[..., None]
     values = power[np.clip(slot, 0, len(power) - 1), np.array(columns)[None, :, None]]
     return np.where(inside, values, np.nan)
@@ -190,7 +190,8 @@ class _State:
         """Slot of the last known value, shape (issue, series); -1 where none is recent enough."""
         last = _slots(self.panel, issues - np.timedelta64(delay_minutes, "m"))
         origin = np.full((len(issues), len(columns)), -1, np.int64)
-        oldest = _slots(self.panel, issues - np.timedelta64(MAX_AGE_MINUTES, "m"))
+        # Rounded up: between slots, too, the oldest one is no older than that.
+        oldest = _slots(self.panel, issues - np.timedelta64(MAX_AGE_MINUTES - self.panel.step_minutes + 1, "m"))
         for back in range(MAX_AGE_MINUTES // self.panel.step_minutes + 1):
             slot = last - back
             usable = (slot >= np.maximum(oldest, 0)) & (slot < len(self.power))

@@ -1,0 +1,51 @@
+"""What the commands' options mean for a region's features."""
+
+from typing import Any
+
+from power_nowcast.errors import ConfigurationError
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.regions import Region
+
+
+def spec(region: Region, horizon: int, lags: str | None, rolling: str | None) -> FeatureSpec:
+    """The features asked for: `lags` and `rolling` as "5,15,30" minutes, the region's defaults where None.
+
+    Raises:
+        UnknownHorizonError: the region is not nowcast so many minutes ahead.
+        ConfigurationError: a text is no list of minutes, or off the region's grid.
+    """
+    region.check_horizon(horizon)
+    changes: dict[str, Any] = {}
+    for name, text in (("lags", lags), ("rolling", rolling)):
+        if text is not None:
+            changes[name] = _minutes(name, text)
+            if any(span % region.interval_minutes for span in changes[name]):
+                raise off_grid(region, name, text)
+    default = FeatureSpec.for_interval(region.interval_minutes, **changes)
+    # One knot beyond the horizon stays, for data that come late.
+    keep = [knot for knot in default.knots if knot < horizon]
+    beyond = [knot for knot in default.knots if knot > horizon]
+    knots = (*keep, horizon, *(beyond[:1] or [horizon + 15]))
+    return FeatureSpec.for_interval(region.interval_minutes, **changes, knots=knots)
+
+
+def off_grid(region: Region, name: str, text: str) -> ConfigurationError:
+    """The error of a span that is no multiple of the region's interval."""
+    step = region.interval_minutes
+    return ConfigurationError(
+        f"--{name} {text}: {region.name} has a value every {step} minutes, so these must be multiples of {step}.",
+        remedy=f"Write for example --{name} {step if name == 'every' else f'{step},{2 * step}'}.",
+        option=name,
+    )
+
+
+def _minutes(name: str, text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        found = ()
+    if not found or found[0] <= 0:
+        raise ConfigurationError(
+            f"--{name} {text!r} is no list of minutes.", remedy=f"Write for example --{name} 5,15,30,60.", option=name
+        )
+    return found
