@@ -157,6 +157,7 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     assert "no earlier production version" in said(back)[0]
 
 
+@pytest.mark.slow
 def test_run_does_all_and_then_nothing(tmp_path: Path, work_in, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_region(work_in(tmp_path), "runland")
     monkeypatch.setitem(cli.RUN_MODELS["lightgbm"], "n_estimators", 40)

@@ -1,11 +1,13 @@
 """The main job as a whole on a small region; what is done is not done again."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from power_nowcast import main_job, mlflow_client, pipeline
+from power_nowcast import cli, main_job, mlflow_client, pipeline
 from power_nowcast.errors import PromotionRefusedError
 from power_nowcast.main_job import Outcome
 from power_nowcast.mlflow_client.connection import connect
@@ -57,6 +59,25 @@ def test_a_second_run_does_nothing(file: Path, outcome: Outcome) -> None:
     assert mlflow_client.versions(job.region) == before
     assert _runs(job) == runs
     assert told[-1].startswith("Nothing to do")
+
+
+def test_the_command_finds_that_nothing_is_to_do(file: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in list(cli.RUN_MODELS):
+        monkeypatch.delitem(cli.RUN_MODELS, kind)
+    monkeypatch.setitem(cli.RUN_MODELS, "lightgbm", TINY)
+    monkeypatch.setattr(cli.console, "width", 1000)
+    plan = ["--every", "30", "--valid-days", "14", "--test-days", "14"]
+    before = mlflow_client.versions(job_of(file).region)
+    done = CliRunner().invoke(cli.app, ["run", "--region", str(file), *plan])
+    assert done.exit_code == 0, done.output
+    assert "Nothing to do" in done.stderr
+    assert f"In production  jobland-nowcast version {outcome.production.version} (lightgbm)" in done.stdout
+    for target in ("make mlflow", "make api", "make serve-mlflow"):
+        assert target in done.stdout
+    report = re.search(r"Report  +(\S+)", done.stdout)
+    assert report is not None
+    assert Path(report[1]).is_file()
+    assert mlflow_client.versions(job_of(file).region) == before
 
 
 def test_what_changes_the_result_changes_the_recipe(file: Path, outcome: Outcome) -> None:
@@ -113,7 +134,9 @@ def test_new_data_are_worked_in_and_a_worse_model_is_not_promoted(tmp_path_facto
     write_power(folder, rows[58 * 48 :], "power2")
     with pytest.raises(KeyboardInterrupt):
         main_job.run(job_of(file, stop_at="promote: "), PLAN, {"lightgbm": TINY | {"n_estimators": 1}})
-    assert mlflow_client.by_alias(job_of(file).region, mlflow_client.PRODUCTION) == first.production
+    still = mlflow_client.by_alias(job_of(file).region, mlflow_client.PRODUCTION)
+    assert still is not None
+    assert still.version == first.production.version
     again = main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": TINY | {"n_estimators": 1}})
     assert again.evaluation is not None
     assert again.refused

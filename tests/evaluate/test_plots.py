@@ -95,6 +95,17 @@ def test_a_line_far_above_the_others_is_cut_and_marked(backtest: Backtest) -> No
     assert "\N{UPWARDS ARROW}" in _words(figure)
 
 
+def test_a_model_that_is_far_worse_than_a_baseline_is_drawn(backtest: Backtest) -> None:
+    own = backtest.nowcasts
+    poor = type(own)(**{**vars(own), "values": own.values + 90_000})
+    card = scorecard(Backtest(backtest.region, poor, backtest.actual, backtest.at_issue, backtest.baselines))
+
+    figure = plots.skill_by_horizon(card, "NYCA")
+    figure.canvas.draw()
+
+    assert min(label.xy[1] for label in figure.axes[1].texts if "% of" in label.get_text()) >= -1
+
+
 def test_reliability_draws_the_shares(card: Scorecard) -> None:
     figure = plots.reliability(card, "NORTH")
 
@@ -179,6 +190,12 @@ def test_shap_of_constant_contributions_is_drawn() -> None:
     figure = plots.shap(np.zeros((5, 1)), np.ones((5, 1)), ["flat"])
 
     assert len(np.asarray(figure.axes[0].collections[0].get_offsets())) == 5
+
+
+def test_a_model_of_one_feature_is_drawn() -> None:
+    for figure in (plots.feature_importance({"ramp": 1.0}), plots.shap(np.ones((5, 1)), np.ones((5, 1)), ["ramp"])):
+        figure.canvas.draw()
+        assert figure.axes[0].get_position().height > 0.2
 
 
 def test_save_all_writes_the_agreed_set_and_leaves_no_style_behind(

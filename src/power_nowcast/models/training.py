@@ -19,7 +19,7 @@ from power_nowcast.models.outcomes import local_hours, target_times
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
 
-FALLBACK_KNOTS = (15, 30, 60, 120, 240)
+FALLBACK_LEADS = (120, 240)
 GOLDEN_ROWS = 3
 VALID_LOSS = "valid_loss"
 """Metric by which models are chosen: pinball on held-out time in units of persistence's MAE, mean over series and
@@ -95,22 +95,29 @@ def train_bundle(
         data_sha256=origin.data_sha256,
         package_version=__version__,
     )
-    bundle = Bundle(region, spec, model, calibration, fallback(train), info, golden, np.empty(0))
+    bundle = Bundle(region, spec, model, calibration, fallback(train, model.knots), info, golden, np.empty(0))
     return replace(bundle, golden_mw=bundle.from_features(golden).values), report
 
 
-def fallback(train: Examples) -> Persistence:
-    """Persistence with the spread that training showed at leads up to four hours."""
+def fallback(train: Examples, knots: tuple[int, ...]) -> Persistence:
+    """Persistence with the spread that training showed at the knots and, for late data, at leads up to four hours.
+
+    The outcomes of the long leads are origins of later examples with data of the same age.
+    """
     block = train.block
+    spacing = int(np.diff(block.issue_times).min().astype(int)) if len(block.issue_times) > 1 else max(knots)
     place = {time: n for n, time in enumerate(block.issue_times.tolist())}
-    outcome: Floats = np.full((*block.origin_mw.shape, len(FALLBACK_KNOTS)), np.nan)
-    for k, knot in enumerate(FALLBACK_KNOTS):
-        later = (block.issue_times + np.timedelta64(knot, "m")).tolist()
-        found = np.array([place.get(time, -1) for time in later])
-        fresh = (found >= 0)[:, None] & (block.age_minutes[found] == 0)
-        outcome[..., k] = np.where(fresh, block.origin_mw[found], np.nan)
-    model = Persistence(block.series, FALLBACK_KNOTS)
-    model.fit(Examples(block, outcome), Examples(block, outcome))
+    leads, outcomes = list(knots), [train.outcome_mw]
+    for lead in (-(-lead // spacing) * spacing for lead in FALLBACK_LEADS if lead > max(knots)):
+        later = np.array([place.get(time, -1) for time in (block.issue_times + np.timedelta64(lead, "m")).tolist()])
+        known = (later >= 0)[:, None] & (block.age_minutes[later] == block.age_minutes)
+        outcome = np.where(known, block.origin_mw[later], np.nan)
+        if np.isfinite(outcome).any() and lead not in leads:
+            leads.append(lead)
+            outcomes.append(outcome[..., None])
+    model = Persistence(block.series, tuple(leads))
+    whole = Examples(block, np.concatenate(outcomes, axis=-1))
+    model.fit(whole, whole)
     return model
 
 

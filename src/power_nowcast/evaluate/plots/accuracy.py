@@ -105,7 +105,9 @@ def skill_by_horizon(card: Scorecard, series: str) -> Figure:
             y = _floats(table, f"skill_{name}")
             floor = max(-1.0, min(floor, float(np.nanmin(y, initial=0.0))))
             right.plot(x, y, color=colour, lw=2, marker="o", ms=4, label=name)
-            labels += [(f"{100 * y[-1]:.0f} % of {name}", float(y[-1]), colour)] if np.isfinite(y[-1:]).all() else []
+            # The label of a line that leaves the plot below stays inside.
+            if np.isfinite(y[-1:]).all():
+                labels.append((f"{100 * y[-1]:.0f} % of {name}", max(-1.0, float(y[-1])), colour))
         right.axhline(0, color=INK, lw=0.9)
         right.set_ylim(floor, 1)
         right.yaxis.set_major_formatter(PercentFormatter(1, 0))

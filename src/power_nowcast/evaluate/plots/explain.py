@@ -14,6 +14,7 @@ from power_nowcast.evaluate.plots.style import INK, MODEL, MUTED, canvas, headli
 
 LOW_TO_HIGH = LinearSegmentedColormap.from_list("low_to_high", ["#2f77b5", "#b9b2b8", "#c8500a"])
 ROW = 0.4
+FEWEST_ROWS = 5  # a figure of one feature leaves room for its title and axis
 MOST_POINTS = 1500
 
 
@@ -35,7 +36,7 @@ def feature_importance(
     names, shares = [name for name, _ in ranked], np.array([value / total for _, value in ranked])
     y = np.arange(len(names))[::-1]
     with style():
-        figure, (axes,) = canvas(9, 1.4 + 0.28 * max(1, len(names)))
+        figure, (axes,) = canvas(9, 1.4 + 0.28 * max(FEWEST_ROWS, len(names)))
         axes.barh(y, shares, color=MODEL, height=0.68)
         for row, share in zip(y, shares, strict=True):
             axes.annotate(
@@ -73,7 +74,7 @@ def shap(
     strength = np.abs(values).mean(axis=0) if len(values) else np.zeros(len(names))
     order = np.argsort(-strength, kind="stable")[:top]
     with style():
-        figure, (axes,) = canvas(9.5, 1.5 + 0.34 * max(1, len(order)))
+        figure, (axes,) = canvas(9.5, 1.5 + 0.34 * max(FEWEST_ROWS, len(order)))
         axes.axvline(0, color=MUTED, lw=1)
         for row, column in zip(range(len(order))[::-1], order, strict=True):
             x = values[thin, column]
