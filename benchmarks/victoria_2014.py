@@ -44,7 +44,7 @@ def _region(file: Path) -> Region:
     changed = {}
     for table, others in (("power", ["temperature_c", "workday"]), ("weather", ["demand_mw", "workday"])):
         spec = getattr(region, table)
-        changed[table] = spec.model_copy(update={"source": "csv", "options": {**shared, "ignore": others}})
+        changed[table] = spec.model_copy(update={"source": "files", "options": {**shared, "ignore": others}})
     return region.model_copy(update=changed)
 
 

@@ -27,10 +27,10 @@ zones = [
     {{ name = "SOUTH 1", latitude = 40.6, longitude = -73.7, max_mw = 5000 }},
 ]
 [power]
-source = "csv"
+source = "files"
 options = {{ files = "{folder}/power*.csv" }}
 [weather]
-source = "csv"
+source = "files"
 variables = ["KTOY.temperature_c"]
 options = {{ files = "{folder}/weather*.csv" }}
 """

@@ -262,7 +262,7 @@ def test_a_users_csv_in_place_of_the_regions_source(tmp_path: Path, work_in) -> 
     file.write_text(text[: text.index("[weather]")])
     rows = pl.read_csv("power.csv").head(480)
     rows.write_csv("mine.csv")
-    done = call("ingest", "-r", file, "--source", "csv", "--data", "mine.csv", "--days", "5")
+    done = call("ingest", "-r", file, "--source", "files", "--data", "mine.csv", "--days", "5")
     assert done.exit_code == 0, done.output
     assert re.search(r"1 files? read, 482 rows stored", done.stdout), done.stdout
     done = call("ingest", "-r", file, "--start", "2024-03-20", "--end", "2024-03-21")

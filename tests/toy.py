@@ -29,8 +29,8 @@ def toy_region(name: str = "toy", model: str = "toy-nowcast") -> Region:
                 {"name": "SOUTH 1", "latitude": 40.6, "longitude": -73.7, "max_mw": 5000},
             ],
             "holidays": {"country": "US", "subdivision": "NY"},
-            "power": {"source": "csv"},
-            "weather": {"source": "csv", "variables": ["KTOY.temperature_c"]},
+            "power": {"source": "files"},
+            "weather": {"source": "files", "variables": ["KTOY.temperature_c"]},
         }
     )
 

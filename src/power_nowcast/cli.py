@@ -76,8 +76,8 @@ def ingest(
     days: DaysOption = None,
     start: Annotated[datetime | None, typer.Option(help="Earliest time, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option(help="Latest time, UTC.")] = None,
-    source: Annotated[str | None, typer.Option(help="In place of the region's own: sample, nyiso or csv.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The source's folder (nyiso) or file (csv).")] = None,
+    source: Annotated[str | None, typer.Option(help="In place of the region's own: sample, nyiso or files.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The source's folder (nyiso) or file (files).")] = None,
 ) -> None:
     """Load, weather and forecasts into the tables; bad rows into quarantine. Safe to repeat."""
     from power_nowcast.ingest.fetch import with_source
@@ -87,10 +87,10 @@ def ingest(
         if data is not None and source is None:
             raise ConfigurationError(
                 f"--data {data} does not say what it holds.",
-                remedy="Add --source nyiso or --source csv.",
+                remedy="Add --source nyiso or --source files.",
                 option="data",
             )
-        place = {} if data is None else {"files": str(data)} if source == "csv" else {"folder": str(data)}
+        place = {} if data is None else {"files": str(data)} if source == "files" else {"folder": str(data)}
         chosen = job.region if source is None else with_source(job.region, source, **place)
         report = write_all(
             job.store,

@@ -31,9 +31,9 @@ def region() -> Region:
                 {"name": "B", "latitude": 40.6, "longitude": -73.7, "max_mw": 5000},
             ],
             "holidays": {"country": "US", "subdivision": "NY"},
-            "power": {"source": "csv"},
-            "forecast": {"source": "csv", "interval_minutes": 60},
-            "weather": {"source": "csv", "variables": ["K.temperature_c"]},
+            "power": {"source": "files"},
+            "forecast": {"source": "files", "interval_minutes": 60},
+            "weather": {"source": "files", "variables": ["K.temperature_c"]},
         }
     )
 

@@ -93,7 +93,7 @@ def test_a_region_without_forecast_has_none(victoria: Region) -> None:
 
 
 def test_an_unknown_source_is_named(nyiso: Region) -> None:
-    with pytest.raises(ConfigurationError, match="sample, nyiso, csv"):
+    with pytest.raises(ConfigurationError, match="sample, nyiso, files"):
         list(fetch(with_source(nyiso, "teletext")))
 
 

@@ -10,6 +10,7 @@ from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFor
 from power_nowcast.ingest import nyiso as source
 from power_nowcast.ingest import with_source
 from power_nowcast.ingest.nyiso import NyisoArchives
+from power_nowcast.ingest.published import Request
 from power_nowcast.regions import Region
 
 from .conftest import FORECAST_HEADER, LOAD_HEADER, forecast_line, load_line, zipped
@@ -124,17 +125,18 @@ def test_what_is_no_report_is_refused(file: bytes) -> None:
 def test_the_folder_must_be_named_and_hold_archives(nyiso: Region, tmp_path: Path) -> None:
     archives = NyisoArchives()
     with pytest.raises(ConfigurationError, match="--data"):
-        list(archives.deliveries(nyiso, Table.POWER, nyiso.power))
+        list(archives.deliveries(Request(nyiso, Table.POWER, nyiso.power)))
     power = with_source(nyiso, "nyiso", folder=str(tmp_path)).power
     with pytest.raises(MissingDataError, match=r"mis\.nyiso\.com"):
-        list(archives.deliveries(nyiso, Table.POWER, power))
-    assert list(archives.deliveries(nyiso, Table.FORECAST, power)) == []
+        list(archives.deliveries(Request(nyiso, Table.POWER, power)))
+    assert list(archives.deliveries(Request(nyiso, Table.FORECAST, power))) == []
 
 
 def test_excerpts_of_the_publishers_own_files_are_read(nyiso: Region, bench_data: Path) -> None:
     for table in Table:
         spec = with_source(nyiso, "nyiso", folder=str(bench_data / "nyiso")).power
-        first = next(NyisoArchives().deliveries(nyiso, table, spec))
-        rows = first.parse(first.read())
+        request = Request(nyiso, table, spec)
+        first = next(NyisoArchives().deliveries(request))
+        rows = NyisoArchives().parse(first.read(), request, first.origin)
         assert rows["at"].null_count() == 0
         assert len(rows) > 1000

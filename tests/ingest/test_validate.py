@@ -148,7 +148,7 @@ def test_one_zone_in_another_unit_is_quarantined() -> None:
 
 
 def test_negative_output_may_be_allowed() -> None:
-    spec = SourceSpec(source="csv", options={"allow_negative": True})
+    spec = SourceSpec(source="files", options={"allow_negative": True})
     assert reasons(checked(series([-1.0, 5.0]), spec=spec)) == {}
 
 

@@ -221,7 +221,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_it(
 
 
 @pytest.mark.parametrize("total", ["ALL", None])
-@pytest.mark.parametrize("forecast", [{"source": "csv", "interval_minutes": 60}, None])
+@pytest.mark.parametrize("forecast", [{"source": "files", "interval_minutes": 60}, None])
 def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[str, object] | None, cache: Path) -> None:
     changes = {"total": total, "forecast": forecast, "weather": toy_region().weather if forecast else None}
     region = Region.model_validate(toy_region().model_dump() | changes)

@@ -27,10 +27,10 @@ zones = [
     { name = "SOUTH", latitude = 48.1, longitude = 11.6, max_mw = 12000 },
 ]
 [power]
-source = "csv"
+source = "files"
 label = "start"
 [weather]
-source = "csv"
+source = "files"
 variables = ["EDDM.temperature_c"]
 """
 

@@ -204,7 +204,9 @@ def test_missing_weather_and_gaps_are_flagged(client: Client, rows: list[dict[st
 
 def test_rows_without_the_operators_forecast_are_answered(serve: Serve, tmp_path: Path, clock: Clock) -> None:
     """A model trained with the forecast answers without it, and says so."""
-    region = Region.model_validate(toy_region().model_dump() | {"forecast": {"source": "csv", "interval_minutes": 60}})
+    region = Region.model_validate(
+        toy_region().model_dump() | {"forecast": {"source": "files", "interval_minutes": 60}}
+    )
     bundle = toy_bundle(region, kind="lightgbm", n_estimators=5, min_child=5)
     bundle.save(tmp_path / "bundle")
     slot = ModelSlot(region, lambda: (tmp_path / "bundle", "1"), tmp_path / "cache")

@@ -30,7 +30,7 @@ import sys
 from power_nowcast import regions
 from power_nowcast.ingest import with_source
 from power_nowcast.store import Store, write_all
-region = with_source(regions.load("nyiso"), "csv", files=sys.argv[2])
+region = with_source(regions.load("nyiso"), "files", files=sys.argv[2])
 print("ready", flush=True)
 report = write_all(Store(sys.argv[1]), region, progress=lambda batch, rows: print(batch.origin, flush=True))
 print("stored", report.stored, flush=True)
@@ -52,7 +52,7 @@ def region(tmp_path: Path) -> Region:
         text = "\n".join(["valid_at,series,value", *lines, *bad, *corrected])
         (tmp_path / f"2024-{start:%m-%d}.csv").write_text(text)
     loaded = regions.load("nyiso").model_copy(update={"forecast": None, "weather": None})
-    return with_source(loaded, "csv", files=str(tmp_path / "*.csv"))
+    return with_source(loaded, "files", files=str(tmp_path / "*.csv"))
 
 
 def start_ingest(root: Path, folder: Path) -> subprocess.Popen[str]:

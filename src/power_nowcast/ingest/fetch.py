@@ -11,14 +11,14 @@ from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import Batch
-from power_nowcast.ingest.csv import CsvFiles
+from power_nowcast.ingest.files import Files
 from power_nowcast.ingest.nyiso import NyisoArchives
-from power_nowcast.ingest.published import PUBLISHED, Delivery, Source
+from power_nowcast.ingest.published import PUBLISHED, Request, Source
 from power_nowcast.ingest.sample import Sample
 from power_nowcast.ingest.validate import check
 from power_nowcast.regions import Region, SourceSpec
 
-SOURCES: dict[str, Source] = {"sample": Sample(), "nyiso": NyisoArchives(), "csv": CsvFiles()}
+SOURCES: dict[str, Source] = {"sample": Sample(), "nyiso": NyisoArchives(), "files": Files()}
 
 READ_BY = 1
 """Counts up when the same bytes would be read in another way: deliveries are then read again."""
@@ -78,17 +78,19 @@ def _batches(
     end: datetime | None,
     known: Collection[str],
 ) -> Iterator[Batch]:
-    deliveries = list(_source(region, spec).deliveries(region, table, spec))
+    source = _source(region, spec)
+    request = Request(region, table, spec, start, end)
+    deliveries = list(source.deliveries(request))
     how = _how(region, table, spec)
     span = f"{start and start.isoformat()}..{end and end.isoformat()}" if start or end else ""
     held = PUBLISHED.to_frame()
     for number, delivery in enumerate(deliveries):
-        data = delivery.read()
-        whole = hashlib.sha256(how + hashlib.sha256(data).digest()).hexdigest()
+        received = delivery.read()
+        whole = hashlib.sha256(how + hashlib.sha256(received.data).digest()).hexdigest()
         key = f"{whole}{span}"
         if whole in known or key in known:
             continue
-        rows = pl.concat([held, delivery.parse(data)])
+        rows = pl.concat([held, source.parse(received, request, delivery.origin)])
         checked = check(rows, region, table, spec, origin=delivery.origin)
         passed, held = checked.rows, held.clear()
         if table is Table.POWER and number + 1 < len(deliveries):
@@ -107,7 +109,7 @@ def _batches(
             quarantined=checked.bad,
             superseded=superseded,
             repeated=checked.repeated,
-            raw=data if delivery.keep else None,
+            raw=received.data if delivery.keep else None,
         )
 
 
@@ -127,9 +129,9 @@ def _source(region: Region, spec: SourceSpec) -> Source:
 
 
 def _newest(region: Region, end: datetime | None) -> datetime | None:
-    deliveries: list[Delivery] = list(_source(region, region.power).deliveries(region, Table.POWER, region.power))
-    for delivery in reversed(deliveries):
-        stamps = delivery.parse(delivery.read())["at"].drop_nulls()
+    source, request = _source(region, region.power), Request(region, Table.POWER, region.power, end=end)
+    for delivery in reversed(list(source.deliveries(request))):
+        stamps = source.parse(delivery.read(), request, delivery.origin)["at"].drop_nulls()
         if end is not None:
             stamps = stamps.filter(stamps <= end)
         if len(stamps):

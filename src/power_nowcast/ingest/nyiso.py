@@ -13,8 +13,8 @@ import polars as pl
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
-from power_nowcast.ingest.published import Delivery, published
-from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.regions import Region
 
 LOCAL = "America/New_York"
 LOAD_COLUMNS = ("Time Stamp", "Time Zone", "Name", "PTID", "Load")
@@ -33,35 +33,41 @@ _PATTERNS = {
 class NyisoArchives:
     """A folder as the publisher's site is laid out; option `folder` names it."""
 
-    def deliveries(self, region: Region, table: Table, spec: SourceSpec) -> Iterator[Delivery]:
+    def deliveries(self, request: Request) -> Iterator[Delivery]:
         """Every archive of a table, oldest first.
 
         Raises:
             ConfigurationError: the option `folder` is missing.
             MissingDataError: the folder holds no archive of load.
         """
-        if "folder" not in spec.options:
+        if "folder" not in request.spec.options:
             raise ConfigurationError(
-                f"{region.name}: the source nyiso has no folder.",
+                f"{request.region.name}: the source nyiso has no folder.",
                 remedy='Set options = { folder = "..." } in the region file, or --data.',
-                region=region.name,
+                region=request.region.name,
             )
-        folder = Path(str(spec.options["folder"]))
-        files = sorted(folder.glob(_PATTERNS[table]))
-        if not files and table is Table.POWER:
+        folder = Path(str(request.spec.options["folder"]))
+        files = sorted(folder.glob(_PATTERNS[request.table]))
+        if not files and request.table is Table.POWER:
             raise MissingDataError(
-                f"{folder} holds no {_PATTERNS[table]}.",
+                f"{folder} holds no {_PATTERNS[request.table]}.",
                 remedy="Download the monthly archives from mis.nyiso.com/public into it.",
                 folder=str(folder),
             )
         for file in files:
-            if table is Table.POWER:
-                parse = partial(parse_load, origin=file.name)
-            elif table is Table.FORECAST:
-                parse = partial(parse_forecast, region=region, origin=file.name)
-            else:
-                parse = partial(parse_reports, station=file.name.split("_")[0].upper(), origin=file.name)
-            yield Delivery(file.name, file.read_bytes, parse)
+            yield Delivery(file.name, partial(_read, file))
+
+    def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
+        """Rows of one archive."""
+        if request.table is Table.POWER:
+            return parse_load(received.data, origin=origin)
+        if request.table is Table.FORECAST:
+            return parse_forecast(received.data, region=request.region, origin=origin)
+        return parse_reports(received.data, station=origin.split("_", maxsplit=1)[0].upper(), origin=origin)
+
+
+def _read(file: Path) -> Received:
+    return Received(file.read_bytes())
 
 
 def parse_load(archive: bytes, *, origin: str) -> pl.DataFrame:

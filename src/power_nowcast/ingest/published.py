@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import polars as pl
@@ -24,22 +25,56 @@ PUBLISHED = pl.Schema(
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a source is asked for: one table of one region, from `start` to `end` by `valid_at` (None: all there is).
+
+    A source may hand over more than the span; what lies outside of it is left out later.
+    """
+
+    region: Region
+    table: Table
+    spec: SourceSpec
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Received:
+    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live;
+    both are None for a file of an archive.
+    """
+
+    data: bytes
+    published_at: datetime | None = None
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Delivery:
-    """One file or answer: where it is from, its bytes, and how to parse them into `PUBLISHED`.
+    """One file or answer: where it is from (file or address), and its bytes.
 
     `keep` is false where the bytes are part of this package.
     """
 
     origin: str
-    read: Callable[[], bytes]
-    parse: Callable[[bytes], pl.DataFrame]
+    read: Callable[[], Received]
     keep: bool = True
 
 
 class Source(Protocol):
-    """A kind of source: its deliveries of a table, in the publisher's order."""
+    """A kind of source."""
 
-    def deliveries(self, region: Region, table: Table, spec: SourceSpec) -> Iterator[Delivery]: ...
+    def deliveries(self, request: Request) -> Iterator[Delivery]:
+        """What there is, in the publisher's order."""
+        ...
+
+    def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
+        """Rows of `PUBLISHED`; depends on nothing but its arguments, so that tables can be rebuilt from raw bytes.
+
+        Raises:
+            SourceFormatError: the bytes are not what the source agreed to.
+        """
+        ...
 
 
 def published(rows: pl.DataFrame) -> pl.DataFrame:

@@ -7,11 +7,9 @@ from importlib.resources import files
 import polars as pl
 import pyarrow.parquet as pq
 
-from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest.nyiso import reports
-from power_nowcast.ingest.published import Delivery, published
-from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.ingest.published import Delivery, Received, Request, published
 
 STATION = "station"
 """Key of a file's metadata: its columns are reports of this station, as text."""
@@ -20,21 +18,25 @@ STATION = "station"
 class Sample:
     """The files in `sample_data`; option `sample` names a region whose sample to take, its own name if absent."""
 
-    def deliveries(self, region: Region, table: Table, spec: SourceSpec) -> Iterator[Delivery]:
+    def deliveries(self, request: Request) -> Iterator[Delivery]:
         """The one file of a table.
 
         Raises:
             ConfigurationError: there is no sample of this region.
         """
-        name = f"{spec.options.get('sample', region.name)}_{table.value}.parquet"
+        name = f"{request.spec.options.get('sample', request.region.name)}_{request.table.value}.parquet"
         file = files(__package__) / "sample_data" / name
         if not file.is_file():
             raise ConfigurationError(
                 f"There is no sample {name}.",
-                remedy="Give the region another source (nyiso, csv) in its TOML.",
-                region=region.name,
+                remedy="Give the region another source (nyiso, files) in its TOML.",
+                region=request.region.name,
             )
-        yield Delivery(f"sample/{name}", file.read_bytes, unpack, keep=False)
+        yield Delivery(f"sample/{name}", lambda: Received(file.read_bytes()), keep=False)
+
+    def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:  # noqa: ARG002
+        """The rows of a packed file."""
+        return unpack(received.data)
 
 
 def unpack(packed: bytes) -> pl.DataFrame:

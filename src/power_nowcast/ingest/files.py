@@ -9,7 +9,7 @@ import polars as pl
 
 from power_nowcast.contracts import UTC, Reason, Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
-from power_nowcast.ingest.published import Delivery, published
+from power_nowcast.ingest.published import Delivery, Received, Request, published
 from power_nowcast.regions import Region, SourceSpec
 
 TO_MW = {"MW": 1.0, "kW": 1e-3, "GW": 1e3}
@@ -17,7 +17,7 @@ OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"
 OPTIONS = ("files", "unit", "time_zone", "stamp_format", "columns", "series", "ignore", "allow_negative")
 
 
-class CsvFiles:
+class Files:
     """Files of the option `files` (a path or pattern, or several), each a delivery.
 
     Further options: `columns` names the file's columns for `valid_at`, `series`, `value` and `written`, where they
@@ -26,26 +26,28 @@ class CsvFiles:
     are none of the table's.
     """
 
-    def deliveries(self, region: Region, table: Table, spec: SourceSpec) -> Iterator[Delivery]:
+    def deliveries(self, request: Request) -> Iterator[Delivery]:
         """The files in order of their names.
 
         Raises:
             ConfigurationError: an option is missing, unknown or wrong.
             MissingDataError: no file has such a name.
         """
-        options = _checked(region, spec)
+        options = _checked(request.region, request.spec)
         patterns = options["files"]
         several = patterns if isinstance(patterns, list | tuple) else [patterns]
         found = sorted({name for pattern in several for name in glob(str(pattern))})
         if not found:
             raise MissingDataError(
-                f"There is no file {patterns}.", remedy="Check the path.", region=region.name, files=patterns
+                f"There is no file {patterns}.", remedy="Check the path.", region=request.region.name, files=patterns
             )
         for name in found:
             file = Path(name)
-            yield Delivery(
-                file.name, partial(_read, file), partial(parse, region=region, table=table, spec=spec, origin=file.name)
-            )
+            yield Delivery(file.name, partial(_read, file))
+
+    def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
+        """The rows of a file."""
+        return parse(received.data, region=request.region, table=request.table, spec=request.spec, origin=origin)
 
 
 def parse(text: bytes, *, region: Region, table: Table, spec: SourceSpec, origin: str) -> pl.DataFrame:
@@ -175,20 +177,20 @@ def _times(stamps: pl.Series, options: Mapping[str, object], origin: str) -> tup
 
 def _checked(region: Region, spec: SourceSpec) -> Mapping[str, object]:
     def wrong(what: str, remedy: str) -> ConfigurationError:
-        return ConfigurationError(f"{region.name}: {what}", remedy=remedy, region=region.name, source="csv")
+        return ConfigurationError(f"{region.name}: {what}", remedy=remedy, region=region.name, source="files")
 
     if "files" not in spec.options:
-        raise wrong("the source csv has no files.", 'Set options = { files = "..." } in the region file.')
+        raise wrong("the source files has no files.", 'Set options = { files = "..." } in the region file.')
     if unknown := [name for name in spec.options if name not in OPTIONS]:
-        raise wrong(f"the source csv has no option {unknown[0]!r}.", f"Use {', '.join(OPTIONS)}.")
+        raise wrong(f"the source files has no option {unknown[0]!r}.", f"Use {', '.join(OPTIONS)}.")
     if (unit := spec.options.get("unit", "MW")) not in TO_MW:
         raise wrong(f"unknown unit {unit!r}.", f"Use one of: {', '.join(TO_MW)}.")
     return spec.options
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path) -> Received:
     try:
-        return file.read_bytes()
+        return Received(file.read_bytes())
     except OSError as error:
         raise MissingDataError(
             f"{file} cannot be read: {error.strerror}.", remedy="Check the path.", file=str(file)

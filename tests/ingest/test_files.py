@@ -17,7 +17,7 @@ def file(tmp_path: Path) -> Path:
 
 def read(region: Region, file: Path, text: str, table: Table = Table.POWER, **options: object) -> Batch:
     file.write_text(text)
-    spec = SourceSpec(source="csv", options={"files": str(file), **options})
+    spec = SourceSpec(source="files", options={"files": str(file), **options})
     if table is Table.WEATHER:
         spec = spec.model_copy(update={"variables": ("X.temperature_c",)})
     changed = region.model_copy(update={table.value: spec})
@@ -168,7 +168,7 @@ def test_weather_has_its_variables_as_columns(victoria: Region, file: Path) -> N
     ],
 )
 def test_wrong_options_are_named(victoria: Region, options: dict[str, object], message: str) -> None:
-    region = victoria.model_copy(update={"power": SourceSpec(source="csv", options=options)})
+    region = victoria.model_copy(update={"power": SourceSpec(source="files", options=options)})
     with pytest.raises(ConfigurationError, match=message):
         list(fetch(region, tables=[Table.POWER]))
 
@@ -176,10 +176,10 @@ def test_wrong_options_are_named(victoria: Region, options: dict[str, object], m
 def test_files_are_found_by_patterns(victoria: Region, tmp_path: Path) -> None:
     for day in (2, 1):
         (tmp_path / f"{day}.csv").write_text(f"valid_at,VIC\n2014-01-0{day}T00:00Z,4000\n")
-    spec = SourceSpec(source="csv", options={"files": [str(tmp_path / "*.csv")]})
+    spec = SourceSpec(source="files", options={"files": [str(tmp_path / "*.csv")]})
     region = victoria.model_copy(update={"power": spec})
     assert [batch.origin for batch in fetch(region, tables=[Table.POWER])] == ["1.csv", "2.csv"]
-    nothing = victoria.model_copy(update={"power": SourceSpec(source="csv", options={"files": str(tmp_path / "x")})})
+    nothing = victoria.model_copy(update={"power": SourceSpec(source="files", options={"files": str(tmp_path / "x")})})
     with pytest.raises(MissingDataError, match="Check the path"):
         list(fetch(nothing, tables=[Table.POWER]))
     (tmp_path / "3.csv").mkdir()
