@@ -4,11 +4,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from power_nowcast.mlflow_client.connection import prepare_environment
 from power_nowcast.settings import settings
 
 # Compilation and a busy machine make a first example slow; nothing here measures time.
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
+
+# As commands do, before any test imports MLflow, which reads them then.
+prepare_environment()
 
 
 @pytest.fixture(scope="session")
