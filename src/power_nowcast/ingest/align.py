@@ -22,13 +22,21 @@ def align(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec) ->
         end = (end + grid - timedelta(microseconds=1)).dt.truncate(grid)
     delay = timedelta(minutes=spec.delay_minutes)
     written = pl.col("written").is_not_null()
+    usual, basis = pl.col("valid_at") + delay, Basis.DELAY
+    if spec.schedule is not None:
+        # The interval that ends at midnight belongs to the day before.
+        local = (pl.col("valid_at") - interval).dt.convert_time_zone(region.timezone)
+        day = local.dt.replace_time_zone(None).dt.truncate("1d") - timedelta(days=spec.schedule.days_before)
+        hour = timedelta(hours=spec.schedule.time.hour, minutes=spec.schedule.time.minute)
+        told = (day + hour).dt.replace_time_zone(region.timezone, ambiguous="latest", non_existent="null")
+        usual, basis = told.dt.convert_time_zone("UTC").fill_null(pl.col("valid_at")), Basis.SCHEDULE
     aligned = rows.with_columns(valid_at=end).select(
         pl.lit(region.name).alias("region"),
         "series",
         "valid_at",
         "value",
-        pl.when(written).then("written").otherwise(pl.col("valid_at") + delay).alias("available_at"),
-        pl.when(written).then(pl.lit(Basis.WRITTEN.value)).otherwise(pl.lit(Basis.DELAY.value)).alias("basis"),
+        pl.when(written).then("written").otherwise(usual).alias("available_at"),
+        pl.when(written).then(pl.lit(Basis.WRITTEN.value)).otherwise(pl.lit(basis.value)).alias("basis"),
         pl.lit(spec.source).alias("source"),
         "at",
     )

@@ -1,5 +1,6 @@
 """The region file: time zone, zones, interval, sources and their delays, and the name of its registered model."""
 
+import datetime as dt
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -22,12 +23,20 @@ class _Frozen(BaseModel):
 
 
 class Zone(_Frozen):
-    """A part of the region with a series of its own; coordinates are those of its load centre."""
+    """A part of the region with a series of its own; coordinates are those of its load (or plants') centre."""
 
     name: str = Field(min_length=1)
+    kind: Literal["load", "wind", "solar"] = "load"
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     max_mw: float = Field(gt=0, description="Above this a value is implausible.")
+
+
+class Schedule(_Frozen):
+    """When a publisher's forecast of a local day appears, for files that do not say when they were written."""
+
+    time: dt.time = Field(description="Local time of day.")
+    days_before: int = Field(1, ge=0, le=14)
 
 
 class SourceSpec(_Frozen):
@@ -37,6 +46,7 @@ class SourceSpec(_Frozen):
     label: Literal["instant", "start", "end"] = "end"
     interval_minutes: int | None = Field(None, gt=0, description="Spacing of the rows, if not the region's.")
     delay_minutes: int = Field(0, ge=0, description="From `valid_at` until a row of an archive counts as known.")
+    schedule: Schedule | None = Field(None, description="When the rows of a day count as known, in place of a delay.")
     variables: tuple[str, ...] = Field((), description="Weather only: the columns that features read.")
     options: Mapping[str, Any] = Field(default_factory=dict, description="What only this kind of source understands.")
 
