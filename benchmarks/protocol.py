@@ -9,27 +9,21 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from power_nowcast.contracts import Panel, Table, to_table
+from power_nowcast.contracts import Panel, to_table
 from power_nowcast.evaluate.backtest import truth
-from power_nowcast.features.panel import WINDOW, history
-from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.kinds import create
-from power_nowcast.models.training import examples, train_bundle
+from power_nowcast.period import Period, backtest
 from power_nowcast.regions import Region
 from power_nowcast.scoring import protocol_table
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from power_nowcast.store.ingest import write_all
-
-WARM_UP = timedelta(hours=36)
-"""Issue times before the first scored one, whose outcomes bring the online calibration up to date."""
 
 
 @dataclass(frozen=True)
@@ -76,45 +70,50 @@ def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> 
         begin = time.perf_counter()
         print(f"{name}: {seconds[name]} s", file=sys.stderr)
 
+    train_end, first, last = (minute(text) for text in (options.train_end, options.first, options.last))
+    period = Period(
+        train_end, first, last, protocol.issue_every_min, protocol.train_every_min, valid_days=protocol.valid_days
+    )
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         write_all(store, region)
         lap("ingest")
-        start, end = store.span(Table.POWER, region.name)
-        panel = history(store, region, start, end)
-    lap("panel")
-    spec = FeatureSpec.for_interval(region.interval_minutes)
-    train_end, first, last = (minute(text) for text in (options.train_end, options.first, options.last))
-    reach = max(spec.knots)
-    begins = panel.start + np.timedelta64(spec.minimum_history_minutes, "m")
-    begins = np.datetime64(-(-int(begins.astype(np.int64)) // protocol.train_every_min) * protocol.train_every_min, "m")
-    issues = np.arange(begins, train_end, np.timedelta64(protocol.train_every_min, "m"))
-    known = examples(panel, region, issues, spec, series=protocol.series)
-    border = train_end - np.timedelta64(protocol.valid_days, "D")
-    train, valid = known.during(begins, border, reach), known.during(border, train_end, reach)
-    lap("features")
-    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
-        model = create(options.model, protocol.series, spec.knots)
-        bundle, _ = train_bundle(
-            region, spec, model, train, valid, executor=pool, progress=lambda text: print(text, file=sys.stderr)
+        nowcasts, panel = backtest(
+            store,
+            region,
+            period,
+            model=options.model,
+            series=protocol.series,
+            delay_minutes=options.delay,
+            executor=lambda: ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")),
+            progress=lambda text: print(text, file=sys.stderr),
+            lap=lap,
         )
-    lap("train")
-    warm = first - np.timedelta64(WARM_UP) // np.timedelta64(1, "m") * np.timedelta64(1, "m")
-    every = np.timedelta64(protocol.issue_every_min, "m")
-    nowcasts, _ = bundle.replay(panel, np.arange(warm, last + every, every), delay_minutes=options.delay)
-    lap("predict")
     predictions = to_table(nowcasts).filter(
         pl.col("issue_time").is_between(aware(first), aware(last)) & pl.col("horizon_min").is_in(protocol.horizons_min)
     )
+    every = np.timedelta64(protocol.issue_every_min, "m")
     return predictions, expected(panel, region, protocol, np.arange(first, last + every, every)), seconds
+
+
+def with_folder(region: Region, folder: Path) -> Region:
+    """The region with the files of all of its sources below `folder`."""
+    tables = {name: getattr(region, name) for name in ("power", "forecast", "weather")}
+    return region.model_copy(
+        update={
+            name: spec.model_copy(update={"options": {**spec.options, "folder": str(folder)}})
+            for name, spec in tables.items()
+            if spec is not None
+        }
+    )
 
 
 def expected(panel: Panel, region: Region, protocol: Protocol, issues: np.ndarray) -> pl.DataFrame:
     """Every pair whose value at the issue time and at the target are published, as `scoring.protocol_table` takes
     it."""
     columns = [panel.series.index(name) for name in protocol.series]
-    y = truth(panel, region, issues, protocol.horizons_min)[:, columns]
-    at_issue = truth(panel, region, issues, (0,))[:, columns, 0]
+    y = truth(panel, region, issues, protocol.horizons_min, nights=True)[:, columns]
+    at_issue = truth(panel, region, issues, (0,), nights=True)[:, columns, 0]
     n, s, h = y.shape
     stamps = pl.Series(np.repeat(issues.astype("datetime64[us]"), s * h)).dt.replace_time_zone("UTC")
     frame = pl.DataFrame(
@@ -161,7 +160,7 @@ def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool 
     return kept
 
 
-SHOWN = ("series", "horizon_min", "MAE", "MAPE", "skill", "coverage", "below", "above")
+SHOWN = ("series", "horizon_min", "MAE", "MAPE", "^nMAE$", "skill", "coverage", "below", "above")
 COVERED = ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_between(0.77, 0.83))
 CALIBRATED = [
     COVERED,
@@ -181,4 +180,4 @@ def aware(time_utc: np.datetime64) -> datetime:
     return time_utc.astype("datetime64[us]").item().replace(tzinfo=UTC)
 
 
-__all__ = ["CALIBRATED", "COVERED", "WINDOW", "Protocol", "finish", "parser", "predict", "within"]
+__all__ = ["CALIBRATED", "COVERED", "Protocol", "finish", "parser", "predict", "with_folder", "within"]

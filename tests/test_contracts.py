@@ -53,6 +53,7 @@ def block() -> FeatureBlock:
         rng.normal(size=(6, 2, 3)).astype(np.float32),
         rng.normal(size=(6, 2)),
         rng.normal(size=(6, 2)),
+        np.ones((6, 2)),
     )
 
 
@@ -66,6 +67,7 @@ def test_taking_by_mask_and_by_index_agree(chosen: list[bool]) -> None:
         np.arange(6, dtype=np.float32).reshape(6, 1, 1),
         np.arange(6.0).reshape(6, 1),
         np.arange(6.0).reshape(6, 1),
+        np.arange(6.0).reshape(6, 1),
     )
     mask = np.array(chosen)
     one, other = block.take(mask), block.take(np.flatnonzero(mask))
@@ -73,6 +75,7 @@ def test_taking_by_mask_and_by_index_agree(chosen: list[bool]) -> None:
         assert part.x[:, 0, 0].tolist() == np.flatnonzero(mask).tolist()
         np.testing.assert_array_equal(part.issue_times, block.issue_times[mask])
         np.testing.assert_array_equal(part.origin_mw, block.origin_mw[mask])
+        np.testing.assert_array_equal(part.scale_mw, block.scale_mw[mask])
         np.testing.assert_array_equal(part.age_minutes, block.age_minutes[mask])
 
 

@@ -166,9 +166,10 @@ class Patches:
 class FeatureBlock:
     """Features of many issue times and series, and what a prediction starts from.
 
-    Shapes: `x` (issue, series, feature) float32, `origin_mw` and `age_minutes` (issue, series).
+    Shapes: `x` (issue, series, feature) float32; `origin_mw`, `age_minutes` and `scale_mw` (issue, series).
     `origin_mw` is the last known value and `age_minutes` how long before the issue time it was valid; a series without
     any value recent enough has NaN in both. Features are those of the origin, not of the issue time.
+    `scale_mw` is the unit of features and ramps: 1 MW for load, the recent peak for wind and solar power.
     `horizons` holds for each feature the knot in minutes that it belongs to, 0 where it serves every horizon.
     """
 
@@ -179,6 +180,7 @@ class FeatureBlock:
     x: NDArray[np.float32]
     origin_mw: Floats
     age_minutes: Floats
+    scale_mw: Floats
 
     def take(self, issues: NDArray[np.int64] | NDArray[np.bool_]) -> "FeatureBlock":
         """The block of some issue times, by index or mask."""
@@ -190,6 +192,7 @@ class FeatureBlock:
             self.x[issues],
             self.origin_mw[issues],
             self.age_minutes[issues],
+            self.scale_mw[issues],
         )
 
 

@@ -41,10 +41,10 @@ def test_days_are_long_in_summer() -> None:
 def test_a_straight_forecast_is_read_straight(step: int) -> None:
     line = (10.0 + 2.0 * np.arange(8))[:, None]
     for at in range(2 * step, 5 * step, 5):  # minutes after the first interval's end
-        value = operator_forecast.read(line, at, step, 0)
+        value = operator_forecast.read(line, 2 * at, step, 0)
         assert value == pytest.approx(10 + 2 * (at + step / 2) / step, abs=1e-9)
-    assert operator_forecast.read(np.full((8, 1), 7.0), 2 * step, step, 0) == 7
-    assert np.isnan(operator_forecast.read(line, 50 * step, step, 0))
+    assert operator_forecast.read(np.full((8, 1), 7.0), 4 * step, step, 0) == 7
+    assert np.isnan(operator_forecast.read(line, 100 * step, step, 0))
 
 
 def test_ramps_and_windows_by_hand() -> None:

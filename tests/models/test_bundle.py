@@ -219,6 +219,7 @@ def test_steps_are_read_between_knots() -> None:
     block = FeatureBlock(
         np.array(["2024-01-01T00:00"], "datetime64[m]"), ("A", "B", "C"), (), (),
         np.empty((1, 3, 0), np.float32), np.array([[100.0, 100.0, np.nan]]), np.array([[0.0, 20.0, np.nan]]),
+        np.ones((1, 3)),
     )  # fmt: skip
     quantiles = np.array([130.0, 190.0]).reshape(1, 1, 2, 1) * np.ones((1, 3, 1, 1))
     out = at_leads(block, quantiles, (30, 60), (15, 30, 45))[0, :, :, 0]

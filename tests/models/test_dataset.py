@@ -35,12 +35,13 @@ def _examples(issues: int, seed: int = 0, every: int = 30) -> Examples:
         rng.normal(size=(issues, 3, 3)).astype(np.float32),
         origin,
         np.where(np.isnan(origin), np.nan, 0.0),
+        rng.uniform(1, 2, size=(issues, 3)),
     )
     return Examples(block, rng.normal(1000, 10, size=(issues, 3, 2)))
 
 
 def _assert_equal(one: Examples, other: Examples) -> None:
-    for name in ("issue_times", "x", "origin_mw", "age_minutes"):
+    for name in ("issue_times", "x", "origin_mw", "age_minutes", "scale_mw"):
         left, right = getattr(one.block, name), getattr(other.block, name)
         assert left.dtype == right.dtype
         np.testing.assert_array_equal(left, right)
@@ -139,5 +140,6 @@ def test_a_table_is_sorted_by_time_and_has_utc_stamps() -> None:
     frame = to_frame(_examples(4), KNOTS)
     assert frame.schema["issue_time"] == pl.Datetime("us", "UTC")
     assert frame["issue_time"].is_sorted()
-    assert frame.columns[:6] == ["issue_time", "series", "origin_mw", "age_minutes", "outcome_mw_h30", "outcome_mw_h60"]
+    assert frame.columns[:5] == ["issue_time", "series", "origin_mw", "age_minutes", "scale_mw"]
+    assert frame.columns[5:7] == ["outcome_mw_h30", "outcome_mw_h60"]
     assert {frame.schema[name] for name in ("ramp_30m", "same_h30", "same_h60")} == {pl.Float32()}

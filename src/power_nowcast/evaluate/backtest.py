@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats, Nowcasts, Panel, Times, to_table
 from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.features import generation
 from power_nowcast.features.build_features import final_power
 from power_nowcast.regions import Region
 
@@ -76,8 +77,11 @@ def issue_times(first: datetime, last: datetime, every_minutes: int) -> Times:
     return np.arange(begin, end + np.timedelta64(1, "m"), np.timedelta64(every_minutes, "m"))
 
 
-def truth(panel: Panel, region: Region, issues: Times, steps_minutes: Sequence[int]) -> NDArray[np.float64]:
-    """Value at each step after each issue time in MW, shape (issue, series, step); NaN where none was published.
+def truth(
+    panel: Panel, region: Region, issues: Times, steps_minutes: Sequence[int], *, nights: bool = False
+) -> NDArray[np.float64]:
+    """Value at each step after each issue time in MW, shape (issue, series, step); NaN where none was published and,
+    without `nights`, for solar power in the dark.
 
     It is what the panel holds at last: late rows and corrections count.
     """
@@ -86,8 +90,11 @@ def truth(panel: Panel, region: Region, issues: Times, steps_minutes: Sequence[i
     minutes = (np.asarray(issues, "datetime64[m]")[:, None] + after - panel.start).astype(np.int64)
     slot = minutes // panel.step_minutes
     inside = (minutes % panel.step_minutes == 0) & (slot >= 0) & (slot < len(power))
-    values = power[np.where(inside, slot, 0)]
-    return np.moveaxis(np.where(inside[..., None], values, np.nan), -1, 1)
+    values = np.moveaxis(np.where(inside[..., None], power[np.where(inside, slot, 0)], np.nan), -1, 1)
+    if nights:
+        return values
+    target = np.broadcast_to(panel.start + minutes[:, None].astype("timedelta64[m]"), values.shape)
+    return np.where(generation.dark(region, panel.series, target), np.nan, values)
 
 
 def run(

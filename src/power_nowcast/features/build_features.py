@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Panel, Times
 from power_nowcast.errors import ConfigurationError
-from power_nowcast.features import calendar, days, lags, operator_forecast, weather
+from power_nowcast.features import calendar, days, generation, lags, operator_forecast, weather
 from power_nowcast.features.panel import FORECAST_GRID, add_total
 from power_nowcast.features.spec import DAY_MINUTES, FeatureSpec
 from power_nowcast.regions import Region
@@ -26,6 +26,10 @@ MAX_AGE_MINUTES = 180
 """A series whose last value is older has no origin, hence no features."""
 
 
+MEGAWATTS = ("lags", "days", "forecast")
+"""Families in MW, which generation divides by its scale."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Names of the columns of a block, the knot that each belongs to (0 for every one), and each family's slice."""
@@ -35,7 +39,7 @@ class Layout:
     slices: dict[str, slice]
 
     @classmethod
-    def of(cls, panel: Panel, spec: FeatureSpec) -> "Layout":
+    def of(cls, panel: Panel, region: Region, spec: FeatureSpec) -> "Layout":
         families: dict[str, tuple[list[str], list[str]]] = {
             "lags": (lags.names(spec, panel.series), []),
             "days": (days.common_names(), days.knot_names(spec)),
@@ -43,6 +47,8 @@ class Layout:
         }
         if spec.forecast and panel.forecast.size:
             families["forecast"] = (operator_forecast.common_names(), operator_forecast.knot_names())
+        if generation.is_generation(region):
+            families["generation"] = (generation.common_names(), generation.knot_names())
         if spec.weather and panel.weather_names:
             families["weather"] = (weather.names(panel.weather_names), [])
         names: list[str] = []
@@ -87,13 +93,14 @@ def build(
     """
     chosen = tuple(series) if series is not None else panel.series
     columns = np.array([panel.series.index(region.check_series(name)) for name in chosen], np.int64)
-    layout = Layout.of(panel, spec)
+    layout = Layout.of(panel, region, spec)
     issues = np.asarray(issue_times, "datetime64[m]")
     order = np.argsort(issues, kind="stable")
     ascending = issues[order]
     x = np.full((len(issues), len(chosen), len(layout.names)), np.nan, np.float32)
     origin_mw = np.full(x.shape[:2], np.nan)
     age = np.full(x.shape[:2], np.nan)
+    scale = np.ones(x.shape[:2])
 
     state = _State(panel, region, spec)
     seen = np.searchsorted(panel.patches.available_at, ascending, side="right")
@@ -102,19 +109,21 @@ def build(
         group = slice(first, last)  # issue times that see the same grids
         state.advance(ascending[last - 1])
         origin = state.origins(ascending[group], columns, delay_minutes)
-        state.fill_parallel(x[group], layout, origin, columns)
+        scale[group] = state.scales(origin, columns)
+        state.fill_parallel(x[group], layout, origin, columns, scale[group])
         has = origin >= 0
         origin_mw[group] = np.where(has, state.power[np.maximum(origin, 0), columns], np.nan)
         valid_at = panel.start + np.maximum(origin, 0) * np.timedelta64(panel.step_minutes, "m")
         age[group] = np.where(has, (ascending[group][:, None] - valid_at).astype(np.float64), np.nan)
     if (order != np.arange(len(order))).any():
         back = np.argsort(order)
-        x, origin_mw, age = x[back], origin_mw[back], age[back]
-    return FeatureBlock(issues, chosen, layout.names, layout.horizons, x, origin_mw, age)
+        x, origin_mw, age, scale = x[back], origin_mw[back], age[back], scale[back]
+    return FeatureBlock(issues, chosen, layout.names, layout.horizons, x, origin_mw, age, scale)
 
 
 def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[int]) -> NDArray[np.float64]:
-    """Value at each knot after the origin in MW, shape (issue, series, knot); NaN where it is not known.
+    """Value at each knot after the origin in MW, shape (issue, series, knot); NaN where it is not known or, for solar
+    power, of the night.
 
     The truth is what the panel holds at last, so late rows and corrections count.
     """
@@ -125,6 +134,7 @@ def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[i
     slot = origin[..., None] + np.array(knots) // panel.step_minutes
     inside = (slot >= 0) & (slot < len(power)) & np.isfinite(block.age_minutes)[..., None]
     values = power[np.clip(slot, 0, len(power) - 1), np.array(columns)[None, :, None]]
+    inside &= ~generation.dark(region, block.series, panel.start + slot * np.timedelta64(panel.step_minutes, "m"))
     return np.where(inside, values, np.nan)
 
 
@@ -135,6 +145,10 @@ def final_power(panel: Panel, region: Region) -> NDArray[np.float64]:
     power[patches.slot[mine], patches.column[mine]] = patches.value[mine]
     add_total(power, region)
     return power
+
+
+def _minutes(span: np.timedelta64) -> int:
+    return int(span.astype("timedelta64[m]").astype(np.int64))
 
 
 def _slots(panel: Panel, times: Times) -> NDArray[np.int64]:
@@ -170,6 +184,8 @@ class _State:
         self.offset = offset // step
         coordinates = {zone.name: (zone.latitude, zone.longitude) for zone in region.zones}
         self.places = np.array([coordinates.get(name, region.centre) for name in panel.series])
+        self.kinds = generation.kinds(region, panel.series)
+        self.smallest_peaks = generation.SMALLEST_PEAK * generation.maxima(region, panel.series)
 
     def advance(self, now: np.datetime64) -> None:
         """Apply the patches that were known at `now`."""
@@ -201,19 +217,40 @@ class _State:
                 break
         return origin
 
+    def scales(self, origin: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What features and ramps are measured in, MW, shape (issue, series)."""
+        span = generation.PEAK_DAYS * self.per_day
+        return np.asarray(
+            generation.peaks(self.power, origin, columns, self.kinds, self.smallest_peaks, span), np.float64
+        )
+
     def fill_parallel(
-        self, x: NDArray[np.float32], layout: Layout, origin: NDArray[np.int64], columns: NDArray[np.int64]
+        self,
+        x: NDArray[np.float32],
+        layout: Layout,
+        origin: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        scale: NDArray[np.float64],
     ) -> None:
         """`fill`, the series shared out among threads where there is enough to do: the kernels hold no lock."""
         parts = min(settings().workers, len(columns)) if origin.size >= PARALLEL_FROM else 1
         if parts == 1:
-            self.fill(x, layout, origin, columns)
+            self.fill(x, layout, origin, columns, scale)
             return
         shares = [slice(n * len(columns) // parts, (n + 1) * len(columns) // parts) for n in range(parts)]
-        list(_threads().map(lambda share: self.fill(x[:, share], layout, origin[:, share], columns[share]), shares))
+
+        def fill(share: slice) -> None:
+            self.fill(x[:, share], layout, origin[:, share], columns[share], scale[:, share])
+
+        list(_threads().map(fill, shares))
 
     def fill(
-        self, x: NDArray[np.float32], layout: Layout, origin: NDArray[np.int64], columns: NDArray[np.int64]
+        self,
+        x: NDArray[np.float32],
+        layout: Layout,
+        origin: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        scale: NDArray[np.float64],
     ) -> None:
         """Write every family's columns of `x` (issue, series, feature)."""
         spec, step, at = self.spec, self.panel.step_minutes, layout.slices
@@ -260,14 +297,16 @@ class _State:
             self.per_day,
             knots,
         )
+        # A mean stands at the middle of its interval, an instant at its end.
+        half = 0 if self.region.power.label == "instant" else step
+        twice_shift = 2 * _minutes(self.panel.start - self.panel.forecast_start) - half
         if "forecast" in at:
-            shift = int((self.panel.start - self.panel.forecast_start).astype("timedelta64[m]").astype(np.int64))
             operator_forecast.fill(
                 x[..., at["forecast"]],
                 self.power,
                 self.smoothed,
                 self.forecast,
-                shift,
+                twice_shift,
                 self.panel.forecast_step_minutes,
                 origin,
                 columns,
@@ -280,6 +319,27 @@ class _State:
                 operator_forecast.MISSED_DAYS,
                 min(TYPE_DAYS, max(*spec.days, spec.analog_days)),
             )
+        if "generation" in at:
+            generation.fill(
+                x[..., at["generation"]],
+                self.power,
+                self.forecast,
+                twice_shift,
+                self.panel.forecast_step_minutes,
+                origin,
+                columns,
+                scale,
+                self.kinds,
+                self.places,
+                2 * _minutes(self.panel.start - np.datetime64(0, "m")) - half,
+                step,
+                knots,
+                slots(generation.INDEX_LAGS),
+                generation.SHAPE,
+            )
+            for family in MEGAWATTS:
+                if family in at:
+                    x[..., at[family]] /= scale[..., None].astype(np.float32)
         if "weather" in at:
             weather.fill(x[..., at["weather"]], self.weather_grid, origin, slots(weather.TRENDS), hour)
 

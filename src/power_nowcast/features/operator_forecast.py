@@ -26,10 +26,10 @@ def knot_names() -> list[str]:
 
 
 @njit(cache=True, nogil=True)
-def read(forecast: NDArray[np.float64], minute: int, step: int, s: int) -> float:  # pragma: no cover - compiled
-    """The forecast of series column `s` at `minute` after the grid's first `valid_at`; NaN where it does not reach."""
+def read(forecast: NDArray[np.float64], twice: int, step: int, s: int) -> float:  # pragma: no cover - compiled
+    """The forecast of series column `s`, `twice` half minutes after the grid's first `valid_at`; NaN beyond its end."""
     # The mean of an interval stands at its middle. Whole numbers, so that the place in the grid cannot change the bits.
-    halves = 2 * minute + step
+    halves = twice + step
     k = halves // (2 * step)
     w = (halves % (2 * step)) / (2.0 * step)
     if k < 0 or k + 1 >= forecast.shape[0]:
@@ -50,7 +50,7 @@ def fill(
     power: NDArray[np.float64],
     smoothed: NDArray[np.float64],
     forecast: NDArray[np.float64],
-    shift: int,
+    twice_shift: int,
     forecast_step: int,
     origin: NDArray[np.int64],
     columns: NDArray[np.int64],
@@ -63,8 +63,8 @@ def fill(
     missed_days: int,
     reach: int,
 ) -> None:  # pragma: no cover - compiled
-    """Write `common_names`, then `knot_names` of each knot. Spans in slots; `shift` is minutes from forecast to
-    power start.
+    """Write `common_names`, then `knot_names` of each knot. Spans in slots; `twice_shift` is twice the minutes from the
+    forecast's start to the time that slot 0 of power stands for, the middle of its interval for means.
     """
     slot = np.empty(reach + 1, np.int64)
     told_then = np.empty(reach + 1)
@@ -74,11 +74,11 @@ def fill(
             row = out[n, c]
             if i < 0:
                 continue
-            here = read(forecast, shift + i * step, forecast_step, s)
+            here = read(forecast, twice_shift + 2 * i * step, forecast_step, s)
             k = 0
             for lag in error_lags:
                 if i >= lag:
-                    before = read(forecast, shift + (i - lag) * step, forecast_step, s)
+                    before = read(forecast, twice_shift + 2 * (i - lag) * step, forecast_step, s)
                     row[k] = (power[i, s] - here) - (power[i - lag, s] - before)
                 k += 1
             for d in range(1, reach + 1):
@@ -90,15 +90,15 @@ def fill(
                 )
                 slot[d] = j if usable else -1
                 if usable:
-                    told_then[d] = read(forecast, shift + j * step, forecast_step, s)
+                    told_then[d] = read(forecast, twice_shift + 2 * j * step, forecast_step, s)
             for knot in knots:
-                row[k] = read(forecast, shift + (i + knot) * step, forecast_step, s) - here
+                row[k] = read(forecast, twice_shift + 2 * (i + knot) * step, forecast_step, s) - here
                 week_total, week_count, type_total, type_count = 0.0, 0, 0.0, 0
                 for d in range(1, reach + 1):
                     j = slot[d]
                     if j < 0:
                         continue
-                    told = read(forecast, shift + (j + knot) * step, forecast_step, s) - told_then[d]
+                    told = read(forecast, twice_shift + 2 * (j + knot) * step, forecast_step, s) - told_then[d]
                     missed = smoothed[j + knot, s] - smoothed[j, s] - told
                     if missed != missed:
                         continue

@@ -17,6 +17,7 @@ from power_nowcast.regions import Region, SourceSpec
 TO_MW = {"MW": 1.0, "kW": 1e-3, "GW": 1e3}
 OPTIONS = (
     "files",
+    "folder",
     "unit",
     "time_zone",
     "stamp_format",
@@ -31,12 +32,13 @@ OTHERS = "others"
 
 
 class Files:
-    """Files of the option `files` (a path or pattern, or several), each a delivery.
+    """Files of the option `files` (a path or pattern, or several) below `folder`, each a delivery.
 
     Further options: `columns` names the file's columns for `valid_at`, `series`, `value` and `written`, where they
     differ; `series` maps column titles or names in the file to the region's; `unit` is MW, kW or GW; `time_zone` says
-    what stamps without an offset mean; `stamp_format` is for stamps that are not ISO 8601; `ignore` names columns that
-    are none of the table's.
+    what stamps without an offset mean, `ambiguous` (earliest or latest) which one is meant in the repeated hour;
+    `stamp_format` is for stamps that are not ISO 8601, `date_in_name` (its format) for files of one day that hold the
+    time only; `ignore` names columns that are none of the table's, or is "others" for all that the table does not need.
     """
 
     def deliveries(self, request: Request) -> Iterator[Delivery]:
@@ -49,6 +51,7 @@ class Files:
         options = _checked(request.region, request.spec)
         patterns = options["files"]
         several = patterns if isinstance(patterns, list | tuple) else [patterns]
+        several = [Path(str(options.get("folder", "")), str(pattern)) for pattern in several]
         found = sorted({name for pattern in several for name in glob(str(pattern))})
         if not found:
             raise MissingDataError(

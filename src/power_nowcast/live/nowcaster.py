@@ -11,7 +11,7 @@ import numpy as np
 from power_nowcast.contracts import QUANTILES, Floats, Panel
 from power_nowcast.errors import HistoryError, StaleDataError
 from power_nowcast.features.build_features import MAX_AGE_MINUTES
-from power_nowcast.models.bundle import Bundle, at_leads
+from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
 
 GAP_HOURS = 3
@@ -79,9 +79,7 @@ class Nowcaster:
         values = bundle.from_features(block, self.calibration).values[0]
         late = np.isfinite(age) & ~np.isfinite(values).all(axis=(1, 2))
         if late.any():
-            values[late] = at_leads(block, bundle.fallback.predict(block), bundle.fallback.knots, region.steps_minutes)[
-                0, late
-            ]
+            values[late] = bundle.late(block).values[0, late]
         flags = self._flags(panel, issue)
         quality = tuple(
             Quality.REFUSED

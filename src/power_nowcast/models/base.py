@@ -32,8 +32,13 @@ class Examples:
 
     @property
     def ramps(self) -> Floats:
-        """Outcome minus origin in MW, shape (issue, series, knot): what models learn."""
+        """Outcome minus origin in MW, shape (issue, series, knot)."""
         return self.outcome_mw - self.block.origin_mw[..., None]
+
+    @property
+    def scaled_ramps(self) -> Floats:
+        """Ramps in units of the block's `scale_mw`: what models learn."""
+        return self.ramps / self.block.scale_mw[..., None]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Baseline(Model):
         executor: Executor | None = None,  # noqa: ARG002 - a rule needs no workers
         progress: Progress = lambda _: None,  # noqa: ARG002
     ) -> tuple[FitReport, Floats]:
-        error = train.outcome_mw - self.centre(train.block)
+        error = (train.outcome_mw - self.centre(train.block)) / train.block.scale_mw[..., None]
         known = np.isfinite(error).any(axis=0)
         error = np.where(known, error, 0.0)  # a series never seen keeps a width of zero
         self.errors = np.moveaxis(np.nanquantile(error, QUANTILES, axis=0), 0, -1)
@@ -42,7 +42,8 @@ class Baseline(Model):
         return FitReport(), self.predict(valid.block)
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
-        return np.asarray(self.centre(block)[..., None] + self.errors, np.float64)
+        widths = self.errors * block.scale_mw[..., None, None]
+        return np.asarray(self.centre(block)[..., None] + widths, np.float64)
 
     def save(self, folder: Path) -> None:
         (folder / "errors.json").write_text(json.dumps(self.errors.tolist()))
@@ -57,7 +58,7 @@ class Baseline(Model):
 
     def _week_ago(self, block: FeatureBlock) -> Floats:
         columns = [block.names.index(f"day7_ramp_h{knot}") for knot in self.knots]
-        return block.x[..., columns].astype(np.float64)
+        return block.x[..., columns].astype(np.float64) * block.scale_mw[..., None]
 
 
 class Persistence(Baseline):
@@ -75,7 +76,7 @@ class SeasonalNaive(Baseline):
     kind = "seasonal_naive"
 
     def centre(self, block: FeatureBlock) -> Floats:
-        level = block.x[..., block.names.index("level_day7")].astype(np.float64)
+        level = block.x[..., block.names.index("level_day7")].astype(np.float64) * block.scale_mw
         return (block.origin_mw - level)[..., None] + self._week_ago(block)
 
 

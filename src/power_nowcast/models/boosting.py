@@ -223,8 +223,9 @@ class BoostedModel(Model):
             for knot, one in zip(self.knots, fitted.ramps, strict=True):
                 curves |= {f"{name}/{knot}min/{part}": losses for part, losses in one.curves.items()}
                 metrics[f"rounds/{name}/{knot}min"] = one.rounds
-            centre = valid.block.origin_mw[:, s, None] + fitted.centre
-            quantiles[:, s] = centre[..., None] + fitted.width[..., None] * SHAPE
+            scale = valid.block.scale_mw[:, s, None]
+            centre = valid.block.origin_mw[:, s, None] + fitted.centre * scale
+            quantiles[:, s] = centre[..., None] + (fitted.width * scale)[..., None] * SHAPE
             progress(f"{self.kind}: {name} trained ({s + 1} of {len(self.series)})")
         return FitReport(curves, metrics), quantiles
 
@@ -243,9 +244,9 @@ class BoostedModel(Model):
             tuple(self._columns(knot) for knot in self.knots),
             self._columns(0),
             train.block.x[fresh, s],
-            train.ramps[fresh, s],
+            train.scaled_ramps[fresh, s],
             valid.block.x[:, s],
-            valid.ramps[:, s],
+            valid.scaled_ramps[:, s],
         )
 
     def _columns(self, knot: int) -> NDArray[np.int64]:
@@ -261,12 +262,13 @@ class BoostedModel(Model):
             x = np.ascontiguousarray(block.x[known, at])
             if not len(x):
                 continue
+            unit = block.scale_mw[known, at]
             centre = np.empty((len(x), len(self.knots)))
             for k in range(len(self.knots)):
                 ramp = self.run(self.boosters[s][k], np.ascontiguousarray(x[:, columns[k]]))
-                centre[:, k] = block.origin_mw[known, at] + ramp * self.scales[s, k]
+                centre[:, k] = block.origin_mw[known, at] + ramp * self.scales[s, k] * unit
             width = self.run(self.boosters[s][-1], _with_knot(x[:, shared], self.knots))
-            width = np.maximum(width, FLOOR).reshape(centre.shape) * self.scales[s, -1]
+            width = np.maximum(width, FLOOR).reshape(centre.shape) * self.scales[s, -1] * unit[:, None]
             out[known, at] = centre[..., None] + width[..., None] * SHAPE
         return out
 
@@ -289,7 +291,8 @@ class BoostedModel(Model):
         s, k = self.series.index(series), self.knots.index(knot)
         columns = self._columns(knot)
         x = np.ascontiguousarray(block.x[:, block.series.index(series)][:, columns])
-        shares = self.contributions(self.boosters[s][k], x) * self.scales[s, k]
+        unit = block.scale_mw[:, [block.series.index(series)]]
+        shares = self.contributions(self.boosters[s][k], x) * self.scales[s, k] * unit
         return tuple(self.names[c] for c in columns), x, shares
 
     def save(self, folder: Path) -> None:

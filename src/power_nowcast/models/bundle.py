@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
 from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelError
+from power_nowcast.features import generation
 from power_nowcast.features.build_features import build
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Model
@@ -102,8 +103,22 @@ class Bundle:
         return local_hours(target_times(block, self.model.knots), self.region.timezone)
 
     def _at_steps(self, block: FeatureBlock, quantiles: Floats) -> Nowcasts:
+        return self._answer(block, at_leads(block, quantiles, self.model.knots, self.region.steps_minutes))
+
+    def late(self, block: FeatureBlock) -> Nowcasts:
+        """Persistence with wide bands, for data too late for the model."""
+        knots = self.fallback.knots
+        return self._answer(block, at_leads(block, self.fallback.predict(block), knots, self.region.steps_minutes))
+
+    def _answer(self, block: FeatureBlock, values: Floats) -> Nowcasts:
+        """Values (issue, series, step, quantile) within what the plants can do; at night the sun gives nothing."""
         steps = self.region.steps_minutes
-        values = at_leads(block, quantiles, self.model.knots, steps)
+        if generation.is_generation(self.region):
+            target = block.issue_times[:, None, None] + np.array(steps, "timedelta64[m]")
+            dark = generation.dark(self.region, block.series, np.broadcast_to(target, values.shape[:3]))
+            least, most = generation.bounds(self.region, block.series)
+            values = np.clip(values, least[:, None, None], most[:, None, None])
+            values = np.where(dark[..., None] & np.isfinite(values), 0.0, values)
         return Nowcasts(self.region.name, block.issue_times, block.series, steps, values)
 
     def check(self) -> None:
@@ -269,6 +284,7 @@ def _block_to_json(block: FeatureBlock) -> dict[str, Any]:
         "x": _listed(block.x.astype(np.float64)),
         "origin_mw": _listed(block.origin_mw),
         "age_minutes": _listed(block.age_minutes),
+        "scale_mw": _listed(block.scale_mw),
     }
 
 
@@ -281,4 +297,6 @@ def _block_from_json(values: dict[str, Any]) -> FeatureBlock:
         np.array(values["x"], np.float32),
         np.array(values["origin_mw"], np.float64),
         np.array(values["age_minutes"], np.float64),
+        # Bundles of the first weeks knew load only.
+        np.array(values.get("scale_mw", np.ones_like(values["age_minutes"])), np.float64),
     )

@@ -12,7 +12,7 @@ from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
 
 PARTS = ("train", "valid", "test")
-_KEYS = ("issue_time", "series", "origin_mw", "age_minutes")
+_KEYS = ("issue_time", "series", "origin_mw", "age_minutes", "scale_mw")
 _DAY = np.timedelta64(24 * 60, "m")
 
 
@@ -84,6 +84,7 @@ def to_frame(examples: Examples, knots: tuple[int, ...]) -> pl.DataFrame:
             "series": list(block.series) * issues,
             "origin_mw": block.origin_mw.ravel(),
             "age_minutes": block.age_minutes.ravel(),
+            "scale_mw": block.scale_mw.ravel(),
             **{f"outcome_mw_h{knot}": examples.outcome_mw[..., k].ravel() for k, knot in enumerate(knots)},
         }
     )
@@ -119,6 +120,7 @@ def from_frame(frame: pl.DataFrame, series: tuple[str, ...], knots: tuple[int, .
         x=rows.select(names).to_numpy().astype(np.float32, copy=False).reshape(*shape, len(names)),
         origin_mw=rows["origin_mw"].to_numpy().reshape(shape),
         age_minutes=rows["age_minutes"].to_numpy().reshape(shape),
+        scale_mw=rows["scale_mw"].to_numpy().reshape(shape),
     )
     outcome = rows.select(outcomes).to_numpy().reshape(*shape, len(knots))
     return Examples(block, outcome)

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Floats, Panel, Times
 from power_nowcast.features.calendar import offsets_minutes
+from power_nowcast.features.generation import dark
 from power_nowcast.features.panel import POWER_GRID, add_total
 from power_nowcast.regions import Region
 
@@ -33,13 +34,17 @@ def first_known(panel: Panel, region: Region, delay_minutes: int = 0) -> tuple[F
 def at_knots(
     panel: Panel, region: Region, block: FeatureBlock, knots: tuple[int, ...], delay_minutes: int = 0
 ) -> tuple[Floats, Times]:
-    """First known value at each knot after the origin, and when it was known; both (issue, series, knot)."""
+    """First known value at each knot after the origin, and when it was known; both (issue, series, knot).
+
+    Nights of solar power are no outcomes: nothing is to be learnt from them.
+    """
     power, known_at = first_known(panel, region, delay_minutes)
     target = target_times(block, knots)
     slot = (target - panel.start).astype(np.int64) // panel.step_minutes
     inside = ~np.isnat(target) & (slot >= 0) & (slot < len(power))
     slot = np.clip(np.where(inside, slot, 0), 0, len(power) - 1)
     columns = np.array([panel.series.index(name) for name in block.series])[None, :, None]
+    inside &= ~dark(region, block.series, target)
     value = np.where(inside, power[slot, columns], np.nan)
     return value, np.where(inside, known_at[slot, columns], np.datetime64("NaT", "m"))
 
