@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from power_nowcast import cli, main_job, mlflow_client, pipeline
+from power_nowcast.cli import base
+from power_nowcast.cli import run as run_command
 from power_nowcast.errors import PromotionRefusedError
 from power_nowcast.main_job import Outcome
 from power_nowcast.mlflow_client.connection import connect
@@ -62,10 +64,10 @@ def test_a_second_run_does_nothing(file: Path, outcome: Outcome) -> None:
 
 
 def test_the_command_finds_that_nothing_is_to_do(file: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in list(cli.RUN_MODELS):
-        monkeypatch.delitem(cli.RUN_MODELS, kind)
-    monkeypatch.setitem(cli.RUN_MODELS, "lightgbm", TINY)
-    monkeypatch.setattr(cli.console, "width", 1000)
+    for kind in list(run_command.RUN_MODELS):
+        monkeypatch.delitem(run_command.RUN_MODELS, kind)
+    monkeypatch.setitem(run_command.RUN_MODELS, "lightgbm", TINY)
+    monkeypatch.setattr(base.console, "width", 1000)
     plan = ["--every", "30", "--valid-days", "14", "--test-days", "14"]
     before = mlflow_client.versions(job_of(file).region)
     done = CliRunner().invoke(cli.app, ["run", "--region", str(file), *plan])

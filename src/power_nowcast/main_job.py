@@ -34,7 +34,9 @@ class Outcome:
 
 def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
     """Ingest, build features, train, evaluate and promote; `models` holds the options of each kind to train."""
-    report = write_all(job.store, job.region, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}"))
+    report = write_all(
+        job.store, job.region, place=job.data, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}")
+    )
     job.progress(f"ingest: {report.stored:,} new rows, {report.quarantined} in quarantine")
     recipe = _recipe(job, plan, models)
     production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)

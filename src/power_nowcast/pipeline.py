@@ -53,13 +53,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """Where the steps work: region, tables, folders, and who is told."""
+    """Where the steps work: region, tables, folders, and who is told; `data` is where the sources' files are."""
 
     region: Region
     store: Store
     settings: Settings
     progress: Progress = lambda _: None
     executor: Callable[[], Executor | None] = lambda: None
+    data: Path | None = None
 
     @property
     def artifacts(self) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
@@ -35,6 +36,7 @@ def fetch(
     days: int | None = None,
     tables: Sequence[Table] = tuple(Table),
     known: Collection[str] = frozenset(),
+    place: Path | None = None,
 ) -> Iterator[Batch]:
     """Batches of a region's sources, oldest delivery first.
 
@@ -45,19 +47,44 @@ def fetch(
         days: only so many days before the newest power value, in place of `start`.
         tables: which tables.
         known: keys of deliveries that need not be read again.
+        place: folder that the sources' files are in (or the one file), in place of their option `folder`.
 
     Raises:
         ConfigurationError: a source is unknown or lacks an option.
         SourceFormatError: a delivery is not what its source agreed to.
         MissingDataError: a source has nothing.
     """
+    if place is not None:
+        _check_place(region, place)
     if days is not None:
-        newest = _newest(region, end)
+        newest = _newest(region, end, place)
         start = None if newest is None else newest - timedelta(days=days)
     for table in tables:
         spec = _spec(region, table)
         if spec is not None:
-            yield from _batches(region, table, spec, start, end, known)
+            yield from _batches(Request(region, table, spec, start, end, place), known)
+
+
+def _check_place(region: Region, place: Path) -> None:
+    specs = [spec for table in Table if (spec := _spec(region, table)) is not None]
+    if not any(_source(region, spec).reads_files for spec in specs):
+        raise ConfigurationError(
+            f"No source of {region.name} reads files, so it is not said what {place} holds.",
+            remedy="Add --source nyiso or --source files.",
+            option="data",
+            place=str(place),
+        )
+
+
+def check_sources(region: Region) -> None:
+    """Check that every source of a region exists, and takes its options.
+
+    Raises:
+        ConfigurationError: a source is unknown, or an option is missing, unknown or wrong.
+    """
+    for table in Table:
+        if (spec := _spec(region, table)) is not None:
+            _source(region, spec).check(Request(region, table, spec))
 
 
 def with_source(region: Region, source: str, **options: object) -> Region:
@@ -70,16 +97,9 @@ def with_source(region: Region, source: str, **options: object) -> Region:
     return region.model_copy(update=changed)
 
 
-def _batches(
-    region: Region,
-    table: Table,
-    spec: SourceSpec,
-    start: datetime | None,
-    end: datetime | None,
-    known: Collection[str],
-) -> Iterator[Batch]:
+def _batches(request: Request, known: Collection[str]) -> Iterator[Batch]:
+    region, table, spec, start, end = request.region, request.table, request.spec, request.start, request.end
     source = _source(region, spec)
-    request = Request(region, table, spec, start, end)
     deliveries = list(source.deliveries(request))
     how = _how(region, table, spec)
     span = f"{start and start.isoformat()}..{end and end.isoformat()}" if start or end else ""
@@ -128,8 +148,8 @@ def _source(region: Region, spec: SourceSpec) -> Source:
     return SOURCES[spec.source]
 
 
-def _newest(region: Region, end: datetime | None) -> datetime | None:
-    source, request = _source(region, region.power), Request(region, Table.POWER, region.power, end=end)
+def _newest(region: Region, end: datetime | None, place: Path | None) -> datetime | None:
+    source, request = _source(region, region.power), Request(region, Table.POWER, region.power, end=end, place=place)
     for delivery in reversed(list(source.deliveries(request))):
         stamps = source.parse(delivery.read(), request, delivery.origin)["at"].drop_nulls()
         if end is not None:

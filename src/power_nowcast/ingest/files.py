@@ -41,6 +41,12 @@ class Files:
     time only; `ignore` names columns that are none of the table's, or is "others" for all that the table does not need.
     """
 
+    reads_files = True
+
+    def check(self, request: Request) -> None:
+        """Check the options."""
+        _check(request)
+
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """The files in order of their names.
 
@@ -48,14 +54,19 @@ class Files:
             ConfigurationError: an option is missing, unknown or wrong.
             MissingDataError: no file has such a name.
         """
-        options = _checked(request.region, request.spec)
-        patterns = options["files"]
+        _check(request)
+        options, place = request.spec.options, request.place
+        patterns = options.get("files", "*")
         several = patterns if isinstance(patterns, list | tuple) else [patterns]
-        several = [Path(str(options.get("folder", "")), str(pattern)) for pattern in several]
+        folder = place or Path(str(options.get("folder", "")))
+        several = [place] if place is not None and place.is_file() else [folder / str(pattern) for pattern in several]
         found = sorted({name for pattern in several for name in glob(str(pattern))})
         if not found:
             raise MissingDataError(
-                f"There is no file {patterns}.", remedy="Check the path.", region=request.region.name, files=patterns
+                f"There is no file {', '.join(map(str, several))}.",
+                remedy="Check the path, or name the folder by --data.",
+                region=request.region.name,
+                files=patterns,
             )
         for name in found:
             file = Path(name)
@@ -137,11 +148,13 @@ def _names(region: Region, table: Table) -> tuple[str, ...]:
     return region.series if table is Table.FORECAST else zones
 
 
-def _checked(region: Region, spec: SourceSpec) -> Mapping[str, object]:
+def _check(request: Request) -> None:
+    region, spec = request.region, request.spec
+
     def wrong(what: str, remedy: str) -> ConfigurationError:
         return ConfigurationError(f"{region.name}: {what}", remedy=remedy, region=region.name, source="files")
 
-    if "files" not in spec.options:
+    if "files" not in spec.options and request.place is None:
         raise wrong("the source files has no files.", 'Set options = { files = "..." } in the region file.')
     if unknown := [name for name in spec.options if name not in OPTIONS]:
         raise wrong(f"the source files has no option {unknown[0]!r}.", f"Use {', '.join(OPTIONS)}.")
@@ -149,7 +162,6 @@ def _checked(region: Region, spec: SourceSpec) -> Mapping[str, object]:
         raise wrong(f"ambiguous is {side!r}.", "Use earliest or latest, or leave it out.")
     if (unit := spec.options.get("unit", "MW")) not in TO_MW:
         raise wrong(f"unknown unit {unit!r}.", f"Use one of: {', '.join(TO_MW)}.")
-    return spec.options
 
 
 def _read(file: Path) -> Received:

@@ -33,6 +33,17 @@ _PATTERNS = {
 class NyisoArchives:
     """A folder as the publisher's site is laid out; option `folder` names it."""
 
+    reads_files = True
+
+    def check(self, request: Request) -> None:
+        """Check that there is a folder."""
+        if request.place is None and "folder" not in request.spec.options:
+            raise ConfigurationError(
+                f"{request.region.name}: the source nyiso has no folder.",
+                remedy='Set options = { folder = "..." } in the region file, or --data.',
+                region=request.region.name,
+            )
+
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """Every archive of a table, oldest first.
 
@@ -40,13 +51,8 @@ class NyisoArchives:
             ConfigurationError: the option `folder` is missing.
             MissingDataError: the folder holds no archive of load.
         """
-        if "folder" not in request.spec.options:
-            raise ConfigurationError(
-                f"{request.region.name}: the source nyiso has no folder.",
-                remedy='Set options = { folder = "..." } in the region file, or --data.',
-                region=request.region.name,
-            )
-        folder = Path(str(request.spec.options["folder"]))
+        self.check(request)
+        folder = request.place or Path(str(request.spec.options["folder"]))
         files = sorted(folder.glob(_PATTERNS[request.table]))
         if not files and request.table is Table.POWER:
             raise MissingDataError(

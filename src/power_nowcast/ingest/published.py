@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 import polars as pl
 
@@ -28,7 +29,8 @@ PUBLISHED = pl.Schema(
 class Request:
     """What a source is asked for: one table of one region, from `start` to `end` by `valid_at` (None: all there is).
 
-    A source may hand over more than the span; what lies outside of it is left out later.
+    A source may hand over more than the span; what lies outside of it is left out later. `place` is the folder that
+    files are in, or the one file, where the caller names it and not the region.
     """
 
     region: Region
@@ -36,6 +38,7 @@ class Request:
     spec: SourceSpec
     start: datetime | None = None
     end: datetime | None = None
+    place: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,17 @@ class Delivery:
 
 
 class Source(Protocol):
-    """A kind of source."""
+    """A kind of source; `reads_files` if a request's `place` means something to it."""
+
+    reads_files: ClassVar[bool]
+
+    def check(self, request: Request) -> None:
+        """Check the region's options for this source.
+
+        Raises:
+            ConfigurationError: an option is missing, unknown or wrong.
+        """
+        ...
 
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """What there is, in the publisher's order."""

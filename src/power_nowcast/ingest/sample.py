@@ -18,6 +18,12 @@ STATION = "station"
 class Sample:
     """The files in `sample_data`; option `sample` names a region whose sample to take, its own name if absent."""
 
+    reads_files = False
+
+    def check(self, request: Request) -> None:
+        """Check that there is a sample of the table."""
+        next(self.deliveries(request))
+
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """The one file of a table.
 

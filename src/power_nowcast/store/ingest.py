@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from power_nowcast.contracts import Table
 from power_nowcast.ingest import fetch
@@ -49,10 +50,11 @@ def write_all(
     end: datetime | None = None,
     days: int | None = None,
     tables: Sequence[Table] = tuple(Table),
+    place: Path | None = None,
     clock: Callable[[], datetime] = _now,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Write what a region's sources have, under one lease; `start` .. `tables` as for `ingest.fetch`.
+    """Write what a region's sources have, under one lease; `start` .. `place` as for `ingest.fetch`.
 
     A delivery is noted last: one that was interrupted is read again, and what it had stored is found unchanged.
 
@@ -64,7 +66,7 @@ def write_all(
     report = IngestReport()
     with store.lease():
         known = store.delivered(region.name)
-        for batch in fetch(region, start=start, end=end, days=days, tables=tables, known=known):
+        for batch in fetch(region, start=start, end=end, days=days, tables=tables, known=known, place=place):
             rows, quarantined = write(store, batch, now=clock())
             report = report.plus(batch.table, rows, quarantined, batch.superseded)
             if progress is not None:

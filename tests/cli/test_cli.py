@@ -5,17 +5,20 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from power_nowcast import cli
+from power_nowcast.cli import base, plan, run
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.settings import settings
 from tests.small_job import job_of, write_region
 
 COMMANDS = (
-    "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run"
+    "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
+    "backtest",
 )  # fmt: skip
 
 
@@ -31,8 +34,8 @@ def said(result: Result) -> list[str]:
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are not wrapped."""
-    monkeypatch.setattr(cli.log, "width", 1000)
-    monkeypatch.setattr(cli.console, "width", 1000)
+    monkeypatch.setattr(base.log, "width", 1000)
+    monkeypatch.setattr(base.console, "width", 1000)
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +163,8 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
 @pytest.mark.slow
 def test_run_does_all_and_then_nothing(tmp_path: Path, work_in, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_region(work_in(tmp_path), "runland")
-    monkeypatch.setitem(cli.RUN_MODELS["lightgbm"], "n_estimators", 40)
-    monkeypatch.setitem(cli.RUN_MODELS["xgboost"], "n_estimators", 5)
+    monkeypatch.setitem(run.RUN_MODELS["lightgbm"], "n_estimators", 40)
+    monkeypatch.setitem(run.RUN_MODELS["xgboost"], "n_estimators", 5)
     plan = ["--every", "30", "--valid-days", "14", "--test-days", "14"]
     first = call("run", "-r", file, *plan)
     assert first.exit_code == 0, first.output
@@ -213,18 +216,18 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, work_in, varia
 
 
 def test_ctrl_c_is_one_line_and_130() -> None:
-    with pytest.raises(cli.typer.Exit) as caught, cli._errors():
+    with pytest.raises(typer.Exit) as caught, base.errors():
         raise KeyboardInterrupt
     assert caught.value.exit_code == 130
 
 
 def test_a_defect_keeps_its_trace() -> None:
-    with pytest.raises(ZeroDivisionError), cli._errors():
+    with pytest.raises(ZeroDivisionError), base.errors():
         _ = 1 / 0
 
 
 def test_brackets_in_a_message_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(cli.typer.Exit) as caught, cli._errors():
+    with pytest.raises(typer.Exit) as caught, base.errors():
         raise MissingDataError("There is no [red]file[/red].", remedy="Look in [here].")
     assert caught.value.exit_code == 1
     assert "[red]file[/red]" in capsys.readouterr().err
@@ -232,22 +235,22 @@ def test_brackets_in_a_message_are_text(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_options_reach_the_plan(toml: Path) -> None:
     job = job_of(toml)
-    plan = cli._plan(job, 40, 30, "60,30", "120", None, 9, 8)
-    assert plan.spec.lags == (30, 60)
-    assert plan.spec.rolling == (120,)
-    assert plan.spec.knots == (30, 60)
-    assert (plan.every_minutes, plan.days, plan.valid_days, plan.test_days) == (30, 40, 9, 8)
-    assert cli._plan(job, None, 60, None, None, 60, 30, 30).spec == FeatureSpec.for_interval(30)
+    made = plan.plan(job, 40, 30, "60,30", "120", None, 9, 8)
+    assert made.spec.lags == (30, 60)
+    assert made.spec.rolling == (120,)
+    assert made.spec.knots == (30, 60)
+    assert (made.every_minutes, made.days, made.valid_days, made.test_days) == (30, 40, 9, 8)
+    assert plan.plan(job, None, 60, None, None, 60, 30, 30).spec == FeatureSpec.for_interval(30)
     five = job_of("nyiso")
-    assert cli._plan(five, None, 60, None, None, None, 30, 30).spec == FeatureSpec.for_interval(5)
-    assert cli._plan(five, None, 60, None, None, None, 30, 30).every_minutes == 15
-    assert cli._plan(five, None, 20, None, None, None, 30, 30).spec.knots == (5, 15, 20, 30)
+    assert plan.plan(five, None, 60, None, None, None, 30, 30).spec == FeatureSpec.for_interval(5)
+    assert plan.plan(five, None, 60, None, None, None, 30, 30).every_minutes == 15
+    assert plan.plan(five, None, 20, None, None, None, 30, 30).spec.knots == (5, 15, 20, 30)
 
 
 @pytest.mark.parametrize("text", ["7", "5,7", "3"])
 def test_spans_off_the_grid_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="multiples of 5"):
-        cli._plan(job_of("nyiso"), None, 60, text, None, None, 30, 30)
+        plan.plan(job_of("nyiso"), None, 60, text, None, None, 30, 30)
 
 
 @pytest.mark.parametrize("value", ["0", "-15", "7"])

@@ -1,10 +1,38 @@
 """What the commands' options mean for a region's features."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
+
+if TYPE_CHECKING:
+    from power_nowcast.pipeline import Job, Plan
+
+
+def plan(
+    job: "Job",
+    days: int | None,
+    horizon: int,
+    lags: str | None,
+    rolling: str | None,
+    every: int | None,
+    valid_days: int,
+    test_days: int,
+) -> "Plan":
+    """The plan that a command's options describe.
+
+    Raises:
+        ConfigurationError: an option does not fit the region.
+    """
+    from power_nowcast.pipeline import EVERY_MINUTES, Plan
+
+    step = job.region.interval_minutes
+    if every is not None and every % step:
+        raise off_grid(job.region, "every", str(every))
+    return Plan(
+        spec(job.region, horizon, lags, rolling), every or max(EVERY_MINUTES, step), days, valid_days, test_days
+    )
 
 
 def spec(region: Region, horizon: int, lags: str | None, rolling: str | None) -> FeatureSpec:

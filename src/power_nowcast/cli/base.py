@@ -1,0 +1,115 @@
+"""What the commands share: the app, their options, the job that they work on, and how errors are told."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from power_nowcast.errors import ConfigurationError, NowcastError
+from power_nowcast.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from power_nowcast.pipeline import Job
+
+app = typer.Typer(
+    help="Calibrated 15-60 minute nowcasts of power load and generation, from public signals to a served model.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+log = Console(stderr=True)
+
+
+def _tell(title: str, message: str, remedy: str) -> None:
+    log.print(f"[bold red]{title}[/bold red]: {escape(message)}", highlight=False)
+    log.print(escape(remedy), highlight=False)
+
+
+def _defaults() -> Settings:
+    """Settings for the options' defaults; a wrong one ends the command before there is any."""
+    try:
+        return settings()
+    except ConfigurationError as error:
+        _tell(error.title, error.message, error.remedy)
+        raise SystemExit(2) from error
+
+
+DEFAULTS = _defaults()
+
+RegionOption = Annotated[str, typer.Option("--region", "-r", help="Name of a region, or a region's TOML file.")]
+DaysOption = Annotated[int | None, typer.Option(min=1, help="Only the last so many days.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="lightgbm, xgboost, persistence, seasonal_naive or persistence_ramp.")
+]
+MinutesOption = Annotated[str | None, typer.Option(metavar="MIN,MIN,...", help="Minutes, separated by commas.")]
+HorizonOption = Annotated[int, typer.Option(help="Furthest minutes ahead, at most 60.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; kept with the version.")]
+ValidOption = Annotated[int, typer.Option(min=1, help="Days for early stopping and calibration.")]
+TestOption = Annotated[int, typer.Option(min=1, help="Days held back for the backtest.")]
+DataOption = Annotated[
+    Path | None, typer.Option(help="Folder of the publisher's files (or one file), for sources nyiso and files.")
+]
+EveryOption = Annotated[
+    int | None, typer.Option(min=1, help="Minutes between issue times; 15 or the region's interval.")
+]
+
+
+@contextmanager
+def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
+    """The job of a region, with its workers, as long as the block runs."""
+    from power_nowcast.pipeline import Job
+    from power_nowcast.regions import load
+    from power_nowcast.store import Store
+
+    pools: list[ProcessPoolExecutor] = []
+
+    def pool() -> Executor | None:
+        if settings().workers == 1:
+            return None
+        if not pools:
+            # Spawned, not forked: boosters and their threads do not survive a fork.
+            pools.append(ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")))
+        return pools[0]
+
+    with errors():
+        try:
+            yield Job(load(region), Store(settings().data), settings(), progress, pool, data)
+        finally:
+            for one in pools:
+                one.shutdown(cancel_futures=True)
+
+
+def progress(text: str) -> None:
+    """Tell what happens, on stderr."""
+    log.print(f"[dim]{datetime.now(UTC).astimezone():%H:%M:%S}[/dim] {escape(text)}", highlight=False)
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Errors of this package as two lines and an exit code; anything else is a defect and keeps its trace."""
+    try:
+        yield
+    except NowcastError as error:
+        _tell(error.title, error.message, error.remedy)
+        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _tell(
+            "A file cannot be used",
+            f"{error.filename}: {error.strerror}.",
+            "Check the path; NOWCAST_DATA, NOWCAST_ARTIFACTS and NOWCAST_REPORTS say where files are written.",
+        )
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        log.print("Interrupted. Nothing is half done: the same command goes on.")
+        raise typer.Exit(130) from error
