@@ -69,7 +69,7 @@ def _check_place(region: Region, place: Path) -> None:
     specs = [spec for table in Table if (spec := _spec(region, table)) is not None]
     if not any(_source(region, spec).reads_files for spec in specs):
         raise ConfigurationError(
-            f"No source of {region.name} reads files, so it is not said what {place} holds.",
+            f"--data {place} does not say what it holds: no source of {region.name} reads files.",
             remedy="Add --source nyiso or --source files.",
             option="data",
             place=str(place),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from glob import glob
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 
@@ -41,7 +42,7 @@ class Files:
     time only; `ignore` names columns that are none of the table's, or is "others" for all that the table does not need.
     """
 
-    reads_files = True
+    reads_files: ClassVar[bool] = True
 
     def check(self, request: Request) -> None:
         """Check the options."""

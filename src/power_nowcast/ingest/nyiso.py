@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -33,7 +34,7 @@ _PATTERNS = {
 class NyisoArchives:
     """A folder as the publisher's site is laid out; option `folder` names it."""
 
-    reads_files = True
+    reads_files: ClassVar[bool] = True
 
     def check(self, request: Request) -> None:
         """Check that there is a folder."""

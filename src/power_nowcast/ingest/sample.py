@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import ClassVar
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ STATION = "station"
 class Sample:
     """The files in `sample_data`; option `sample` names a region whose sample to take, its own name if absent."""
 
-    reads_files = False
+    reads_files: ClassVar[bool] = False
 
     def check(self, request: Request) -> None:
         """Check that there is a sample of the table."""
