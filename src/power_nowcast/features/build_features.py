@@ -176,6 +176,7 @@ class _State:
         self.applied = 0
         self.radius = spec.smoothing // step
         self.per_day = DAY_MINUTES // step
+        self.reach_days = max(*spec.days, spec.analog_days)
         self.smoothed = np.empty_like(self.power)
         days.smooth(self.smoothed, self.power, 0, len(self.power), self.radius)
         # A day and an hour beyond the end: the kind of tomorrow.
@@ -219,7 +220,7 @@ class _State:
 
     def scales(self, origin: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
         """What features and ramps are measured in, MW, shape (issue, series)."""
-        span = generation.PEAK_DAYS * self.per_day
+        span = min(generation.PEAK_DAYS, self.reach_days) * self.per_day
         return np.asarray(
             generation.peaks(self.power, origin, columns, self.kinds, self.smallest_peaks, span), np.float64
         )
@@ -317,7 +318,7 @@ class _State:
                 knots,
                 slots(operator_forecast.ERROR_LAGS),
                 operator_forecast.MISSED_DAYS,
-                min(TYPE_DAYS, max(*spec.days, spec.analog_days)),
+                min(TYPE_DAYS, self.reach_days),
             )
         if "generation" in at:
             generation.fill(

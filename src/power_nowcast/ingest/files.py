@@ -35,11 +35,12 @@ OTHERS = "others"
 class Files:
     """Files of the option `files` (a path or pattern, or several) below `folder`, each a delivery.
 
-    Further options: `columns` names the file's columns for `valid_at`, `series`, `value` and `written`, where they
-    differ; `series` maps column titles or names in the file to the region's; `unit` is MW, kW or GW; `time_zone` says
-    what stamps without an offset mean, `ambiguous` (earliest or latest) which one is meant in the repeated hour;
-    `stamp_format` is for stamps that are not ISO 8601, `date_in_name` (its format) for files of one day that hold the
-    time only; `ignore` names columns that are none of the table's, or is "others" for all that the table does not need.
+    Further options: `columns` names the file's columns for `valid_at`, `series` (several are joined by a space),
+    `value` and `written`, where they differ; `series` maps column titles or names in the file to the region's; `unit` is
+    MW, kW or GW; `time_zone` says what stamps without an offset mean, `ambiguous` (earliest or latest) which one is meant
+    in the repeated hour; `stamp_format` is for stamps that are not ISO 8601, `date_in_name` (its format) for files of one
+    day that hold the time only; `ignore` names columns that are none of the table's, or is "others" for all that the
+    table does not need.
     """
 
     reads_files: ClassVar[bool] = True
@@ -85,10 +86,13 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
         SourceFormatError: columns are missing or unknown, or stamps have neither an offset nor a `time_zone`.
     """
     options = spec.options
-    title = {
-        name: str(options.get("columns", {}).get(name, name)) for name in ("valid_at", "series", "value", "written")
-    }
+    columns = options.get("columns", {})
+    title = {name: columns.get(name, name) for name in ("valid_at", "series", "value", "written")}
     rows = table_of(data, origin, date_in_name=options.get("date_in_name"), stamp=title["valid_at"])
+    if isinstance(parts := title["series"], list):
+        title["series"] = " ".join(parts)
+        if set(parts) <= set(rows.columns):
+            rows = rows.with_columns(pl.concat_str(parts, separator=" ").alias(title["series"])).drop(parts)
     ignore = options.get("ignore", ())
     rows = rows if ignore == OTHERS else rows.drop(ignore, strict=False)
     renames: Mapping[str, str] = options.get("series", {})

@@ -1,0 +1,135 @@
+"""Wind and solar power: scales, nights, bounds, and the same features live as in bulk."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from power_nowcast.contracts import Table
+from power_nowcast.features import generation
+from power_nowcast.features.build_features import build, targets
+from power_nowcast.features.panel import assemble
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.regions import Region
+from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region, rows
+from tests.features.test_point_in_time import equal, minute
+
+EASY = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOTS = st.lists(st.integers(9 * 48, DAYS * 48 - 1), min_size=1, max_size=5, unique=True)
+
+
+def plants(a: str = "solar", b: str = "wind", label: str = "start") -> Region:
+    """The region of `history`, its zones generating."""
+    values = region().model_dump()
+    for zone, kind in zip(values["zones"], (a, b), strict=True):
+        zone["kind"] = kind
+    values["power"]["label"] = label
+    return Region.model_validate(values)
+
+
+@EASY
+@given(seed=st.integers(0, 1000), slots=SLOTS)
+def test_bulk_equals_live_bit_for_bit(seed: int, slots: list[int]) -> None:
+    frames, made = past(seed), plants()
+    issues = [START + slot * STEP for slot in slots]
+    together = build(bulk(frames), made, np.array([minute(t) for t in issues]), SPEC)
+    for n, issue in enumerate(issues):
+        alone = build(live(frames, issue), made, np.array([minute(issue)]), SPEC)
+        assert equal(together.take(np.array([n])), alone)
+        assert np.array_equal(together.scale_mw[n], alone.scale_mw[0])
+
+
+@given(power=st.lists(st.floats(0, 900) | st.just(float("nan")), min_size=1, max_size=40), span=st.integers(1, 20))
+def test_the_scale_is_the_largest_recent_output(power: list[float], span: int) -> None:
+    grid = np.array(power)[:, None]
+    origin = np.arange(len(power))[:, None]
+    found = generation.peaks(grid, origin, np.array([0]), np.array([1], np.int8), np.array([10.0]), span)
+    for i in range(len(power)):
+        known = [value for value in power[max(0, i - span + 1) : i + 1] if value == value]
+        assert found[i, 0] == max([10.0, *known])
+
+
+def test_load_keeps_its_megawatts() -> None:
+    frames, issues = past(3), np.array([minute(START + 500 * STEP)])
+    plain = build(bulk(frames), region(), issues, SPEC)
+    mixed = build(bulk(frames), plants("load", "wind"), issues, SPEC)
+    assert (plain.scale_mw == 1).all()
+    a = plain.series.index("A")
+    assert mixed.scale_mw[0, a] == 1
+    columns = [mixed.names.index(name) for name in plain.names if not name.startswith("operator")]
+    same = [plain.names.index(mixed.names[column]) for column in columns]
+    assert np.array_equal(mixed.x[0, a, columns], plain.x[0, a, same], equal_nan=True)
+    assert np.isnan(mixed.x[0, a, mixed.names.index("share")])
+    assert mixed.scale_mw[0, mixed.series.index("B")] > 100
+
+
+def test_ramps_are_shares_of_the_scale() -> None:
+    frames, issues = past(4, gaps=0, late=0, corrections=0), np.array([minute(START + 600 * STEP)])
+    block = build(bulk(frames), plants("wind", "wind"), issues, SPEC)
+    plain = build(bulk(frames), region(), issues, SPEC)
+    lag = block.names.index("ramp_60m")
+    np.testing.assert_allclose(
+        block.x[..., lag] * block.scale_mw, plain.x[..., plain.names.index("ramp_60m")], rtol=1e-6
+    )
+    share = block.x[..., block.names.index("share")]
+    np.testing.assert_allclose(share * block.scale_mw, block.origin_mw, rtol=1e-6)
+
+
+def test_kinds_bounds_and_totals() -> None:
+    series = ("ALL", "A", "B")
+    assert generation.kinds(plants(), series).tolist() == [0, 2, 1]
+    assert generation.kinds(plants("wind", "wind"), series).tolist() == [1, 1, 1]
+    assert not generation.is_generation(region())
+    least, most = generation.bounds(plants(), series)
+    assert least.tolist() == [-np.inf, 0, 0]
+    assert most.tolist() == [np.inf, 5000, 5000]
+    idle = plants("wind", "wind").model_copy(
+        update={"power": plants().power.model_copy(update={"options": {"allow_negative": True}})}
+    )
+    assert (generation.bounds(idle, series)[0] == -np.inf).all()
+
+
+def test_nights_are_dark_for_the_sun_alone() -> None:
+    noon, midnight = np.datetime64("2024-03-05T17:00", "m"), np.datetime64("2024-03-05T05:00", "m")
+    times = np.array([[[noon, midnight, np.datetime64("NaT", "m")]] * 2])
+    assert generation.dark(plants(), ("A", "B"), times).tolist() == [[[False, True, False], [False] * 3]]
+
+
+def test_a_night_is_no_outcome() -> None:
+    panel = bulk(past(5, gaps=0, late=0, corrections=0))
+    day = np.datetime64("2024-03-12T00:00", "m") + np.arange(48) * np.timedelta64(30, "m")
+    block = build(panel, plants(), day, SPEC)
+    values = targets(panel, plants(), block, (30,))[..., 0]
+    sun, wind = (values[:, block.series.index(name)] for name in ("A", "B"))
+    assert np.isfinite(wind).all()
+    assert 20 < np.isfinite(sun).sum() < 30
+
+
+@pytest.mark.parametrize(("minutes", "share"), [("2024-06-21T16:57", 0.95), ("2024-03-05T05:00", 0.0)])
+def test_the_clear_sky_follows_the_sun(minutes: str, share: float) -> None:
+    sky = generation.clear_sky(float(np.datetime64(minutes, "m").astype(np.int64)), 42.6, -73.7)
+    assert sky == pytest.approx(share, abs=0.03)
+
+
+def test_a_forecast_of_means_is_read_at_their_middle() -> None:
+    """With a forecast that equals the output, its error is nothing, for means and for instants alike."""
+    frames = past(6, gaps=0, late=0, corrections=0)
+    spec = FeatureSpec.for_interval(30, days=(1, 2, 7, 8), analog_days=9, analogs=3, smoothing=30)
+    made = plants("wind", "wind").model_copy(
+        update={"forecast": plants().power.model_copy(update={"interval_minutes": 30})}
+    )
+    power = frames[Table.POWER]
+    told = [
+        (row["series"], row["valid_at"], row["value"], START - timedelta(days=1), "written") for row in power.to_dicts()
+    ]
+    frames[Table.FORECAST] = rows(told)
+    issues = np.array([minute(START + 500 * STEP)])
+
+    panel = assemble(made, frames, START, START + (DAYS * 48 - 1) * STEP, known_at=START)
+    block = build(panel, made, issues, spec, series=["A", "B"])
+    np.testing.assert_allclose(block.x[..., block.names.index("operator_error")], 0, atol=1e-6)
+    ramp = block.x[..., block.names.index("operator_shape_30m")] * block.scale_mw
+    later = panel.power[501, [1, 2]] - panel.power[500, [1, 2]]
+    np.testing.assert_allclose(ramp[0], later, atol=0.01)
