@@ -36,11 +36,11 @@ class Files:
     """Files of the option `files` (a path or pattern, or several) below `folder`, each a delivery.
 
     Further options: `columns` names the file's columns for `valid_at`, `series` (several are joined by a space),
-    `value` and `written`, where they differ; `series` maps column titles or names in the file to the region's; `unit` is
-    MW, kW or GW; `time_zone` says what stamps without an offset mean, `ambiguous` (earliest or latest) which one is meant
-    in the repeated hour; `stamp_format` is for stamps that are not ISO 8601, `date_in_name` (its format) for files of one
-    day that hold the time only; `ignore` names columns that are none of the table's, or is "others" for all that the
-    table does not need.
+    `value` and `written`, where they differ; `series` maps column titles or names in the file to the region's;
+    `unit` is MW, kW or GW; `time_zone` says what stamps without an offset mean, `ambiguous` (earliest or latest)
+    which one is meant in the repeated hour; `stamp_format` is for stamps that are not ISO 8601, `date_in_name` (its
+    format) for files of one day that hold the time only; `ignore` names columns that are none of the table's, or is
+    "others" for all that the table does not need.
     """
 
     reads_files: ClassVar[bool] = True
