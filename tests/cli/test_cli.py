@@ -289,3 +289,23 @@ def test_a_wrong_setting_stops_the_command_with_its_name(tmp_path: Path) -> None
     assert "NOWCAST_WORKERS" in done.stderr
     assert "Traceback" not in done.stderr
     assert settings().workers > 0
+
+
+def test_a_region_file_is_checked(toml: Path, tmp_path: Path) -> None:
+    done = call("regions", "check", toml)
+    assert done.exit_code == 0, done.output
+    assert "is a region" in done.stdout
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(toml.read_text().replace('source = "files"', 'source = "fax"', 1))
+    done = call("regions", "check", wrong)
+    assert done.exit_code == 2
+    assert "fax" in said(done)[0]
+    wrong.write_text(toml.read_text().replace("interval_minutes = 30", "interval_minutes = 7"))
+    assert "interval_minutes" in said(call("regions", "check", wrong))[0]
+
+
+def test_the_regions_of_the_benchmarks_are_regions() -> None:
+    files = sorted((Path(__file__).parents[2] / "benchmarks" / "regions").glob("*.toml"))
+    assert len(files) >= 5
+    for one in files:
+        assert call("regions", "check", one).exit_code == 0

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from power_nowcast import scoring
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.evaluate.words import headline, relative, relative_name
+from power_nowcast.regions import Region
 
 
 def test_the_rows_are_the_plain_metrics(backtest: Backtest, card: Scorecard) -> None:
@@ -27,6 +29,20 @@ def test_the_rows_are_the_plain_metrics(backtest: Backtest, card: Scorecard) -> 
     assert row["CRPS"] == pytest.approx(scoring.crps(actual, values))
     persistence = scoring.mae(actual, backtest.baselines["persistence"].values[:, 1, 2, 3])
     assert row["skill_persistence"] == pytest.approx(scoring.skill(scoring.mae(actual, values[:, 3]), persistence))
+
+
+def test_wind_has_an_error_in_percent_of_its_maximum(backtest: Backtest) -> None:
+    values = backtest.region.model_dump()
+    for zone in values["zones"]:
+        zone["kind"] = "wind" if zone["name"] == "NORTH" else "load"
+    card = scorecard(replace(backtest, region=Region.model_validate(values)))
+    wind, load = card.row("NORTH", 45), card.row("NYCA", 45)
+    assert wind["nMAE"] == pytest.approx(100 * wind["MAE"] / 1500)
+    assert (wind["MAPE"], load["nMAE"]) == (None, None)
+    assert load["MAPE"] is not None
+    assert relative(wind, 2) == f"{wind['nMAE']:.2f} %"
+    assert (relative_name(card), relative_name(card, "NORTH")) == ("MAPE or nMAE", "nMAE")
+    assert "of the largest possible output" in headline(card, "NORTH")
 
 
 def test_the_bands_hold_what_they_say(card: Scorecard) -> None:

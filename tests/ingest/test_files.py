@@ -120,6 +120,52 @@ def test_naive_stamps_at_the_clock_changes(victoria: Region, file: Path) -> None
     assert sorted(batch.rows["value"]) == [4000.0, 4002.0, 4004.0]
 
 
+def test_the_repeated_hour_may_be_said_to_be_the_first(victoria: Region, file: Path) -> None:
+    text = "valid_at,VIC\n2014-04-06 02:30,4000\n"
+    for side, hour in (("earliest", 15), ("latest", 16)):
+        batch = read(victoria, file, text, time_zone="Australia/Melbourne", ambiguous=side)
+        assert batch.rows["valid_at"].to_list() == [datetime(2014, 4, 5, hour, 30, tzinfo=UTC)]
+        assert batch.quarantined.is_empty()
+
+
+def test_columns_that_are_none_of_the_tables_may_be_left_out(victoria: Region, file: Path) -> None:
+    text = "SETTLEMENTDATE,TOTALDEMAND,RRP\n2014/01/01 00:30:00,4000,51.8\n"
+    batch = read(
+        victoria,
+        file,
+        text,
+        columns={"valid_at": "SETTLEMENTDATE"},
+        series={"TOTALDEMAND": "VIC"},
+        ignore="others",
+        stamp_format="%Y/%m/%d %H:%M:%S",
+        time_zone="Etc/GMT-10",
+    )
+    assert batch.rows.select("valid_at", "value").row(0) == (datetime(2013, 12, 31, 14, 30, tzinfo=UTC), 4000.0)
+
+
+def test_a_series_may_be_named_by_several_columns(victoria: Region, file: Path) -> None:
+    batch = read(
+        victoria,
+        file,
+        "valid_at,where,who,value\n2014-01-01T00:00Z,South,Grid,4000\n",
+        columns={"series": ["where", "who"]},
+        series={"South Grid": "VIC"},
+    )
+    assert batch.rows["series"].to_list() == ["VIC"]
+
+
+def test_a_forecast_by_schedule_is_known_from_its_hour(victoria: Region, file: Path) -> None:
+    """Midnight in Melbourne ends the day before: 2014-01-01 13:00 UTC is 2014-01-02 00:00 there."""
+    file.write_text("valid_at,VIC\n2014-01-01T13:00Z,4000\n2014-01-01T13:30Z,4100\n")
+    spec = SourceSpec.model_validate(
+        {"source": "files", "schedule": {"time": "18:00", "days_before": 1}, "options": {"files": str(file)}}
+    )
+    (batch,) = fetch(victoria.model_copy(update={"forecast": spec}), tables=[Table.FORECAST])
+    assert batch.rows["basis"].to_list() == ["schedule"] * 2
+    known = [datetime(2013, 12, 31, 7, tzinfo=UTC), datetime(2014, 1, 1, 7, tzinfo=UTC)]
+    assert batch.rows.sort("valid_at")["available_at"].to_list() == known
+
+
 def test_other_stamp_formats(victoria: Region, file: Path) -> None:
     local = read(
         victoria,
@@ -165,6 +211,7 @@ def test_weather_has_its_variables_as_columns(victoria: Region, file: Path) -> N
         ({}, "no files"),
         ({"files": "x", "untis": "GW"}, "no option 'untis'"),
         ({"files": "x", "unit": "PS"}, "unknown unit 'PS'"),
+        ({"files": "x", "ambiguous": "first"}, "ambiguous is 'first'"),
     ],
 )
 def test_wrong_options_are_named(victoria: Region, options: dict[str, object], message: str) -> None:

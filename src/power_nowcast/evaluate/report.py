@@ -16,7 +16,16 @@ from power_nowcast.errors import ConfigurationError
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.plots import Explanation, Plot, plots, shown_horizons
 from power_nowcast.evaluate.scorecard import Scorecard
-from power_nowcast.evaluate.words import best_baseline, headline, limits, megawatts, number, percent
+from power_nowcast.evaluate.words import (
+    best_baseline,
+    headline,
+    limits,
+    megawatts,
+    number,
+    percent,
+    relative,
+    relative_name,
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,7 @@ def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
     row, best = card.row(series, far), best_baseline(card, series)
     skill = row.get(f"skill_{best}")
     found = [
-        (f"{number(row.get('MAPE'), 2)} %", f"mean error {far} minutes ahead", f"{megawatts(row.get('MAE'))} MW"),
+        (relative(row, 2), f"mean error {far} minutes ahead", f"{megawatts(row.get('MAE'))} MW"),
         (percent(row.get("coverage_80")), "of outcomes inside the 80 % band", f"{far} minutes ahead; 80 % is right"),
         (f"{card.issues:,}", "nowcasts of every series scored", f"{card.first:%d %b} to {card.last:%d %b %Y}"),
     ]
@@ -153,12 +162,13 @@ def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
 
 def scorecard_cells(card: Scorecard, series: str) -> Cells:
     """Every metric of one series at the horizons that are shown."""
-    columns = ("Minutes ahead", "MAE, MW", "RMSE, MW", "MAPE", "Bias, MW", "CRPS, MW", "In 80 % band", "Below", "Above")
+    metrics = ("MAE, MW", "RMSE, MW", relative_name(card, series), "Bias, MW", "CRPS, MW")
+    columns = ("Minutes ahead", *metrics, "In 80 % band", "Below", "Above")
     rows = []
     for horizon in shown_horizons(card.steps_minutes):
         row = card.row(series, horizon)
         figures = [megawatts(row.get(name)) for name in ("MAE", "RMSE")]
-        figures += [f"{number(row.get('MAPE'), 3)} %", number(row.get("bias"), 1), megawatts(row.get("CRPS"))]
+        figures += [relative(row, 3), number(row.get("bias"), 1), megawatts(row.get("CRPS"))]
         figures += [percent(row.get(f"{name}_80"), 1) for name in ("coverage", "below", "above")]
         figures += [megawatts(row.get("width_80"))]
         figures += [percent(row.get(f"skill_{name}")) for name in card.baselines]
@@ -169,7 +179,7 @@ def scorecard_cells(card: Scorecard, series: str) -> Cells:
 
 
 def every_series_cells(card: Scorecard) -> Cells:
-    """MAPE and the error saved, of every series and horizon that is shown."""
+    """Relative error and the error saved, of every series and horizon that is shown."""
     horizons = shown_horizons(card.steps_minutes)
     rows = []
     for series in card.series:
@@ -178,13 +188,13 @@ def every_series_cells(card: Scorecard) -> Cells:
         rows.append(
             (
                 series,
-                *(f"{number(row.get('MAPE'), 2)} %" for row in found),
+                *(relative(row, 2) for row in found),
                 best or "none",
                 *(percent(row.get(f"skill_{best}")) for row in found),
                 percent(found[-1].get("coverage_80")),
             )
         )
-    columns = ("Series", *(f"MAPE {h} min" for h in horizons), "Best simple method")
+    columns = ("Series", *(f"{relative_name(card)} {h} min" for h in horizons), "Best simple method")
     columns += (*(f"saved {h} min" for h in horizons), f"In 80 % band, {horizons[-1]} min")
     return Cells("Every series", columns, rows, wide=True, text=(len(horizons) + 1,))
 
@@ -230,29 +240,31 @@ def delay_cells(card: Scorecard, series: str) -> Cells:
     horizons, rows = shown_horizons(card.steps_minutes), []
     for delay in table["delay_min"].unique().sort().to_list():
         found = {row["horizon_min"]: row for row in table.filter(pl.col("delay_min") == delay).iter_rows(named=True)}
-        line = [f"{number(found.get(h, {}).get('MAPE'), 2)} %" for h in horizons]
+        line = [relative(found.get(h, {}), 2) for h in horizons]
         if delay:
             line += [_signed(found.get(h, {}).get("MAE_change")) for h in horizons]
         else:
             line += ["" for _ in horizons]
         coverage = percent(found.get(horizons[-1], {}).get("coverage_80"))
         rows.append(("on time" if not delay else f"{delay} min late", *line, coverage))
-    columns = ("Data", *(f"MAPE {h} min" for h in horizons), *(f"error {h} min" for h in horizons))
-    caption = f"{series} when load data come late. Error: change of the mean absolute error against data on time."
+    name = relative_name(card, series)
+    columns = ("Data", *(f"{name} {h} min" for h in horizons), *(f"error {h} min" for h in horizons))
+    caption = f"{series} when data come late. Error: change of the mean absolute error against data on time."
     return Cells(caption, (*columns, f"In 80 % band, {horizons[-1]} min"), rows, wide=True)
 
 
 def month_cells(card: Scorecard, series: str) -> Cells:
-    """MAPE by month at the horizons that are shown."""
+    """Relative error by month at the horizons that are shown."""
     horizons = shown_horizons(card.steps_minutes)
     table = card.by_month.filter((pl.col("series") == series) & pl.col("horizon_min").is_in(horizons))
     rows = []
     for month in table["month"].unique().sort().to_list():
         found = {row["horizon_min"]: row for row in table.filter(pl.col("month") == month).iter_rows(named=True)}
-        figures = [f"{number(found.get(h, {}).get('MAPE'), 2)} %" for h in horizons]
+        figures = [relative(found.get(h, {}), 2) for h in horizons]
         far = found.get(horizons[-1], {})
         rows.append((month, number(far.get("n")), *figures, percent(far.get("coverage_80"))))
-    columns = ("Month", "Nowcasts", *(f"MAPE {h} min" for h in horizons), f"In 80 % band, {horizons[-1]} min")
+    name = relative_name(card, series)
+    columns = ("Month", "Nowcasts", *(f"{name} {h} min" for h in horizons), f"In 80 % band, {horizons[-1]} min")
     return Cells(f"{series} by month (local time of the target)", columns, rows, wide=True)
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from power_nowcast import scoring
 from power_nowcast.contracts import Floats, Nowcasts
 from power_nowcast.evaluate.backtest import Backtest
+from power_nowcast.features import generation
 from power_nowcast.regions import Region
 
 WORST_DAYS = 10
@@ -20,7 +21,10 @@ HALF_A_DAY = 0.5
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Tables in the columns of `scoring.summarise` unless said otherwise; MW, shares of 1, MAPE in percent.
+    """Tables in the columns of `scoring.summarise` unless said otherwise; MW, shares of 1, MAPE and nMAE in percent.
+
+    Load has a MAPE; wind and solar power, which come near zero, have the nMAE, the MAE in percent of the plausible
+    maximum, and of the sun only the day is scored.
 
     Hours, months and days are local to the region and those of the target time, not of the issue time.
     """
@@ -37,7 +41,7 @@ class Scorecard:
     by_series: pl.DataFrame
     """(series, horizon_min)."""
     by_horizon: pl.DataFrame
-    """horizon_min; the plain mean over series of what needs no unit: MAPE, skills, coverages, tails."""
+    """horizon_min; the plain mean over series of what needs no unit: MAPE, nMAE, skills, coverages, tails."""
     by_hour: pl.DataFrame
     """(series, horizon_min, hour)."""
     by_month: pl.DataFrame
@@ -69,6 +73,7 @@ class Scorecard:
             "MAE",
             "RMSE",
             "MAPE",
+            "nMAE",
             "bias",
             "pinball",
             "CRPS",
@@ -117,7 +122,7 @@ def scorecard(backtest: Backtest) -> Scorecard:
         parts.setdefault("worst_days", []).append(_worst_days(pairs, names))
         parts.setdefault("reliability", []).append(_reliability(model, actual, column))
         parts.setdefault("delays", []).append(_delays(backtest, keys, actual, column))
-    tables = {name: pl.concat(frames) for name, frames in parts.items()}
+    tables = {name: _relative(pl.concat(frames), region) for name, frames in parts.items()}
     return Scorecard(
         region=region.name,
         title=region.title,
@@ -150,9 +155,23 @@ def _keys(nowcasts: Nowcasts, region: Region, series: str) -> pl.DataFrame:
     )
 
 
+def _relative(table: pl.DataFrame, region: Region) -> pl.DataFrame:
+    """The table with an `nMAE` in percent of the maximum for wind and solar power, in place of their MAPE."""
+    if "MAPE" not in table.columns:
+        return table
+    kinds = generation.kinds(region, region.series)
+    maxima = {
+        name: maximum
+        for name, kind, maximum in zip(region.series, kinds, generation.maxima(region, region.series), strict=True)
+        if kind
+    }
+    maximum = pl.col("series").replace_strict(maxima, default=None, return_dtype=pl.Float64)
+    return table.with_columns(MAPE=pl.when(maximum.is_null()).then("MAPE"), nMAE=100 * pl.col("MAE") / maximum)
+
+
 def _by_horizon(by_series: pl.DataFrame) -> pl.DataFrame:
     starts = ("skill_", "pinball_skill_", "coverage_", "below_", "above_")
-    means = [name for name in by_series.columns if name == "MAPE" or name.startswith(starts)]
+    means = [name for name in by_series.columns if name in ("MAPE", "nMAE") or name.startswith(starts)]
     return by_series.group_by("horizon_min").agg(pl.col("n").sum(), pl.col(means).mean()).sort("horizon_min")
 
 

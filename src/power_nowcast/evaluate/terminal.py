@@ -13,7 +13,7 @@ from rich.text import Text
 from power_nowcast.contracts import Floats, Times
 from power_nowcast.evaluate.plots.accuracy import shown_horizons
 from power_nowcast.evaluate.scorecard import Scorecard
-from power_nowcast.evaluate.words import headline, megawatts, number, percent
+from power_nowcast.evaluate.words import headline, megawatts, percent, relative, relative_name
 from power_nowcast.regions import Region
 from power_nowcast.scoring import BANDS
 
@@ -54,7 +54,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1), expand=False
     )
     table.add_column("ahead", justify="right", no_wrap=True)
-    for heading in ("MAE MW", "MAPE", "in 80 %"):
+    for heading in ("MAE MW", relative_name(card, series), "in 80 %"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in card.baselines:
         table.add_column(f"saved vs {name}", justify="right", max_width=13)
@@ -64,7 +64,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
         table.add_row(
             f"{horizon} min",
             megawatts(row.get("MAE")),
-            f"{number(row.get('MAPE'), 2)} %",
+            relative(row, 2),
             percent(row.get("coverage_80")),
             *(Text(percent(skill), style=_good(skill)) for skill in skills),
         )

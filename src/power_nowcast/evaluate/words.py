@@ -1,6 +1,7 @@
 """A scorecard in words: the headline, honest limits, and how figures are written. Every claim comes from its tables."""
 
 import math
+from collections.abc import Mapping
 
 import polars as pl
 
@@ -55,6 +56,18 @@ def best_baseline(card: Scorecard, series: str) -> str | None:
     return min(known, key=lambda name: known[name]) if known else None
 
 
+def relative(row: Mapping[str, object], digits: int) -> str:
+    """The error in percent: MAPE of load, nMAE of wind and solar power."""
+    return f"{number(row.get('MAPE') if row.get('nMAE') is None else row['nMAE'], digits)} %"
+
+
+def relative_name(card: Scorecard, series: str | None = None) -> str:
+    """What `relative` is of one series, or of all together."""
+    table = card.by_series if series is None else card.by_series.filter(pl.col("series") == series)
+    names = [name for name in ("MAPE", "nMAE") if table[name].is_not_null().any()]
+    return " or ".join(names) or "MAPE"
+
+
 def headline(card: Scorecard, series: str | None = None) -> str:
     """What the backtest says, in two or three sentences that anyone understands."""
     name = series or card.series[0]
@@ -63,9 +76,10 @@ def headline(card: Scorecard, series: str | None = None) -> str:
     if not scored:
         return f"No nowcast of {name} could be scored in this period."
     near, far = scored[0], scored[-1]
-    if near["MAPE"] is not None and far["MAPE"] is not None:
-        off = f"{number(near['MAPE'], 2)} % {near['horizon_min']} minutes ahead"
-        off += f" and {number(far['MAPE'], 2)} % {far['horizon_min']} minutes ahead" if far is not near else ""
+    if NONE not in relative(near, 2) + relative(far, 2):
+        off = f"{relative(near, 2)} {near['horizon_min']} minutes ahead"
+        off += f" and {relative(far, 2)} {far['horizon_min']} minutes ahead" if far is not near else ""
+        off += " of the largest possible output" if far["nMAE"] is not None else ""
     else:
         off = f"{megawatts(far['MAE'])} MW {far['horizon_min']} minutes ahead"
     text = f"On average the nowcast of {name} is off by {off}."
@@ -112,7 +126,7 @@ def limits(card: Scorecard) -> list[str]:
     if off:
         said.append(f"The 80 % band held fewer than {percent(low)} or more than {percent(high)} for {_few(off)}.")
     said += [
-        "Only times whose load was published, at the issue and at the target, are scored: hours without it are not.",
+        "Only times whose value was published, at the issue and at the target, are scored: hours without it are not.",
         "The truth is the newest value that the publisher gave, corrections included.",
         "Bands hold their share on average over a period; on an unusual day they can hold less, see the worst days.",
     ]

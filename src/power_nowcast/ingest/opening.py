@@ -62,7 +62,7 @@ def _members(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
             data = gzip.decompress(data)
         elif data[:6] == b"\xfd7zXZ\x00":
             data = lzma.decompress(data)
-        if data[:4] == b"PK\x03\x04":
+        if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # with members, without
             with zipfile.ZipFile(BytesIO(data)) as archive:
                 for info in sorted(archive.infolist(), key=lambda member: member.filename):
                     if not info.is_dir():

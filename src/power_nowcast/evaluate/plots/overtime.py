@@ -73,7 +73,7 @@ def pred_vs_actual(
         headline(
             top,
             f"{series}: nowcast {horizon_min} minutes ahead and what came",
-            f"Load in MW, {span} to {str(local[chosen].max()) if chosen.any() else '-'} ({backtest.region.timezone})",
+            f"MW, {span} to {str(local[chosen].max()) if chosen.any() else '-'} ({backtest.region.timezone})",
         )
         error = median - actual
         strip.fill_between(time, 0, np.maximum(error, 0), color=WARM, lw=0, alpha=0.85)
@@ -194,7 +194,7 @@ def nowcast_fan(
         headline(
             axes,
             f"{series}: the next {steps_minutes[-1]} minutes",
-            f"Load in MW, issued {issued} ({region.timezone})",
+            f"MW, issued {issued} ({region.timezone})",
         )
     return figure
 

@@ -70,7 +70,7 @@ def plots(
     yield Plot(
         "pred_vs_actual",
         pred_vs_actual(backtest, name, far),
-        f"Lines over four days: load of {name} and the bands of the nowcast made {far} minutes ahead; errors below.",
+        f"Lines over four days: {name} and the bands of the nowcast made {far} minutes ahead; errors below.",
     )
     yield Plot(
         "skill_by_horizon",
@@ -104,7 +104,7 @@ def plots(
         yield Plot(
             "worst_day",
             pred_vs_actual(backtest, name, far, first=day, days=1),
-            f"The worst day, {day}: actual load of {name} and the nowcast made {far} minutes ahead.",
+            f"The worst day, {day}: what came of {name} and the nowcast made {far} minutes ahead.",
         )
     if (fan := _last_fan(backtest, name)) is not None:
         yield Plot(

@@ -1,0 +1,64 @@
+"""period: a model of what came before, nowcasts of what came after; the command writes what scorers read."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from power_nowcast import cli
+from power_nowcast.contracts import PREDICTIONS
+from power_nowcast.errors import MissingDataError
+from power_nowcast.period import Period, backtest
+from power_nowcast.store import Store, write_all
+from tests.small_job import job_of, write_region
+
+TRAIN_END, LAST = np.datetime64("2024-04-20T00:00", "m"), np.datetime64("2024-04-24T00:00", "m")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory, work_in) -> Path:
+    return write_region(work_in(tmp_path_factory.mktemp("period")), "periodland")
+
+
+def test_what_comes_after_the_training_changes_no_nowcast_before_it(file: Path, tmp_path: Path) -> None:
+    """Rows after the last issue time may be anything."""
+    region = job_of(file).region
+    found = []
+    for place, cut in (("whole", None), ("cut", datetime(2024, 4, 24, tzinfo=UTC))):
+        store = Store(tmp_path / place)
+        write_all(store, region, end=cut)
+        nowcasts, _ = backtest(
+            store, region, Period(TRAIN_END, TRAIN_END, LAST, every_minutes=60), model="persistence_ramp"
+        )
+        found.append(nowcasts)
+    whole, cut_off = found
+    assert whole.issue_times[0] < TRAIN_END  # the warm-up
+    assert whole.issue_times[-1] == LAST
+    np.testing.assert_array_equal(whole.values, cut_off.values)
+
+
+def test_too_little_before_the_training_ends_is_told(file: Path, tmp_path: Path) -> None:
+    region = job_of(file).region
+    store = Store(tmp_path)
+    with pytest.raises(MissingDataError, match="holds no power"):
+        backtest(store, region, Period(TRAIN_END, TRAIN_END, LAST))
+    write_all(store, region)
+    with pytest.raises(MissingDataError, match="later --train-end"):
+        backtest(store, region, Period(np.datetime64("2024-03-03T00:00", "m"), TRAIN_END, LAST))
+
+
+def test_the_command_writes_the_columns_of_the_protocols(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.parquet"
+    times = ["--train-end", "2024-04-20", "--first", "2024-04-20", "--last", "2024-04-21T00:00"]
+    done = CliRunner().invoke(
+        cli.app, ["backtest", "-r", str(file), *times, "-m", "persistence_ramp", "--every", "30", "--out", str(out)]
+    )
+    assert done.exit_code == 0, done.output
+    table = pl.read_parquet(out)
+    assert table.schema == PREDICTIONS
+    assert table["issue_time"].n_unique() == 49
+    assert table["issue_time"].min() == datetime(2024, 4, 20, tzinfo=UTC)
+    assert sorted(table["horizon_min"].unique()) == [30, 60]
