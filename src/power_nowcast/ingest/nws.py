@@ -159,7 +159,11 @@ def _metric(value: float, unit: str) -> float:
 def _published(rows: list[Row], written: str | None) -> pl.DataFrame:
     columns = {"series": pl.String, "stamp": pl.String, "value": pl.Float64, "text": pl.String}
     frame = pl.DataFrame(rows, columns, orient="row")
-    at = pl.col("stamp").str.to_datetime("%Y-%m-%dT%H:%M:%S%z", time_unit="us", time_zone="UTC", strict=False)
+    at = (
+        pl.col("stamp")
+        .str.replace("Z$", "+00:00")
+        .str.to_datetime("%Y-%m-%dT%H:%M:%S%z", time_unit="us", time_zone="UTC", strict=False)
+    )
     known = None if written is None else datetime.fromisoformat(written).astimezone(UTC)
     rounded = pl.col("value").round(4)  # of what conversion adds to the publisher's digits
     return published(

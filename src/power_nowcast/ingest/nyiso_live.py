@@ -19,7 +19,12 @@ DAYS_AS_FILES = 7
 """Older days are asked for as archives of their months; the server keeps day files for about ten days."""
 LOAD, FUEL_MIX, FORECAST = "pal", "rtfuelmix", "isolf"
 _POWER = {"load": LOAD, "fuelmix": FUEL_MIX}
-_TORN = re.compile(rb"(?<!\n)(?<!\.\d)\Z")
+_WHOLE = {
+    LOAD: re.compile(rb"[\r\n]\Z"),
+    FORECAST: re.compile(rb"[\r\n]\Z"),
+    FUEL_MIX: re.compile(rb"(?:[\r\n]|\.\d)\Z"),
+}
+"""How a file ends that is written to its end; the last value of a fuel mix has a decimal and no line end behind it."""
 
 
 class NyisoLive:
@@ -49,10 +54,9 @@ class NyisoLive:
 
     def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
         """Rows of one file. A last line that the server had not written to its end is left for the next time."""
-        data = received.data
-        if origin.endswith(".csv") and _TORN.search(data):
+        data, name = received.data, _dataset(request)
+        if origin.endswith(".csv") and not _WHOLE[name].search(data):
             data = data[: data.rfind(b"\n") + 1]
-        name = _dataset(request)
         if name == FORECAST:
             return parse_forecast(data, region=request.region, origin=origin)
         if name == FUEL_MIX:
