@@ -57,7 +57,7 @@ class Server:
             def do_GET(self) -> None:
                 outer._answer(self)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -8,7 +8,7 @@
     |   `-- UnknownCalibrationError
     |-- DataError               the data cannot carry the answer
     |   |-- SourceFormatError   a publisher's answer or a file does not have the agreed form
-    |   |-- SourceUnavailableError  a publisher's server does not give what was asked
+    |   |-- SourceUnavailableError  a publisher's server does not give it
     |   |-- MissingDataError    nothing there for what was asked
     |   |-- HistoryError        too little history before the issue time
     |   `-- StaleDataError      the newest observation is too old

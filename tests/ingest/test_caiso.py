@@ -150,10 +150,11 @@ def test_days_past_are_asked_of_the_history() -> None:
 
 def test_oasis_is_asked_for_local_days_a_month_at_a_time() -> None:
     region = california(dataset="SLD_FCST", market="7DA")
-    assert asked(region, Table.FORECAST) == [
+    (url,) = asked(region, Table.FORECAST)
+    assert url == (
         "https://oasis.caiso.com/oasisapi/SingleZip?resultformat=6&queryname=SLD_FCST&market_run_id=7DA"
         "&startdatetime=20250220T08%3A00-0000&enddatetime=20250224T08%3A00-0000&version=1"
-    ]
+    )
     assert len(asked(region, Table.FORECAST, start=NOON - timedelta(days=45))) == 2
 
 

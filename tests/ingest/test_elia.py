@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,12 +34,8 @@ def asked(region: Region, table: Table = Table.POWER, **span: datetime) -> list[
     http = Recorder(NOON)
     for delivery in ELIA.deliveries(request_of(region, table, http=http, **span)):
         delivery.read()
-    return [f"{url.split('/')[-3]} {url[-10:]}" if "?" not in url else _span(url) for url in http.asked]
-
-
-def _span(url: str) -> str:
-    """Data set, first and following day of an address."""
-    return " ".join((url.split("/datasets/")[1].split("/")[0], *(part[:10] for part in url.split("date%27")[1:])))
+    # Data set, first and following day of each address.
+    return [" ".join(re.findall(r"(?<=datasets/)\w+|(?<=date%27)[\d-]+", url)) for url in http.asked]
 
 
 def test_a_stamp_is_the_start_of_its_quarter() -> None:
@@ -120,7 +117,7 @@ def test_recent_days_come_from_near_real_time_and_months_from_the_history() -> N
 def test_other_tables_and_data_sets_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="weather"):
         asked(belgium(), Table.WEATHER)
-    with pytest.raises(ConfigurationError, match="'load'.*solar, wind"):
+    with pytest.raises(ConfigurationError, match=r"'load'.*solar, wind"):
         asked(belgium(dataset="load"))
 
 

@@ -13,8 +13,7 @@ from power_nowcast.ingest.answers import Answers
 from power_nowcast.ingest.http import Body, Http, base_url, client, redact
 from power_nowcast.regions import SourceSpec
 from power_nowcast.settings import settings
-
-from ..faults import Clock
+from tests.faults import Clock
 
 START = datetime(2025, 2, 19, 12, tzinfo=UTC)
 URL = "https://example.org/day.csv"

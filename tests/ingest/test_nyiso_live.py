@@ -108,7 +108,7 @@ def test_other_tables_and_data_sets_are_refused(nyiso: Region, fuels: Region) ->
     with pytest.raises(ConfigurationError, match="weather"):
         asked(nyiso, Table.WEATHER)
     other = region_of("Wind", timezone="America/New_York", interval=5, source="nyiso_live", dataset="prices")
-    with pytest.raises(ConfigurationError, match="'prices'.*load, fuelmix"):
+    with pytest.raises(ConfigurationError, match=r"'prices'.*load, fuelmix"):
         asked(other)
     with pytest.raises(SourceFormatError, match="Gen MW"):
         LIVE.parse(Received(b"Time Stamp,Time Zone,Fuel Category,MW\n"), request_of(fuels), "x.csv")

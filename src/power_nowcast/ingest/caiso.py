@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from io import BytesIO, StringIO
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -14,7 +15,7 @@ import polars as pl
 from power_nowcast.contracts import Basis, Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.ingest.http import Body, Http, base_url, client
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Received, Request, check_options, published
 
 OUTLOOK = "https://www.caiso.com/outlook"
 OASIS = "https://oasis.caiso.com/oasisapi"
@@ -42,12 +43,20 @@ class Caiso:
     is DAM, or 7DA of SLD_FCST.
     """
 
+    reads_files: ClassVar[bool] = False
+
+    def check(self, request: Request) -> None:
+        """Check the region's options."""
+        check_options(request, "dataset", "market")
+        _dataset(request)
+
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """A file a day, an answer of OASIS for up to a month; the last two days (and next two) without a start.
 
         Raises:
             ConfigurationError: an option is wrong, or there is no such table.
         """
+        self.check(request)
         dataset, http = _dataset(request), request.http or client()
         today = _day(http.clock())
         last = _day(request.end) if request.end else today + timedelta(days=2)

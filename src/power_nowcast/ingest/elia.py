@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
 from power_nowcast.contracts import Basis, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Body, Http, base_url, client
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Received, Request, check_options, published
 
 URL = "https://opendata.elia.be/api/explore/v2.1/catalog/datasets"
 LOCAL = "Europe/Brussels"
@@ -34,12 +34,20 @@ class Elia:
     "Offshore Federal Elia", "Onshore Flanders Dso" and so on; a zone without an entry has Elia's name.
     """
 
+    reads_files: ClassVar[bool] = False
+
+    def check(self, request: Request) -> None:
+        """Check the region's options."""
+        check_options(request, "dataset", "series")
+        _dataset(request)
+
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """UTC days from near real time, months from the history; the last two days without a start.
 
         Raises:
             ConfigurationError: an option is wrong, or there is no such table.
         """
+        self.check(request)
         live, history = DATASETS[_dataset(request)]
         http, url = request.http or client(), base_url(request.spec, URL)
         today = http.clock().astimezone(UTC).date()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Body, Http, base_url, client
 from power_nowcast.ingest.nyiso import CLOUD_COVER
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Received, Request, check_options, published
 
 URL = "https://api.weather.gov"
 KEPT_DAYS = 7
@@ -35,15 +35,30 @@ class Nws:
     forecast's is known from when it was updated.
     """
 
+    reads_files: ClassVar[bool] = False
+
+    def check(self, request: Request) -> None:
+        """Check the region's options."""
+        check_options(request, "stations", "gridpoints", "hourly")
+        _check(request)
+
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """Each station's reports by UTC day, yesterday's and today's without a start; each point's newest forecast.
 
         Raises:
             ConfigurationError: an option is missing, the contact is, or the table is not weather.
         """
+        self.check(request)
         stations, points = _names(request, "stations"), _names(request, "gridpoints")
         http = request.http or client()
-        _check(request, stations, points, http)
+        if not http.contact:
+            raise ConfigurationError(
+                f"{request.region.name}: the source nws is not told whom to contact, as it demands.",
+                remedy="Set NOWCAST_CONTACT to a mail address or a page.",
+                region=request.region.name,
+                source="nws",
+                variable="NOWCAST_CONTACT",
+            )
         url, now = base_url(request.spec, URL), http.clock().astimezone(UTC)
         today = now.date()
         first = request.start.astimezone(UTC).date() if request.start else today - timedelta(days=1)
@@ -190,16 +205,14 @@ def _get(http: Http, url: str, params: Mapping[str, str]) -> Received:
     return http.get(url, source="nws", body=Body.JSON, params=params, headers=headers)
 
 
-def _check(request: Request, stations: tuple[str, ...], points: tuple[str, ...], http: Http) -> None:
+def _check(request: Request) -> None:
     if request.table is not Table.WEATHER:
         what, remedy = f"has no {request.table}", "Use it for weather only."
-    elif not stations and not points:
+    elif not _names(request, "stations") and not _names(request, "gridpoints"):
         what, remedy = (
             "has neither stations nor gridpoints",
             'Set options = { stations = ["KLGA"] } in the region file.',
         )
-    elif not http.contact:
-        what, remedy = "is not told whom to contact, as it demands", "Set NOWCAST_CONTACT to a mail address or a page."
     else:
         return
     raise ConfigurationError(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -12,7 +13,7 @@ from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest.http import Body, Http, base_url, client
 from power_nowcast.ingest.nyiso import LOCAL, parse_forecast, parse_fuel_mix, parse_load
-from power_nowcast.ingest.published import Delivery, Received, Request
+from power_nowcast.ingest.published import Delivery, Received, Request, check_options
 
 URL = "http://mis.nyiso.com/public/csv"
 DAYS_AS_FILES = 7
@@ -32,12 +33,20 @@ class NyisoLive:
     for load and fuel mix, start for forecasts.
     """
 
+    reads_files: ClassVar[bool] = False
+
+    def check(self, request: Request) -> None:
+        """Check the region's options."""
+        check_options(request, "dataset")
+        _dataset(request)
+
     def deliveries(self, request: Request) -> Iterator[Delivery]:
         """Files of the days asked for, the last two without a start.
 
         Raises:
             ConfigurationError: an option is wrong, or there is no such table.
         """
+        self.check(request)
         name, http = _dataset(request), request.http or client()
         url, today = f"{base_url(request.spec, URL)}/{name}", _day(http.clock())
         last = min(today, _day(request.end)) if request.end else today

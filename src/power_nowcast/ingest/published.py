@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import polars as pl
 
 from power_nowcast.contracts import UTC, Table
+from power_nowcast.errors import ConfigurationError
 from power_nowcast.regions import Region, SourceSpec
 
 if TYPE_CHECKING:
@@ -96,6 +97,24 @@ class Source(Protocol):
             SourceFormatError: the bytes are not what the source agreed to.
         """
         ...
+
+
+def check_options(request: Request, *known: str) -> None:
+    """Check that a region's source has no options but `known` and those of every live source.
+
+    Raises:
+        ConfigurationError: an option is unknown.
+    """
+    known = ("url", "allow_negative", *known)
+    source = request.spec.source
+    if unknown := [name for name in request.spec.options if name not in known]:
+        raise ConfigurationError(
+            f"{request.region.name}: the source {source} has no option {unknown[0]!r}.",
+            remedy=f"Use {', '.join(known)}.",
+            region=request.region.name,
+            source=source,
+            option=unknown[0],
+        )
 
 
 def published(rows: pl.DataFrame) -> pl.DataFrame:
