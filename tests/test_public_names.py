@@ -14,8 +14,9 @@ PUBLIC = {
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
-        NowcastError PromotionRefusedError RegistryError RegistryUnavailableError SourceFormatError StaleDataError
-        StoreError UnknownCalibrationError UnknownHorizonError UnknownRegionError UnknownSeriesError WriterBusyError
+        NowcastError PromotionRefusedError RegistryError RegistryUnavailableError SourceFormatError
+        SourceUnavailableError StaleDataError StoreError UnknownCalibrationError UnknownHorizonError
+        UnknownRegionError UnknownSeriesError WriterBusyError
     """,
     "power_nowcast.settings": "Settings settings",
     "power_nowcast.scoring": """

@@ -56,6 +56,16 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.regions, found.workers) == (Path("my regions"), 7)
 
 
+def test_addresses_of_sources_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (settings().urls, settings().contact) == ({}, "")
+    monkeypatch.setenv("NOWCAST_URLS", '{"caiso": "http://localhost:8080"}')
+    assert Settings().urls == {"caiso": "http://localhost:8080"}
+    monkeypatch.setenv("NOWCAST_URLS", "http://localhost:8080")
+    settings.cache_clear()
+    with pytest.raises(ConfigurationError, match="NOWCAST_URLS is no JSON"):
+        settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("NOWCAST_WORKERS", "0"), ("NOWCAST_WORKERS", "two"), ("NOWCAST_API_PORT", "http")]
 )

@@ -8,6 +8,7 @@
     |   `-- UnknownCalibrationError
     |-- DataError               the data cannot carry the answer
     |   |-- SourceFormatError   a publisher's answer or a file does not have the agreed form
+    |   |-- SourceUnavailableError  a publisher's server does not give it
     |   |-- MissingDataError    nothing there for what was asked
     |   |-- HistoryError        too little history before the issue time
     |   `-- StaleDataError      the newest observation is too old
@@ -84,6 +85,12 @@ class DataError(NowcastError):
 
 class SourceFormatError(DataError):
     title = "Unreadable source"
+
+
+class SourceUnavailableError(DataError):
+    """Its fields are `source`, `url` (keys left out), `time`, `status` (None without an answer) and `attempts`."""
+
+    title = "Source unavailable"
 
 
 class MissingDataError(DataError):

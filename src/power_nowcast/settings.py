@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from power_nowcast.errors import ConfigurationError
 
@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     region: str = Field("nyiso", description="Region used where a command names none.")
     regions: Path | None = Field(None, description="Folder of further region files.")
     owner: str = Field("unknown", description="Person or team put into the run tag `owner`.")
+    contact: str = Field("", description="Mail address or page told to publishers; api.weather.gov demands one.")
+    urls: dict[str, str] = Field({}, description="JSON: base addresses of sources in place of the publishers' own.")
     workers: int = Field(2, ge=1, description="Processes for work over series and folds; models use one thread each.")
     tracking_uri: str = Field(
         "sqlite:///mlflow.db", validation_alias="MLFLOW_TRACKING_URI", description="MLflow tracking server or database."
@@ -42,6 +44,12 @@ def settings() -> Settings:
     """
     try:
         return Settings()
+    except SettingsError as error:
+        raise ConfigurationError(
+            "NOWCAST_URLS is no JSON.",
+            remedy='Write for example {"caiso": "http://localhost:8080"} in the environment or in .env.',
+            variable="NOWCAST_URLS",
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

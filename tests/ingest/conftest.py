@@ -1,12 +1,18 @@
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from power_nowcast import regions
+from power_nowcast.contracts import Table
+from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
 
 LOAD_HEADER = '"Time Stamp","Time Zone","Name","PTID","Load"'
@@ -14,6 +20,7 @@ FORECAST_HEADER = (
     '"Time Stamp","Capitl","Centrl","Dunwod","Genese","Hud Vl","Longil","Mhk Vl","Millwd",'
     '"N.Y.C.","North","West","NYISO"'
 )
+FIXTURES = Path(__file__).parent / "fixtures"
 type Zipped = Callable[..., bytes]
 
 
@@ -52,3 +59,42 @@ def load_line(stamp: str, zone: str = "EST", name: str = "NORTH", load: object =
 
 def forecast_line(stamp: str, first: int = 1000) -> str:
     return f'"{stamp}",{",".join(str(first + number) for number in range(12))}'
+
+
+def region_of(*zones: str, timezone: str, interval: int, source: str, label: str = "end", **options: object) -> Region:
+    """A small region whose tables all come from a source with these options."""
+    spec = {"source": source, "label": label, "options": options}
+    return Region.model_validate(
+        {
+            "name": "toy",
+            "title": "Toy",
+            "timezone": timezone,
+            "interval_minutes": interval,
+            "model": "toy",
+            "holidays": {"country": "US"},
+            "zones": [{"name": name, "latitude": 50.0, "longitude": 4.0, "max_mw": 60000} for name in zones],
+            "power": spec,
+            "forecast": {**spec, "interval_minutes": 60 if source == "caiso" else None},
+            "weather": {**spec, "label": "instant"},
+        }
+    )
+
+
+def request_of(region: Region, table: Table = Table.POWER, **more: Any) -> Request:
+    spec = {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
+    assert spec is not None
+    return Request(region, table, spec, **more)
+
+
+class Recorder(Http):
+    """A client that answers everything with the same bytes and remembers what it was asked."""
+
+    def __init__(self, now: datetime, data: bytes = b"", contact: str = "me@example.org") -> None:
+        super().__init__(clock=lambda: now, contact=contact)
+        self.close()
+        self.data = data
+        self.asked: list[str] = []
+
+    def get(self, url: str, *, params: Mapping[str, str] | None = None, **_: Any) -> Received:
+        self.asked.append(f"{url}?{urlencode(params)}" if params else url)
+        return Received(self.data, received_at=self.clock(), url=url)

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +9,9 @@ from power_nowcast import regions
 from power_nowcast.contracts import Table
 from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import ROWS
-from power_nowcast.ingest.published import published
+from power_nowcast.ingest.published import Received, published
 from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.regions.region import Schedule
 
 START = datetime(2019, 3, 1, tzinfo=UTC)
 NYISO = regions.load("nyiso")
@@ -62,6 +64,38 @@ def test_when_a_row_was_known() -> None:
     )
     told, _ = align(rows(60, written=START), NYISO, Table.FORECAST, spec)
     assert told.select("available_at", "basis").row(0) == (START, "written")
+
+
+@pytest.mark.parametrize("table", [Table.POWER, Table.WEATHER])
+def test_what_comes_live_was_seen_when_it_came(table: Table) -> None:
+    spec = SourceSpec(source="x", label="instant", delay_minutes=10)
+    at = [timedelta(0), timedelta(minutes=5), timedelta(minutes=185), timedelta(minutes=190)]
+    received = Received(b"", received_at=START + timedelta(minutes=185, seconds=7))
+    aligned, _ = align(rows(*(span.seconds for span in at)), NYISO, table, spec, received)
+    known = dict(zip(aligned["valid_at"] - START, aligned.select("available_at", "basis").iter_rows(), strict=True))
+    assert received.received_at is not None
+    assert known == {
+        at[0]: (START + timedelta(minutes=10), "delay"),  # it may have stood there for hours
+        at[1]: (START + timedelta(minutes=15), "delay"),
+        at[2]: (received.received_at, "seen"),
+        at[3]: (START + at[3], "seen"),  # nothing is known before its time
+    }
+
+
+def test_a_live_forecast_counts_from_the_files_time_or_else_from_when_it_came() -> None:
+    spec = SourceSpec(source="x", label="start", interval_minutes=60)
+    came, told = START + timedelta(minutes=1), START - timedelta(hours=5)
+
+    def known(received: Received, spec: SourceSpec = spec, written: datetime | None = None) -> tuple[object, ...]:
+        aligned, _ = align(rows(60, written=written), NYISO, Table.FORECAST, spec, received)
+        return aligned.select("available_at", "basis").row(0)
+
+    dated, undated = Received(b"", told, came), Received(b"", None, came)
+    assert known(dated) == (told, "written")
+    assert known(undated) == (came, "seen")
+    assert known(dated, written=START - timedelta(hours=9)) == (START - timedelta(hours=9), "written")
+    by_schedule = spec.model_copy(update={"schedule": Schedule.model_validate({"time": "18:00"})})
+    assert known(undated, by_schedule) == (datetime(2019, 2, 27, 23, tzinfo=UTC), "schedule")
 
 
 @given(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,22 +10,39 @@ from pathlib import Path
 import polars as pl
 
 from power_nowcast.contracts import Table
-from power_nowcast.errors import ConfigurationError
+from power_nowcast.errors import ConfigurationError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import Batch
+from power_nowcast.ingest.caiso import Caiso
+from power_nowcast.ingest.elia import Elia
 from power_nowcast.ingest.files import Files
+from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.nws import Nws
 from power_nowcast.ingest.nyiso import NyisoArchives
-from power_nowcast.ingest.published import PUBLISHED, Request, Source
+from power_nowcast.ingest.nyiso_live import NyisoLive
+from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, Source
 from power_nowcast.ingest.sample import Sample
-from power_nowcast.ingest.validate import check
+from power_nowcast.ingest.validate import Checked, check
 from power_nowcast.regions import Region, SourceSpec
 
-SOURCES: dict[str, Source] = {"sample": Sample(), "nyiso": NyisoArchives(), "files": Files()}
+logger = logging.getLogger("power_nowcast.ingest")
+
+SOURCES: dict[str, Source] = {
+    "sample": Sample(),
+    "nyiso": NyisoArchives(),
+    "files": Files(),
+    "nyiso_live": NyisoLive(),
+    "caiso": Caiso(),
+    "elia": Elia(),
+    "nws": Nws(),
+}
+
+NOT_FOUND = 404
 
 READ_BY = 1
 """Counts up when the same bytes would be read in another way: deliveries are then read again."""
 
-_PLACES = ("folder", "files")
+_PLACES = ("folder", "files", "url")
 """Options that say where a delivery is, not how it is read."""
 
 
@@ -37,6 +55,7 @@ def fetch(
     tables: Sequence[Table] = tuple(Table),
     known: Collection[str] = frozenset(),
     place: Path | None = None,
+    http: Http | None = None,
 ) -> Iterator[Batch]:
     """Batches of a region's sources, oldest delivery first.
 
@@ -48,21 +67,23 @@ def fetch(
         tables: which tables.
         known: keys of deliveries that need not be read again.
         place: folder that the sources' files are in (or the one file), in place of their option `folder`.
+        http: asks the servers of live sources; the process's own client where it is None.
 
     Raises:
         ConfigurationError: a source is unknown or lacks an option.
+        SourceUnavailableError: a source's server does not answer; batches of earlier deliveries were whole.
         SourceFormatError: a delivery is not what its source agreed to.
         MissingDataError: a source has nothing.
     """
     if place is not None:
         _check_place(region, place)
     if days is not None:
-        newest = _newest(region, end, place)
+        newest = _newest(Request(region, Table.POWER, region.power, end=end, place=place, http=http))
         start = None if newest is None else newest - timedelta(days=days)
     for table in tables:
         spec = _spec(region, table)
         if spec is not None:
-            yield from _batches(Request(region, table, spec, start, end, place), known)
+            yield from _batches(Request(region, table, spec, start, end, place, http), known)
 
 
 def _check_place(region: Region, place: Path) -> None:
@@ -103,19 +124,27 @@ def _batches(request: Request, known: Collection[str]) -> Iterator[Batch]:
     deliveries = list(source.deliveries(request))
     how = _how(region, table, spec)
     span = f"{start and start.isoformat()}..{end and end.isoformat()}" if start or end else ""
-    held = PUBLISHED.to_frame()
+    held, stored = PUBLISHED.to_frame(), None
     for number, delivery in enumerate(deliveries):
-        received = delivery.read()
+        received = _read(delivery)
+        if received is None:
+            continue
         whole = hashlib.sha256(how + hashlib.sha256(received.data).digest()).hexdigest()
         key = f"{whole}{span}"
         if whole in known or key in known:
+            held, stored = held.clear(), (received, delivery)
             continue
-        rows = pl.concat([held, source.parse(received, request, delivery.origin)])
-        checked = check(rows, region, table, spec, origin=delivery.origin)
+        if table is Table.POWER and stored is not None:
+            # Its last slot goes on in this delivery, and may not have been stored before an interruption.
+            held, stored = (
+                split_last_slot(_checked(source, stored[0], held, request, stored[1]).rows, region, spec)[1],
+                None,
+            )
+        checked = _checked(source, received, held, request, delivery)
         passed, held = checked.rows, held.clear()
         if table is Table.POWER and number + 1 < len(deliveries):
             passed, held = split_last_slot(passed, region, spec)
-        aligned, superseded = align(passed, region, table, spec)
+        aligned, superseded = align(passed, region, table, spec, received)
         if start is not None:
             aligned = aligned.filter(pl.col("valid_at") >= start)
         if end is not None:
@@ -133,6 +162,45 @@ def _batches(request: Request, known: Collection[str]) -> Iterator[Batch]:
         )
 
 
+def _read(delivery: Delivery) -> Received | None:
+    """The bytes of a delivery, None where the publisher does not have it yet and need not."""
+    try:
+        return delivery.read()
+    except SourceUnavailableError as error:
+        if delivery.expected or error.fields["status"] != NOT_FOUND:
+            raise
+        logger.info("%s is not there yet: %s", delivery.origin, error.message)
+        return None
+
+
+def _checked(source: Source, received: Received, held: pl.DataFrame, request: Request, delivery: Delivery) -> Checked:
+    """The plausible rows of a delivery, and the others; errors and warnings tell where it came from."""
+    region, table, spec, origin = request.region, request.table, request.spec, delivery.origin
+    came = "" if received.url is None else f" It came from {received.url} at {received.received_at:%Y-%m-%dT%H:%M:%SZ}."
+    try:
+        rows = pl.concat([held, source.parse(received, request, origin)])
+        checked = check(rows, region, table, spec, origin=origin)
+    except SourceFormatError as error:
+        if not came:
+            raise
+        where = {"source": spec.source, "url": received.url, "time": received.received_at}
+        raise SourceFormatError(
+            f"{spec.source}: {error.message}{came}", remedy=error.remedy, **{**error.fields, **where}
+        ) from error
+    if table is Table.POWER and len(rows):
+        zones = [zone.name for zone in region.zones]
+        if missing := sorted(set(zones) - set(rows["series"])):
+            logger.warning(
+                "%s: %s has no row of %s.%s The total of that time stays unknown; if it stays so, compare the region "
+                "file's zones with the publisher's.",
+                spec.source,
+                origin,
+                ", ".join(missing),
+                came,
+            )
+    return checked
+
+
 def _spec(region: Region, table: Table) -> SourceSpec | None:
     return {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
 
@@ -148,10 +216,13 @@ def _source(region: Region, spec: SourceSpec) -> Source:
     return SOURCES[spec.source]
 
 
-def _newest(region: Region, end: datetime | None, place: Path | None) -> datetime | None:
-    source, request = _source(region, region.power), Request(region, Table.POWER, region.power, end=end, place=place)
+def _newest(request: Request) -> datetime | None:
+    source, end = _source(request.region, request.spec), request.end
     for delivery in reversed(list(source.deliveries(request))):
-        stamps = source.parse(delivery.read(), request, delivery.origin)["at"].drop_nulls()
+        received = _read(delivery)
+        if received is None:
+            continue
+        stamps = source.parse(received, request, delivery.origin)["at"].drop_nulls()
         if end is not None:
             stamps = stamps.filter(stamps <= end)
         if len(stamps):

@@ -1,8 +1,12 @@
-"""The archives of the New York ISO: `pal` (actual load), `isolf` (its own load forecast), and airport reports."""
+"""Files of the New York ISO: `pal` (actual load), `isolf` (its own load forecast), `rtfuelmix`, and airport reports.
+
+`pal`, `isolf` and `rtfuelmix` are CSV files of a day, alone or as the zip archive of a month.
+"""
 
 import gzip
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -14,11 +18,14 @@ import polars as pl
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, published
 from power_nowcast.regions import Region
 
 LOCAL = "America/New_York"
 LOAD_COLUMNS = ("Time Stamp", "Time Zone", "Name", "PTID", "Load")
+FUEL_COLUMNS = ("Time Stamp", "Time Zone", "Fuel Category", "Gen MW")
+FUEL_COLUMNS_UNTIL_2016 = (*FUEL_COLUMNS[:3], "Gen MWh")  # the values were MW before, too
+FUELS = ("Dual Fuel", "Natural Gas", "Nuclear", "Other Fossil Fuels", "Other Renewables", "Wind", "Hydro")
 OFFSET_HOURS = {"EST": 5, "EDT": 4}
 FORECAST_TOTAL = "NYISO"
 CLOUD_COVER = {"CLR": 0.0, "SKC": 0.0, "FEW": 0.1875, "SCT": 0.4375, "BKN": 0.75, "OVC": 1.0, "VV": 1.0}
@@ -77,51 +84,45 @@ def _read(file: Path) -> Received:
     return Received(file.read_bytes())
 
 
-def parse_load(archive: bytes, *, origin: str) -> pl.DataFrame:
-    """Rows of a `pal` archive; stamps are local with a column that tells EST from EDT.
+def parse_load(data: bytes, *, origin: str) -> pl.DataFrame:
+    """Rows of `pal`; stamps are local with a column that tells EST from EDT.
 
     Raises:
-        SourceFormatError: not a zip of CSV files with the agreed columns.
+        SourceFormatError: not CSV files with the agreed columns.
     """
-    header = ",".join(f'"{name}"' for name in LOAD_COLUMNS).encode()
-    bodies = []
-    for info, text in _members(archive, origin):
-        first, _, body = text.partition(b"\n")
-        if first.strip() != header:
-            raise _columns(f"{origin}: {info.filename}", LOAD_COLUMNS, first)
-        bodies.append(body if body.endswith(b"\n") or not body else body + b"\n")
-    rows = _read_csv(header + b"\n" + b"".join(bodies), origin)
-    hours = pl.col("Time Zone").replace_strict(OFFSET_HOURS, default=None, return_dtype=pl.Int64)
-    local = pl.col("Time Stamp").str.to_datetime("%m/%d/%Y %H:%M:%S", time_unit="us", strict=False)
-    return published(
-        rows.with_columns(value=pl.col("Load").cast(pl.Float64, strict=False)).select(
-            series="Name",
-            at=(local + pl.duration(hours=hours)).dt.replace_time_zone("UTC"),
-            value="value",
-            stamp=pl.concat_str("Time Stamp", "Time Zone", separator=" ", ignore_nulls=True),
-            text=pl.when(pl.col("value").is_null()).then(pl.col("Load").fill_null("")),
-        )
-    )
+    return _long(data, origin, LOAD_COLUMNS, series="Name", value="Load")
 
 
-def parse_forecast(archive: bytes, *, region: Region, origin: str) -> pl.DataFrame:
-    """Rows of an `isolf` archive: `at` is the beginning of the hour, `written` the time of the file.
+def parse_fuel_mix(data: bytes, *, region: Region, origin: str) -> pl.DataFrame:
+    """Rows of `rtfuelmix`, the region's zones among the fuels; stamps are those of load, also between five minutes.
+
+    Raises:
+        SourceFormatError: not CSV files with the agreed columns.
+    """
+    rows = _long(data, origin, FUEL_COLUMNS, FUEL_COLUMNS_UNTIL_2016, series="Fuel Category", value="Gen MW")
+    others = set(FUELS) - {zone.name for zone in region.zones}
+    return rows.filter(~pl.col("series").is_in(others).fill_null(False))
+
+
+def parse_forecast(data: bytes, *, region: Region, origin: str) -> pl.DataFrame:
+    """Rows of `isolf`: `at` is the beginning of the hour, `written` the time of the file in its archive.
 
     Stamps are local without a zone: the hour that autumn repeats stands there twice, in order.
 
     Raises:
-        SourceFormatError: not a zip of CSV files with a column for every zone and the total.
+        SourceFormatError: not CSV files with a column for every zone and the total.
     """
     names = {FORECAST_TOTAL.lower(): region.total or FORECAST_TOTAL}
     names |= {zone.name.lower(): zone.name for zone in region.zones}
     files = []
-    for info, text in _members(archive, origin):
-        rows = _read_csv(text, f"{origin}: {info.filename}")
+    for member in _members(data, origin):
+        rows = _read_csv(member.text, member.name)
         if rows.columns[0] != "Time Stamp" or {name.lower() for name in rows.columns[1:]} != set(names):
-            raise _columns(f"{origin}: {info.filename}", ("Time Stamp", *names), ",".join(rows.columns).encode())
-        written = datetime(*info.date_time, tzinfo=ZoneInfo(LOCAL)).astimezone(UTC)
+            raise _columns(member.name, ("Time Stamp", *names), ",".join(rows.columns).encode())
         files.append(
-            rows.rename({name: names[name.lower()] for name in rows.columns[1:]}).with_columns(written=pl.lit(written))
+            rows.rename({name: names[name.lower()] for name in rows.columns[1:]}).with_columns(
+                written=pl.lit(member.written, PUBLISHED["written"])
+            )
         )
     order = ["Time Stamp", "written", *names.values()]
     rows = pl.concat([file.select(order) for file in files])
@@ -178,11 +179,58 @@ def reports(rows: pl.DataFrame, station: str) -> pl.DataFrame:
     )
 
 
-def _members(archive: bytes, origin: str) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
+def _long(data: bytes, origin: str, columns: tuple[str, ...], *older: tuple[str, ...], **of: str) -> pl.DataFrame:
+    """Rows of files of one value a line, whose stamps have the zone's short name beside them.
+
+    Args:
+        data: a CSV file or an archive of some.
+        origin: its name.
+        columns: the agreed header.
+        older: headers that stand for the same.
+        of: the columns of `series` and `value`.
+    """
+    headers = [",".join(names).encode() for names in (columns, *older)]
+    bodies = []
+    for member in _members(data, origin):
+        first, _, body = member.text.partition(b"\n")
+        if first.strip().replace(b'"', b"") not in headers:
+            raise _columns(member.name, columns, first)
+        bodies.append(body if body.endswith(b"\n") or not body else body + b"\n")
+    rows = _read_csv(headers[0] + b"\n" + b"".join(bodies), origin)
+    hours = pl.col("Time Zone").replace_strict(OFFSET_HOURS, default=None, return_dtype=pl.Int64)
+    local = pl.coalesce(
+        pl.col("Time Stamp").str.to_datetime(layout, time_unit="us", strict=False)
+        for layout in ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
+    )
+    return published(
+        rows.with_columns(value=pl.col(of["value"]).cast(pl.Float64, strict=False), text=of["value"]).select(
+            series=of["series"],
+            at=(local + pl.duration(hours=hours)).dt.replace_time_zone("UTC"),
+            value="value",
+            stamp=pl.concat_str("Time Stamp", "Time Zone", separator=" ", ignore_nulls=True),
+            text=pl.when(pl.col("value").is_null()).then(pl.col("text").fill_null("")),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A CSV file of a day. `written` is its time in the archive, None for a file that came alone."""
+
+    name: str
+    text: bytes
+    written: datetime | None = None
+
+
+def _members(data: bytes, origin: str) -> Iterator[_Member]:
+    if not (origin.endswith(".zip") or data.startswith(b"PK")):
+        yield _Member(origin, data)
+        return
     try:
-        with zipfile.ZipFile(BytesIO(archive)) as opened:
+        with zipfile.ZipFile(BytesIO(data)) as opened:
             for info in sorted(opened.infolist(), key=lambda member: member.filename):
-                yield info, opened.read(info)
+                written = datetime(*info.date_time, tzinfo=ZoneInfo(LOCAL)).astimezone(UTC)
+                yield _Member(f"{origin}: {info.filename}", opened.read(info), written)
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise SourceFormatError(
             f"{origin} is no whole zip archive: {error}.", remedy="Download it again.", file=origin

@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import polars as pl
 
 from power_nowcast.contracts import UTC, Table
+from power_nowcast.errors import ConfigurationError
 from power_nowcast.regions import Region, SourceSpec
+
+if TYPE_CHECKING:
+    from power_nowcast.ingest.http import Http
 
 PUBLISHED = pl.Schema(
     {
@@ -17,6 +21,7 @@ PUBLISHED = pl.Schema(
         "at": UTC,  # the publisher's stamp; null where it cannot be read
         "value": pl.Float64(),  # MW, or the unit that the weather variable names; null where it cannot be read
         "written": UTC,  # the publisher's own time of the row, where there is one
+        "basis": pl.String(),  # a Basis, where `written` is not the time of a file but the hour of a schedule
         "stamp": pl.String(),  # as received, null where `at` says it all
         "text": pl.String(),  # the value as received, null where `value` says it all
         "fault": pl.String(),  # a Reason that the parser alone can know
@@ -30,7 +35,8 @@ class Request:
     """What a source is asked for: one table of one region, from `start` to `end` by `valid_at` (None: all there is).
 
     A source may hand over more than the span; what lies outside of it is left out later. `place` is the folder that
-    files are in, or the one file, where the caller names it and not the region.
+    files are in, or the one file, where the caller names it and not the region. Live sources ask through `http`, the
+    process's own client where it is None; without `start` they hand over the last days only.
     """
 
     region: Region
@@ -39,29 +45,32 @@ class Request:
     start: datetime | None = None
     end: datetime | None = None
     place: Path | None = None
+    http: "Http | None" = None
 
 
 @dataclass(frozen=True)
 class Received:
-    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live;
-    both are None for a file of an archive.
+    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live,
+    `url` from where (keys left out); all are None for a file of an archive.
     """
 
     data: bytes
     published_at: datetime | None = None
     received_at: datetime | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True)
 class Delivery:
     """One file or answer: where it is from (file or address), and its bytes.
 
-    `keep` is false where the bytes are part of this package.
+    `keep` is false where the bytes are part of this package, `expected` where the publisher may not have it yet.
     """
 
     origin: str
     read: Callable[[], Received]
     keep: bool = True
+    expected: bool = True
 
 
 class Source(Protocol):
@@ -88,6 +97,24 @@ class Source(Protocol):
             SourceFormatError: the bytes are not what the source agreed to.
         """
         ...
+
+
+def check_options(request: Request, *known: str) -> None:
+    """Check that a region's source has no options but `known` and those of every live source.
+
+    Raises:
+        ConfigurationError: an option is unknown.
+    """
+    known = ("url", "allow_negative", *known)
+    source = request.spec.source
+    if unknown := [name for name in request.spec.options if name not in known]:
+        raise ConfigurationError(
+            f"{request.region.name}: the source {source} has no option {unknown[0]!r}.",
+            remedy=f"Use {', '.join(known)}.",
+            region=request.region.name,
+            source=source,
+            option=unknown[0],
+        )
 
 
 def published(rows: pl.DataFrame) -> pl.DataFrame:
