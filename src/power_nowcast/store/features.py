@@ -8,7 +8,8 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import TableNotFoundError
 
 from power_nowcast.errors import MissingDataError
-from power_nowcast.store.delta import files_of, reported
+from power_nowcast.store.datafiles import files_of
+from power_nowcast.store.delta import reported
 
 
 def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
