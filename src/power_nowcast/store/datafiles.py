@@ -1,7 +1,7 @@
 """The data files of one version of a table: which of them a read needs, and their rows."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -52,31 +52,33 @@ class FileCache:
 class Snapshot:
     """One version of a table, -1 before the first: a row a data file in `files`.
 
-    Columns: `path`, `rows` and `bytes`, `first` and `last` time (null where unknown), and those that name the folders.
+    Columns: `path` below the table as the log has it, `rows` and `bytes`, `first` and `last` time (null where unknown),
+    and those that name the folders.
     """
 
     version: int
     files: pl.DataFrame
 
-    def needed(self, conditions: tuple[pl.Expr, ...], first: datetime | None, last: datetime | None) -> pl.DataFrame:
+    def needed(self, conditions: Sequence[pl.Expr], first: datetime | None, last: datetime | None) -> pl.DataFrame:
         """Files that may hold rows for which the conditions on folders are true, with a time in first..last."""
-        kept = self.files.filter(*conditions) if conditions else self.files
+        kept = list(conditions)
         if first is not None:
-            kept = kept.filter((pl.col("last") >= first - _STATISTICS).fill_null(True))
+            kept.append((pl.col("last") >= first - _STATISTICS).fill_null(True))
         if last is not None:
-            kept = kept.filter((pl.col("first") <= last + _STATISTICS).fill_null(True))
-        return kept
+            kept.append((pl.col("first") <= last + _STATISTICS).fill_null(True))
+        return self.files.filter(kept) if kept else self.files
 
 
-def snapshot(table: DeltaTable | None, uri: str, folders: Mapping[str, pl.DataType], time: str | None) -> Snapshot:
+def snapshot(table: DeltaTable | None, folders: Mapping[str, pl.DataType], time: str | None) -> Snapshot:
     """What Delta's log says of a table's files; `time` is the column that `first` and `last` are of."""
     schema = pl.Schema(
         {"path": pl.String(), "rows": pl.Int64(), "bytes": pl.Int64(), "first": UTC, "last": UTC, **folders}
     )
     if table is None:
-        return Snapshot(-1, pl.DataFrame(schema=schema))
+        return Snapshot(-1, schema.to_frame())
     listed = pl.DataFrame(table.get_add_actions(flatten=True))
     found = {
+        "path": "path",
         "rows": "num_records",
         "bytes": "size_bytes",
         "first": f"min.{time}",
@@ -87,33 +89,31 @@ def snapshot(table: DeltaTable | None, uri: str, folders: Mapping[str, pl.DataTy
         (pl.col(column) if column in listed.columns else pl.lit(None)).cast(schema[name]).alias(name)
         for name, column in found.items()
     ]
-    return Snapshot(table.version(), listed.select(pl.Series("path", _paths(listed, uri), pl.String), *columns))
+    return Snapshot(table.version(), listed.select(columns))
 
 
-def files_of(table: DeltaTable, uri: str) -> list[str]:
-    """Paths or addresses of a table's data files; `uri` is how the table was opened."""
-    return _paths(pl.DataFrame(table.get_add_actions(flatten=True)), uri)
-
-
-def _paths(listed: pl.DataFrame, uri: str) -> list[str]:
+def address(uri: str, path: str) -> str:
+    """Where a file of the table at `uri` is; `path` as the log has it."""
     # The log holds addresses: what they escape, such as a space, stands in the file's name as it is.
-    names = [unquote(name) for name in listed["path"]]
-    return [f"{uri}/{name}" if "://" in uri else str(Path(uri, name)) for name in names]
+    name = unquote(path)
+    return f"{uri}/{name}" if "://" in uri else str(Path(uri, name))
 
 
 def rows_of(
     files: pl.DataFrame,
+    uri: str,
     schema: pl.Schema,
-    folders: tuple[str, ...],
+    folders: Sequence[str],
     cache: FileCache,
     options: dict[str, str] | None,
 ) -> pl.LazyFrame:
-    """All rows of some files of a snapshot: from memory, unless they are too many to be held there."""
-    names = files["path"].to_list()
-    if not names:
+    """All rows of some files of a snapshot of the table at `uri`: from memory, unless they are too many for that."""
+    if files.is_empty():
         return schema.to_frame().lazy()
-    hive = {name: schema[name] for name in folders}
-    if (files["rows"].sum() or 0) > LARGE_READ or files["rows"].has_nulls():
+    files = files.with_columns(path=pl.Series([address(uri, path) for path in files["path"]]))
+    names = files["path"].to_list()
+    if files["rows"].has_nulls() or files["rows"].sum() > LARGE_READ:
+        hive = {name: schema[name] for name in folders}
         scanned = pl.scan_parquet(names, hive_schema=hive, hive_partitioning=True, glob=False, storage_options=options)
         return scanned.select(schema.names())
     held = {name: cache.get(name) for name in names}
@@ -125,7 +125,7 @@ def rows_of(
 
 
 def _load(
-    files: pl.DataFrame, schema: pl.Schema, folders: tuple[str, ...], options: dict[str, str] | None
+    files: pl.DataFrame, schema: pl.Schema, folders: Sequence[str], options: dict[str, str] | None
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Each file with its rows."""
     if files.is_empty():

@@ -153,10 +153,10 @@ class Delta:
             StoreError: the table or one of its files is damaged.
         """
         at = of or self.snapshot()
-        folders = tuple(one for one in conditions if set(one.meta.root_names()) <= set(self.partition_by))
+        folders = [one for one in conditions if set(one.meta.root_names()) <= set(self.partition_by)]
         with reported(self.uri, "read"):
             files = at.needed(folders, first, last)
-            return query(rows_of(files, self.schema, self.partition_by, self._cache, self._options)).collect()
+            return query(rows_of(files, self.uri, self.schema, self.partition_by, self._cache, self._options)).collect()
 
     def append(self, rows: pl.DataFrame, *, onto: int) -> None:
         """Add rows in one commit, if version `onto` is still the newest: what was compared with is what is there.
@@ -271,7 +271,7 @@ class Delta:
     def _list(self, table: DeltaTable | None) -> Snapshot:
         folders = {name: self.schema[name] for name in self.partition_by}
         with reported(self.uri, "read"):
-            return snapshot(table, self.uri, folders, self._time)
+            return snapshot(table, folders, self._time)
 
     def _newest(self) -> DeltaTable | None:
         with self._lock:
