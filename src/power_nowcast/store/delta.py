@@ -1,5 +1,6 @@
 """One Delta table: open, read, and append where nobody else has written since it was read."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -36,6 +37,7 @@ CONFIGURATION: dict[str, str | None] = {
 SMALL_FILE = 256 * 1024
 """Bytes up to which the writer merges a file with others: what a month holds is not rewritten every two hours."""
 _WRITER = WriterProperties(compression="ZSTD")
+_LONGEST = 600
 # Looking for expired commits after every commit takes longer than the commit.
 _AFTERWARDS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
@@ -50,9 +52,8 @@ def reported(uri: str, doing: str) -> Iterator[None]:
     try:
         yield
     except (DeltaError, TableNotFoundError, OSError, pl.exceptions.PolarsError) as error:
-        first_line = str(error).strip().split("\n")[0]
         raise StoreError(
-            f"The table {uri} cannot be {doing}: {first_line}.",
+            f"The table {uri} cannot be {doing}: {_cause(error)}.",
             remedy="Check that the folder exists, is writable and not full, or ingest into a new one (NOWCAST_DATA).",
             table=uri,
         ) from error
@@ -285,7 +286,7 @@ class Delta:
             except (DeltaError, OSError) as error:
                 self._table = None
                 raise StoreError(
-                    f"The table {self.uri} cannot be read: {str(error).strip().splitlines()[0]}.",
+                    f"The table {self.uri} cannot be read: {_cause(error)}.",
                     remedy="Restore the folder from a copy, or delete it and ingest again.",
                     table=self.uri,
                 ) from error
@@ -302,6 +303,12 @@ class Delta:
             storage_options=self._options,
         )
         return self._table
+
+
+def _cause(error: Exception) -> str:
+    """What an error says, in one line: object stores tell the cause last, after arrows and colours."""
+    plain = re.sub(r"\x1b\[\d+m|\u21b3", "", str(error))
+    return " ".join(plain.split()).rstrip(".")[:_LONGEST]
 
 
 def _equal(partition: Mapping[str, str]) -> list[tuple[str, str, Any]]:
