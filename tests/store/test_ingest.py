@@ -55,7 +55,7 @@ def region(tmp_path: Path) -> Region:
     return with_source(loaded, "files", files=str(tmp_path / "*.csv"))
 
 
-def start_ingest(root: Path, folder: Path) -> subprocess.Popen[str]:
+def start_ingest(root: Path | str, folder: Path) -> subprocess.Popen[str]:
     script = SCRIPT.replace(
         'regions.load("nyiso")', 'regions.load("nyiso").model_copy(update={"forecast": None, "weather": None})'
     )

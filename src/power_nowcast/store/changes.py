@@ -60,7 +60,25 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
         repeated=len(finite) - len(last) + len(corrected) - len(corrections),
         empty=len(rows) - len(finite),
     )
-    return added.select(VALUES.names()).sort(*KEY, "available_at"), report
+    return added.select(VALUES.names()).sort(_place(added, "region", "series"), "available_at"), report
+
+
+def latest(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of rows of `contracts.VALUES` of one region the last version of each key, sorted by series and time."""
+    ordered = rows.with_columns(place=_place(rows, "series")).sort("place", "available_at", "first_seen_at")
+    is_last = (pl.col("place") != pl.col("place").shift(-1)).fill_null(True)
+    return ordered.filter(is_last).drop("place")
+
+
+def _place(rows: pl.DataFrame, *names: str) -> pl.Expr:
+    """Whole numbers in the order of some columns of text and of `valid_at`: they sort many times faster."""
+    time = pl.col("valid_at").to_physical()
+    place, size = time - time.min(), time.max() - time.min() + 1
+    for name in reversed(names):
+        texts = rows[name].unique().sort()
+        place += pl.col(name).cast(pl.Enum(texts)).to_physical().cast(pl.Int64) * size
+        size = size * max(len(texts), 1)
+    return place
 
 
 def _compare(rows: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,28 +1,45 @@
 """One Delta table: open, read, and append where nobody else has written since it was read."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from threading import RLock
 from typing import Any
-from urllib.parse import urlsplit
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from power_nowcast.errors import StoreError
+from power_nowcast.store import log
+from power_nowcast.store.datafiles import FileCache, Snapshot, rows_of, snapshot
 
 APP_ID = "power-nowcast"
 CONFIGURATION: dict[str, str | None] = {
     "delta.appendOnly": "true",
     # Five-minute appends: a reader replays at most this many commits.
-    "delta.checkpointInterval": "50",
-    # Manifests name table versions: those of the last year can be opened again.
+    "delta.checkpointInterval": str(log.CHECKPOINT_EVERY),
+    # The log is trimmed by `log.trim`, which knows the versions that are kept.
+    "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 400 days",
-    "delta.deletedFileRetentionDuration": "interval 400 days",
+    "delta.deletedFileRetentionDuration": "interval 30 days",
 }
+SMALL_FILE = 256 * 1024
+"""Bytes up to which the writer merges a file with others: what a month holds is not rewritten every two hours."""
 _WRITER = WriterProperties(compression="ZSTD")
+_LONGEST = 600
+# Looking for expired commits after every commit takes longer than the commit.
+_AFTERWARDS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
 class ConflictError(Exception):
@@ -35,9 +52,8 @@ def reported(uri: str, doing: str) -> Iterator[None]:
     try:
         yield
     except (DeltaError, TableNotFoundError, OSError, pl.exceptions.PolarsError) as error:
-        first_line = str(error).strip().split("\n")[0]
         raise StoreError(
-            f"The table {uri} cannot be {doing}: {first_line}.",
+            f"The table {uri} cannot be {doing}: {_cause(error)}.",
             remedy="Check that the folder exists, is writable and not full, or ingest into a new one (NOWCAST_DATA).",
             table=uri,
         ) from error
@@ -51,6 +67,8 @@ class Delta:
         schema: columns and types of what is read and written.
         partition_by: columns that name the folders.
         storage_options: for object stores; their customary environment variables count too.
+        time: column by whose span files are left out of a read.
+        cache: of the rows that are read again and again; tables may share one.
     """
 
     def __init__(
@@ -59,13 +77,24 @@ class Delta:
         schema: pl.Schema,
         partition_by: tuple[str, ...],
         storage_options: Mapping[str, str] | None = None,
+        *,
+        time: str | None = None,
+        cache: FileCache | None = None,
     ) -> None:
         self.uri = uri
         self.schema = schema
         self.partition_by = partition_by
         self._options = dict(storage_options) if storage_options else None
+        self._time = time
+        self._cache = cache or FileCache()
         self._lock = RLock()
         self._table: DeltaTable | None = None
+        self._listed: Snapshot | None = None
+        self._trimmed = -1
+
+    @property
+    def name(self) -> str:
+        return self.uri.rsplit("/", 1)[-1]
 
     @property
     def version(self) -> int:
@@ -77,34 +106,58 @@ class Delta:
         table = self._newest()
         return -1 if table is None else table.version()
 
-    def read(self, *conditions: pl.Expr) -> pl.DataFrame:
-        """Rows of the newest version that satisfy the conditions; those on partition columns spare files.
+    def snapshot(self, version: int | None = None) -> Snapshot:
+        """The newest version, or an earlier one.
 
         Raises:
-            StoreError: the table or one of its files is damaged.
+            StoreError: the table is there and cannot be read, or does not keep that version.
         """
-        return self.read_lazily(
-            lambda rows: (rows.filter(*conditions) if conditions else rows).select(self.schema.names())
-        )
-
-    def read_lazily(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
-        """The result of a query on the newest version.
-
-        Raises:
-            StoreError: the table or one of its files is damaged.
-        """
+        if version is not None:
+            with reported(self.uri, f"read in version {version}"):
+                return self._list(self._open(version) if version >= 0 else None)
         with self._lock:
-            table = self._newest()
-            with reported(self.uri, "read"):
-                rows = self.schema.to_frame().lazy() if table is None else self._scan(table)
-        with reported(self.uri, "read"):
-            return query(rows).collect()
+            return self._current(self._newest())
 
-    def _scan(self, table: DeltaTable) -> pl.LazyFrame:
-        if not (files := files_of(table, self.uri)):
-            return self.schema.to_frame().lazy()
-        folders = {name: self.schema[name] for name in self.partition_by}
-        return pl.scan_parquet(files, hive_schema=folders, hive_partitioning=True, storage_options=self._options)
+    def read(
+        self,
+        *conditions: pl.Expr,
+        first: datetime | None = None,
+        last: datetime | None = None,
+        of: Snapshot | None = None,
+    ) -> pl.DataFrame:
+        """Rows of the newest version, or `of` one, that satisfy the conditions, with a time in first..last.
+
+        Raises:
+            StoreError: the table or one of its files is damaged.
+        """
+        times = []
+        if self._time is not None:
+            times += [pl.col(self._time) >= first] if first is not None else []
+            times += [pl.col(self._time) <= last] if last is not None else []
+
+        def matching(rows: pl.LazyFrame) -> pl.LazyFrame:
+            return rows.filter(*conditions, *times) if conditions or times else rows
+
+        return self.read_lazily(matching, *conditions, first=first, last=last, of=of)
+
+    def read_lazily(
+        self,
+        query: Callable[[pl.LazyFrame], pl.LazyFrame],
+        *conditions: pl.Expr,
+        first: datetime | None = None,
+        last: datetime | None = None,
+        of: Snapshot | None = None,
+    ) -> pl.DataFrame:
+        """The result of a query on the newest version, or `of` one; the conditions and the span only spare files.
+
+        Raises:
+            StoreError: the table or one of its files is damaged.
+        """
+        at = of or self.snapshot()
+        folders = [one for one in conditions if set(one.meta.root_names()) <= set(self.partition_by)]
+        with reported(self.uri, "read"):
+            files = at.needed(folders, first, last)
+            return query(rows_of(files, self.uri, self.schema, self.partition_by, self._cache, self._options)).collect()
 
     def append(self, rows: pl.DataFrame, *, onto: int) -> None:
         """Add rows in one commit, if version `onto` is still the newest: what was compared with is what is there.
@@ -128,43 +181,104 @@ class Delta:
                     commit_properties=CommitProperties(
                         max_commit_retries=0, app_transactions=[Transaction(APP_ID, serial)]
                     ),
+                    post_commithook_properties=_AFTERWARDS,
                 )
             except CommitFailedError as error:
                 self._table = None
                 raise ConflictError(self.uri) from error
 
-    def compact(self, partition: Mapping[str, str] | None = None) -> int:
-        """Merge small files, of one partition or all; returns how many were replaced. Old versions stay readable."""
+    def compact(self, partition: Mapping[str, str] | None = None, *, up_to_bytes: int | None = None) -> int:
+        """Merge small files, of one partition or all; returns how many were replaced.
+
+        `up_to_bytes` leaves alone what is as large as that. Versions that are kept stay readable.
+        """
         with self._lock:
             table = self._newest()
             if table is None:
                 return 0
             filters = _equal(partition) if partition else None
             with reported(self.uri, "compacted"):
-                done = table.optimize.compact(partition_filters=filters, writer_properties=_WRITER)
+                done = table.optimize.compact(
+                    partition_filters=filters,
+                    target_size=up_to_bytes,
+                    writer_properties=_WRITER,
+                    post_commithook_properties=_AFTERWARDS,
+                )
             return int(done["numFilesRemoved"])
 
-    def files(self, partition: Mapping[str, str]) -> int:
-        """Number of data files of a partition in the version that was read last."""
+    def files(self, partition: Mapping[str, str], *, up_to_bytes: int | None = None) -> int:
+        """Number of data files of a partition, or of the smaller ones, in the version that was read last."""
+        with self._lock:
+            chosen = [pl.col(name) == value for name, value in partition.items()]
+            if up_to_bytes is not None:
+                chosen.append(pl.col("bytes") < up_to_bytes)
+            return len(self._current(self._table).files.filter(*chosen))
+
+    def keep(self, version: int) -> None:
+        """Make a version one that opens by itself, whatever `trim` takes from the log before and after it.
+
+        Raises:
+            StoreError: the version is no longer there.
+        """
+        if version < 0 or (self._log is not None and log.has_checkpoint(self._log, version)):
+            return
+        with reported(self.uri, f"kept in version {version}"):
+            self._open(version).create_checkpoint()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether so many commits have come together since this process trimmed the log that it is time to again."""
+        with self._lock:
+            return self._table is not None and self._table.version() - self._trimmed >= log.CHECKPOINT_EVERY
+
+    def trim(self, kept: Collection[int]) -> int:
+        """Delete commits that neither the newest versions nor the kept ones need; returns how many files.
+
+        Listing a folder of a month's commits takes longer than a commit. Object stores list from a name on: nothing is
+        deleted there.
+        """
         with self._lock:
             if self._table is None:
                 return 0
-            return len(self._table.file_uris(file_pruning_predicate=_equal(partition)))
+            self._trimmed = self._table.version()
+            if self._log is None:
+                return 0
+            with reported(self.uri, "cleaned"):
+                return log.trim(self._log, self._trimmed, kept)
 
-    def vacuum(self) -> int:
-        """Delete files that no version within the retention time needs; returns how many."""
+    def vacuum(self, kept: Collection[int] = ()) -> int:
+        """Delete files that neither a version within the retention time nor those of `kept` need; returns how many."""
         with self._lock:
             table = self._newest()
             if table is None:
                 return 0
             with reported(self.uri, "cleaned"):
-                return len(table.vacuum(dry_run=False))
+                keep_versions = sorted(version for version in set(kept) if version >= 0)
+                return len(table.vacuum(dry_run=False, keep_versions=keep_versions or None))
+
+    @property
+    def _log(self) -> Path | None:
+        return None if "://" in self.uri else Path(self.uri, "_delta_log")
+
+    def _open(self, version: int | None = None) -> DeltaTable:
+        return DeltaTable(self.uri, version=version, storage_options=self._options)
+
+    def _current(self, table: DeltaTable | None) -> Snapshot:
+        version = -1 if table is None else table.version()
+        if self._listed is None or self._listed.version != version:
+            self._listed = self._list(table)
+        return self._listed
+
+    def _list(self, table: DeltaTable | None) -> Snapshot:
+        folders = {name: self.schema[name] for name in self.partition_by}
+        with reported(self.uri, "read"):
+            return snapshot(table, folders, self._time)
 
     def _newest(self) -> DeltaTable | None:
         with self._lock:
             try:
                 if self._table is None:
-                    self._table = DeltaTable(self.uri, storage_options=self._options)
+                    self._table = self._open()
                 else:
                     self._table.update_incremental()
             except TableNotFoundError:
@@ -172,7 +286,7 @@ class Delta:
             except (DeltaError, OSError) as error:
                 self._table = None
                 raise StoreError(
-                    f"The table {self.uri} cannot be read: {str(error).strip().splitlines()[0]}.",
+                    f"The table {self.uri} cannot be read: {_cause(error)}.",
                     remedy="Restore the folder from a copy, or delete it and ingest again.",
                     table=self.uri,
                 ) from error
@@ -191,14 +305,10 @@ class Delta:
         return self._table
 
 
-def files_of(table: DeltaTable, uri: str) -> list[str]:
-    """Paths or addresses of a table's data files; `uri` is how the table was opened."""
-    files = table.file_uris()
-    if "://" in uri:
-        return files
-    # For folders delta-rs escapes what a URL cannot hold, such as a space, and so do Polars' own Delta readers.
-    escaped = urlsplit(table.table_uri).path
-    return [str(Path(uri, name.removeprefix(escaped))) for name in files]
+def _cause(error: Exception) -> str:
+    """What an error says, in one line: object stores tell the cause last, after arrows and colours."""
+    plain = re.sub(r"\x1b\[\d+m|\u21b3", "", str(error))
+    return " ".join(plain.split()).rstrip(".")[:_LONGEST]
 
 
 def _equal(partition: Mapping[str, str]) -> list[tuple[str, str, Any]]:

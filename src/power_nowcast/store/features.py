@@ -8,7 +8,8 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import TableNotFoundError
 
 from power_nowcast.errors import MissingDataError
-from power_nowcast.store.delta import files_of, reported
+from power_nowcast.store.datafiles import address, snapshot
+from power_nowcast.store.delta import reported
 
 
 def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
@@ -43,7 +44,8 @@ def read(uri: str, version: int | None, options: dict[str, str] | None) -> pl.Da
     with reported(uri, "read"):
         try:
             table = DeltaTable(uri, version=version, storage_options=options)
-            return pl.read_parquet(files_of(table, uri), hive_partitioning=False, storage_options=options)
+            files = [address(uri, path) for path in snapshot(table, {}, None).files["path"]]
+            return pl.read_parquet(files, hive_partitioning=False, storage_options=options)
         except TableNotFoundError as error:
             raise MissingDataError(
                 f"There are no features at {uri}.", remedy="Make them first: nowcast features.", uri=uri

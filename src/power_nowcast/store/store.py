@@ -1,7 +1,8 @@
 """The store: point-in-time tables of power, weather and forecasts, and what belongs to them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from datetime import UTC as _UTC
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,40 +14,15 @@ from power_nowcast.errors import SourceFormatError, WriterBusyError
 from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
 from power_nowcast.regions.calendar import CALENDAR
 from power_nowcast.store import features, raw
-from power_nowcast.store.changes import KEY, AppendReport, changes
-from power_nowcast.store.delta import ConflictError, Delta
+from power_nowcast.store.changes import AppendReport, changes, latest
+from power_nowcast.store.datafiles import FileCache, Snapshot
+from power_nowcast.store.delta import SMALL_FILE, ConflictError, Delta
 from power_nowcast.store.lease import WAIT_SECONDS, FileLease
 from power_nowcast.store.manifest import manifest_of
-
-DELIVERIES = pl.Schema(
-    {
-        "region": pl.String(),
-        "table": pl.String(),
-        "key": pl.String(),  # of the bytes and of how they are read
-        "origin": pl.String(),
-        "rows": pl.Int64(),
-        "quarantined": pl.Int64(),
-        "superseded": pl.Int64(),
-        "first_seen_at": UTC,
-    }
-)
-"""One row a delivery that is in the tables completely."""
-
-DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
-
-CALIBRATIONS = pl.Schema(
-    {
-        "region": pl.String(),
-        "model_digest": pl.String(),
-        "calibration_id": pl.String(),
-        "as_of": UTC,  # outcomes are counted up to then
-        "state": pl.String(),  # JSON
-        "first_seen_at": UTC,
-    }
-)
+from power_nowcast.store.tables import CALIBRATIONS, DAYS, DELIVERIES, MANIFESTS
 
 COMPACT_AT = 24
-"""Files of a partition from which the writer merges them: five-minute appends make 288 a day."""
+"""Small files of a partition from which the writer merges them: five-minute appends make 288 a day."""
 _ATTEMPTS = 50
 
 
@@ -75,12 +51,22 @@ class Store:
         self._lease: Callable[[], AbstractContextManager[None]] = (
             nullcontext if remote else FileLease(Path(self.root), wait_seconds=wait_seconds)
         )
+        self._cache = FileCache()
         monthly = pl.Schema({**VALUES, "month": pl.String()})
-        self._values = {table: self._delta(table.value, monthly, "region", "month") for table in Table}
+        self._values = {table: self._delta(table.value, monthly, "region", "month", time="valid_at") for table in Table}
         self._quarantine = self._delta("quarantine", QUARANTINE, "region")
         self._deliveries = self._delta("deliveries", DELIVERIES, "region")
         self._days = self._delta("calendar", DAYS, "region")
         self._calibrations = self._delta("calibrations", CALIBRATIONS, "region")
+        self._manifests = self._delta("manifests", MANIFESTS, "region")
+        self._tables = {
+            **{table.value: delta for table, delta in self._values.items()},
+            "quarantine": self._quarantine,
+            "deliveries": self._deliveries,
+            "calendar": self._days,
+            "calibrations": self._calibrations,
+            "manifests": self._manifests,
+        }
 
     def lease(self) -> AbstractContextManager[None]:
         """The right to write, for the length of a `with` block; every write takes it by itself, too.
@@ -103,13 +89,12 @@ class Store:
         delta = self._values[table]
         if rows.is_empty():
             return AppendReport()
-        conditions = [
-            pl.col("region").is_in(rows["region"].unique().to_list()),
-            *_between(*_span(rows)),
-        ]
+        regions = pl.col("region").is_in(rows["region"].unique().to_list())
+        first, last = _span(rows)
 
-        def fresh() -> tuple[pl.DataFrame, AppendReport]:
-            return changes(table, rows, delta.read(*conditions).select(VALUES.names()), now)
+        def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
+            known = delta.read(regions, first=first, last=last, of=at)
+            return changes(table, rows, known.select(VALUES.names()), now)
 
         return self._commit(delta, fresh)
 
@@ -146,20 +131,48 @@ class Store:
             )
         if at is not None:
             rows = rows.filter(pl.col("available_at") <= at)
-        return rows.sort(*KEY[1:], "available_at", "first_seen_at").unique(KEY[1:], keep="last", maintain_order=True)
+        return latest(rows)
 
     def versions(
         self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
         """Every version of every row with `valid_at` in start..end, sorted by `available_at`."""
-        return self._select(table, region, start, end, None).sort("available_at", "first_seen_at", *KEY[1:])
+        return self._select(table, region, start, end, None).sort("available_at", "first_seen_at", "series", "valid_at")
 
     def manifest(
-        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
+        self,
+        table: Table,
+        region: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        version: int | None = None,
     ) -> Manifest:
-        """What the table holds of a region, digested."""
-        rows = self._select(table, region, start, end, None)
-        return manifest_of(table.value, self._values[table].version, rows)
+        """What the table holds of a region, digested; or what it held in an earlier version.
+
+        Raises:
+            StoreError: the table is damaged, or that version is neither recent nor kept.
+        """
+        at = self._values[table].snapshot(version)
+        return manifest_of(table.value, at.version, self._select(table, region, start, end, None, of=at))
+
+    def keep(self, region: str, manifests: Sequence[Manifest], *, now: datetime) -> None:
+        """Remember manifests that somebody relies on: their versions open for as long as the store is there.
+
+        Raises:
+            StoreError: a version is no longer there, or the store cannot be written.
+        """
+        with self.lease():
+            for one in manifests:
+                self._tables[one.table].keep(one.version)
+            names = [name for name in MANIFESTS if name not in ("region", "first_seen_at")]
+            rows = pl.DataFrame([asdict(one) for one in manifests], {name: MANIFESTS[name] for name in names})
+            key = ["region", "table", "version", "sha256"]
+            self._add(self._manifests, rows.with_columns(region=pl.lit(region)), key, now)
+
+    def kept(self, region: str) -> pl.DataFrame:
+        """Manifests that `keep` remembers, oldest first: rows of `MANIFESTS`."""
+        return self._manifests.read(pl.col("region") == region).sort("first_seen_at", "table", "version")
 
     def version(self, table: Table) -> int:
         """Version of the newest commit of a table, -1 before the first."""
@@ -167,10 +180,9 @@ class Store:
 
     def span(self, table: Table, region: str) -> tuple[datetime | None, datetime | None]:
         """The oldest and the newest `valid_at` of a region, None where there is none."""
+        one = pl.col("region") == region
         times = self._values[table].read_lazily(
-            lambda rows: rows.filter(pl.col("region") == region).select(
-                first=pl.col("valid_at").min(), last=pl.col("valid_at").max()
-            )
+            lambda rows: rows.filter(one).select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()), one
         )
         first, last = times.row(0)
         return first, last
@@ -261,21 +273,28 @@ class Store:
         return features.read(self._uri("features", name), version, self._options)
 
     def compact(self) -> int:
-        """Merge the small files of all tables; returns how many were replaced."""
+        """Merge the small files of all tables; returns how many were replaced. Versions that are kept stay readable."""
         with self.lease():
-            tables = (*self._values.values(), self._quarantine, self._deliveries, self._days)
-            return sum(delta.compact() for delta in tables)
+            return sum(delta.compact() for delta in self._tables.values())
 
     def vacuum(self) -> int:
-        """Delete files that no version within the retention time needs; returns how many."""
+        """Delete what neither versions within the retention time nor the kept ones need; returns how many files."""
         with self.lease():
-            return sum(delta.vacuum() for delta in self._values.values())
+            deleted = 0
+            for delta in self._tables.values():
+                versions = self._versions_kept(delta)
+                deleted += delta.vacuum(versions) + delta.trim(versions)
+            return deleted
+
+    def _versions_kept(self, delta: Delta) -> frozenset[int]:
+        return frozenset(self._manifests.read().filter(pl.col("table") == delta.name)["version"].to_list())
 
     def _uri(self, *parts: str) -> str:
         return "/".join((self.root, *parts))
 
-    def _delta(self, name: str, schema: pl.Schema, *partition_by: str) -> Delta:
-        return Delta(self._uri("interim", name), schema, partition_by, self._options)
+    def _delta(self, name: str, schema: pl.Schema, *partition_by: str, time: str | None = None) -> Delta:
+        uri = self._uri("interim", name)
+        return Delta(uri, schema, partition_by, self._options, time=time, cache=self._cache)
 
     def _select(
         self,
@@ -284,44 +303,53 @@ class Store:
         start: datetime | None,
         end: datetime | None,
         series: str | Iterable[str] | None,
+        of: Snapshot | None = None,
     ) -> pl.DataFrame:
-        conditions = [pl.col("region") == region, *_between(start, end)]
+        conditions = [pl.col("region") == region]
         if series is not None:
             conditions.append(pl.col("series").is_in([series] if isinstance(series, str) else list(series)))
-        return self._values[table].read(*conditions).select(VALUES.names())
+        rows = self._values[table].read(*conditions, first=_utc(start), last=_utc(end), of=of)
+        return rows.select(VALUES.names())
 
     def _add(self, delta: Delta, rows: pl.DataFrame, key: list[str], now: datetime) -> int:
         if rows.is_empty():
             return 0
+        regions = pl.col("region").is_in(rows["region"].unique().to_list())
 
-        def fresh() -> tuple[pl.DataFrame, int]:
-            known = delta.read(pl.col("region").is_in(rows["region"].unique().to_list()))
+        def fresh(at: Snapshot) -> tuple[pl.DataFrame, int]:
+            known = delta.read(regions, of=at)
             new = rows.join(known, on=key, how="anti", nulls_equal=True).unique(key, maintain_order=True)
             return new.with_columns(first_seen_at=pl.lit(now).cast(UTC)), len(new)
 
         return self._commit(delta, fresh)
 
-    def _commit[Report](self, delta: Delta, fresh: Callable[[], tuple[pl.DataFrame, Report]]) -> Report:
+    def _commit[Report](self, delta: Delta, fresh: Callable[[Snapshot], tuple[pl.DataFrame, Report]]) -> Report:
         """Compare and append as one step: where another writer comes between (object stores), compare again."""
         with self.lease():
             for _ in range(_ATTEMPTS):
-                onto = delta.version
-                rows, report = fresh()
+                at = delta.snapshot()
+                rows, report = fresh(at)
                 if rows.is_empty():
                     return report
                 if "month" in delta.schema:
                     rows = rows.with_columns(month=pl.col("valid_at").dt.strftime("%Y-%m"))
                 try:
-                    delta.append(rows, onto=onto)
+                    delta.append(rows, onto=at.version)
                 except ConflictError:
                     continue
-                for partition in rows.select(delta.partition_by).unique().to_dicts():
-                    if delta.files(partition) >= COMPACT_AT:
-                        delta.compact(partition)
+                self._tidy(delta, rows.select(delta.partition_by).unique())
                 return report
         raise WriterBusyError(
             f"{delta.uri} was written by others {_ATTEMPTS} times in a row.", remedy="Try again later.", store=self.root
         )
+
+    def _tidy(self, delta: Delta, written: pl.DataFrame) -> None:
+        """Merge small files of the partitions that were written, and trim the log, where it is time to."""
+        for partition in written.to_dicts():
+            if delta.files(partition, up_to_bytes=SMALL_FILE) >= COMPACT_AT:
+                delta.compact(partition, up_to_bytes=SMALL_FILE)
+        if delta.is_long:
+            delta.trim(self._versions_kept(delta))
 
 
 def _conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
@@ -339,14 +367,5 @@ def _span(rows: pl.DataFrame) -> tuple[datetime, datetime]:
     return first, last
 
 
-def _between(start: datetime | None, end: datetime | None) -> list[pl.Expr]:
-    conditions = []
-    if start is not None:
-        conditions += [pl.col("valid_at") >= start, pl.col("month") >= f"{_utc(start):%Y-%m}"]
-    if end is not None:
-        conditions += [pl.col("valid_at") <= end, pl.col("month") <= f"{_utc(end):%Y-%m}"]
-    return conditions
-
-
-def _utc(time: datetime) -> datetime:
-    return time.astimezone(_UTC)
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(_UTC)

@@ -1,0 +1,141 @@
+"""The data files of one version of a table: which of them a read needs, and their rows."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from urllib.parse import unquote
+
+import polars as pl
+from deltalake import DeltaTable
+
+from power_nowcast.contracts import UTC
+
+CACHED_ROWS = 1_000_000
+"""Rows of data files that a store keeps in memory; a row of a value takes about a hundred bytes."""
+LARGE_READ = CACHED_ROWS // 4
+"""A read of files with more rows than this goes by the cache: all of history would leave nothing of the last weeks."""
+_STATISTICS = timedelta(milliseconds=1)
+"""Delta notes a file's first and last time in whole milliseconds."""
+
+
+class FileCache:
+    """Rows by the file that holds them: data files never change. Those read least recently go first."""
+
+    def __init__(self, most_rows: int = CACHED_ROWS) -> None:
+        self._most = most_rows
+        self._held = 0
+        self._frames: OrderedDict[str, pl.DataFrame] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, file: str) -> pl.DataFrame | None:
+        """Rows of a file, None where they are not held."""
+        with self._lock:
+            if file not in self._frames:
+                return None
+            self._frames.move_to_end(file)
+            return self._frames[file]
+
+    def put(self, file: str, rows: pl.DataFrame) -> None:
+        """Hold the rows of a file."""
+        with self._lock:
+            self._held += len(rows) - len(self._frames.pop(file, ()))
+            self._frames[file] = rows
+            while self._held > self._most:
+                _, dropped = self._frames.popitem(last=False)
+                self._held -= len(dropped)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table, -1 before the first: a row a data file in `files`.
+
+    Columns: `path` below the table as the log has it, `rows` and `bytes`, `first` and `last` time (null where unknown),
+    and those that name the folders.
+    """
+
+    version: int
+    files: pl.DataFrame
+
+    def needed(self, conditions: Sequence[pl.Expr], first: datetime | None, last: datetime | None) -> pl.DataFrame:
+        """Files that may hold rows for which the conditions on folders are true, with a time in first..last."""
+        kept = list(conditions)
+        if first is not None:
+            kept.append((pl.col("last") >= first - _STATISTICS).fill_null(True))
+        if last is not None:
+            kept.append((pl.col("first") <= last + _STATISTICS).fill_null(True))
+        return self.files.filter(kept) if kept else self.files
+
+
+def snapshot(table: DeltaTable | None, folders: Mapping[str, pl.DataType], time: str | None) -> Snapshot:
+    """What Delta's log says of a table's files; `time` is the column that `first` and `last` are of."""
+    schema = pl.Schema(
+        {"path": pl.String(), "rows": pl.Int64(), "bytes": pl.Int64(), "first": UTC, "last": UTC, **folders}
+    )
+    if table is None:
+        return Snapshot(-1, schema.to_frame())
+    listed = pl.DataFrame(table.get_add_actions(flatten=True))
+    found = {
+        "path": "path",
+        "rows": "num_records",
+        "bytes": "size_bytes",
+        "first": f"min.{time}",
+        "last": f"max.{time}",
+        **{name: f"partition.{name}" for name in folders},
+    }
+    columns = [
+        (pl.col(column) if column in listed.columns else pl.lit(None)).cast(schema[name]).alias(name)
+        for name, column in found.items()
+    ]
+    return Snapshot(table.version(), listed.select(columns))
+
+
+def address(uri: str, path: str) -> str:
+    """Where a file of the table at `uri` is; `path` as the log has it."""
+    # The log holds addresses: what they escape, such as a space, stands in the file's name as it is.
+    name = unquote(path)
+    return f"{uri}/{name}" if "://" in uri else str(Path(uri, name))
+
+
+def rows_of(
+    files: pl.DataFrame,
+    uri: str,
+    schema: pl.Schema,
+    folders: Sequence[str],
+    cache: FileCache,
+    options: dict[str, str] | None,
+) -> pl.LazyFrame:
+    """All rows of some files of a snapshot of the table at `uri`: from memory, unless they are too many for that."""
+    if files.is_empty():
+        return schema.to_frame().lazy()
+    files = files.with_columns(path=pl.Series([address(uri, path) for path in files["path"]]))
+    names = files["path"].to_list()
+    if files["rows"].has_nulls() or files["rows"].sum() > LARGE_READ:
+        hive = {name: schema[name] for name in folders}
+        scanned = pl.scan_parquet(names, hive_schema=hive, hive_partitioning=True, glob=False, storage_options=options)
+        return scanned.select(schema.names())
+    held = {name: cache.get(name) for name in names}
+    missing = files.filter(pl.Series([rows is None for rows in held.values()]))
+    for name, rows in _load(missing, schema, folders, options):
+        cache.put(name, rows)
+        held[name] = rows
+    return pl.concat([rows for rows in held.values() if rows is not None]).lazy()
+
+
+def _load(
+    files: pl.DataFrame, schema: pl.Schema, folders: Sequence[str], options: dict[str, str] | None
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each file with its rows."""
+    if files.is_empty():
+        return
+    plain = [name for name in schema if name not in folders]
+    # One scan of many small files is quicker than many scans, and brings their rows in order, each in its own memory.
+    scanned = pl.scan_parquet(files["path"].to_list(), hive_partitioning=False, glob=False, storage_options=options)
+    rows = scanned.select(plain).collect()
+    begin = 0
+    for file in files.iter_rows(named=True):
+        constants = [pl.lit(file[name], schema[name]).alias(name) for name in folders]
+        yield file["path"], rows.slice(begin, file["rows"]).with_columns(constants).select(schema.names())
+        begin += file["rows"]

@@ -1,0 +1,47 @@
+"""Schemas of the tables beside the values."""
+
+import polars as pl
+
+from power_nowcast.contracts import UTC
+from power_nowcast.regions.calendar import CALENDAR
+
+DELIVERIES = pl.Schema(
+    {
+        "region": pl.String(),
+        "table": pl.String(),
+        "key": pl.String(),  # of the bytes and of how they are read
+        "origin": pl.String(),
+        "rows": pl.Int64(),
+        "quarantined": pl.Int64(),
+        "superseded": pl.Int64(),
+        "first_seen_at": UTC,
+    }
+)
+"""One row a delivery that is in the tables completely."""
+
+DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
+
+CALIBRATIONS = pl.Schema(
+    {
+        "region": pl.String(),
+        "model_digest": pl.String(),
+        "calibration_id": pl.String(),
+        "as_of": UTC,  # outcomes are counted up to then
+        "state": pl.String(),  # JSON
+        "first_seen_at": UTC,
+    }
+)
+
+MANIFESTS = pl.Schema(
+    {
+        "region": pl.String(),
+        "table": pl.String(),
+        "version": pl.Int64(),
+        "rows": pl.Int64(),
+        "first": pl.String(),
+        "last": pl.String(),
+        "sha256": pl.String(),
+        "first_seen_at": UTC,
+    }
+)
+"""One row a manifest that somebody relies on: its version of the table is kept."""

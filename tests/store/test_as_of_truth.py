@@ -1,0 +1,143 @@
+"""An as-of read equals a brute-force filter over all that was ever stored, and a later backfill changes none of it."""
+
+import random
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from power_nowcast import regions
+from power_nowcast.contracts import Table
+from power_nowcast.ingest import fetch, with_source
+from power_nowcast.store import Store
+
+from .conftest import START, at, rows_of
+
+MINUTE = timedelta(minutes=1)
+BACKFILL = datetime(2026, 1, 1, tzinfo=UTC)
+TIMES = 1000
+WINDOW = timedelta(days=2)
+LATE, CORRECTED, REVISED = 0.01, 0.005, 0.01
+
+type Known = dict[tuple[str, datetime], float]
+
+
+@dataclass
+class Truth:
+    """Every version of every value in plain lists, kept beside the store by the rules of the store."""
+
+    versions: list[tuple[datetime, str, float, datetime]] = field(default_factory=list)
+
+    def at(self, time: datetime, start: datetime, end: datetime) -> Known:
+        """The version of each value that was known last; versions are sorted by valid_at, then by when known."""
+        known = {}
+        first = bisect_left(self.versions, start, key=lambda version: version[0])
+        last = bisect_right(self.versions, end, key=lambda version: version[0])
+        for valid_at, series, value, available_at in self.versions[first:last]:
+            if available_at <= time:
+                known[series, valid_at] = value
+        return known
+
+    def add(self, versions: Iterable[tuple[datetime, str, float, datetime]]) -> None:
+        self.versions = sorted([*self.versions, *versions], key=lambda version: (version[0], version[3]))
+
+
+def read(store: Store, time: datetime, start: datetime, end: datetime) -> Known:
+    rows = store.as_of(Table.POWER, "nyiso", at=time, start=start, end=end)
+    return {(series, valid_at): value for series, valid_at, value in rows["series", "valid_at", "value"].iter_rows()}
+
+
+def live(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """The same rows as seen at `now`."""
+    return rows.with_columns(available_at=pl.lit(now).cast(rows.schema["available_at"]), basis=pl.lit("seen"))
+
+
+@pytest.mark.slow
+def test_a_thousand_times_in_two_real_years(bench_data: Path, tmp_path: Path) -> None:
+    store, truth, chance = Store(tmp_path / "data"), Truth(), random.Random(5)
+    region = with_source(regions.load("nyiso"), "nyiso", folder=str(bench_data / "nyiso"))
+    archives = [batch.rows for batch in fetch(region, tables=[Table.POWER])]
+    for archive in archives:
+        # The archive as it was on the day: some rows came late, day by day, and some of the others were corrected.
+        is_late = pl.Series([chance.random() < LATE for _ in range(len(archive))])
+        on_time, late = archive.filter(~is_late), archive.filter(is_late)
+        corrected = on_time.sample(fraction=CORRECTED, seed=chance.randrange(1 << 30)).with_columns(
+            value=pl.col("value") * 1.5 + 1
+        )
+        store.append(Table.POWER, on_time, now=archive["valid_at"].max())  # type: ignore[arg-type]
+        truth.versions += on_time["valid_at", "series", "value", "available_at"].rows()
+        for rows in (late, corrected):
+            for (day,), part in rows.sort("valid_at").group_by(pl.col("valid_at").dt.date(), maintain_order=True):
+                now = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=chance.uniform(24, 72))
+                store.append(Table.POWER, live(part, now), now=now)
+                truth.versions += [(valid_at, series, value, now) for valid_at, series, value in _values(part)]
+    truth.add(())
+    first, last = archives[0]["valid_at"].min(), archives[-1]["valid_at"].max()
+    seconds = (last - first).total_seconds()  # type: ignore[operator, union-attr]
+    times = [first + timedelta(seconds=chance.uniform(0, seconds)) for _ in range(TIMES)]  # type: ignore[operator]
+    spans = [(time - chance.random() * WINDOW, time) for time in times]
+    answers = [read(store, time, *span) for time, span in zip(times, spans, strict=True)]
+    for time, span, answer in zip(times, spans, answers, strict=True):
+        assert answer == truth.at(time, *span)
+    everything = [len(store.as_of(Table.POWER, "nyiso", start=start, end=end)) for start, end in spans]
+    assert sum(map(len, answers)) < sum(everything), "some rows must come too late for the times that are asked for"
+
+    for archive in archives:
+        revised = pl.when(pl.int_range(pl.len()).hash(7) % round(1 / REVISED) == 0).then(pl.col("value") + 7)
+        store.append(Table.POWER, archive.with_columns(value=revised.otherwise("value")), now=BACKFILL)
+    assert store.versions(Table.POWER, "nyiso")["available_at"].max() == BACKFILL
+    again = Store(store.root)
+    for time, span, answer in zip(times, spans, answers, strict=True):
+        assert read(again, time, *span) == answer
+
+
+def _values(rows: pl.DataFrame) -> list[tuple[datetime, str, float]]:
+    return list(rows["valid_at", "series", "value"].iter_rows())
+
+
+_told = st.lists(
+    st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.sampled_from([1.0, 2.0])),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda row: row[:2],
+)
+
+
+@settings(max_examples=15)
+@given(
+    told=st.lists(st.tuples(st.integers(1, 40), st.booleans(), _told), min_size=1, max_size=5),
+    asked=st.lists(st.tuples(st.integers(-5, 90), st.integers(-1, 4), st.integers(-1, 4)), min_size=1, max_size=6),
+    revised=_told,
+)
+def test_any_time_of_a_small_history(
+    tmp_path_factory: pytest.TempPathFactory,
+    told: list[tuple[int, bool, list[tuple[str, int, float]]]],
+    asked: list[tuple[int, int, int]],
+    revised: list[tuple[str, int, float]],
+) -> None:
+    """Values of slots of 20 minutes, told live or by an archive, late, again and otherwise."""
+    store, truth, now = Store(tmp_path_factory.mktemp("store")), Truth(), START
+    newest: Known = {}
+    for later, is_live, values in told:
+        now += later * MINUTE
+        rows = rows_of(*((series, 20 * slot, value) for series, slot, value in values))
+        store.append(Table.POWER, live(rows, now) if is_live else rows, now=now)
+        for series, slot, value in values:
+            key = (series, at(20 * slot))
+            if key not in newest:
+                truth.add([(key[1], series, value, now if is_live else key[1])])
+            elif newest[key] != value:
+                truth.add([(key[1], series, value, now)])
+            newest[key] = value
+    questions = [(at(minute), at(20 * first), at(20 * last)) for minute, first, last in asked]
+    answers = [read(store, *question) for question in questions]
+    assert answers == [truth.at(*question) for question in questions]
+    backfill = [(series, 20 * slot, value) for series, slot, value in revised if (series, at(20 * slot)) in newest]
+    store.append(Table.POWER, rows_of(*backfill), now=BACKFILL)
+    assert [read(Store(store.root), *question) for question in questions] == answers
