@@ -23,7 +23,7 @@ PROTOCOL = Protocol(
     valid_days=60,
 )
 MAE = {("CAISO", 15): 64.0, ("CAISO", 30): 94.0, ("CAISO", 45): 127.0, ("CAISO", 60): 175.0}
-REGION = Path(__file__).parent / "regions" / "caiso.toml"
+REGION = Path(__file__).parent / "regions" / "caiso-files.toml"
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ PROTOCOL = Protocol(
     valid_days=365,
 )
 NMAE = {("SOLAR", 15): 0.40, ("SOLAR", 30): 0.74, ("SOLAR", 45): 1.04, ("SOLAR", 60): 1.31}
-REGION = Path(__file__).parent / "regions" / "elia-solar.toml"
+REGION = Path(__file__).parent / "regions" / "elia-solar-files.toml"
 
 
 def main() -> int:

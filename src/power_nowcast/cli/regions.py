@@ -21,7 +21,9 @@ def listed(context: typer.Context) -> None:
     with errors():
         for name in available():
             one = load(name)
-            console.print(f"{name:12} {one.title}: {len(one.series)} series, every {one.interval_minutes} minutes")
+            console.print(
+                f"{name:12} {one.title}: {len(one.series)} series, every {one.interval_minutes} minutes", soft_wrap=True
+            )
 
 
 @regions.command()
@@ -34,6 +36,7 @@ def check(file: Annotated[Path, typer.Argument(help="A region's TOML file.")]) -
         one = load(file)
         check_sources(one)
         kinds = ", ".join(sorted({zone.kind for zone in one.zones}))
-        console.print(f"{file} is a region: {one.title}, {len(one.series)} series ({kinds}).", highlight=False)
+        said = f"{file} is a region: {one.title}, {len(one.series)} series ({kinds})."
+        console.print(said, highlight=False, soft_wrap=True)
         for table, spec in (("power", one.power), ("forecast", one.forecast), ("weather", one.weather)):
             console.print(f"  {table:9} {spec.source if spec else 'none'}", highlight=False)
