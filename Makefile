@@ -100,6 +100,9 @@ bench: setup ## the benchmarks, each against its bars (NOWCAST_BENCH_DATA)
 	$(BIN)/python benchmarks/speed.py --check
 	@[ -n "$$NOWCAST_BENCH_DATA" ] || { echo "The accuracy benchmarks need NOWCAST_BENCH_DATA=FOLDER; see docs/benchmarks.md"; exit 1; }
 	$(BIN)/python benchmarks/victoria_2014.py --data "$$NOWCAST_BENCH_DATA/victoria" --check
+	$(BIN)/python benchmarks/ingest.py --data "$$NOWCAST_BENCH_DATA" --check
+	$(BIN)/python benchmarks/elia_solar_2023.py --data "$$NOWCAST_BENCH_DATA/elia" --check
+	$(BIN)/python benchmarks/caiso_2019.py --data "$$NOWCAST_BENCH_DATA/caiso" --check
 	$(BIN)/python benchmarks/nyiso_2019h2.py --data "$$NOWCAST_BENCH_DATA/nyiso" --check
 
 setup: ## make .venv with the pinned packages (every target does, where it must)

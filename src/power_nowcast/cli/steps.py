@@ -1,5 +1,6 @@
 """The steps of the main job, each alone."""
 
+import signal
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -34,6 +35,9 @@ def ingest(
     end: Annotated[datetime | None, typer.Option(help="Latest time, UTC.")] = None,
     source: Annotated[str | None, typer.Option(help="In place of the region's own: sample, nyiso or files.")] = None,
     data: DataOption = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on: every interval what has come since, through outages.")
+    ] = False,
 ) -> None:
     """Load, weather and forecasts into the tables; bad rows into quarantine. Safe to repeat."""
     from power_nowcast.ingest.fetch import with_source
@@ -41,6 +45,13 @@ def ingest(
 
     with open_job(region, data) as job:
         chosen = job.region if source is None else with_source(job.region, source)
+        if follow:
+            from power_nowcast.follow import Follower
+
+            # As Ctrl-C: what is being written ends whole, or is found again.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            Follower(job.store, chosen, job.data, progress=job.progress).run(end and end.replace(tzinfo=UTC))
+            return
         report = write_all(
             job.store,
             chosen,

@@ -8,6 +8,7 @@ from pathlib import Path
 from power_nowcast.contracts import Table
 from power_nowcast.ingest import fetch
 from power_nowcast.ingest.batch import Batch
+from power_nowcast.ingest.http import Http
 from power_nowcast.regions import Region, calendar
 from power_nowcast.store.changes import AppendReport
 from power_nowcast.store.store import Store
@@ -31,6 +32,19 @@ class IngestReport:
         tables = {**self.tables, table: self.tables.get(table, AppendReport()) + report}
         return IngestReport(self.deliveries + 1, tables, self.quarantined + quarantined, self.superseded + superseded)
 
+    def and_then(self, later: "IngestReport") -> "IngestReport":
+        """This report and a later one together."""
+        tables = {
+            table: self.tables.get(table, AppendReport()) + later.tables.get(table, AppendReport())
+            for table in {**self.tables, **later.tables}
+        }
+        return IngestReport(
+            self.deliveries + later.deliveries,
+            tables,
+            self.quarantined + later.quarantined,
+            self.superseded + later.superseded,
+        )
+
 
 type Progress = Callable[[Batch, AppendReport], None]
 
@@ -51,10 +65,11 @@ def write_all(
     days: int | None = None,
     tables: Sequence[Table] = tuple(Table),
     place: Path | None = None,
+    http: Http | None = None,
     clock: Callable[[], datetime] = _now,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Write what a region's sources have, under one lease; `start` .. `place` as for `ingest.fetch`.
+    """Write what a region's sources have, under one lease; `start` .. `http` as for `ingest.fetch`.
 
     A delivery is noted last: one that was interrupted is read again, and what it had stored is found unchanged.
 
@@ -66,7 +81,7 @@ def write_all(
     report = IngestReport()
     with store.lease():
         known = store.delivered(region.name)
-        for batch in fetch(region, start=start, end=end, days=days, tables=tables, known=known, place=place):
+        for batch in fetch(region, start=start, end=end, days=days, tables=tables, known=known, place=place, http=http):
             rows, quarantined = write(store, batch, now=clock())
             report = report.plus(batch.table, rows, quarantined, batch.superseded)
             if progress is not None:
