@@ -122,7 +122,9 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
         job.features_file.parent.mkdir(parents=True, exist_ok=True)
         job.features_file.write_text(json.dumps(manifest, indent=1))
         run.params({"spec": plan.spec.to_json(), "every_minutes": plan.every_minutes, **manifest["split"]})
-        run.manifests([Manifest(**one) for one in manifest["inputs"]])
+        inputs = [Manifest(**one) for one in manifest["inputs"]]
+        run.manifests(inputs)
+        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         run.json("features.json", manifest)
     return manifest
 
@@ -184,7 +186,9 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
         run.params(
             model.params | {"spec": spec.to_json(), "every_minutes": manifest["every_minutes"], **manifest["split"]}
         )
-        run.manifests([Manifest(**one) for one in manifest["inputs"]])
+        inputs = [Manifest(**one) for one in manifest["inputs"]]
+        run.manifests(inputs)
+        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         run.json("features.json", manifest)
         job.progress(f"train: {model.kind}")
         bundle, report = train_bundle(
