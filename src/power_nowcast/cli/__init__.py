@@ -1,6 +1,7 @@
 """`nowcast`: each step of the main job as a command, the main job, data, regions, and the servers."""
 
-from power_nowcast.cli import backtests, data, regions, run, servers, steps  # noqa: F401 - each adds its commands
+# Each adds its commands; --help lists them in this order.
+from power_nowcast.cli import run, steps, backtests, data, regions, servers  # noqa: F401, I001
 from power_nowcast.cli.base import app
 
 __all__ = ["app", "main"]
