@@ -353,7 +353,7 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
         incumbent=replays["incumbent"][0] if incumbent else None,
         baselines={name: one.replay(panel, issues)[0] for name, one in baselines(job, manifest).items()},
         actual=backtests.truth(panel, region, nowcasts.issue_times, nowcasts.steps_minutes),
-        at_issue=backtests.truth(panel, region, nowcasts.issue_times, (0,))[..., 0],
+        at_issue=backtests.truth(panel, region, nowcasts.issue_times, (0,), nights=True)[..., 0],
     )
     mlflow_client.set_alias(region, chosen.version, mlflow_client.STAGING)
     production = mlflow_client.promote(region, chosen.version, decision=decision, person=person, reason=reason)

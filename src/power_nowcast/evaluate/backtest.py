@@ -134,7 +134,7 @@ def run(
         region=region,
         nowcasts=nowcasts,
         actual=actual,
-        at_issue=truth(panel, region, issues, (0,))[:, columns, 0],
+        at_issue=truth(panel, region, issues, (0,), nights=True)[:, columns, 0],
         baselines={name: one.replay(panel, issues)[0] for name, one in baselines.items()},
         late={delay: model.replay(panel, issues, delay_minutes=delay)[0] for delay in late},
         late_baselines={
