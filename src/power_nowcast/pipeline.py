@@ -106,12 +106,14 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
         split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
         job.progress(f"features: {job.region.title}, issue times every {plan.every_minutes} minutes")
         known = examples(panel, job.region, split.issue_times(plan.every_minutes), plan.spec)
+        inputs = job.manifests()
+        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         manifest: dict[str, Any] = {
             "region": job.region.name,
             "spec": plan.spec.to_json(),
             "every_minutes": plan.every_minutes,
             "split": {name: f"{time}Z" for name, time in asdict(split).items()},
-            "inputs": [asdict(one) for one in job.manifests()],
+            "inputs": [asdict(one) for one in inputs],
             "tables": {},
         }
         for part, chosen in split.parts(known, max(plan.spec.knots)).items():
