@@ -241,10 +241,10 @@ class Delta:
             if self._table is None:
                 return 0
             self._trimmed = self._table.version()
-            if self._log is None:
-                return 0
             with reported(self.uri, "cleaned"):
-                return log.trim(self._log, self._trimmed, kept)
+                # An open table remembers every step of its updates; a new one starts at a checkpoint.
+                self._table = self._open()
+                return 0 if self._log is None else log.trim(self._log, self._trimmed, kept)
 
     def vacuum(self, kept: Collection[int] = ()) -> int:
         """Delete files that neither a version within the retention time nor those of `kept` need; returns how many."""
