@@ -155,12 +155,10 @@ def _grid(
 ) -> tuple[Floats, Patches]:
     """Dense values (slot, series) of what is known at `known_at` or comes on time, and the rest as patches."""
     values = np.full((slots, len(series)), np.nan)
-    columns = pl.DataFrame(
-        {"series": series, "column": range(len(series))}, schema={"series": pl.String, "column": pl.Int64}
-    )
     placed = (
         rows.lazy()
-        .join(columns.lazy(), on="series", how="inner")
+        .with_columns(column=pl.col("series").cast(pl.Enum(series), strict=False).to_physical().cast(pl.Int64))
+        .filter(pl.col("column").is_not_null())
         .with_columns(
             slot=(pl.col("valid_at") - _aware(first)).dt.total_minutes() // step,
             off=(pl.col("valid_at") - _aware(first)).dt.total_minutes() % step,
