@@ -122,7 +122,7 @@ def test_an_ingest_is_as_one_into_a_folder(root: str, region: Region, whole: tup
 
 def test_two_ingests_at_once_are_as_one(
     root: str,
-    region: Region,  # noqa: F811
+    region: Region,
     tmp_path: Path,
     whole: tuple[int, str, int, int],
 ) -> None:
