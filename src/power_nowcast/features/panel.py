@@ -164,6 +164,7 @@ def _grid(
             off=(pl.col("valid_at") - _aware(first)).dt.total_minutes() % step,
         )
         .filter((pl.col("slot") >= 0) & (pl.col("slot") < slots) & (pl.col("off") == 0))
+        .select("slot", "column", "value", "valid_at", "available_at", "first_seen_at", "basis")
         .sort("available_at", "first_seen_at", maintain_order=True)
         .with_columns(is_first=(pl.col("slot") * len(series) + pl.col("column")).is_first_distinct())
         .with_columns(base=(pl.col("available_at") <= known_at) | (on_time & pl.col("is_first")))
