@@ -4,7 +4,8 @@
 FOLDER holds `nyiso/pal`, the publisher's monthly archives. Each part runs in a process of its own, which tells its peak
 memory: the archives into a fresh store; the same again; a month of five-minute appends onto it, one slot each; the read
 of the last 28 days as of now after each of some further appends, and with it the grid of 12 series that features read;
-the same grid in a new process; and the same archives by pandas alone (read_csv, concat, pivot, to_parquet), without checks, corrections or versions.
+the same grid in a new process; and the same archives by pandas alone (read_csv, concat, pivot, to_parquet), without
+checks, corrections or versions.
 gridstatus is not compared: its releases exclude the pandas that this project uses.
 """
 
