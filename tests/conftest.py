@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,15 @@ hypothesis_settings.load_profile("untimed")
 
 # As commands do, before any test imports MLflow, which reads them then.
 prepare_environment()
+
+
+@pytest.fixture
+def bench_data() -> Path:
+    """The folder of the publishers' archives; tests that ask for it are left out where there is none."""
+    folder = os.environ.get("NOWCAST_BENCH_DATA")
+    if not folder or not Path(folder, "nyiso/pal").is_dir():
+        pytest.skip("NOWCAST_BENCH_DATA names no folder with nyiso/pal: the publishers' files are not here")
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -106,12 +106,14 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
         split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
         job.progress(f"features: {job.region.title}, issue times every {plan.every_minutes} minutes")
         known = examples(panel, job.region, split.issue_times(plan.every_minutes), plan.spec)
+        inputs = job.manifests()
+        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         manifest: dict[str, Any] = {
             "region": job.region.name,
             "spec": plan.spec.to_json(),
             "every_minutes": plan.every_minutes,
             "split": {name: f"{time}Z" for name, time in asdict(split).items()},
-            "inputs": [asdict(one) for one in job.manifests()],
+            "inputs": [asdict(one) for one in inputs],
             "tables": {},
         }
         for part, chosen in split.parts(known, max(plan.spec.knots)).items():
@@ -122,9 +124,7 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
         job.features_file.parent.mkdir(parents=True, exist_ok=True)
         job.features_file.write_text(json.dumps(manifest, indent=1))
         run.params({"spec": plan.spec.to_json(), "every_minutes": plan.every_minutes, **manifest["split"]})
-        inputs = [Manifest(**one) for one in manifest["inputs"]]
         run.manifests(inputs)
-        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         run.json("features.json", manifest)
     return manifest
 
@@ -186,9 +186,7 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
         run.params(
             model.params | {"spec": spec.to_json(), "every_minutes": manifest["every_minutes"], **manifest["split"]}
         )
-        inputs = [Manifest(**one) for one in manifest["inputs"]]
         run.manifests(inputs)
-        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         run.json("features.json", manifest)
         job.progress(f"train: {model.kind}")
         bundle, report = train_bundle(

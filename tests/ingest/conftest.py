@@ -1,4 +1,3 @@
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -32,14 +31,6 @@ def nyiso() -> Region:
 @pytest.fixture
 def victoria() -> Region:
     return regions.load("victoria")
-
-
-@pytest.fixture
-def bench_data() -> Path:
-    folder = os.environ.get("NOWCAST_BENCH_DATA")
-    if not folder or not Path(folder, "nyiso/pal").is_dir():
-        pytest.skip("NOWCAST_BENCH_DATA names no folder with nyiso/pal: the publishers' files are not here")
-    return Path(folder)
 
 
 def zipped(

@@ -64,19 +64,18 @@ def test_a_thousand_times_in_two_real_years(bench_data: Path, tmp_path: Path) ->
     region = with_source(regions.load("nyiso"), "nyiso", folder=str(bench_data / "nyiso"))
     archives = [batch.rows for batch in fetch(region, tables=[Table.POWER])]
     for archive in archives:
-        # The archive as it was on the day: some rows came late, day by day, and some of the others were corrected.
+        # The archive as it was then: some rows were late, and some of the others are corrected days after.
         is_late = pl.Series([chance.random() < LATE for _ in range(len(archive))])
         on_time, late = archive.filter(~is_late), archive.filter(is_late)
-        corrected = on_time.sample(fraction=CORRECTED, seed=chance.randrange(1 << 30)).with_columns(
-            value=pl.col("value") * 1.5 + 1
-        )
+        other = pl.col("value") * 1.5 + 1
+        corrected = on_time.sample(fraction=CORRECTED, seed=chance.randrange(1 << 30)).with_columns(value=other)
         store.append(Table.POWER, on_time, now=archive["valid_at"].max())  # type: ignore[arg-type]
         truth.versions += on_time["valid_at", "series", "value", "available_at"].rows()
-        for rows in (late, corrected):
-            for (day,), part in rows.sort("valid_at").group_by(pl.col("valid_at").dt.date(), maintain_order=True):
-                now = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=chance.uniform(24, 72))
-                store.append(Table.POWER, live(part, now), now=now)
-                truth.versions += [(valid_at, series, value, now) for valid_at, series, value in _values(part)]
+        told = pl.concat([late, corrected]).sort("valid_at")
+        for (days,), part in told.group_by_dynamic("valid_at", every="4d"):
+            now = days + timedelta(hours=chance.uniform(96, 120))
+            store.append(Table.POWER, live(part, now), now=now)
+            truth.versions += [(*version, now) for version in part["valid_at", "series", "value"].iter_rows()]
     truth.add(())
     first, last = archives[0]["valid_at"].min(), archives[-1]["valid_at"].max()
     seconds = (last - first).total_seconds()  # type: ignore[operator, union-attr]
@@ -95,10 +94,6 @@ def test_a_thousand_times_in_two_real_years(bench_data: Path, tmp_path: Path) ->
     again = Store(store.root)
     for time, span, answer in zip(times, spans, answers, strict=True):
         assert read(again, time, *span) == answer
-
-
-def _values(rows: pl.DataFrame) -> list[tuple[datetime, str, float]]:
-    return list(rows["valid_at", "series", "value"].iter_rows())
 
 
 _told = st.lists(

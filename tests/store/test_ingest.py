@@ -1,11 +1,9 @@
 """Whole ingests: once, twice, interrupted, two at a time."""
 
 import signal
-import subprocess
-import sys
 import time
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -14,66 +12,14 @@ import pytest
 from power_nowcast import regions
 from power_nowcast.contracts import Table
 from power_nowcast.errors import SourceFormatError, StoreError, WriterBusyError
-from power_nowcast.ingest import fetch, with_source
+from power_nowcast.ingest import fetch
 from power_nowcast.ingest.batch import Batch
 from power_nowcast.regions import Region
 from power_nowcast.store import AppendReport, Store, raw, write, write_all
 
-from .conftest import rows_of
+from .conftest import DAYS, manifests, rows_of, start_ingest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ZONES = tuple(zone.name for zone in regions.load("nyiso").zones)
-DAYS = 6
-
-SCRIPT = """
-import sys
-from power_nowcast import regions
-from power_nowcast.ingest import with_source
-from power_nowcast.store import Store, write_all
-region = with_source(regions.load("nyiso"), "files", files=sys.argv[2])
-print("ready", flush=True)
-report = write_all(Store(sys.argv[1]), region, progress=lambda batch, rows: print(batch.origin, flush=True))
-print("stored", report.stored, flush=True)
-"""
-
-
-@pytest.fixture
-def region(tmp_path: Path) -> Region:
-    """New York with load in a file a day, each with one bad row; the last file corrects a value of the first."""
-    for day in range(DAYS):
-        start = datetime(2024, 2, 27, tzinfo=UTC) + timedelta(days=day)
-        lines = [
-            f"{(start + timedelta(minutes=5 * slot)).isoformat()},{zone},{600 + (slot * 7 + number) % 100}"
-            for slot in range(288)
-            for number, zone in enumerate(ZONES)
-        ]
-        bad = [f"{start.isoformat()},NOWHERE,1"]
-        corrected = ["2024-02-27T00:00:00+00:00,NORTH,1"] if day == DAYS - 1 else []
-        text = "\n".join(["valid_at,series,value", *lines, *bad, *corrected])
-        (tmp_path / f"2024-{start:%m-%d}.csv").write_text(text)
-    loaded = regions.load("nyiso").model_copy(update={"forecast": None, "weather": None})
-    return with_source(loaded, "files", files=str(tmp_path / "*.csv"))
-
-
-def start_ingest(root: Path | str, folder: Path) -> subprocess.Popen[str]:
-    script = SCRIPT.replace(
-        'regions.load("nyiso")', 'regions.load("nyiso").model_copy(update={"forecast": None, "weather": None})'
-    )
-    command = [sys.executable, "-W", "error", "-c", script, str(root), str(folder / "*.csv")]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def manifests(store: Store) -> tuple[int, str, int, int]:
-    """What must not depend on interruptions: the rows, the bad rows, the days of the calendar."""
-    manifest = store.manifest(Table.POWER, "nyiso")
-    return manifest.rows, manifest.sha256, len(store.read_quarantine("nyiso")), len(store.read_calendar("nyiso"))
-
-
-@pytest.fixture
-def whole(region: Region, tmp_path: Path) -> tuple[int, str, int, int]:
-    store = Store(tmp_path / "whole")
-    write_all(store, region)
-    return manifests(store)
 
 
 def test_an_ingest_writes_rows_bad_rows_raw_files_and_the_calendar(region: Region, tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from power_nowcast.contracts import Table
 from power_nowcast.regions import Region
 from power_nowcast.store import AppendReport, Store, raw, write_all
 
-from .conftest import rows_of
-from .test_ingest import manifests, region, start_ingest, whole  # noqa: F401 - fixtures
+from .conftest import manifests, rows_of, start_ingest
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -115,7 +114,7 @@ def test_what_is_written_is_read_and_kept(root: str) -> None:
     assert Store(root).manifest(Table.POWER, "nyiso", version=first.version) == first
 
 
-def test_an_ingest_is_as_one_into_a_folder(root: str, region: Region, whole: tuple[int, str, int, int]) -> None:  # noqa: F811
+def test_an_ingest_is_as_one_into_a_folder(root: str, region: Region, whole: tuple[int, str, int, int]) -> None:
     write_all(Store(root), region)
     assert manifests(Store(root)) == whole
     assert write_all(Store(root), region).deliveries == 0
@@ -123,9 +122,9 @@ def test_an_ingest_is_as_one_into_a_folder(root: str, region: Region, whole: tup
 
 def test_two_ingests_at_once_are_as_one(
     root: str,
-    region: Region,  # noqa: F811
+    region: Region,
     tmp_path: Path,
-    whole: tuple[int, str, int, int],  # noqa: F811
+    whole: tuple[int, str, int, int],
 ) -> None:
     processes = [start_ingest(root, tmp_path) for _ in range(2)]
     said = [process.communicate() for process in processes]

@@ -155,17 +155,16 @@ def _grid(
 ) -> tuple[Floats, Patches]:
     """Dense values (slot, series) of what is known at `known_at` or comes on time, and the rest as patches."""
     values = np.full((slots, len(series)), np.nan)
-    columns = pl.DataFrame(
-        {"series": series, "column": range(len(series))}, schema={"series": pl.String, "column": pl.Int64}
-    )
     placed = (
         rows.lazy()
-        .join(columns.lazy(), on="series", how="inner")
+        .with_columns(column=pl.col("series").cast(pl.Enum(series), strict=False).to_physical().cast(pl.Int64))
+        .filter(pl.col("column").is_not_null())
         .with_columns(
             slot=(pl.col("valid_at") - _aware(first)).dt.total_minutes() // step,
             off=(pl.col("valid_at") - _aware(first)).dt.total_minutes() % step,
         )
         .filter((pl.col("slot") >= 0) & (pl.col("slot") < slots) & (pl.col("off") == 0))
+        .select("slot", "column", "value", "valid_at", "available_at", "first_seen_at", "basis")
         .sort("available_at", "first_seen_at", maintain_order=True)
         .with_columns(is_first=(pl.col("slot") * len(series) + pl.col("column")).is_first_distinct())
         .with_columns(base=(pl.col("available_at") <= known_at) | (on_time & pl.col("is_first")))

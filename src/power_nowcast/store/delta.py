@@ -39,7 +39,7 @@ SMALL_FILE = 256 * 1024
 _WRITER = WriterProperties(compression="ZSTD")
 _LONGEST = 600
 # Looking for expired commits after every commit takes longer than the commit.
-_AFTERWARDS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+AFTERWARDS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
 class ConflictError(Exception):
@@ -181,7 +181,7 @@ class Delta:
                     commit_properties=CommitProperties(
                         max_commit_retries=0, app_transactions=[Transaction(APP_ID, serial)]
                     ),
-                    post_commithook_properties=_AFTERWARDS,
+                    post_commithook_properties=AFTERWARDS,
                 )
             except CommitFailedError as error:
                 self._table = None
@@ -202,7 +202,7 @@ class Delta:
                     partition_filters=filters,
                     target_size=up_to_bytes,
                     writer_properties=_WRITER,
-                    post_commithook_properties=_AFTERWARDS,
+                    post_commithook_properties=AFTERWARDS,
                 )
             return int(done["numFilesRemoved"])
 
@@ -241,10 +241,10 @@ class Delta:
             if self._table is None:
                 return 0
             self._trimmed = self._table.version()
-            if self._log is None:
-                return 0
             with reported(self.uri, "cleaned"):
-                return log.trim(self._log, self._trimmed, kept)
+                # An open table remembers every step of its updates; a new one starts at a checkpoint.
+                self._table = self._open()
+                return 0 if self._log is None else log.trim(self._log, self._trimmed, kept)
 
     def vacuum(self, kept: Collection[int] = ()) -> int:
         """Delete files that neither a version within the retention time nor those of `kept` need; returns how many."""

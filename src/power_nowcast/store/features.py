@@ -9,7 +9,7 @@ from deltalake.exceptions import TableNotFoundError
 
 from power_nowcast.errors import MissingDataError
 from power_nowcast.store.datafiles import address, snapshot
-from power_nowcast.store.delta import reported
+from power_nowcast.store.delta import AFTERWARDS, reported
 
 
 def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
@@ -29,6 +29,9 @@ def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
             schema_mode="overwrite",
             writer_properties=WriterProperties(compression="ZSTD"),
             commit_properties=CommitProperties(custom_metadata={"sha256": digest}),
+            # Manifests name versions of these tables, too: all of them stay.
+            configuration={"delta.enableExpiredLogCleanup": "false"},
+            post_commithook_properties=AFTERWARDS,
             storage_options=options,
         )
         return DeltaTable(uri, storage_options=options).version()
