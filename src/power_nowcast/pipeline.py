@@ -186,7 +186,7 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
         run.params(
             model.params | {"spec": spec.to_json(), "every_minutes": manifest["every_minutes"], **manifest["split"]}
         )
-        run.manifests(inputs)
+        run.manifests([Manifest(**one) for one in manifest["inputs"]])
         run.json("features.json", manifest)
         job.progress(f"train: {model.kind}")
         bundle, report = train_bundle(
