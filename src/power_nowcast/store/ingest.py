@@ -71,11 +71,16 @@ def write_all(
             report = report.plus(batch.table, rows, quarantined, batch.superseded)
             if progress is not None:
                 progress(batch, rows)
-        first, last = store.span(Table.POWER, region.name)
-        if first is not None and last is not None:
-            local = [time.astimezone(region.tz).date() for time in (first, last + CALENDAR_AHEAD)]
-            store.write_calendar(region.name, calendar.days(region, *local), now=clock())
+        write_calendar(store, region, now=clock())
     return report
+
+
+def write_calendar(store: Store, region: Region, *, now: datetime) -> None:
+    """Write the days of what is stored of a region, and some to come."""
+    first, last = store.span(Table.POWER, region.name)
+    if first is not None and last is not None:
+        local = [time.astimezone(region.tz).date() for time in (first, last + CALENDAR_AHEAD)]
+        store.write_calendar(region.name, calendar.days(region, *local), now=now)
 
 
 def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, int]:
@@ -85,8 +90,8 @@ def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, i
         The report of its rows, and how many rows are newly in quarantine.
     """
     with store.lease():
-        store.keep_raw(batch)
+        kept = store.keep_raw(batch)
         quarantined = store.quarantine(batch.quarantined, now=now)
         report = store.append(batch.table, batch.rows, now=now)
-        store.note_delivery(batch, now=now)
+        store.note_delivery(batch, kept=kept, now=now)
     return report, quarantined
