@@ -9,7 +9,7 @@ import pytest
 PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
-        Basis FeatureBlock Floats MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE Reason Table
+        Basis FeatureBlock Flag Floats MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE Reason Table
         Times UTC VALUES to_table
     """,
     "power_nowcast.errors": """
