@@ -98,9 +98,7 @@ def late(versions: pl.DataFrame, region: Region, spec: SourceSpec) -> pl.DataFra
         spec: how they come, with their usual delay.
     """
     usual = timedelta(minutes=spec.delay_minutes + LATE_SLOTS * region.interval_minutes)
-    found = versions.filter(
-        pl.col("basis") != Basis.DELAY.value, pl.col("available_at") > pl.col("valid_at") + usual
-    )
+    found = versions.filter(pl.col("basis") != Basis.DELAY.value, pl.col("available_at") > pl.col("valid_at") + usual)
     return _flagged(found, Flag.LATE)
 
 

@@ -198,7 +198,9 @@ def _spikes(rows: pl.DataFrame) -> pl.DataFrame:
     level = pl.min_horizontal(before.abs(), after.abs())
     # A few values do not tell what is usual.
     enough = pl.len().over("series") >= 24
-    floor = pl.max_horizontal(SPIKE_DEVIATIONS * pl.max_horizontal(usual, pl.col("high") * STILL_SHARE), SPIKE_SHARE * level)
+    floor = pl.max_horizontal(
+        SPIKE_DEVIATIONS * pl.max_horizontal(usual, pl.col("high") * STILL_SHARE), SPIKE_SHARE * level
+    )
     found = (
         enough
         & ((value - before) * (value - after) > 0)

@@ -31,6 +31,17 @@ class IngestReport:
         tables = {**self.tables, table: self.tables.get(table, AppendReport()) + report}
         return IngestReport(self.deliveries + 1, tables, self.quarantined + quarantined, self.superseded + superseded)
 
+    def __add__(self, other: "IngestReport") -> "IngestReport":
+        tables = dict(self.tables)
+        for table, report in other.tables.items():
+            tables[table] = tables.get(table, AppendReport()) + report
+        return IngestReport(
+            self.deliveries + other.deliveries,
+            tables,
+            self.quarantined + other.quarantined,
+            self.superseded + other.superseded,
+        )
+
 
 type Progress = Callable[[Batch, AppendReport], None]
 
