@@ -16,11 +16,11 @@ from power_nowcast.store import Store
 
 ROUNDED_MW = 1.0
 """What a publisher's rounding may add to a sum, for each of its parts."""
-USUAL_SHARE = 0.01
+USUAL_SHARE = 0.05
 """Between the lowest and the highest of this share lie the usual values of a zone and local hour; ..."""
-FAR = 1.0
+FAR = 1.5
 """... a value further outside of it than so many times its width is worth a look."""
-SUSPECT_SHARE = 0.001
+SUSPECT_SHARE = 0.0005
 """Share of such values from which it is told."""
 
 
