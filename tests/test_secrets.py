@@ -40,6 +40,7 @@ def test_a_planted_key_is_nowhere(
     tmp_path: Path, work_in, own_client: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "power_nowcast.ingest")
     with Server() as server:
         server.serve("/outlook", Reply(f"<html><title>{KEY}</title>".encode(), 200, "text/html"))
         host = server.url.removeprefix("http://")

@@ -351,10 +351,12 @@ def _title(page: bytes, address: httpx.URL) -> str:
 
 
 def _plain(words: bytes, address: httpx.URL) -> str:
+    """Words of an answer without the keys of its address, which a server may repeat."""
     text = " ".join(redact(words.decode(errors="replace")).split())
-    for name, value in address.params.multi_items():
-        if value and re.fullmatch(_KEY, f"{name}=", re.IGNORECASE):
-            text = text.replace(value, "***")
+    keys = [value for name, value in address.params.multi_items() if re.fullmatch(_KEY, f"{name}=", re.IGNORECASE)]
+    # A base address that ends in a key has the path of what is asked for behind it.
+    for key in (address.password, *keys, *(key.partition("/")[0] for key in keys)):
+        text = text.replace(key, "***") if key else text
     return text
 
 
