@@ -9,8 +9,8 @@ import pytest
 PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
-        Basis FeatureBlock Floats MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE Reason Table
-        Times UTC VALUES to_table
+        Basis FeatureBlock Flag Floats MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE Reason
+        Table Times UTC VALUES to_table
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
@@ -26,9 +26,13 @@ PUBLIC = {
     "power_nowcast.regions": "Region SourceSpec Zone available load",
     "power_nowcast.ingest": "Batch fetch with_source",
     "power_nowcast.store": "AppendReport IngestReport Store write write_all",
+    "power_nowcast.care": """
+        Finding Gap Rebuilt State TableStatus fill flags gaps rebuild status verify
+    """,
+    "power_nowcast.doctor": "FEW_BYTES MANY_BYTES Outside Reply SKEW SKEW_AT_MOST ask examine",
     "power_nowcast.mlflow_client": """
-        ALIASES CANDIDATE PRODUCTION Run STAGING Step Version by_alias connect download environment find git_sha promote
-        register rollback run serve_command server_command set_alias versions
+        ALIASES CANDIDATE PRODUCTION Run STAGING Step Version by_alias check_reachable connect download environment find
+        git_sha promote register rollback run serve_command server_command set_alias versions
     """,
 }
 

@@ -59,6 +59,7 @@ QUARANTINE = pl.Schema(
         "region": pl.String(),
         "table": pl.String(),
         "series": pl.String(),
+        "at": UTC,  # what its stamp means, as the publisher labels it; null where it cannot be read
         "stamp": pl.String(),  # as received
         "value": pl.String(),  # as received
         "reason": pl.String(),  # a Reason
@@ -81,6 +82,16 @@ class Reason(StrEnum):
     UNREADABLE_STAMP = "unreadable stamp"
     AMBIGUOUS_STAMP = "ambiguous stamp"
     NOT_A_NUMBER = "not a number"
+
+
+class Flag(StrEnum):
+    """What is to be known of a value, or of a slot without one, beyond the number."""
+
+    SPIKE = "spike"  # jumped away and returned: kept out of the tables
+    STUCK = "stuck"  # repeated what stuck telemetry said: kept out of the tables
+    INTERPOLATED = "interpolated"  # lies on a straight line between others: filled in, not measured
+    ESTIMATED = "estimated"  # the operator's own forecast in place of a measurement
+    LATE = "late"  # known later than is usual of its source, or corrected
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Follower:
                 wait = min(self._interval * 2 ** (failures - 1), LONGEST_WAIT)
                 self.progress(f"follow: {error.message} {error.remedy} Again in {wait.total_seconds():.0f} s.")
             else:
-                total, failures = total.and_then(report), 0
+                total, failures = total + report, 0
                 if report.stored:
                     self.progress(f"follow: {report.stored:,} new rows, {report.quarantined:,} in quarantine")
                 wait = self._next() - self.clock()

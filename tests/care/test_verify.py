@@ -1,88 +1,124 @@
-"""verify: what is right passes, and each fault that is planted is found."""
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from power_nowcast.care.verify import Finding, verify
+from power_nowcast.care import Finding, State, verify
+from power_nowcast.care.findings import failed
 from power_nowcast.contracts import Table
 from power_nowcast.ingest.batch import ROWS
 from power_nowcast.regions import Region
 from power_nowcast.store import Store, write_all
-from tests.care.test_status import slot, write
-from tests.toy import toy_rows
 
-NOW = datetime(2024, 4, 1, tzinfo=UTC)
+from .conftest import FIRST, write_day
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "data")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def region(tmp_path: Path, store: Store) -> Region:
-    made = write(tmp_path, toy_rows(20))
-    write_all(store, made)
-    return made
+def filled(region: Region, store: Store, tmp_path: Path) -> Store:
+    for day in range(4):
+        write_day(tmp_path, day)
+    write_all(store, region)
+    store.keep(region.name, [store.manifest(Table.POWER, region.name)], now=NOW)
+    return store
 
 
-def wrong(found: list[Finding]) -> dict[str, Finding]:
-    return {one.check: one for one in found if not one.good}
-
-
-def plant(store: Store, at: datetime, value: float, **changes: object) -> None:
-    row = {
+def row(series: str, valid_at: datetime, value: float, **other: object) -> pl.DataFrame:
+    given = {
         "region": "toy",
-        "series": "N.E.",
-        "valid_at": at,
+        "series": series,
+        "valid_at": valid_at,
         "value": value,
-        "available_at": at,
+        "available_at": valid_at,
         "basis": "delay",
-        "source": "planted",
+        "source": "test",
     }
-    store.append(Table.POWER, pl.DataFrame([row | changes], schema=ROWS), now=NOW)
+    return pl.DataFrame([{**given, **other}], ROWS)
 
 
-def test_what_is_right_passes(store: Store, region: Region) -> None:
-    store.keep("toy", [store.manifest(Table.POWER, "toy")], now=NOW)
-    found = verify(store, region, now=NOW)
-    assert not wrong(found)
-    assert {one.check for one in found} >= {"schema", "times", "plausible", "usual for the hour", "manifests"}
-    assert not verify(Store(store.root + "-none"), region, now=NOW)
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    return {one.name: one for one in findings}
+
+
+def test_good_tables_pass_every_check(filled: Store, region: Region) -> None:
+    findings = verify(filled, region)
+    assert {one.state for one in findings} == {State.OK}
+    names = ["raw", "manifests", "power schema", "power times", "power total", "power ranges"]
+    assert [one.name for one in findings] == names
+    assert not failed(findings)
 
 
 @pytest.mark.parametrize(
-    ("at", "value", "changes", "check"),
+    ("bad", "name", "told"),
     [
-        (slot(20 * 48) + timedelta(minutes=7), 1000.0, {}, "times"),
-        (NOW + timedelta(days=9), 1000.0, {}, "times"),
-        (slot(20 * 48), 1000.0, {"available_at": slot(0)}, "times"),
-        (slot(20 * 48), 9000.0, {}, "plausible"),
-        (slot(20 * 48), -3.0, {}, "plausible"),
-        (slot(20 * 48), 4900.0, {}, "usual for the hour"),
+        (row("N.E.", FIRST + timedelta(minutes=7), 2000.0), "power times", "off the grid"),
+        (
+            row("N.E.", FIRST - timedelta(hours=1), 2000.0, available_at=FIRST - timedelta(hours=2)),
+            "power times",
+            "befor",
+        ),
+        (row("NOWHERE", FIRST, 2000.0), "power schema", "NOWHERE"),
+        (row("N.E.", FIRST - timedelta(hours=1), 2000.0, basis="hearsay"), "power schema", "hearsay"),
+        (row("N.E.", FIRST - timedelta(hours=1), 5001.0), "power ranges", "5,001"),
     ],
 )
-def test_planted_faults_are_found(
-    store: Store, region: Region, at: datetime, value: float, changes: dict[str, object], check: str
-) -> None:
-    plant(store, at, value, **changes)
-    found = wrong(verify(store, region, now=NOW))
-    assert check in found
-    assert found[check].wrong >= 1
-    assert "N.E." in found[check].detail
-    assert found[check].remedy
+def test_a_bad_row_fails_its_check_only(filled: Store, region: Region, bad: pl.DataFrame, name: str, told: str) -> None:
+    filled.append(Table.POWER, bad, now=NOW)
+    findings = by_name(verify(filled, region))
+    assert findings[name].state is State.FAIL
+    assert told in findings[name].detail
+    assert findings[name].remedy
+    assert {one.name for one in findings.values() if one.state is State.FAIL} == {name}
 
 
-def test_a_manifest_that_no_longer_holds_is_found(store: Store, region: Region) -> None:
-    right = store.manifest(Table.POWER, "toy")
-    store.keep("toy", [type(right)(**{**vars(right), "sha256": "0" * 64})], now=NOW)
-    assert wrong(verify(store, region, now=NOW))["manifests"].detail == f"version {right.version}"
+def test_a_stored_total_is_the_sum_of_the_zones(filled: Store, region: Region) -> None:
+    zones = filled.as_of(Table.POWER, region.name, start=FIRST, end=FIRST)["value"].sum()
+    filled.append(Table.POWER, row("ALL", FIRST, zones + 1.5), now=NOW)
+    assert by_name(verify(filled, region))["power total"].state is State.OK, "rounding"
+    later = FIRST + timedelta(minutes=30)
+    filled.append(Table.POWER, row("ALL", later, 2000.0), now=NOW)
+    wrong = by_name(verify(filled, region))["power total"]
+    assert wrong.state is State.WARN
+    assert wrong.detail.startswith("1 of 2 totals")
 
 
-def test_a_damaged_file_is_told(store: Store, region: Region) -> None:
-    for file in Path(store.root).rglob("interim/power/**/*.parquet"):
-        file.write_bytes(b"nothing")
-    assert "readable" in wrong(verify(Store(store.root), region, now=NOW))
+def test_an_unusual_value_is_worth_a_look(filled: Store, region: Region, tmp_path: Path) -> None:
+    for day in range(4, 12):
+        write_day(tmp_path, day)
+    write_all(filled, region)
+    filled.append(Table.POWER, row("N.E.", FIRST - timedelta(hours=24), 4900.0), now=NOW)
+    found = by_name(verify(filled, region))["power ranges"]
+    assert found.state is State.WARN
+    assert "4,900 MW of N.E. at 2024-02-29 00:00 UTC" in found.detail
+
+
+def test_damage_of_bytes_and_of_tables_is_found(filled: Store, region: Region, tmp_path: Path) -> None:
+    raw = sorted((tmp_path / "data/raw/toy/power").iterdir())
+    raw[0].unlink()
+    raw[1].write_bytes(raw[2].read_bytes())
+    found = by_name(verify(filled, region))["raw"]
+    assert found.state is State.FAIL
+    assert found.detail.startswith("2 of 4 deliveries")
+    for file in (tmp_path / "data/interim/power").rglob("*.parquet"):
+        file.write_bytes(b"PAR1 no more")
+    findings = by_name(verify(Store(filled.root), region))
+    assert findings["power schema"].state is findings["manifests"].state is State.FAIL
+    assert len(findings) == 6, "each check is told"
+
+
+def test_another_digest_than_the_manifests_is_found(filled: Store, region: Region) -> None:
+    from dataclasses import replace
+
+    true = filled.manifest(Table.POWER, region.name)
+    filled.keep(region.name, [replace(true, sha256="0" * 64)], now=NOW)
+    found = by_name(verify(filled, region))["manifests"]
+    assert found.state is State.FAIL
+    assert "another digest" in found.detail
+
+
+def test_a_manifest_of_a_part_is_checked_by_its_span(filled: Store, region: Region) -> None:
+    part = filled.manifest(Table.POWER, region.name, start=FIRST + timedelta(days=1), end=FIRST + timedelta(days=2))
+    filled.keep(region.name, [part], now=NOW)
+    assert by_name(verify(filled, region))["manifests"].state is State.OK

@@ -18,7 +18,7 @@ from tests.small_job import job_of, write_region
 
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
-    "backtest",
+    "backtest", "data", "doctor",
 )  # fmt: skip
 
 

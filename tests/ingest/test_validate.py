@@ -110,6 +110,12 @@ def test_a_spike_is_found_and_a_step_is_not(jump: float) -> None:
     assert reasons(checked(series(step))) == {}, "a smelter switches"
 
 
+def test_a_front_that_passes_a_wind_farm_is_no_spike() -> None:
+    front = smooth()
+    front[38:43] = [600.0, 900.0, 1300.0, 890.0, 610.0]
+    assert reasons(checked(series(front))) == {}
+
+
 def test_a_jump_across_a_gap_is_no_spike() -> None:
     spike = smooth()
     spike[40] += 450.0
@@ -127,7 +133,7 @@ def test_stuck_telemetry_keeps_its_first_value() -> None:
     found = checked(series(values))
     assert reasons(found) == {"flat line": FLAT_SAMPLES - 1}
     assert found.rows["value"].to_list()[30] == values[30]
-    values[37] += 1
+    values[29 + FLAT_SAMPLES] += 1
     assert reasons(checked(series(values))) == {}
 
 

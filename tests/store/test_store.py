@@ -136,7 +136,9 @@ def test_compaction_keeps_the_content(store: Store, make_rows: MakeRows) -> None
 
 
 def test_quarantine_keeps_a_row_once(store: Store) -> None:
-    bad = pl.DataFrame([["nyiso", "power", None, "x", "-1", "negative", "", "file"]], schema=BAD_ROWS, orient="row")
+    bad = pl.DataFrame(
+        [["nyiso", "power", None, None, "x", "-1", "negative", "", "file"]], schema=BAD_ROWS, orient="row"
+    )
     assert store.quarantine(bad, now=NOW) == 1
     assert store.quarantine(pl.concat([bad, bad]), now=LATER) == 0
     assert store.read_quarantine("nyiso")["first_seen_at"].to_list() == [NOW]

@@ -1,68 +1,69 @@
-"""What a region's tables hold, how fresh they are, and which slots of power are missing."""
+"""What a region's tables hold, and how fresh it is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from enum import StrEnum
 
 import polars as pl
 
+from power_nowcast.care.gaps import gaps
 from power_nowcast.contracts import Table
+from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.regions import Region, SourceSpec
-from power_nowcast.store import IngestReport, Store, write_all
+from power_nowcast.store import Store
 
 PATIENCE = 3
-"""Intervals past the source's usual delay after which a table counts as stale."""
+"""Intervals beyond its usual delay after which a live table is late."""
+REPORT_MINUTES = 60
+"""Usual spacing of weather reports whose region file does not say it."""
+
+
+class Freshness(StrEnum):
+    """How the newest value of a table compares with what should be there by now."""
+
+    FRESH = "fresh"
+    LATE = "late"
+    ARCHIVE = "archive"  # it came from files, and follows no clock
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True)
 class TableStatus:
-    """One table: rows are those known last, of every series; `missing` counts slots of power between first and last."""
+    """One table of a region. `behind` is how much older its newest value is than it should be by now, if it is live."""
 
     table: Table
     rows: int
     series: int
     first: datetime | None
     last: datetime | None
-    expected_by: datetime | None
-    fresh: bool
+    freshness: Freshness
+    behind: timedelta
+    gaps: int
     missing: int
     quarantined: int
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Slots of some series that hold no value, from `first` to `last`, both included; `slots` of each."""
-
-    series: tuple[str, ...]
-    first: datetime
-    last: datetime
-    slots: int
-
-
 def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
-    """Every table that the region has a source for.
-
-    A table is fresh if its newest row is no older than its source's delay and a few of its intervals.
+    """The state of each table that the region has, at `now`.
 
     Raises:
-        StoreError: a table is damaged.
+        StoreError: a table cannot be read.
     """
-    bad = store.read_quarantine(region.name)["table"].value_counts()
-    quarantined = dict(bad.iter_rows())
-    specs: dict[Table, SourceSpec | None] = {
-        Table.POWER: region.power,
-        Table.FORECAST: region.forecast,
-        Table.WEATHER: region.weather,
-    }
+    quarantined = store.read_quarantine(region.name)
+    deliveries = store.deliveries(region.name)
     found = []
-    for table, spec in specs.items():
+    for table in Table:
+        spec = spec_of(region, table)
         if spec is None:
             continue
-        rows = store.as_of(table, region.name)
-        first, last = store.span(table, region.name)
-        step = timedelta(minutes=spec.interval_minutes or (60 if table is Table.WEATHER else region.interval_minutes))
-        expected_by = None if last is None else last + PATIENCE * step + timedelta(minutes=spec.delay_minutes)
+        rows = store.versions(table, region.name).select("series", "valid_at")
+        last = rows["valid_at"].max()
+        first = rows["valid_at"].min()
+        last, first = (time if isinstance(time, datetime) else None for time in (last, first))
+        behind = timedelta(0) if last is None else max(now - last - _usual(region, table, spec), timedelta(0))
+        holes = gaps(store, region, tables=[table])
+        live = _is_live(deliveries.filter(pl.col("table") == table.value))
+        late = Freshness.LATE if behind > timedelta(0) else Freshness.FRESH
         found.append(
             TableStatus(
                 table=table,
@@ -70,62 +71,22 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
                 series=rows["series"].n_unique(),
                 first=first,
                 last=last,
-                expected_by=expected_by,
-                fresh=expected_by is not None and now <= expected_by,
-                missing=sum(gap.slots * len(gap.series) for gap in _gaps(rows, region)) if table is Table.POWER else 0,
-                quarantined=quarantined.get(table.value, 0),
+                freshness=Freshness.EMPTY if last is None else late if live else Freshness.ARCHIVE,
+                behind=behind if live else timedelta(0),
+                gaps=len(holes),
+                missing=sum(hole.slots for hole in holes),
+                quarantined=int((quarantined["table"] == table.value).sum()),
             )
         )
     return found
 
 
-def gaps(store: Store, region: Region, *, start: datetime | None = None, end: datetime | None = None) -> list[Gap]:
-    """Missing slots of power, between the region's first and last value (of start..end), oldest first; what zones miss
-    alike is one gap.
-    """
-    return _gaps(store.as_of(Table.POWER, region.name, start=start, end=end), region)
+def _usual(region: Region, table: Table, spec: SourceSpec) -> timedelta:
+    """How old the newest value of a live table may be."""
+    default = REPORT_MINUTES if table is Table.WEATHER else region.interval_minutes
+    return timedelta(minutes=spec.delay_minutes + PATIENCE * (spec.interval_minutes or default))
 
 
-def fill(
-    store: Store,
-    region: Region,
-    missing: list[Gap],
-    *,
-    place: Path | None = None,
-    ingest: Callable[..., IngestReport] = write_all,
-) -> IngestReport:
-    """Ask the region's sources once more for the times of some gaps, and for nothing else."""
-    report = IngestReport()
-    step = timedelta(minutes=region.interval_minutes)
-    for first, last in _spans(missing, step):
-        report = report.and_then(ingest(store, region, start=first, end=last, tables=[Table.POWER], place=place))
-    return report
-
-
-def _gaps(rows: pl.DataFrame, region: Region) -> list[Gap]:
-    if rows.is_empty():
-        return []
-    step = timedelta(minutes=region.interval_minutes)
-    first, last = rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
-    grid = pl.datetime_range(first, last, step, eager=True, time_unit="us").alias("valid_at").to_frame()
-    found: dict[tuple[datetime, datetime, int], tuple[str, ...]] = {}
-    for zone in region.zones:
-        own = rows.filter(pl.col("series") == zone.name).select("valid_at")
-        missing = grid.join(own, on="valid_at", how="anti").sort("valid_at")
-        runs = missing.group_by((pl.col("valid_at").diff() > step).fill_null(True).cum_sum().alias("run")).agg(
-            first=pl.col("valid_at").min(), last=pl.col("valid_at").max(), slots=pl.len()
-        )
-        for run in runs.select("first", "last", "slots").rows():
-            found[run] = (*found.get(run, ()), zone.name)
-    return sorted((Gap(series, *run) for run, series in found.items()), key=lambda gap: (gap.first, gap.series))
-
-
-def _spans(missing: list[Gap], step: timedelta) -> list[tuple[datetime, datetime]]:
-    """Times of the gaps of all series together, those that touch as one."""
-    spans: list[tuple[datetime, datetime]] = []
-    for gap in sorted(missing, key=lambda one: one.first):
-        if spans and gap.first <= spans[-1][1] + step:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], gap.last))
-        else:
-            spans.append((gap.first, gap.last))
-    return spans
+def _is_live(deliveries: pl.DataFrame) -> bool:
+    """Whether what came last was asked of a server."""
+    return len(deliveries) > 0 and deliveries["received_at"][-1] is not None

@@ -1,137 +1,179 @@
-"""Whether the tables can be true: their manifests, their times, and their values."""
+"""Whether the tables are what they say: bytes, digests, schema, times, sums, and what is plausible."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 
 import polars as pl
 
+from power_nowcast.care.findings import Finding, State
+from power_nowcast.care.rebuild import bytes_of, request_of
 from power_nowcast.contracts import VALUES, Basis, Table
-from power_nowcast.errors import StoreError
+from power_nowcast.errors import MissingDataError, StoreError
+from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
-SHARE_OF_TOTAL = 0.05
-"""So far the operator's forecast of the total may lie from the sum of its zones."""
-ODD_DEVIATIONS = 12
-"""Values this many times the usual deviation from the median of their zone and local hour are odd."""
+ROUNDED_MW = 1.0
+"""What a publisher's rounding may add to a sum, for each of its parts."""
+USUAL_SHARE = 0.05
+"""Between the lowest and the highest of this share lie the usual values of a zone and local hour; ..."""
+FAR = 1.5
+"""... a value further outside of it than so many times its width is worth a look."""
+SUSPECT_SHARE = 0.0005
+"""Share of such values from which it is told."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One check of one table: `wrong` rows of `rows`; a sentence that says which, and what to do about it."""
+def verify(store: Store, region: Region) -> list[Finding]:
+    """Findings of every check, worst news included: a damaged file fails its check and hides no other.
 
-    table: str
-    check: str
-    rows: int
-    wrong: int
-    detail: str = ""
-    remedy: str = ""
-
-    @property
-    def good(self) -> bool:
-        return self.wrong == 0
-
-
-def verify(store: Store, region: Region, *, now: datetime) -> list[Finding]:
-    """Every check of every table that holds something; nothing is changed."""
-    found: list[Finding] = []
+    `warn` is for what a person should look at; `fail` for what cannot be right.
+    """
+    found = [_told("raw", partial(_raw, store, region)), _told("manifests", partial(_manifests, store, region))]
     for table in Table:
-        try:
-            rows = store.versions(table, region.name)
-        except StoreError as error:
-            found.append(Finding(table.value, "readable", 0, 1, error.message, error.remedy))
+        if spec_of(region, table) is None:
             continue
-        if rows.is_empty():
-            continue
-        found += [_schema(table, rows), _times(table, rows, region, now), _plausible(table, rows, region)]
-        if table is Table.POWER:
-            found.append(_odd(rows, region))
-        if table is Table.FORECAST and region.total:
-            found.append(_total(rows, region))
-    return [*found, *_manifests(store, region)]
-
-
-def _schema(table: Table, rows: pl.DataFrame) -> Finding:
-    right = rows.schema == VALUES
-    empty = rows.null_count().sum_horizontal().item()
-    detail = "" if right else f"columns {', '.join(rows.columns)}"
-    return Finding(table.value, "schema", len(rows), 0 if right and not empty else max(1, empty), detail, _AGAIN)
-
-
-def _times(table: Table, rows: pl.DataFrame, region: Region, now: datetime) -> Finding:
-    """Known no earlier than measured, not of the future, on the grid."""
-    wrong = pl.lit(False)
-    if table is not Table.FORECAST:
-        wrong |= (pl.col("available_at") < pl.col("valid_at")) & (pl.col("basis") != Basis.WRITTEN.value)
-    if table is Table.POWER:
-        wrong |= pl.col("valid_at") > now
-        wrong |= pl.col("valid_at").dt.truncate(f"{region.interval_minutes}m") != pl.col("valid_at")
-    bad = rows.filter(wrong)
-    return Finding(table.value, "times", len(rows), len(bad), _example(bad), _AGAIN)
-
-
-def _plausible(table: Table, rows: pl.DataFrame, region: Region) -> Finding:
-    limits = {zone.name: zone.max_mw for zone in region.zones}
-    if region.total:
-        limits[region.total] = sum(limits.values())
-    most = pl.col("series").replace_strict(limits, default=None, return_dtype=pl.Float64)
-    least = 0.0 if not region.power.options.get("allow_negative") else None
-    wrong = ~pl.col("value").is_finite() | (pl.col("value") > most)
-    bad = rows.filter(wrong if least is None or table is Table.WEATHER else wrong | (pl.col("value") < least))
-    return Finding(table.value, "plausible", len(rows), len(bad), _example(bad), "Correct max_mw, or ingest again.")
-
-
-def _odd(rows: pl.DataFrame, region: Region) -> Finding:
-    """Values far from what their zone usually has at that hour, by median and median absolute deviation."""
-    hour = pl.col("valid_at").dt.convert_time_zone(region.timezone).dt.hour()
-    centre = pl.col("value").median().over("series", "hour")
-    spread = (pl.col("value") - centre).abs().median().over("series", "hour")
-    far = (pl.col("value") - centre).abs() > ODD_DEVIATIONS * spread
-    bad = rows.with_columns(hour=hour).filter(far & (spread > 0))
-    detail = _example(bad)
-    return Finding("power", "usual for the hour", len(rows), len(bad), detail, "Look at them: a fault, or a rare day.")
-
-
-def _total(rows: pl.DataFrame, region: Region) -> Finding:
-    zones = [zone.name for zone in region.zones]
-    wide: pl.DataFrame = rows.pivot(
-        "series", index=["valid_at", "available_at"], values="value", aggregate_function="last"
-    )
-    if not {region.total, *zones} <= set(wide.columns):
-        return Finding("forecast", "total is the sum", 0, 0)
-    whole = wide.drop_nulls().with_columns(total=pl.col(str(region.total)), sum=pl.sum_horizontal(zones))
-    bad = whole.filter((pl.col("total") - pl.col("sum")).abs() > SHARE_OF_TOTAL * pl.col("total"))
-    detail = "" if bad.is_empty() else f"first {bad['valid_at'].sort()[0]:%Y-%m-%dT%H:%MZ}"
-    return Finding("forecast", "total is the sum", len(whole), len(bad), detail, "Ask the publisher, or ingest again.")
-
-
-def _manifests(store: Store, region: Region) -> list[Finding]:
-    """Versions that manifests name still hold what they held."""
-    found = []
-    for table, kept in store.kept(region.name).group_by("table", maintain_order=True):
-        wrong = []
-        for one in kept.iter_rows(named=True):
-            start, end = (datetime.fromisoformat(one[name]) if one[name] else None for name in ("first", "last"))
-            try:
-                now_there = store.manifest(
-                    Table(one["table"]), region.name, start=start, end=end, version=one["version"]
-                ).sha256
-            except StoreError as error:
-                now_there = error.message
-            if now_there != one["sha256"]:
-                wrong.append(one["version"])
-        detail = f"version {', '.join(map(str, wrong))}" if wrong else ""
-        found.append(
-            Finding(str(table[0]), "manifests", len(kept), len(wrong), detail, "Restore the folder from a copy.")
-        )
+        looks = (_schema, _times) if table is Table.WEATHER else (_schema, _times, _total, _ranges)
+        for look in looks:
+            name = f"{table} {look.__name__.strip('_')}"
+            found.append(_told(name, partial(look, name, store, region, table)))
     return found
 
 
-def _example(bad: pl.DataFrame) -> str:
-    if bad.is_empty():
-        return ""
-    row = bad.sort("valid_at").row(0, named=True)
-    return f"first {row['series']} {row['valid_at']:%Y-%m-%dT%H:%MZ} {row['value']:,.1f}"
+def _told(name: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except (StoreError, MissingDataError) as error:
+        return Finding(name, State.FAIL, error.message, error.remedy)
 
 
-_AGAIN = "Ingest again into a new folder (NOWCAST_DATA)."
+def _raw(store: Store, region: Region) -> Finding:
+    """The bytes of every delivery are there, with the digest that was noted."""
+    deliveries = store.deliveries(region.name).filter(pl.col("sha256").is_not_null())
+    bad = []
+    for row in deliveries.iter_rows(named=True):
+        try:
+            bytes_of(store, request_of(region, row), row)
+        except (StoreError, MissingDataError) as error:
+            bad.append(error.message)
+    if bad:
+        return Finding(
+            "raw",
+            State.FAIL,
+            f"{len(bad)} of {len(deliveries)} deliveries cannot be read again: {bad[0]}",
+            "Restore raw/ from a copy; tables cannot be rebuilt without it.",
+        )
+    return Finding("raw", State.OK, f"{len(deliveries)} deliveries with the digests that were noted")
+
+
+def _manifests(store: Store, region: Region) -> Finding:
+    """The versions that manifests name still have their digests."""
+    kept = store.kept(region.name)
+    for row in kept.iter_rows(named=True):
+        now = store.manifest(Table(row["table"]), region.name, version=row["version"])
+        # A manifest of a part of a table cannot be told from that of the whole by its row alone: its span says it.
+        if now.sha256 != row["sha256"] and row["first"] is not None:
+            start, end = (pl.Series([row[name]]).str.to_datetime(time_zone="UTC")[0] for name in ("first", "last"))
+            now = store.manifest(Table(row["table"]), region.name, start=start, end=end, version=row["version"])
+        if now.sha256 != row["sha256"]:
+            return Finding(
+                "manifests",
+                State.FAIL,
+                f"{row['table']} in version {row['version']} has {now.rows:,} rows and another digest than "
+                f"its manifest with {row['rows']:,}",
+                "Compare with `nowcast data rebuild`; models that name this manifest cannot be reproduced from here.",
+            )
+    return Finding("manifests", State.OK, f"{len(kept)} manifests with the digests that were noted")
+
+
+def _schema(name: str, store: Store, region: Region, table: Table) -> Finding:
+    """Nothing is null, every value is finite, every series is the region's."""
+    rows = store.versions(table, region.name)
+    if rows.schema != VALUES:
+        return Finding(name, State.FAIL, f"columns are {rows.schema}", "Rebuild: nowcast data rebuild.")
+    empty = rows.select(pl.any_horizontal(pl.all().is_null()).sum()).item()
+    infinite = rows.select((~pl.col("value").is_finite()).sum()).item()
+    known = set(region.series) if table is not Table.WEATHER else set(rows["series"])
+    strange = sorted(set(rows["series"]) - known)
+    basis = sorted(set(rows["basis"]) - set(Basis))
+    faults = [
+        *([f"{empty:,} rows with nulls"] if empty else []),
+        *([f"{infinite:,} values that are no number"] if infinite else []),
+        *([f"series that the region does not have: {', '.join(strange)}"] if strange else []),
+        *([f"unknown basis: {', '.join(basis)}"] if basis else []),
+    ]
+    return _verdict(name, faults, f"{len(rows):,} rows", "Rebuild: nowcast data rebuild.")
+
+
+def _times(name: str, store: Store, region: Region, table: Table) -> Finding:
+    """On the grid, no measurement known before its time, versions in the order in which they became known."""
+    rows = store.versions(table, region.name)
+    step = timedelta(minutes=region.interval_minutes)
+    faults = []
+    if table is Table.POWER and (off := rows.filter(pl.col("valid_at").dt.truncate(step) != pl.col("valid_at")).height):
+        faults.append(f"{off:,} values off the grid of {region.interval_minutes} minutes")
+    if table is not Table.FORECAST and (early := rows.filter(pl.col("available_at") < pl.col("valid_at")).height):
+        faults.append(f"{early:,} values known before their time")
+    key = ["series", "valid_at", "available_at"]
+    if double := rows.select(*key, "value").is_duplicated().sum() // 2:
+        faults.append(f"{double:,} values stored twice")
+    order = rows.sort("series", "valid_at", "first_seen_at", "available_at")
+    back = pl.col("available_at").diff().over("series", "valid_at") < timedelta(0)
+    if table is not Table.FORECAST and (count := order.filter(back).height):
+        faults.append(f"{count:,} corrections known before what they correct")
+    return _verdict(name, faults, "in order", "Rebuild: nowcast data rebuild.")
+
+
+def _total(name: str, store: Store, region: Region, table: Table) -> Finding:
+    """A total that is stored is the sum of the zones, vintage by vintage, but for rounding."""
+    zones = [zone.name for zone in region.zones]
+    if region.total is None:
+        return Finding(name, State.OK, "the region has none")
+    rows = store.versions(table, region.name).filter(pl.col("series").is_in(region.series))
+    if region.total not in set(rows["series"]):
+        return Finding(name, State.OK, "none is stored: it is the sum of the zones wherever it is read")
+    key = ["valid_at", "available_at"]
+    wide = rows.unique([*key, "series"], keep="last").pivot("series", index=key, values="value").drop_nulls()
+    if not set(zones) <= set(wide.columns):
+        return Finding(name, State.WARN, "some zones have no value", "Compare the region file's zones.")
+    difference = (wide[region.total] - wide.select(pl.sum_horizontal(zones)).to_series()).abs()
+    wrong = int((difference > ROUNDED_MW * len(zones)).sum())
+    most = difference.fill_null(0).sort(descending=True)[:1].sum()
+    told = f"{len(wide):,} totals, at most {most:.1f} MW from the sum of the zones"
+    if wrong:
+        remedy = "Look at these times; a zone may be missing or counted twice."
+        return Finding(name, State.WARN, f"{wrong:,} of {told}", remedy)
+    return Finding(name, State.OK, told)
+
+
+def _ranges(name: str, store: Store, region: Region, table: Table) -> Finding:
+    """Within the plausible maximum, and not far from what the zone does at that local hour."""
+    limits = {zone.name: zone.max_mw for zone in region.zones}
+    if region.total:
+        limits[region.total] = sum(limits.values())
+    high = pl.DataFrame(
+        {"series": list(limits), "high": list(limits.values())}, {"series": pl.String, "high": pl.Float64}
+    )
+    rows = store.as_of(table, region.name).join(high, on="series")
+    beyond = rows.filter(pl.col("value") > pl.col("high"))
+    if len(beyond):
+        return Finding(
+            name,
+            State.FAIL,
+            f"{len(beyond):,} values above max_mw, the first {beyond['value'][0]:,.0f} MW of {beyond['series'][0]}",
+            "Correct max_mw in the region file, or rebuild: nowcast data rebuild.",
+        )
+    group = ("series", pl.col("valid_at").dt.convert_time_zone(region.timezone).dt.hour())
+    low, top = (pl.col("value").quantile(share).over(*group) for share in (USUAL_SHARE, 1 - USUAL_SHARE))
+    width = FAR * (top - low)
+    far = rows.filter((pl.col("value") < low - width) | (pl.col("value") > top + width))
+    told = f"{len(far):,} of {len(rows):,} values far from the usual of their zone and hour"
+    if len(far) > SUSPECT_SHARE * len(rows):
+        first = far.row(0, named=True)
+        where = f", such as {first['value']:,.0f} MW of {first['series']} at {first['valid_at']:%Y-%m-%d %H:%M} UTC"
+        return Finding(name, State.WARN, told + where, "Look at them; max_mw can be set closer.")
+    return Finding(name, State.OK, told)
+
+
+def _verdict(name: str, faults: list[str], good: str, remedy: str) -> Finding:
+    return Finding(name, State.FAIL, "; ".join(faults), remedy) if faults else Finding(name, State.OK, good)

@@ -1,6 +1,7 @@
 """What ingest hands to the store: rows of one delivery, aligned and checked, and those that did not pass."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import polars as pl
 
@@ -14,13 +15,31 @@ BAD_ROWS = pl.Schema({name: dtype for name, dtype in QUARANTINE.items() if name 
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a delivery was read: with its bytes, and the region file, enough to read it again.
+
+    `published_at` and `received_at` are those of `Received`, `start` and `end` the span that was asked for. `after` is
+    the SHA-256 of the delivery whose last slot went on in this one, if any; `is_last` if none followed.
+    """
+
+    source: str
+    sha256: str
+    published_at: datetime | None = None
+    received_at: datetime | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    after: str | None = None
+    is_last: bool = False
+
+
+@dataclass(frozen=True)
 class Batch:
     """One delivery (a file, an answer) of one table of one region.
 
     `rows` have the schema `ROWS`, `quarantined` has `BAD_ROWS`. `superseded` counts values that a later one of the same
     slot replaced by the publisher's own rule, `repeated` those that were published twice alike. `key` identifies the
     delivery together with how it is read: a delivery whose key the store knows need not be read again. `raw` is the
-    answer as received, where it is not part of this package.
+    answer as received, where it is not part of this package; `reading` how it was read.
     """
 
     region: str
@@ -32,3 +51,4 @@ class Batch:
     superseded: int = 0
     repeated: int = 0
     raw: bytes | None = None
+    reading: Reading | None = None

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import polars as pl
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.align import align, split_last_slot
-from power_nowcast.ingest.batch import Batch
+from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.caiso import Caiso
 from power_nowcast.ingest.elia import Elia
 from power_nowcast.ingest.files import Files
@@ -81,14 +82,14 @@ def fetch(
         newest = _newest(Request(region, Table.POWER, region.power, end=end, place=place, http=http))
         start = None if newest is None else newest - timedelta(days=days)
     for table in tables:
-        spec = _spec(region, table)
+        spec = spec_of(region, table)
         if spec is not None:
             yield from _batches(Request(region, table, spec, start, end, place, http), known)
 
 
 def _check_place(region: Region, place: Path) -> None:
-    specs = [spec for table in Table if (spec := _spec(region, table)) is not None]
-    if not any(_source(region, spec).reads_files for spec in specs):
+    specs = [spec for table in Table if (spec := spec_of(region, table)) is not None]
+    if not any(source_of(region, spec).reads_files for spec in specs):
         raise ConfigurationError(
             f"--data {place} does not say what it holds: no source of {region.name} reads files.",
             remedy="Add --source nyiso or --source files.",
@@ -104,8 +105,8 @@ def check_sources(region: Region) -> None:
         ConfigurationError: a source is unknown, or an option is missing, unknown or wrong.
     """
     for table in Table:
-        if (spec := _spec(region, table)) is not None:
-            _source(region, spec).check(Request(region, table, spec))
+        if (spec := spec_of(region, table)) is not None:
+            source_of(region, spec).check(Request(region, table, spec))
 
 
 def with_source(region: Region, source: str, **options: object) -> Region:
@@ -119,47 +120,96 @@ def with_source(region: Region, source: str, **options: object) -> Region:
 
 
 def _batches(request: Request, known: Collection[str]) -> Iterator[Batch]:
-    region, table, spec, start, end = request.region, request.table, request.spec, request.start, request.end
-    source = _source(region, spec)
+    source = source_of(request.region, request.spec)
     deliveries = list(source.deliveries(request))
-    how = _how(region, table, spec)
-    span = f"{start and start.isoformat()}..{end and end.isoformat()}" if start or end else ""
-    held, stored = PUBLISHED.to_frame(), None
+    nothing = PUBLISHED.to_frame()
+    held, before, stored = nothing, "", None
     for number, delivery in enumerate(deliveries):
         received = _read(delivery)
         if received is None:
             continue
-        whole = hashlib.sha256(how + hashlib.sha256(received.data).digest()).hexdigest()
-        key = f"{whole}{span}"
+        whole, key = keys_of(request, received)
         if whole in known or key in known:
-            held, stored = held.clear(), (received, delivery)
+            held, stored = nothing, (received, delivery.origin)
             continue
-        if table is Table.POWER and stored is not None:
+        if request.table is Table.POWER and stored is not None:
             # Its last slot goes on in this delivery, and may not have been stored before an interruption.
-            held, stored = (
-                split_last_slot(_checked(source, stored[0], held, request, stored[1]).rows, region, spec)[1],
-                None,
-            )
-        checked = _checked(source, received, held, request, delivery)
-        passed, held = checked.rows, held.clear()
-        if table is Table.POWER and number + 1 < len(deliveries):
-            passed, held = split_last_slot(passed, region, spec)
-        aligned, superseded = align(passed, region, table, spec, received)
-        if start is not None:
-            aligned = aligned.filter(pl.col("valid_at") >= start)
-        if end is not None:
-            aligned = aligned.filter(pl.col("valid_at") <= end)
-        yield Batch(
-            region=region.name,
-            table=table,
-            rows=aligned,
-            origin=delivery.origin,
-            key=key,
-            quarantined=checked.bad,
-            superseded=superseded,
-            repeated=checked.repeated,
-            raw=received.data if delivery.keep else None,
-        )
+            _, held = batch_of(request, *stored)
+            before, stored = hashlib.sha256(stored[0].data).hexdigest(), None
+        is_last = number + 1 == len(deliveries)
+        batch, held = batch_of(request, received, delivery.origin, held=held, after=before, is_last=is_last)
+        before = batch.reading.sha256 if batch.reading else ""
+        yield batch if delivery.keep else replace(batch, raw=None)
+
+
+def batch_of(
+    request: Request,
+    received: Received,
+    origin: str,
+    *,
+    held: pl.DataFrame | None = None,
+    after: str = "",
+    is_last: bool = False,
+) -> tuple[Batch, pl.DataFrame]:
+    """The batch of one delivery, and its rows of `PUBLISHED` in a slot that the next one may still add to.
+
+    It depends on nothing but its arguments: tables can be rebuilt from raw bytes.
+
+    Args:
+        request: of what it is a part.
+        received: its bytes.
+        origin: where they are from.
+        held: such rows of the delivery before it.
+        after: SHA-256 of the delivery that `held` comes from.
+        is_last: whether none follows: its last slot is over, too.
+
+    Raises:
+        ConfigurationError: there is no such source.
+        SourceFormatError: the bytes are not what the source agreed to.
+    """
+    region, table, spec, start, end = request.region, request.table, request.spec, request.start, request.end
+    held = PUBLISHED.to_frame() if held is None else held
+    checked = _checked(source_of(region, spec), received, held, request, origin)
+    closed, still_open = checked.rows, held.clear()
+    if table is Table.POWER:
+        closed, still_open = split_last_slot(checked.rows, region, spec)
+    aligned, superseded = align(checked.rows if is_last else closed, region, table, spec, received)
+    if start is not None:
+        aligned = aligned.filter(pl.col("valid_at") >= start)
+    if end is not None:
+        aligned = aligned.filter(pl.col("valid_at") <= end)
+    reading = Reading(
+        source=spec.source,
+        sha256=hashlib.sha256(received.data).hexdigest(),
+        published_at=received.published_at,
+        received_at=received.received_at,
+        start=start,
+        end=end,
+        after=after if len(held) else None,
+        is_last=is_last,
+    )
+    batch = Batch(
+        region=region.name,
+        table=table,
+        rows=aligned,
+        origin=origin,
+        key=keys_of(request, received)[1],
+        quarantined=checked.bad,
+        superseded=superseded,
+        repeated=checked.repeated,
+        raw=received.data,
+        reading=reading,
+    )
+    return batch, still_open
+
+
+def keys_of(request: Request, received: Received) -> tuple[str, str]:
+    """What names bytes together with how they are read: for all of them, and for the span that is asked for."""
+    start, end = request.start, request.end
+    how = _how(request.region, request.table, request.spec)
+    whole = hashlib.sha256(how + hashlib.sha256(received.data).digest()).hexdigest()
+    span = f"{start and start.isoformat()}..{end and end.isoformat()}" if start or end else ""
+    return whole, f"{whole}{span}"
 
 
 def _read(delivery: Delivery) -> Received | None:
@@ -173,9 +223,9 @@ def _read(delivery: Delivery) -> Received | None:
         return None
 
 
-def _checked(source: Source, received: Received, held: pl.DataFrame, request: Request, delivery: Delivery) -> Checked:
+def _checked(source: Source, received: Received, held: pl.DataFrame, request: Request, origin: str) -> Checked:
     """The plausible rows of a delivery, and the others; errors and warnings tell where it came from."""
-    region, table, spec, origin = request.region, request.table, request.spec, delivery.origin
+    region, table, spec = request.region, request.table, request.spec
     came = "" if received.url is None else f" It came from {received.url} at {received.received_at:%Y-%m-%dT%H:%M:%SZ}."
     try:
         rows = pl.concat([held, source.parse(received, request, origin)])
@@ -201,11 +251,17 @@ def _checked(source: Source, received: Received, held: pl.DataFrame, request: Re
     return checked
 
 
-def _spec(region: Region, table: Table) -> SourceSpec | None:
+def spec_of(region: Region, table: Table) -> SourceSpec | None:
+    """Where a table's rows come from, None where the region has no such table."""
     return {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
 
 
-def _source(region: Region, spec: SourceSpec) -> Source:
+def source_of(region: Region, spec: SourceSpec) -> Source:
+    """The kind of source that a table's rows come from.
+
+    Raises:
+        ConfigurationError: there is none of this name.
+    """
     if spec.source not in SOURCES:
         raise ConfigurationError(
             f"{region.name}: there is no source {spec.source!r}.",
@@ -217,7 +273,7 @@ def _source(region: Region, spec: SourceSpec) -> Source:
 
 
 def _newest(request: Request) -> datetime | None:
-    source, end = _source(request.region, request.spec), request.end
+    source, end = source_of(request.region, request.spec), request.end
     for delivery in reversed(list(source.deliveries(request))):
         received = _read(delivery)
         if received is None:

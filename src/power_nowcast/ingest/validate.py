@@ -11,14 +11,18 @@ from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest.batch import BAD_ROWS
 from power_nowcast.regions import Region, SourceSpec
 
-SPIKE_DEVIATIONS = 80
+SPIKE_DEVIATIONS = 50
 """A jump that returns counts as a spike from this many times the usual deviation from its neighbours on ..."""
 SPIKE_SHARE = 0.1
-"""... if it is also this share of the level."""
+"""... if it is also this share of the level ..."""
+SPIKE_ALONE = 4
+"""... and this many times what the series moves right before and after it: a front that passes a wind farm is none."""
 SPIKE_RETURN = 0.25
 """The value after a spike is as near to the one before, as a share of the jump."""
-FLAT_SAMPLES = 8
-"""Equal values in a row from which telemetry counts as stuck; real load at .1 MW was seen to repeat up to 4 times."""
+STILL_SHARE = 0.0003
+"""Share of the plausible maximum that counts as the usual deviation of a series that hardly moves."""
+FLAT_SAMPLES = 6
+"""Equal values in a row from which telemetry counts as stuck; real load was seen to repeat up to 4 times."""
 CALM_SHARE = 0.01
 """Below this share of the plausible maximum equal values are calm, not stuck: wind and sun stand still."""
 WRONG_UNIT_FACTOR = 30
@@ -68,6 +72,7 @@ def check(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, *,
             region=pl.lit(region.name),
             table=pl.lit(table.value),
             series="series",
+            at="at",
             stamp=pl.coalesce("stamp", pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")),
             value=pl.coalesce("text", pl.col("value").cast(pl.String)),
             reason="reason",
@@ -183,6 +188,8 @@ def _duplicates(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
 def _spikes(rows: pl.DataFrame) -> pl.DataFrame:
     """One value that jumps away and returns, far beyond what the series does otherwise. Rows sorted by series, at."""
     before, value, after = (pl.col("value").shift(n).over("series") for n in (1, 0, -1))
+    step = pl.col("value").diff().abs()
+    around = pl.max_horizontal(step.shift(n).over("series").fill_null(0) for n in (1, -2))
     spacing = pl.col("at").diff().over("series")
     # Against the middle of its neighbours a value of a steep morning is as usual as one of a calm night.
     usual = (value - (before + after) / 2).abs().median().over("series")
@@ -191,11 +198,14 @@ def _spikes(rows: pl.DataFrame) -> pl.DataFrame:
     level = pl.min_horizontal(before.abs(), after.abs())
     # A few values do not tell what is usual.
     enough = pl.len().over("series") >= 24
-    floor = pl.max_horizontal(SPIKE_DEVIATIONS * pl.max_horizontal(usual, pl.col("high") * 0.001), SPIKE_SHARE * level)
+    floor = pl.max_horizontal(
+        SPIKE_DEVIATIONS * pl.max_horizontal(usual, pl.col("high") * STILL_SHARE), SPIKE_SHARE * level
+    )
     found = (
         enough
         & ((value - before) * (value - after) > 0)
         & (jump > floor)
+        & (jump > SPIKE_ALONE * around)
         & ((after - before).abs() < SPIKE_RETURN * jump)
         & (spacing <= near)
         & (spacing.shift(-1).over("series") <= near)

@@ -3,7 +3,7 @@
 Nothing in here is logged automatically, and no pickle is written or read.
 """
 
-from power_nowcast.mlflow_client.connection import connect
+from power_nowcast.mlflow_client.connection import check_reachable, connect
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.registry import (
     ALIASES,
@@ -32,6 +32,7 @@ __all__ = [
     "Step",
     "Version",
     "by_alias",
+    "check_reachable",
     "connect",
     "download",
     "environment",

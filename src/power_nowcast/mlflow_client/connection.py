@@ -48,7 +48,7 @@ def connect(tracking_uri: str | None = None) -> "MlflowClient":
     """
     uri = tracking_uri or settings().tracking_uri
     prepare_environment()
-    _check_reachable(uri)
+    check_reachable(uri)
     with translated(uri):
         import mlflow  # noqa: PLC0415
 
@@ -96,7 +96,13 @@ def database_folder(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)).absolute().parent
 
 
-def _check_reachable(uri: str) -> None:
+def check_reachable(tracking_uri: str | None = None) -> None:
+    """Check that the tracking server answers, or that the database can be written; neither is changed.
+
+    Raises:
+        RegistryUnavailableError: it does not, or cannot.
+    """
+    uri = tracking_uri or settings().tracking_uri
     if uri.startswith(("http://", "https://")):
         try:
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=CONNECT_SECONDS):  # noqa: S310 - http only

@@ -42,7 +42,7 @@ class Schedule(_Frozen):
 class SourceSpec(_Frozen):
     """Where a table's rows come from and what their stamps mean."""
 
-    source: str = Field(description="Kind of source: sample, nyiso, files.")
+    source: str = Field(description="Kind of source, see docs/data.md.")
     label: Literal["instant", "start", "end"] = "end"
     interval_minutes: int | None = Field(None, gt=0, description="Spacing of the rows, if not the region's.")
     delay_minutes: int = Field(0, ge=0, description="From `valid_at` until a row of an archive counts as known.")

@@ -32,17 +32,15 @@ class IngestReport:
         tables = {**self.tables, table: self.tables.get(table, AppendReport()) + report}
         return IngestReport(self.deliveries + 1, tables, self.quarantined + quarantined, self.superseded + superseded)
 
-    def and_then(self, later: "IngestReport") -> "IngestReport":
-        """This report and a later one together."""
-        tables = {
-            table: self.tables.get(table, AppendReport()) + later.tables.get(table, AppendReport())
-            for table in {**self.tables, **later.tables}
-        }
+    def __add__(self, other: "IngestReport") -> "IngestReport":
+        tables = dict(self.tables)
+        for table, report in other.tables.items():
+            tables[table] = tables.get(table, AppendReport()) + report
         return IngestReport(
-            self.deliveries + later.deliveries,
+            self.deliveries + other.deliveries,
             tables,
-            self.quarantined + later.quarantined,
-            self.superseded + later.superseded,
+            self.quarantined + other.quarantined,
+            self.superseded + other.superseded,
         )
 
 
@@ -86,11 +84,16 @@ def write_all(
             report = report.plus(batch.table, rows, quarantined, batch.superseded)
             if progress is not None:
                 progress(batch, rows)
-        first, last = store.span(Table.POWER, region.name)
-        if first is not None and last is not None:
-            local = [time.astimezone(region.tz).date() for time in (first, last + CALENDAR_AHEAD)]
-            store.write_calendar(region.name, calendar.days(region, *local), now=clock())
+        write_calendar(store, region, now=clock())
     return report
+
+
+def write_calendar(store: Store, region: Region, *, now: datetime) -> None:
+    """Write the days of what is stored of a region, and some to come."""
+    first, last = store.span(Table.POWER, region.name)
+    if first is not None and last is not None:
+        local = [time.astimezone(region.tz).date() for time in (first, last + CALENDAR_AHEAD)]
+        store.write_calendar(region.name, calendar.days(region, *local), now=now)
 
 
 def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, int]:
@@ -100,8 +103,8 @@ def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, i
         The report of its rows, and how many rows are newly in quarantine.
     """
     with store.lease():
-        store.keep_raw(batch)
+        kept = store.keep_raw(batch)
         quarantined = store.quarantine(batch.quarantined, now=now)
         report = store.append(batch.table, batch.rows, now=now)
-        store.note_delivery(batch, now=now)
+        store.note_delivery(batch, kept=kept, now=now)
     return report, quarantined

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import zlib
 from pathlib import Path
 
 from pyarrow import fs
@@ -43,15 +44,27 @@ def keep(folder: str, origin: str, data: bytes) -> str:
 
 
 def read(address: str) -> bytes:
-    """The bytes as received that `keep` wrote."""
-    if "://" in address:
-        system, path = fs.FileSystem.from_uri(address)
-        with system.open_input_stream(path, compression=None) as stream:
-            content = stream.read()
-    else:
-        content = Path(address).read_bytes()
-    own = address.endswith(".gz") and not _received_packed(address, content)
-    return gzip.decompress(content) if own else content
+    """The bytes as received that `keep` wrote.
+
+    Raises:
+        StoreError: they are gone or damaged.
+    """
+    try:
+        if "://" in address:
+            system, path = fs.FileSystem.from_uri(address)
+            with system.open_input_stream(path, compression=None) as stream:
+                content = stream.read()
+        else:
+            content = Path(address).read_bytes()
+        own = address.endswith(".gz") and not _received_packed(address, content)
+        return gzip.decompress(content) if own else content
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(
+            f"{address} cannot be read: {reason}.",
+            remedy="Restore it from a copy; tables cannot be rebuilt without it.",
+            path=address,
+        ) from error
 
 
 def _received_packed(address: str, content: bytes) -> bool:

@@ -234,8 +234,8 @@ class Store:
         """What was delivered, oldest first: rows of `DELIVERIES`."""
         return self._deliveries.read(pl.col("region") == region).sort("first_seen_at", "table", "origin")
 
-    def note_delivery(self, batch: Batch, *, now: datetime) -> None:
-        """Remember that a delivery is in the tables completely."""
+    def note_delivery(self, batch: Batch, *, kept: str | None = None, now: datetime) -> None:
+        """Remember that a delivery is in the tables completely, and where `keep_raw` put its bytes."""
         row = {
             "region": batch.region,
             "table": batch.table.value,
@@ -244,8 +244,10 @@ class Store:
             "rows": len(batch.rows),
             "quarantined": len(batch.quarantined),
             "superseded": batch.superseded,
+            "raw": kept and kept.removeprefix(f"{self.root}/"),
+            **(asdict(batch.reading) if batch.reading else {}),
         }
-        frame = pl.DataFrame([row], schema={name: DELIVERIES[name] for name in row})
+        frame = pl.DataFrame([row], schema={name: DELIVERIES[name] for name in DELIVERIES if name != "first_seen_at"})
         self._add(self._deliveries, frame, ["region", "table", "key"], now)
 
     def keep_raw(self, batch: Batch) -> str | None:
@@ -254,6 +256,14 @@ class Store:
             return None
         with self.lease():
             return raw.keep(self._uri("raw", batch.region, batch.table.value), batch.origin, batch.raw)
+
+    def read_raw(self, path: str) -> bytes:
+        """The bytes of a delivery as received; `path` as the deliveries have it in `raw`.
+
+        Raises:
+            StoreError: they are gone or cannot be read.
+        """
+        return raw.read(self._uri(path))
 
     def write_features(self, name: str, frame: pl.DataFrame) -> int:
         """Keep a frame as the newest version of the table `features/<name>`; an equal one is not written again.

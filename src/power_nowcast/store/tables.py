@@ -14,10 +14,19 @@ DELIVERIES = pl.Schema(
         "rows": pl.Int64(),
         "quarantined": pl.Int64(),
         "superseded": pl.Int64(),
+        "raw": pl.String(),  # where its bytes are, below the root; null where they are part of the package
+        "source": pl.String(),  # ... and what follows: ingest.batch.Reading
+        "sha256": pl.String(),
+        "published_at": UTC,
+        "received_at": UTC,
+        "start": UTC,
+        "end": UTC,
+        "after": pl.String(),
+        "is_last": pl.Boolean(),
         "first_seen_at": UTC,
     }
 )
-"""One row a delivery that is in the tables completely."""
+"""One row a delivery that is in the tables completely: how it came, and how to make its rows again."""
 
 DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
 

@@ -1,0 +1,113 @@
+"""Values that are in the tables and were not measured in the usual way: interpolated, estimated, late.
+
+What is wrong beyond doubt, spikes and stuck telemetry, never gets into the tables (`ingest.validate`). These rules are
+for what may well be right: the values stay, and whoever reads them is told. docs/quality.md says how often each fires.
+"""
+
+from datetime import timedelta
+
+import polars as pl
+
+from power_nowcast.contracts import Basis, Flag
+from power_nowcast.ingest.validate import CALM_SHARE
+from power_nowcast.regions import Region, SourceSpec
+
+INTERPOLATED_SAMPLES = 6
+"""Values in a row that lie midway between their neighbours, as rounded as they are, from which somebody drew a line."""
+RUGGED = 2
+"""A line says nothing of a series whose usual deviation from its neighbours is less than so many of its roundings."""
+STEEP = 5
+"""A line rises or falls by more than so many roundings a value: less is what calm wind does by itself."""
+ESTIMATED_SAMPLES = 4
+"""Values in a row that equal the operator's forecast, while it moves, from which it stands in for a measurement."""
+LATE_SLOTS = 3
+"""Intervals after the time at which a value is usually known, from which it is late."""
+
+FLAGGED = pl.Schema({"series": pl.String(), "valid_at": pl.Datetime("us", "UTC"), "flag": pl.String()})
+"""One row a slot and flag."""
+
+
+def interpolated(values: pl.DataFrame, region: Region) -> pl.DataFrame:
+    """Rows of `FLAGGED` for runs on a straight, rising or falling line.
+
+    Args:
+        values: series, valid_at, value: one row a slot, in any order.
+        region: whose power it is.
+    """
+    step = timedelta(minutes=region.interval_minutes)
+    rows = values.select("series", "valid_at", "value").sort("series", "valid_at")
+    before, after = (pl.col("value").shift(n).over("series") for n in (1, -1))
+    next_to_each_other = (pl.col("valid_at").diff().over("series") == step) & (
+        pl.col("valid_at").shift(-1).over("series") - pl.col("valid_at") == step
+    )
+    change = pl.col("value").diff().abs()
+    rows = rows.with_columns(
+        off=(pl.col("value") - (before + after) / 2).abs(),
+        slope=(after - before).abs() / 2,
+        inside=next_to_each_other.fill_null(False),
+        # What it is rounded to: the smallest change that it ever shows.
+        rounding=change.filter(change > 1e-6).min().over("series"),
+    )
+    midway = (
+        pl.col("inside")
+        & (pl.col("off") <= pl.col("rounding") * (1 + 1e-6))
+        & (pl.col("slope") > STEEP * pl.col("rounding"))
+        & (pl.col("off").median().over("series") >= RUGGED * pl.col("rounding"))
+    )
+    runs = _runs(rows.with_columns(found=midway.fill_null(False)), INTERPOLATED_SAMPLES)
+    # A curve, too, lies midway everywhere; on a line no value is further than its rounding from the ends' chord.
+    first, last, place = pl.col("value").first(), pl.col("value").last(), pl.int_range(pl.len())
+    away = (pl.col("value") - first - (last - first) * place / (pl.len() - 1)).abs().max().over("run")
+    return _flagged(runs.filter(away <= pl.col("rounding") * (1 + 1e-6)), Flag.INTERPOLATED)
+
+
+def estimated(values: pl.DataFrame, forecasts: pl.DataFrame, region: Region) -> pl.DataFrame:
+    """Rows of `FLAGGED` where the operator's forecast stands in place of a measurement; calm is not counted.
+
+    Args:
+        values: series, valid_at, value: one row a slot, in any order.
+        forecasts: rows of `contracts.VALUES` of the forecast, every vintage.
+        region: whose power it is.
+    """
+    known = forecasts.filter(pl.col("available_at") <= pl.col("valid_at"))
+    told = known.select("series", "valid_at", told="value").unique()
+    limits = pl.DataFrame(
+        {"series": [zone.name for zone in region.zones], "calm": [zone.max_mw * CALM_SHARE for zone in region.zones]}
+    )
+    equal = pl.col("value").is_close(pl.col("told"), abs_tol=1e-6, rel_tol=0) & (pl.col("value") > pl.col("calm"))
+    rows = (
+        values.select("series", "valid_at", "value")
+        .join(told, on=["series", "valid_at"])
+        .join(limits, on="series")
+        .group_by("series", "valid_at")
+        .agg(pl.col("value").first(), found=equal.any())
+        .sort("series", "valid_at")
+    )
+    moving = rows.with_columns(found=pl.col("found") & (pl.col("value").diff().over("series").fill_null(1) != 0))
+    return _flagged(_runs(moving, ESTIMATED_SAMPLES), Flag.ESTIMATED)
+
+
+def late(versions: pl.DataFrame, region: Region, spec: SourceSpec) -> pl.DataFrame:
+    """Rows of `FLAGGED` where a value, or its correction, was known later than is usual.
+
+    An archive does not tell when its values were known: those never count, their corrections do.
+
+    Args:
+        versions: rows of `contracts.VALUES`, every version of them.
+        region: whose rows.
+        spec: how they come, with their usual delay.
+    """
+    usual = timedelta(minutes=spec.delay_minutes + LATE_SLOTS * region.interval_minutes)
+    found = versions.filter(pl.col("basis") != Basis.DELAY.value, pl.col("available_at") > pl.col("valid_at") + usual)
+    return _flagged(found, Flag.LATE)
+
+
+def _runs(rows: pl.DataFrame, samples: int) -> pl.DataFrame:
+    """Rows that are `found` in runs that are long enough, with the run's number. Rows sorted by series, valid_at."""
+    starts = (pl.col("series") != pl.col("series").shift()) | (pl.col("found") != pl.col("found").shift())
+    run = rows.with_columns(run=starts.fill_null(True).cum_sum())
+    return run.filter(pl.col("found") & (pl.len().over("run") >= samples))
+
+
+def _flagged(rows: pl.DataFrame, flag: Flag) -> pl.DataFrame:
+    return rows.select("series", "valid_at", flag=pl.lit(flag.value)).unique().sort("series", "valid_at").cast(FLAGGED)
