@@ -1,7 +1,7 @@
 """Models by name. A library is imported when its model is asked for, so that a small service stays small."""
 
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.models.base import Model
@@ -12,6 +12,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "persistence_ramp": ("baselines", "PersistenceRamp"),
     "xgboost": ("xgb", "XGBoost"),
     "lightgbm": ("lgbm", "LightGBM"),
+    "mlp": ("neural", "Mlp"),
 }
 BASELINES = ("persistence", "seasonal_naive", "persistence_ramp")
 ALIASES = {"xgb": "xgboost", "lgbm": "lightgbm"}
@@ -36,7 +37,5 @@ def create(kind: str, series: tuple[str, ...], knots: tuple[int, ...], **options
     cls = model_class(kind)
     if cls.kind in BASELINES:
         return cls(series, knots)
-    from power_nowcast.models.boosting import BoostedModel, BoostingConfig  # noqa: PLC0415 - small service stays small
-
-    assert issubclass(cls, BoostedModel)  # noqa: S101 - for the type checker
-    return cls(series, knots, BoostingConfig.of(**options))
+    configured: Any = cls
+    return cast("Model", configured.of(series, knots, **options))

@@ -1,0 +1,102 @@
+"""From features to the inputs of a network: one row an issue time, all series side by side, standardised."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import FeatureBlock, Floats
+
+CYCLES = {"minute_of_day": 1440.0}
+"""Features that go round, with their period: sines and cosines take their place."""
+HARMONICS = 4
+CODES = {"weekday": range(1, 8), "day_type": range(4), "day_type_tomorrow": range(4)}
+"""Features that are names and no amounts, with their values: one input each."""
+LIMIT = 8.0
+"""Standardised inputs stay within this, so that a value never seen before moves the answer no further."""
+SAMPLE = 2000
+"""Rows by which columns that are the same for every series are told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Which features become inputs, and their scale.
+
+    Inputs are, in order, the `own` features of each series, then those that all series share, once. Ramps of
+    neighbours are left out: the neighbours' own ramps stand beside. What is not known is 0, the mean.
+    """
+
+    names: tuple[str, ...]
+    series: int
+    own: tuple[int, ...]
+    shared: tuple[int, ...]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, block: FeatureBlock) -> Self:
+        """The encoder for blocks like this one, scaled by it."""
+        rows = np.flatnonzero(np.isfinite(block.origin_mw).all(axis=1))
+        sample = block.x[rows[:: max(1, len(rows) // SAMPLE)]]
+        same = (sample == sample[:, :1]) | (np.isnan(sample) & np.isnan(sample[:, :1]))
+        common = same.all(axis=(0, 1)) if len(block.series) > 1 else np.zeros(len(block.names), bool)
+        kept = [n for n, name in enumerate(block.names) if not name.endswith("]")]
+        named = {n for n in kept if block.names[n] in CYCLES or block.names[n] in CODES}
+        shared = tuple(n for n in kept if common[n] or n in named)
+        own = tuple(n for n in kept if n not in shared)
+        raw = cls(block.names, len(block.series), own, shared, np.zeros(1), np.ones(1))
+        values = raw._columns(block)
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(values)
+            count = np.maximum(known.sum(axis=0), 1)
+            mean = np.where(known, values, 0.0).sum(axis=0) / count
+            spread = np.sqrt(np.where(known, values - mean, 0.0).__pow__(2).sum(axis=0) / count)
+        return cls(block.names, len(block.series), own, shared, mean, np.where(spread > 0, spread, 1.0))
+
+    @property
+    def inputs(self) -> int:
+        return len(self.mean)
+
+    def encode(self, block: FeatureBlock) -> NDArray[np.float32]:
+        """Inputs of every issue time, shape (issue, input)."""
+        values = (self._columns(block) - self.mean) / self.spread
+        return np.nan_to_num(np.clip(values, -LIMIT, LIMIT), nan=0.0).astype(np.float32)
+
+    def _columns(self, block: FeatureBlock) -> Floats:
+        own = block.x[:, :, self.own].reshape(len(block.issue_times), -1)
+        # Of the first series that has them: one without an origin has no features at all.
+        first = np.isfinite(block.origin_mw).argmax(axis=1)
+        shared = block.x[np.arange(len(first)), first][:, self.shared].astype(np.float64)
+        columns = [own.astype(np.float64)]
+        for k, n in enumerate(self.shared):
+            name, value = self.names[n], shared[:, [k]]
+            if name in CYCLES:
+                angle = 2 * np.pi * value / CYCLES[name] * np.arange(1, HARMONICS + 1)
+                columns += [np.sin(angle), np.cos(angle)]
+            elif name in CODES:
+                columns.append(np.where(np.isnan(value), np.nan, value == np.array(CODES[name])))
+            else:
+                columns.append(value)
+        return np.concatenate(columns, axis=1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "names": list(self.names),
+            "series": self.series,
+            "own": list(self.own),
+            "shared": list(self.shared),
+            "mean": self.mean.tolist(),
+            "spread": self.spread.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        return cls(
+            tuple(values["names"]),
+            int(values["series"]),
+            tuple(values["own"]),
+            tuple(values["shared"]),
+            np.array(values["mean"], np.float64),
+            np.array(values["spread"], np.float64),
+        )

@@ -1,0 +1,69 @@
+"""One small network for all series, knots and quantiles: residual layers beside a linear way from input to median."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.models.networks.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Config(TrainingConfig):
+    """Sizes; `noise` is added to the standardised inputs in training, in their standard deviations."""
+
+    width: int = 256
+    layers: int = 3
+    dropout: float = 0.3
+    noise: float = 0.25
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.dropout(nn.functional.silu(self.linear(self.norm(x))))
+        return out
+
+
+class Network(nn.Module):
+    """From inputs (row, input) to quantiles of the ramp (row, series, knot, quantile), in the ramps' units."""
+
+    def __init__(self, config: Config, inputs: int, series: int, knots: int) -> None:
+        super().__init__()
+        self.shape = (-1, series, knots)
+        self.noise = config.noise
+        self.first = nn.Linear(inputs, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.Sequential(*(Residual(config.width, config.dropout) for _ in range(config.layers)))
+        self.last = nn.Linear(config.width, series * knots * len(QUANTILES))
+        self.straight = nn.Linear(inputs, series * knots)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            x = x + self.noise * torch.randn_like(x)
+        hidden = self.layers(self.dropout(nn.functional.silu(self.first(x))))
+        raw = self.last(hidden).view(*self.shape, len(QUANTILES))
+        return ordered(raw, raw[..., MEDIAN] + self.straight(x).view(self.shape))
+
+
+def ordered(raw: Tensor, median: Tensor) -> Tensor:
+    """Quantiles about the median that cannot cross: each lies a positive distance beyond the one before it.
+
+    The widths do not pull at the median: it is learnt by its own loss only.
+    """
+    centre = median.detach()[..., None] if median.requires_grad else median[..., None]
+    steps = positive(raw)
+    above = centre + torch.cumsum(steps[..., MEDIAN + 1 :], -1)
+    below = centre - torch.cumsum(steps[..., :MEDIAN].flip(-1), -1).flip(-1)
+    return torch.cat([below, median[..., None], above], -1)
+
+
+def positive(x: Tensor) -> Tensor:
+    """A smooth ramp above zero, of operations that run in double precision everywhere."""
+    return (x + torch.sqrt(x * x + 1)) / 2
