@@ -164,6 +164,11 @@ class BoostedModel(Model):
         self.scales = np.ones((len(series), len(knots) + 1))
         self.boosters: list[list[Any]] = []  # [series][knot], the spread last
 
+    @classmethod
+    def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
+        """A model with those options that it knows and that are not None."""
+        return cls(series, knots, BoostingConfig.of(**options))
+
     @staticmethod
     @abstractmethod
     def fit_one(

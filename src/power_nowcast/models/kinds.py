@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "xgboost": ("xgb", "XGBoost"),
     "lightgbm": ("lgbm", "LightGBM"),
     "mlp": ("neural", "Mlp"),
+    "ensemble": ("ensemble", "Ensemble"),
 }
 BASELINES = ("persistence", "seasonal_naive", "persistence_ramp")
 ALIASES = {"xgb": "xgboost", "lgbm": "lightgbm"}

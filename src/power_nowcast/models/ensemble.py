@@ -1,0 +1,135 @@
+"""Several models together: their quantiles averaged, with weights from time that none of them had seen."""
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from itertools import product
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import MEDIAN, FeatureBlock, Floats
+from power_nowcast.errors import ModelError
+from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.kinds import create, model_class
+
+HEAD = "ensemble.json"
+PARTS = 10
+"""Weights are tried in tenths."""
+SHRINKAGE = 0.5
+"""How far weights are drawn back to equal ones: a month or three of errors tell them apart only roughly."""
+
+
+class Ensemble(Model):
+    """Members side by side; `weights` (series, knot, member) sum to 1.
+
+    Where a member has no answer the others share its weight.
+    """
+
+    kind: ClassVar[str] = "ensemble"
+
+    def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], members: Sequence[Model] = ()) -> None:
+        super().__init__(series, knots)
+        self.members = tuple(members)
+        self.weights: Floats = np.full((len(series), len(knots), len(members)), 1 / max(1, len(members)))
+
+    @classmethod
+    def of(
+        cls,
+        series: tuple[str, ...],
+        knots: tuple[int, ...],
+        members: Mapping[str, Mapping[str, Any]] | Sequence[str] = ("lightgbm", "mlp"),
+        **options: Any,
+    ) -> Self:
+        """An ensemble of these kinds; options go to every member, and by name to one."""
+        own = members if isinstance(members, Mapping) else dict.fromkeys(members, {})
+        return cls(series, knots, [create(kind, series, knots, **(options | dict(own[kind]))) for kind in own])
+
+    def fit(
+        self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
+    ) -> tuple[FitReport, Floats]:
+        curves: dict[str, list[float]] = {}
+        metrics: dict[str, float] = {}
+        answers = []
+        for member in self.members:
+            report, held_out = member.fit(train, valid, executor=executor, progress=progress)
+            curves |= {f"{member.kind}/{name}": values for name, values in report.curves.items()}
+            metrics |= {f"{member.kind}/{name}": value for name, value in report.metrics.items()}
+            answers.append(held_out)
+        self.weights = best_weights(np.stack([one[..., MEDIAN] for one in answers], -1), valid.outcome_mw)
+        for m, member in enumerate(self.members):
+            metrics[f"weight/{member.kind}"] = float(self.weights[..., m].mean())
+        return FitReport(curves, metrics), self._together(answers, self.weights)
+
+    def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        weights = self.weights[[self.series.index(name) for name in block.series]]
+        return self._together([member.predict(block) for member in self.members], weights)
+
+    @staticmethod
+    def _together(answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
+        """Quantiles (issue, series, knot, quantile) by `weights` (series, knot, member)."""
+        stacked = np.stack(answers, axis=-1)
+        known = np.isfinite(stacked)
+        share = np.where(known, weights[:, :, None, :], 0.0)
+        total = share.sum(axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((np.where(known, stacked, 0.0) * share).sum(axis=-1) / np.where(total > 0, total, np.nan))
+
+    def importance(self) -> dict[str, float]:
+        shares: dict[str, float] = {}
+        told = [(member.importance(), float(self.weights[..., m].mean())) for m, member in enumerate(self.members)]
+        whole = sum(weight for found, weight in told if found)
+        for found, weight in told:
+            for name, value in found.items():
+                shares[name] = shares.get(name, 0.0) + value * weight / whole
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+    def save(self, folder: Path) -> None:
+        if not self.members:
+            raise ModelError("The ensemble has no members.", remedy="Name some.", kind=self.kind)
+        head = {"members": [member.kind for member in self.members], "weights": self.weights.tolist()}
+        (folder / HEAD).write_text(json.dumps(head))
+        for member in self.members:
+            (folder / member.kind).mkdir()
+            member.save(folder / member.kind)
+
+    @classmethod
+    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+        head = json.loads((folder / HEAD).read_text())
+        model = cls(series, knots, [model_class(kind).load(folder / kind, series, knots) for kind in head["members"]])
+        model.weights = np.array(head["weights"], np.float64)
+        return model
+
+    @property
+    def params(self) -> dict[str, Any]:
+        parts = {
+            f"{member.kind}/{name}": value
+            for member in self.members
+            for name, value in member.params.items()
+            if name != "model"
+        }
+        return {"model": self.kind, "members": ",".join(member.kind for member in self.members), **parts}
+
+
+def best_weights(medians_mw: Floats, outcome_mw: Floats) -> NDArray[np.float64]:
+    """Weights (series, knot, member) with the smallest absolute error, drawn back to equal ones.
+
+    Args:
+        medians_mw: of each member, shape (issue, series, knot, member).
+        outcome_mw: shape (issue, series, knot), NaN where unknown.
+    """
+    members = medians_mw.shape[-1]
+    equal = np.full(members, 1 / members)
+    tried = np.array([w for w in product(range(PARTS + 1), repeat=members) if sum(w) == PARTS]) / PARTS
+    weights = np.empty((*outcome_mw.shape[1:], members))
+    for s in range(outcome_mw.shape[1]):
+        for k in range(outcome_mw.shape[2]):
+            known = np.isfinite(outcome_mw[:, s, k]) & np.isfinite(medians_mw[:, s, k]).all(axis=-1)
+            if not known.any():
+                weights[s, k] = equal
+                continue
+            error = np.abs(medians_mw[known, s, k] @ tried.T - outcome_mw[known, s, k, None]).mean(axis=0)
+            weights[s, k] = (1 - SHRINKAGE) * tried[error.argmin()] + SHRINKAGE * equal
+    return weights
