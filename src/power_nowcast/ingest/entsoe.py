@@ -1,11 +1,10 @@
 """ENTSO-E's Transparency Platform by `entsoe-py`: load and generation of European areas, and their forecasts.
 
-The library asks; its answers are kept as received and read here, because it fills no gap between the points of a curve
-that leaves out repeats (A03) the way this package needs: up to the end of the period and no further.
+The library asks; its answers are kept as received and read here, so that tables can be rebuilt without it.
 """
 
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - documents that declare entities are refused before they are read
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from power_nowcast.contracts import UTC as UTC_TIME
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Http, client, redact
@@ -38,7 +38,7 @@ _RESOLUTION = re.compile(r"PT(\d+)M")
 _TYPE = re.compile(r"B\d\d")
 _CURVES = ("A01", "A03")
 
-type Points = list[tuple[str | None, datetime, float | None, str | None]]
+type Point = tuple[str | None, datetime, float | None, str | None]
 """Type of plant (None of load), start of the interval, value, value as received."""
 
 
@@ -125,7 +125,7 @@ def parse(data: bytes, *, request: Request, origin: str) -> pl.DataFrame:
             remedy="Check area, dataset and interval_minutes; if the format has changed, the parser must follow.",
             file=origin,
         ) from error
-    columns = {"type": pl.String, "at": pl.Datetime("us", "UTC"), "value": pl.Float64, "text": pl.String}
+    columns = pl.Schema({"type": pl.String(), "at": UTC_TIME, "value": pl.Float64(), "text": pl.String()})
     rows = pl.DataFrame(points, columns, orient="row").sort("type", "at", maintain_order=True)
     if request.spec.label == "end":
         rows = rows.with_columns(pl.col("at") + timedelta(minutes=minutes))
@@ -157,7 +157,7 @@ def _document(data: bytes, origin: str) -> ET.Element | None:
         said = "is a web page or declares entities"
     else:
         try:
-            root = ET.fromstring(data)  # noqa: S314 - see the import
+            root = ET.fromstring(data)  # noqa: S314 - what declares entities was refused above
         except ET.ParseError as error:
             said = f"is no whole XML ({error})"
         else:
@@ -173,7 +173,7 @@ def _document(data: bytes, origin: str) -> ET.Element | None:
     )
 
 
-def _points(series: ET.Element, minutes: int) -> Iterator[tuple[str | None, datetime, float | None, str | None]]:
+def _points(series: ET.Element, minutes: int) -> Iterator[Point]:
     """The points of one series, those left out filled in where its type of curve says so."""
     kind = series.findtext("{*}MktPSRType/{*}psrType")
     if kind is not None and series.find("{*}outBiddingZone_Domain.mRID") is not None:

@@ -137,7 +137,7 @@ class Asking:
                 return ask()
         except NowcastError:
             raise
-        except Exception as error:  # noqa: BLE001 - a library raises what the code below it raises
+        except Exception as error:
             failure = self._failure(error)
         # Outside of the handler: the library's error, which may hold the key, does not come along as its context.
         raise failure
