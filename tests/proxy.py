@@ -17,12 +17,13 @@ class Proxy:
     """Serves replies by the beginning of `host/path?query` on a free port; a context manager.
 
     Args:
-        folder: where the certificate of the test authority is written.
+        folder: where the certificate of the test authority is written; a home for processes that ask.
     """
 
     def __init__(self, folder: Path) -> None:
         self.replies: dict[str, Reply] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.folder = folder
         self._authority = trustme.CA()
         self._certificate = folder / "test-ca.pem"
         self._authority.cert_pem.write_to_path(self._certificate)
