@@ -1,5 +1,5 @@
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +13,7 @@ from power_nowcast.contracts import Table
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
+from power_nowcast.settings import settings
 
 LOAD_HEADER = '"Time Stamp","Time Zone","Name","PTID","Load"'
 FORECAST_HEADER = (
@@ -26,6 +27,16 @@ type Zipped = Callable[..., bytes]
 @pytest.fixture
 def nyiso() -> Region:
     return regions.load("nyiso")
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keys of the publishers that demand one."""
+    monkeypatch.setenv("ENTSOE_API_KEY", "entsoe-k3y")
+    monkeypatch.setenv("PJM_API_KEY", "pjm-k3y")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from power_nowcast.regions import Region
 
 from .conftest import FIXTURES, Recorder, region_of, request_of
 
+pytestmark = pytest.mark.usefixtures("keys")
 ENTSOE = Entsoe()
 NOON = datetime(2025, 10, 21, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)

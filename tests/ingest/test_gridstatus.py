@@ -10,6 +10,7 @@ from power_nowcast.regions import Region
 
 from .conftest import FIXTURES, Recorder, region_of, request_of
 
+pytestmark = pytest.mark.usefixtures("keys")
 GRIDSTATUS = Gridstatus()
 NOW = datetime(2026, 5, 1, 0, 10, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 5, 1, tzinfo=UTC)

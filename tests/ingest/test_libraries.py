@@ -4,13 +4,16 @@ import sys
 import urllib.error
 from datetime import UTC, datetime
 from email.message import Message
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from power_nowcast.errors import ConfigurationError, DataError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.entsoe import Entsoe
-from power_nowcast.ingest.libraries import Asking, key_of, library, read_table, table_bytes, time_of
+from power_nowcast.ingest.gridstatus import Gridstatus
+from power_nowcast.ingest.libraries import Asking, check_library, key_of, library, read_table, table_bytes, time_of
+from power_nowcast.ingest.published import Source
 from power_nowcast.settings import settings
 
 from .conftest import Recorder, region_of, request_of
@@ -95,9 +98,10 @@ def test_what_a_library_logs_and_prints_shows_no_key(
 
 
 def test_a_library_that_is_not_there_is_told_by_the_command_that_installs_it() -> None:
-    with pytest.raises(ConfigurationError, match=r"no_such_library.*pip install power-nowcast\[grids\]") as caught:
-        library("no_such_library", source="gridstatus")
-    assert caught.value.fields == {"source": "gridstatus", "package": "no_such_library"}
+    for ask in (library, check_library):
+        with pytest.raises(ConfigurationError, match=r"no_such_library.*pip install power-nowcast\[grids\]") as caught:
+            ask("no_such_library", source="gridstatus")
+        assert caught.value.fields == {"source": "gridstatus", "package": "no_such_library"}
 
 
 def test_nothing_of_the_extra_is_imported_before_it_is_asked() -> None:
@@ -116,14 +120,23 @@ def test_a_key_that_is_not_set_is_told_by_its_variable() -> None:
     assert key_of(SecretStr(f" {KEY}\n"), variable="THEIR_API_KEY", source="publisher") == KEY
 
 
-def test_a_source_without_its_key_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("source", "options", "variable"),
+    [(Entsoe(), {"area": "FI"}, "ENTSOE_API_KEY"), (Gridstatus(), {"grid": "PJM"}, "PJM_API_KEY")],
+)
+def test_a_source_without_its_key_asks_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: Source, options: dict[str, str], variable: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ENTSOE_API_KEY", raising=False)
+    monkeypatch.delenv(variable, raising=False)
     settings.cache_clear()
-    region = region_of("FI", timezone="UTC", interval=15, source="entsoe", label="start", area="FI")
-    delivery = next(Entsoe().deliveries(request_of(region, http=Recorder(NOON))))
-    with pytest.raises(ConfigurationError, match="ENTSOE_API_KEY"):
-        delivery.read()
+    region = region_of("X", timezone="UTC", interval=15, source=variable, label="start", **options)
+    with pytest.raises(ConfigurationError, match=f"{variable} is not set"):
+        next(source.deliveries(request_of(region, http=Recorder(NOON))))
+    (tmp_path / ".env").write_text(f"{variable}={KEY}\n")
+    settings.cache_clear()
+    assert next(source.deliveries(request_of(region, http=Recorder(NOON)))).server
+    assert KEY not in repr(settings())
     settings.cache_clear()
 
 

@@ -16,7 +16,7 @@ from power_nowcast.contracts import UTC as UTC_TIME
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Http, client, redact
-from power_nowcast.ingest.libraries import Asking, check_library_options, key_of, library
+from power_nowcast.ingest.libraries import Asking, check_library, check_library_options, key_of, library
 from power_nowcast.ingest.published import Delivery, Received, Request, published
 from power_nowcast.settings import settings
 
@@ -82,9 +82,11 @@ class Entsoe:
         """Spans of up to a month; the last two days (and the next one of forecasts) without a start.
 
         Raises:
-            ConfigurationError: an option is wrong, or the key is not set.
+            ConfigurationError: an option is wrong, the key is not set, or the library is not installed.
         """
         self.check(request)
+        check_library("entsoe", source="entsoe")
+        _key()
         http, area, dataset = request.http or client(), str(request.spec.options["area"]), _dataset(request)
         today = http.clock().astimezone(UTC).date()
         ahead = today + timedelta(days=2 if request.table is Table.FORECAST else 1)
@@ -218,7 +220,7 @@ def _number(text: str | None) -> float | None:
 
 def _get(request: Request, http: Http, day: date, until: date) -> Received:
     """One answer, its bytes as received."""
-    key = key_of(settings().entsoe_api_key, variable=VARIABLE, source="entsoe")
+    key = _key()
     entsoe, exceptions = library("entsoe", source="entsoe"), library("entsoe.exceptions", source="entsoe")
     pandas, requests = library("pandas", source="entsoe"), library("requests", source="entsoe")
     answers: list[tuple[bytes, str]] = []
@@ -257,6 +259,10 @@ def _get(request: Request, http: Http, day: date, until: date) -> Received:
     data, url = answers[-1]
     _document(data, what)
     return Received(data, received_at=http.clock().astimezone(UTC), url=url)
+
+
+def _key() -> str:
+    return key_of(settings().entsoe_api_key, variable=VARIABLE, source="entsoe")
 
 
 def _dataset(request: Request) -> str:

@@ -20,6 +20,7 @@ from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Http, client
 from power_nowcast.ingest.libraries import (
     Asking,
+    check_library,
     check_library_options,
     key_of,
     library,
@@ -79,7 +80,8 @@ DATASETS: dict[Table, dict[tuple[str, str], Dataset]] = {
         ("PJM", "solar"): Dataset("get_solar_generation_5_min", 29),
         ("PJM", "wind"): Dataset("get_wind_generation_instantaneous", 29),
         ("SPP", "load"): Dataset("get_load_by_baa"),
-        ("SPP", "fuel_mix"): Dataset("get_fuel_mix_by_baa", 364),
+        # Older days are a file of a whole year each time.
+        ("SPP", "fuel_mix"): Dataset("get_fuel_mix_by_baa"),
     },
     Table.FORECAST: {
         ("ERCOT", "load"): Dataset("get_load_forecast", written="Publish Time"),
@@ -92,7 +94,7 @@ DATASETS: dict[Table, dict[tuple[str, str], Dataset]] = {
         ("PJM", "load"): Dataset("get_load_forecast", 0, written="Publish Time"),
         ("PJM", "wind"): Dataset("get_wind_forecast_5_min", 29, written="Publish Time"),
         ("PJM", "solar"): Dataset("get_solar_forecast_5_min", 29, written="Publish Time"),
-        ("SPP", "load"): Dataset("get_load_forecast_by_baa", 364, written="Publish Time"),
+        ("SPP", "load"): Dataset("get_load_forecast_by_baa", written="Publish Time"),
     },
     Table.WEATHER: {},
 }
@@ -117,9 +119,11 @@ class Gridstatus:
         """A table a day as far back as the publisher goes, or the newest; the last two days without a start.
 
         Raises:
-            ConfigurationError: an option is wrong, or the grid has no such table.
+            ConfigurationError: an option is wrong, the key is not set, or the library is not installed.
         """
         self.check(request)
+        check_library("gridstatus", source="gridstatus")
+        _key(request)
         http, grid, asked = request.http or client(), GRIDS[_grid(request)], _dataset(request)
         name = f"{_grid(request)}_{request.spec.options.get('dataset', 'load')}_{request.table}"
         today = http.clock().astimezone(ZoneInfo(grid.zone)).date()
@@ -227,7 +231,7 @@ def _get(request: Request, http: Http, day: date | None) -> Received:
     grid, asked = GRIDS[_grid(request)], _dataset(request)
     when = "the newest" if day is None else str(day)
     what = f"{grid.name}.{asked.method} of {when}"
-    key = key_of(settings().pjm_api_key, variable=VARIABLE, source="gridstatus") if grid.name == "PJM" else ""
+    key = _key(request)
     module, pandas = _library(), library("pandas", source="gridstatus")
     absent = (module.NoDataFoundException, module.NotSupported)
     asking = Asking("gridstatus", what, http.clock().astimezone(UTC), key, VARIABLE if key else "", absent)
@@ -249,6 +253,13 @@ def _library() -> Any:
         logger.removeHandler(handler)
     logger.setLevel("NOTSET")
     return module
+
+
+def _key(request: Request) -> str:
+    """The key of a grid that demands one."""
+    if _grid(request) != "PJM":
+        return ""
+    return key_of(settings().pjm_api_key, variable=VARIABLE, source="gridstatus")
 
 
 def _now(http: Http) -> datetime:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from gzip import BadGzipFile
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
@@ -61,12 +62,26 @@ def library(name: str, *, source: str) -> Any:
         with _quiet():
             return import_module(name)
     except ImportError as error:
-        raise ConfigurationError(
-            f"The source {source} needs the package {error.name or name}, which is not installed.",
-            remedy=f"Install it: {EXTRA}.",
-            source=source,
-            package=error.name or name,
-        ) from error
+        raise _missing(error.name or name, source) from error
+
+
+def check_library(name: str, *, source: str) -> None:
+    """Check that a library of the extra `grids` is there, without importing it.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    if find_spec(name) is None:
+        raise _missing(name, source)
+
+
+def _missing(package: str, source: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The source {source} needs the package {package}, which is not installed.",
+        remedy=f"Install it: {EXTRA}.",
+        source=source,
+        package=package,
+    )
 
 
 def not_raw(name: str, call: str) -> str:

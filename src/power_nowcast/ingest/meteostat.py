@@ -18,6 +18,7 @@ from power_nowcast.ingest.http import Http, client
 from power_nowcast.ingest.libraries import (
     NOT_FOUND,
     Asking,
+    check_library,
     check_library_options,
     library,
     not_raw,
@@ -68,9 +69,10 @@ class Meteostat:
         """A table for each station and year, the last week without a start.
 
         Raises:
-            ConfigurationError: an option is wrong, or the table is not weather.
+            ConfigurationError: an option is wrong, the table is not weather, or the library is not installed.
         """
         self.check(request)
+        check_library("meteostat", source="meteostat")
         http = request.http or client()
         now = http.clock().astimezone(UTC)
         last = min(now, request.end.astimezone(UTC)) if request.end else now
