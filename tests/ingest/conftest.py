@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
@@ -14,6 +14,9 @@ from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
 from power_nowcast.settings import settings
+
+if TYPE_CHECKING:
+    from tests.proxy import Proxy
 
 LOAD_HEADER = '"Time Stamp","Time Zone","Name","PTID","Load"'
 FORECAST_HEADER = (
@@ -37,6 +40,14 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
     yield
     settings.cache_clear()
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator["Proxy"]:
+    from tests.proxy import Proxy
+
+    with Proxy(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +13,13 @@ import pytest
 from tests.faults import Reply
 from tests.proxy import Proxy
 
-from .conftest import region_of
+from .asking import KEYS, ask, finland, grid, moment, question
 
 pytestmark = pytest.mark.integration
 for _name in ("gridstatus", "entsoe", "meteostat"):
     pytest.importorskip(_name, reason="the extra grids is not installed")
 
-KEYS = {"PJM_API_KEY": "pjm-k3y-that-nobody-may-see", "ENTSOE_API_KEY": "entsoe-k3y-that-nobody-may-see"}
 REPORTS = {"12311": "load_forecast", "13028": "wind", "13483": "solar"}
-type Asker = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[Proxy]:
-    with Proxy(tmp_path) as running:
-        yield running
-
-
-def ask(proxy: Proxy, *questions: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a process says whose libraries are led to the proxy; no key is in what it writes."""
-    told = subprocess.run(
-        [sys.executable, "-m", "tests.ingest.ask_source"],
-        input=json.dumps(questions, default=str),
-        capture_output=True,
-        text=True,
-        env={**proxy.environment, **KEYS, "HOME": str(proxy.folder)},
-        check=False,
-    )
-    assert told.returncode == 0, told.stderr[-3000:]
-    for key in KEYS.values():
-        assert key not in told.stdout
-        assert key not in told.stderr
-    answers: list[dict[str, Any]] = json.loads(told.stdout)
-    return answers
-
-
-def question(
-    source: str, now: datetime, *zones: str, table: str = "power", label: str = "end", interval: int = 5, **options: Any
-) -> dict[str, Any]:
-    """A question; a forecast is of hours unless `minutes` says otherwise, `start` is when it begins."""
-    minutes, start = options.pop("minutes", 60), options.pop("start", None)
-    region = region_of(*zones, timezone="UTC", interval=interval, source=source, label=label, **options)
-    told = region.model_dump(mode="json")
-    told["forecast"]["interval_minutes"] = minutes
-    told["weather"]["delay_minutes"] = 180
-    return {"region": told, "table": table, "now": now.isoformat(), "start": start and start.isoformat()}
-
-
-def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def listing(report: str) -> Reply:
@@ -108,15 +65,6 @@ def serve_wire(proxy: Proxy, wire: Path) -> None:
     serve(f"{entsoe}=A69&processType=A18", "entsoe/wind_solar_forecast_FI_CURRENT.xml", "text/xml")
     serve(f"{entsoe}=A65&processType=A16", "entsoe/DK-DK1_consumption.xml", "text/xml")
     serve(f"{entsoe}=A65&processType=A01", "entsoe/DK-DK2_consumption_forecast.xml", "text/xml")
-
-
-def grid(name: str, now: str, zone: str, column: str, **more: Any) -> dict[str, Any]:
-    return question("gridstatus", moment(now), zone, grid=name, series={zone: column}, table="forecast", **more)
-
-
-def finland(now: str, table: str = "forecast", **more: Any) -> dict[str, Any]:
-    options = {"area": "FI", "dataset": "generation", "series": {"Wind": "B19"}, **more}
-    return question("entsoe", moment(now), "Wind", table=table, label="start", interval=15, minutes=15, **options)
 
 
 def hourly(asked: dict[str, Any]) -> dict[str, Any]:
@@ -275,102 +223,6 @@ def test_answers_that_the_library_takes_for_today_s(bench_data: Path, proxy: Pro
     assert answers[0]["kind"] == "SourceFormatError"
     assert "KeyError: 'Battery Storage'" in answers[0]["error"]
     assert len(answers[1]["deliveries"][0]["rows"]) == 168
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_refused_is_told_without_it(proxy: Proxy, status: int) -> None:
-    said = "".join(f"<Reason><code>999</code><text>Unauthorized {key}</text></Reason>" for key in KEYS.values())
-    page = f"<Acknowledgement_MarketDocument>{said}</Acknowledgement_MarketDocument>".encode()
-    for server in ("web-api.tp.entsoe.eu", "api.pjm.com"):
-        proxy.serve(server, Reply(page, status, "text/xml"))
-    now = "2025-10-21T13:00"
-    answers = ask(proxy, finland(now), question("gridstatus", moment(now), "PJM", grid="PJM", series={"PJM": "Load"}))
-    for answer, variable in zip(answers, ("ENTSOE_API_KEY", "PJM_API_KEY"), strict=True):
-        assert answer["kind"] == "SourceUnavailableError"
-        assert f"refused with {status}" in answer["error"]
-        assert f"Check the key in {variable}." in answer["error"]
-        assert answer["fields"]["status"] == status
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind", "words"),
-    [
-        (Reply(b"<html><title>Maintenance</title></html>", 200, "text/html"), "SourceFormatError", ""),
-        (Reply(b"", 200, "text/xml"), "SourceFormatError", ""),
-        (Reply(b"busy", 503, "text/plain"), "SourceUnavailableError", "503"),
-    ],
-    ids=["web page", "empty", "503"],
-)
-def test_what_is_no_answer_is_refused(proxy: Proxy, reply: Reply, kind: str, words: str) -> None:
-    for server in ("web-api.tp.entsoe.eu", "www.ercot.com", "api.pjm.com"):
-        proxy.serve(server, reply)
-    now = moment("2025-10-21T13:00")
-    answers = ask(
-        proxy,
-        finland("2025-10-21T13:00"),
-        question("gridstatus", now, "Wind", grid="ERCOT", dataset="fuel_mix", label="instant"),
-        question("gridstatus", now, "PJM", grid="PJM", series={"PJM": "Load"}),
-    )
-    for answer in answers:
-        assert answer["kind"] == kind, answer
-        assert words in answer["error"]
-        assert answer["deliveries"] == [], "nothing of it is archived"
-
-
-def test_an_answer_of_nothing_is_kept_and_has_no_rows(proxy: Proxy) -> None:
-    nothing = (Path(__file__).parent / "fixtures/entsoe_nothing.xml").read_bytes()
-    proxy.serve("web-api.tp.entsoe.eu", Reply(nothing, 200, "text/xml"))
-    (answer,) = ask(proxy, finland("2025-10-21T13:00", "power"))
-    assert [(one["data"].encode(), one["rows"]) for one in answer["deliveries"]] == [(nothing, [])]
-
-
-def test_the_library_sums_the_areas_that_it_got_and_this_package_does_not(proxy: Proxy) -> None:
-    """SPP's file is made up in the form that the library reads: none is among what was recorded."""
-    lines = ["Interval,GMTInterval,STLF,Actual,BAA"]
-    first = datetime(2026, 5, 1, 0, 5, tzinfo=UTC)
-    for number, areas in enumerate(({"SPP": 30000, "SWPW": 2000}, {"SPP": 30100})):
-        end = first + timedelta(minutes=5 * number)
-        lines += [f"{end:%m/%d/%Y %H:%M},{end:%m/%d/%Y %H:%M},0,{load},{area}" for area, load in areas.items()]
-    proxy.serve("portal.spp.org/file-browser-api/download", Reply("\n".join(lines).encode()))
-    series = {"SPP": "SPP Load", "ALL": ["SPP Load", "SWPW Load"]}
-    ours = question("gridstatus", datetime(2026, 5, 1, tzinfo=UTC), "SPP", "ALL", grid="SPP", series=series)
-    theirs, own = ask(proxy, {"library": "SPP.get_load"}, ours)
-    totals = [float(line.rsplit(",", 1)[1]) for line in theirs["table"].splitlines()[2:]]
-    assert totals == [32000.0, 30100.0], "a total without one of its areas"
-    found = [(name, value) for name, _, value, _ in own["deliveries"][0]["rows"]]
-    assert found == [("SPP", 30000.0), ("SPP", 30100.0), ("ALL", 32000.0)]
-
-
-def test_weather_of_a_station_without_what_models_filled_in(proxy: Proxy) -> None:
-    """Meteostat's file is made up in the form that it documents: none is among what was recorded."""
-    titles = [
-        "year",
-        "month",
-        "day",
-        "hour",
-        *(f"{name}{end}" for name in ("temp", "wspd", "cldc") for end in ("", "_source")),
-    ]
-    rows = [f"2025,3,13,{hour},1{hour}.5,{by},18,{by},4,{by}" for hour, by in enumerate(("isd_lite", "dwd_mosmix"))]
-    body = gzip.compress("\n".join([",".join(titles), *rows]).encode())
-    proxy.serve("data.meteostat.net/hourly/2025/10637.csv.gz", Reply(body, 200, "application/gzip"))
-    proxy.serve("data.meteostat.net/hourly/2025/10638.csv.gz", Reply(b"<html>", 200, "text/html"))
-    proxy.serve("data.meteostat.net/hourly/2025/10639.csv.gz", Reply(b"busy", 503, "text/plain"))
-    now = moment("2025-03-14T13:00")
-    asked = [
-        question("meteostat", now, "X", table="weather", stations=[station])
-        for station in ("10637", "10638", "10639", "99999")
-    ]
-    found, page, busy, unknown = ask(proxy, *asked)
-    at = "2025-03-13 00:00:00+00:00"
-    assert found["deliveries"][0]["rows"] == [
-        ["10637.temperature_c", at, 10.5, None],
-        ["10637.wind_speed_ms", at, 5.0, None],
-        ["10637.cloud_cover", at, 0.5, None],
-    ]
-    assert {one["kind"] for one in (page, busy, unknown)} == {"SourceUnavailableError"}
-    assert "status: 503" in busy["error"]
-    assert unknown["fields"]["status"] == 404
-    assert not (proxy.folder / ".meteostat").exists(), "its cache is of pickled files"
 
 
 def test_tables_of_a_library_are_rebuilt_from_what_was_archived(bench_data: Path, proxy: Proxy, tmp_path: Path) -> None:
