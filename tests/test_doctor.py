@@ -107,6 +107,8 @@ def test_a_library_s_server_is_reached_without_the_library_asking(
         asked.append(server)
         return DoctorReply(200)
 
+    for library in ("entsoe", "gridstatus", "meteostat"):
+        pytest.importorskip(library, reason="the extra grids is not installed")
     region = regions.load("ercot-wind")
     told = found(region, settings_in(tmp_path), ask=answer)
     assert told["source ercot-wind power (gridstatus)"].state is State.OK

@@ -1,6 +1,7 @@
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,12 @@ def proxy(tmp_path: Path) -> Iterator["Proxy"]:
 @pytest.fixture
 def victoria() -> Region:
     return regions.load("victoria")
+
+
+def needs(library: str) -> None:
+    """Leave out the test where a library of the extra grids is not there."""
+    if find_spec(library) is None:
+        pytest.skip(f"the extra grids is not installed: {library}")
 
 
 def zipped(

@@ -11,7 +11,7 @@ from power_nowcast.ingest.entsoe import Entsoe
 from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region
 
-from .conftest import FIXTURES, Recorder, region_of, request_of
+from .conftest import FIXTURES, Recorder, needs, region_of, request_of
 
 pytestmark = pytest.mark.usefixtures("keys")
 ENTSOE = Entsoe()
@@ -131,6 +131,7 @@ def test_a_value_that_is_no_number_is_told() -> None:
 
 
 def names(region: Region, table: Table = Table.POWER, **span: datetime) -> list[str]:
+    needs("entsoe")
     deliveries = ENTSOE.deliveries(request_of(region, table, http=Recorder(NOON), **span))
     return [delivery.origin for delivery in deliveries]
 

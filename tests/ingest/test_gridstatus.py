@@ -8,7 +8,7 @@ from power_nowcast.ingest.gridstatus import DATASETS, GRIDS, Gridstatus
 from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region
 
-from .conftest import FIXTURES, Recorder, region_of, request_of
+from .conftest import FIXTURES, Recorder, needs, region_of, request_of
 
 pytestmark = pytest.mark.usefixtures("keys")
 GRIDSTATUS = Gridstatus()
@@ -120,6 +120,7 @@ def test_what_is_no_table_as_agreed_is_refused(received: Received, message: str)
 
 
 def names(region: Region, table: Table = Table.POWER, **span: datetime) -> list[str]:
+    needs("gridstatus")
     deliveries = GRIDSTATUS.deliveries(request_of(region, table, http=Recorder(NOW), **span))
     return [delivery.origin for delivery in deliveries]
 

@@ -16,7 +16,7 @@ from power_nowcast.ingest.libraries import Asking, check_library, key_of, librar
 from power_nowcast.ingest.published import Source
 from power_nowcast.settings import settings
 
-from .conftest import Recorder, region_of, request_of
+from .conftest import Recorder, needs, region_of, request_of
 
 KEY = "k3y-that-nobody-may-see"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -127,6 +127,8 @@ def test_a_key_that_is_not_set_is_told_by_its_variable() -> None:
 def test_a_source_without_its_key_asks_nobody(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: Source, options: dict[str, str], variable: str
 ) -> None:
+    needs("entsoe")
+    needs("gridstatus")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(variable, raising=False)
     settings.cache_clear()

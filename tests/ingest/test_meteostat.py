@@ -9,7 +9,7 @@ from power_nowcast.ingest.meteostat import Meteostat
 from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region, SourceSpec
 
-from .conftest import Recorder, region_of, request_of
+from .conftest import Recorder, needs, region_of, request_of
 
 METEOSTAT = Meteostat()
 NOW = datetime(2026, 1, 3, 12, tzinfo=UTC)
@@ -49,6 +49,7 @@ def test_a_report_counts_as_known_after_the_delay() -> None:
 
 
 def names(region: Region, table: Table = Table.WEATHER, **span: datetime) -> list[str]:
+    needs("meteostat")
     deliveries = METEOSTAT.deliveries(request_of(region, table, http=Recorder(NOW), **span))
     return [delivery.origin for delivery in deliveries]
 
