@@ -58,8 +58,9 @@ def serve_wire(proxy: Proxy, wire: Path) -> None:
     envelope = json.dumps({"links": [], "items": items, "totalRows": len(items)}).encode()
     proxy.serve(f"{pjm}/load_frcstd_7_day", Reply(envelope, 200, "application/json"))
     entsoe = "web-api.tp.entsoe.eu/api?documentType"
-    finland = "10YFI-1--------U"
-    serve(f"{entsoe}=A75&processType=A16&in_Domain={finland}", "entsoe/FI_production.xml", "text/xml")
+    areas = {"10YFI-1--------U": "FI", "10YLU-CEGEDEL-NQ": "LU", "10Y1001A1001A47J": "SE-SE4"}
+    for code, area in areas.items():
+        serve(f"{entsoe}=A75&processType=A16&in_Domain={code}", f"entsoe/{area}_production.xml", "text/xml")
     serve(f"{entsoe}=A69&processType=A01", "entsoe/wind_solar_forecast_FI_DAY_AHEAD.xml", "text/xml")
     serve(f"{entsoe}=A69&processType=A40", "entsoe/wind_solar_forecast_FI_INTRADAY.xml", "text/xml")
     serve(f"{entsoe}=A69&processType=A18", "entsoe/wind_solar_forecast_FI_CURRENT.xml", "text/xml")
@@ -68,7 +69,7 @@ def serve_wire(proxy: Proxy, wire: Path) -> None:
 
 
 def hourly(asked: dict[str, Any]) -> dict[str, Any]:
-    """The question, its power of hours: the load of western Denmark was recorded before quarters were sent."""
+    """The question, its power of hours, of which some areas' answers are; no region's is."""
     power = {**asked["region"]["power"], "interval_minutes": 60}
     return {**asked, "region": {**asked["region"], "power": power}}
 
@@ -141,6 +142,16 @@ RECORDED: dict[str, tuple[dict[str, Any], int, list[Any]]] = {
         finland("2025-10-24T13:00", "power", start=moment("2025-10-21T12:00")),
         288,
         ["Wind", "2025-10-21 12:00:00+00:00", 4110.7, None],
+    ),
+    "ENTSO-E generation of Luxembourg": (
+        finland("2024-05-24T11:00", "power", area="LU", start=moment("2024-05-21T12:00")),
+        288,
+        ["Wind", "2024-05-21 10:00:00+00:00", 2.0, None],
+    ),
+    "ENTSO-E generation of southern Sweden": (
+        hourly(finland("2025-10-23T12:00", "power", area="SE_4", start=moment("2025-10-20T12:00"))),
+        71,
+        ["Wind", "2025-10-20 11:00:00+00:00", 1434.47, None],
     ),
     "ENTSO-E wind forecast of the day before": (
         finland("2024-02-09T13:00"),
