@@ -232,6 +232,8 @@ def _reach(request: Request, world: Outside, replies: dict[str, Reply | SourceUn
             deliveries = list(source.deliveries(asking))
             if source.reads_files or not deliveries:
                 return f"{len(deliveries)} files"
+            if deliveries[0].server is not None:
+                raise _AskedError(deliveries[0].server)
             deliveries[0].read()
     except _AskedError as error:
         address = httpx.URL(str(error))

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from power_nowcast.errors import ConfigurationError
@@ -12,7 +12,8 @@ from power_nowcast.errors import ConfigurationError
 class Settings(BaseSettings):
     """Where things are and who acts. Every field is an environment variable `NOWCAST_<FIELD>`.
 
-    MLflow keeps its own customary names (`MLFLOW_TRACKING_URI`).
+    MLflow and the publishers' libraries keep their own customary names (`MLFLOW_TRACKING_URI`, `ENTSOE_API_KEY`,
+    `PJM_API_KEY`).
     """
 
     model_config = SettingsConfigDict(env_prefix="NOWCAST_", env_file=".env", extra="ignore", populate_by_name=True)
@@ -28,6 +29,12 @@ class Settings(BaseSettings):
     workers: int = Field(2, ge=1, description="Processes for work over series and folds; models use one thread each.")
     tracking_uri: str = Field(
         "sqlite:///mlflow.db", validation_alias="MLFLOW_TRACKING_URI", description="MLflow tracking server or database."
+    )
+    entsoe_api_key: SecretStr | None = Field(
+        None, validation_alias="ENTSOE_API_KEY", description="Security token of the ENTSO-E Transparency Platform."
+    )
+    pjm_api_key: SecretStr | None = Field(
+        None, validation_alias="PJM_API_KEY", description="Subscription key of PJM's Data Miner."
     )
     mlflow_port: int = 5001
     serve_port: int = 5000

@@ -55,7 +55,17 @@ def own_regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     settings.cache_clear()
 
 
-EMBEDDED = ("caiso", "elia-solar", "nyiso", "nyiso-live", "nyiso-wind", "victoria")
+EMBEDDED = (
+    "caiso",
+    "elia-solar",
+    "entsoe-fi-wind",
+    "ercot",
+    "ercot-wind",
+    "nyiso",
+    "nyiso-live",
+    "nyiso-wind",
+    "victoria",
+)
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

@@ -16,8 +16,11 @@ from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.caiso import Caiso
 from power_nowcast.ingest.elia import Elia
+from power_nowcast.ingest.entsoe import Entsoe
 from power_nowcast.ingest.files import Files
+from power_nowcast.ingest.gridstatus import Gridstatus
 from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.meteostat import Meteostat
 from power_nowcast.ingest.nws import Nws
 from power_nowcast.ingest.nyiso import NyisoArchives
 from power_nowcast.ingest.nyiso_live import NyisoLive
@@ -36,6 +39,9 @@ SOURCES: dict[str, Source] = {
     "caiso": Caiso(),
     "elia": Elia(),
     "nws": Nws(),
+    "gridstatus": Gridstatus(),
+    "entsoe": Entsoe(),
+    "meteostat": Meteostat(),
 }
 
 NOT_FOUND = 404

@@ -65,12 +65,14 @@ class Delivery:
     """One file or answer: where it is from (file or address), and its bytes.
 
     `keep` is false where the bytes are part of this package, `expected` where the publisher may not have it yet.
+    `server` is whom a library asks by itself, None where the request's client asks.
     """
 
     origin: str
     read: Callable[[], Received]
     keep: bool = True
     expected: bool = True
+    server: str | None = None
 
 
 class Source(Protocol):
