@@ -63,6 +63,28 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
     return added.select(VALUES.names()).sort(_place(added, "region", "series"), "available_at"), report
 
 
+def new_versions(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, AppendReport]:
+    """Rows of `contracts.VALUES` to add as they are, given every stored version of the keys in question; the count.
+
+    A version is told by the time from which it was known. Of a key that is stored already, or comes with several
+    versions of which only the first is new to everybody, the others count as corrected.
+    """
+    version = [*KEY, "available_at"]
+    finite = rows.filter(pl.col("value").is_finite())
+    last = finite.unique(version, keep="last", maintain_order=True)
+    fresh = last.join(known, on=version, how="anti", maintain_order="left")
+    added = len(fresh.select(KEY).unique().join(known, on=KEY, how="anti"))
+    report = AppendReport(
+        added=added,
+        corrected=len(fresh) - added,
+        unchanged=len(last) - len(fresh),
+        repeated=len(finite) - len(last),
+        empty=len(rows) - len(finite),
+    )
+    stamped = fresh.with_columns(first_seen_at=pl.lit(now).cast(VALUES["first_seen_at"]))
+    return stamped.select(VALUES.names()).sort(_place(stamped, "region", "series"), "available_at"), report
+
+
 def latest(rows: pl.DataFrame) -> pl.DataFrame:
     """Of rows of `contracts.VALUES` of one region the last version of each key, sorted by series and time."""
     ordered = rows.with_columns(place=_place(rows, "series")).sort("place", "available_at", "first_seen_at")
