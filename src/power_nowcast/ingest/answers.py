@@ -86,8 +86,8 @@ class Answers:
     def prune(self, before: datetime) -> int:
         """Delete answers received before a time, and contents that no other answer has; returns how many files.
 
-        What an address gave then is sent whole when it is asked for again. Contents that are newer than that stay: their
-        answer may be about to be written.
+        What an address gave then is sent whole when it is asked for again. Contents newer than that stay: an answer of
+        theirs may be about to be written.
 
         Raises:
             StoreError: a file cannot be deleted.
