@@ -24,7 +24,7 @@ PUBLIC = {
         mape pinball pinball_losses protocol_table rmse skill summarise
     """,
     "power_nowcast.regions": "Region SourceSpec Zone available load",
-    "power_nowcast.ingest": "Batch fetch with_source",
+    "power_nowcast.ingest": "Batch ReplayClock fetch replayed with_source",
     "power_nowcast.store": "AppendReport IngestReport Store write write_all",
     "power_nowcast.care": """
         Finding Gap Rebuilt State TableStatus fill flags gaps rebuild status verify

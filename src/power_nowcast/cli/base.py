@@ -56,7 +56,10 @@ ReasonOption = Annotated[str, typer.Option(help="Why; kept with the version.")]
 ValidOption = Annotated[int, typer.Option(min=1, help="Days for early stopping and calibration.")]
 TestOption = Annotated[int, typer.Option(min=1, help="Days held back for the backtest.")]
 DataOption = Annotated[
-    Path | None, typer.Option(help="Folder of the publisher's files (or one file), for sources nyiso and files.")
+    Path | None,
+    typer.Option(
+        help="Folder of the publisher's files (or one file), for sources nyiso and files; of tables, for replay."
+    ),
 ]
 EveryOption = Annotated[
     int | None, typer.Option(min=1, help="Minutes between issue times; 15 or the region's interval.")
