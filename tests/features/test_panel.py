@@ -8,7 +8,8 @@ import pytest
 from power_nowcast.contracts import Table
 from power_nowcast.errors import HistoryError, MissingDataError, SourceFormatError
 from power_nowcast.features.build_features import build
-from power_nowcast.features.panel import assemble, from_rows, history, to_rows, window
+from power_nowcast.features.panel import assemble, history, window
+from power_nowcast.features.rows import from_rows, to_rows
 from power_nowcast.store import Store
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region, rows
 

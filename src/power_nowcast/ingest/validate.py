@@ -51,7 +51,7 @@ def check(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, *,
     Raises:
         SourceFormatError: the values are in another unit than MW.
     """
-    limits = _limits(rows, region, table)
+    limits = _limits(rows, region, table, spec)
     if table is Table.POWER:
         _check_unit(rows, limits, origin)
     numbered = rows.with_row_index("row").join(limits, on="series", how="left", maintain_order="left")
@@ -83,16 +83,14 @@ def check(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, *,
     )
 
 
-def _limits(rows: pl.DataFrame, region: Region, table: Table) -> pl.DataFrame:
+def _limits(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec) -> pl.DataFrame:
     """Columns series, low, high: the series that a table may hold, and their plausible values."""
     limits: list[tuple[str, float | None, float | None]]
-    if table is Table.WEATHER:
+    if table.is_weather:
         # A station may report more than features read.
-        names = dict.fromkeys(
-            (*(region.weather.variables if region.weather else ()), *rows["series"].drop_nulls().unique())
-        )
+        names = dict.fromkeys((*spec.variables, *rows["series"].drop_nulls().unique()))
         ranges = {name: RANGES.get(name.rsplit(".", 1)[-1]) for name in names}
-        limits = [(name, *(ranges[name] or (None, None))) for name in names if ranges[name] or _is_read(name, region)]
+        limits = [(name, *(ranges[name] or (None, None))) for name in names if ranges[name] or name in spec.variables]
     else:
         # A generator's own use makes a plant's output slightly negative; load is not.
         limits = [(zone.name, 0.0, zone.max_mw) for zone in region.zones]
@@ -101,10 +99,6 @@ def _limits(rows: pl.DataFrame, region: Region, table: Table) -> pl.DataFrame:
     return pl.DataFrame(
         limits, {"series": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row"
     ).with_columns(known=pl.lit(True))
-
-
-def _is_read(name: str, region: Region) -> bool:
-    return region.weather is not None and name in region.weather.variables
 
 
 def _check_unit(rows: pl.DataFrame, limits: pl.DataFrame, origin: str) -> None:

@@ -181,4 +181,5 @@ def _ordinary_week(bundle: Bundle) -> Panel:
         forecast_step_minutes=hourly,
         forecast=np.tile(power[:1], (ahead, 1)) if ahead else np.empty((0, 0)),
         known_at=end,
+        weather_forecast_names=region.weather_forecast.variables if region.weather_forecast else (),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from power_nowcast.contracts import QUANTILES, Floats, Panel
 from power_nowcast.errors import HistoryError, StaleDataError
-from power_nowcast.features.build_features import MAX_AGE_MINUTES
+from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
 

@@ -41,11 +41,11 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
     row, known from `now`: the time that was computed for the original is not true of the correction.
     """
     finite = rows.filter(pl.col("value").is_finite())
-    key = [*KEY, "available_at"] if table is Table.FORECAST else KEY
+    key = [*KEY, "available_at"] if table.is_forecast else KEY
     last = finite.unique(key, keep="last", maintain_order=True)
     if known.is_empty():
         fresh, corrected = last, last.clear()
-    elif table is Table.FORECAST:
+    elif table.is_forecast:
         fresh, corrected = _compare_vintages(last, known, key)
     else:
         fresh, corrected = _compare(last, known)
