@@ -105,6 +105,20 @@ class Flag(StrEnum):
     LATE = "late"  # known later than is usual of its source, or corrected
 
 
+INTERPOLATED_SAMPLES = 6
+"""Values in a row that lie midway between their neighbours, as rounded as they are, from which somebody drew a line."""
+RUGGED = 2
+"""A line says nothing of a series whose usual deviation from its neighbours is less than so many of its roundings."""
+STEEP = 5
+"""A line rises or falls by more than so many roundings a value: less is what calm wind does by itself."""
+ESTIMATED_SAMPLES = 4
+"""Values in a row that equal the operator's forecast, while it moves, from which it stands in for a measurement."""
+LATE_SLOTS = 3
+"""Intervals after the time at which a value is usually known, from which it is late."""
+CALM_SHARE = 0.01
+"""Below this share of the plausible maximum equal values are calm, not stuck: wind and sun stand still."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a table held: enough to tell whether two runs read the same data, and to read it again.

@@ -21,7 +21,7 @@ def of_slots(region: Region, times: Times) -> NDArray[np.float32]:
     """Features of each time's local day, shape (time, feature)."""
     day = (times.astype("datetime64[m]") + offsets_minutes(times, region.timezone)).astype("datetime64[D]")
     first, last = day.min(), day.max()
-    frame = days(region, first.item(), (last + 1).item())
+    frame = days(region, first.item(), (last + np.timedelta64(1, "D")).item())
     holiday = frame["holiday"].is_not_null().to_numpy()
     table = np.column_stack([holiday[:-1], holiday[1:], frame["is_bridge"][:-1], frame["hours"][:-1]])
     return np.asarray(table.astype(np.float32)[(day - first).astype(np.int64)])

@@ -179,7 +179,8 @@ def assemble(
 
 def grid_start(first: np.datetime64, step_minutes: int) -> np.datetime64:
     """First slot of a forecast's grid: whole in UTC, so that the same time has the same place in every panel."""
-    return np.datetime64(first, "m") - np.int64(first.astype(np.int64) % step_minutes)
+    minutes = int(first.astype("datetime64[m]").astype(np.int64))
+    return np.datetime64(minutes // step_minutes * step_minutes, "m")
 
 
 def _told(table: Table, rows: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import Panel, Times
+from power_nowcast.contracts import (
+    CALM_SHARE,
+    ESTIMATED_SAMPLES,
+    INTERPOLATED_SAMPLES,
+    LATE_SLOTS,
+    RUGGED,
+    STEEP,
+    Panel,
+    Times,
+)
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.features import (
     calendar,
@@ -321,12 +330,9 @@ class State:
     def _fill_quality(
         self, out: NDArray[np.float32], origin: NDArray[np.int64], columns: NDArray[np.int64], hour: int
     ) -> None:
-        from power_nowcast.ingest import flags, validate  # noqa: PLC0415 - serving has no use for the sources
-
         panel, step = self.panel, self.panel.step_minutes
         same = panel.forecast_step_minutes == step
-        late = flags.LATE_SLOTS * step
-        rules = (flags.INTERPOLATED_SAMPLES, flags.RUGGED, flags.STEEP, flags.ESTIMATED_SAMPLES, late)
+        rules = (INTERPOLATED_SAMPLES, RUGGED, STEEP, ESTIMATED_SAMPLES, LATE_SLOTS * step)
         quality.fill(
             out,
             self.power,
@@ -341,5 +347,5 @@ class State:
             self.per_day,
             step,
             np.array(rules, np.float64),
-            validate.CALM_SHARE * generation.maxima(self.region, panel.series),
+            CALM_SHARE * generation.maxima(self.region, panel.series),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from power_nowcast.contracts import Reason, Table
+from power_nowcast.contracts import CALM_SHARE, Reason, Table
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest.batch import BAD_ROWS
 from power_nowcast.regions import Region, SourceSpec
@@ -23,8 +23,6 @@ STILL_SHARE = 0.0003
 """Share of the plausible maximum that counts as the usual deviation of a series that hardly moves."""
 FLAT_SAMPLES = 6
 """Equal values in a row from which telemetry counts as stuck; real load was seen to repeat up to 4 times."""
-CALM_SHARE = 0.01
-"""Below this share of the plausible maximum equal values are calm, not stuck: wind and sun stand still."""
 WRONG_UNIT_FACTOR = 30
 """So far off the plausible range a whole series is in another unit."""
 RANGES = {
