@@ -31,41 +31,56 @@ def names() -> list[str]:
 
 @njit(cache=True, nogil=True)
 def _lines(
-    marked: NDArray[np.bool_], power: NDArray[np.float64], s: int, begin: int, end: int, rules: NDArray[np.float64]
+    marked: NDArray[np.bool_],
+    value: NDArray[np.float64],
+    slot: NDArray[np.int64],
+    power: NDArray[np.float64],
+    s: int,
+    begin: int,
+    end: int,
+    rules: NDArray[np.float64],
 ) -> None:  # pragma: no cover - compiled
-    """Mark slots begin..end on a straight line, slot `begin` first."""
+    """Mark slots begin..end on a straight line, slot `begin` first; `value` and `slot` are room for what is known."""
     samples, rugged, steep = int(rules[0]), rules[1], rules[2]
+    size = 0
     rounding = np.inf
-    for j in range(begin + 1, end + 1):
-        change = abs(power[j, s] - power[j - 1, s])
-        if change > TINY_MW and change < rounding:
-            rounding = change
-    count, rough = 0, 0
-    for j in range(begin + 1, end):
-        off = abs(power[j, s] - (power[j - 1, s] + power[j + 1, s]) / 2)
-        if off == off:
-            count += 1
-            rough += off >= rugged * rounding
-    if 2 * rough < count or rounding == np.inf:
+    for j in range(begin, end + 1):
+        if power[j, s] == power[j, s]:
+            value[size], slot[size] = power[j, s], j
+            if size > 0:
+                change = abs(value[size] - value[size - 1])
+                if change > TINY_MW and change < rounding:
+                    rounding = change
+            size += 1
+    # The median of how far values lie off the middle of their neighbours, by what lies on either side of the limit.
+    limit, below, above, rough = rugged * rounding, -np.inf, np.inf, 0
+    for n in range(1, size - 1):
+        off = abs(value[n] - (value[n - 1] + value[n + 1]) / 2)
+        if off >= limit:
+            rough += 1
+            above = min(above, off)
+        else:
+            below = max(below, off)
+    if 2 * rough < size - 2 or (2 * rough == size - 2 and (below + above) / 2 < limit) or rounding == np.inf:
         return
-    near = rounding * (1 + 1e-6)
-    length = 0
-    for j in range(begin + 1, end + 1):
+    near, length = rounding * (1 + 1e-6), 0
+    for n in range(1, size):
         midway = False
-        if j < end:
-            off = abs(power[j, s] - (power[j - 1, s] + power[j + 1, s]) / 2)
-            midway = off <= near and abs(power[j + 1, s] - power[j - 1, s]) / 2 > steep * rounding
+        if n < size - 1 and slot[n + 1] - slot[n - 1] == 2:
+            off = abs(value[n] - (value[n - 1] + value[n + 1]) / 2)
+            midway = off <= near and abs(value[n + 1] - value[n - 1]) / 2 > steep * rounding
         if midway:
             length += 1
             continue
         if length >= samples:
-            first = j - length
-            slope = (power[j - 1, s] - power[first, s]) / (length - 1)
+            first = n - length
+            slope = (value[n - 1] - value[first]) / (length - 1)
             straight = True
             for m in range(length):
-                straight = straight and abs(power[first + m, s] - power[first, s] - slope * m) <= near
+                straight = straight and abs(value[first + m] - value[first] - slope * m) <= near
             if straight:
-                marked[first - begin : j - begin] = True
+                for m in range(length):
+                    marked[slot[first + m] - begin] = True
         length = 0
 
 
@@ -123,7 +138,7 @@ def fill(
     late; `calm` (series,) is MW below which equal values say nothing. `forecast` is empty where its interval is not
     that of power.
     """
-    marked = np.zeros(day, np.bool_)
+    marked, value, slot = np.zeros(day, np.bool_), np.empty(day), np.empty(day, np.int64)
     known = kept_out.shape[0] > 0
     for n in range(out.shape[0]):
         for c in range(columns.shape[0]):
@@ -135,7 +150,7 @@ def fill(
                 first, last = 1, power.shape[1]
             begin = max(0, i - day + 1)
             marked[:] = False
-            _lines(marked, power, s, begin, i, rules)
+            _lines(marked, value, slot, power, s, begin, i, rules)
             since_line = DAY_MINUTES
             for j in range(begin, i + 1):
                 if marked[j - begin]:
