@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from power_nowcast import cli, main_job, mlflow_client, pipeline
 from power_nowcast.cli import base
 from power_nowcast.cli import run as run_command
 from power_nowcast.errors import PromotionRefusedError
+from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.main_job import Outcome
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.pipeline import Job
+from power_nowcast.regions import load
 from tests.small_job import PLAN, TINY, job_of, write_power, write_region
 from tests.toy import toy_rows
 
@@ -149,3 +152,30 @@ def test_new_data_are_worked_in_and_a_worse_model_is_not_promoted(tmp_path_facto
         main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": TINY | {"n_estimators": 1}}).evaluation
         is None
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "folder", "days"),
+    [
+        ("aemo-victoria", "aemo", 100),
+        ("bpa", "bpa", 150),
+        ("caiso-files", "caiso", 100),
+        ("elia-solar-files", "elia", 100),
+        ("elia-wind-files", "elia", 85),
+    ],
+)
+def test_a_grid_operator_is_one_region_file(
+    name: str, folder: str, days: int, tmp_path_factory, work_in, bench_data: Path
+) -> None:
+    region = load(Path(__file__).parents[1] / f"benchmarks/regions/{name}.toml")
+    work_in(tmp_path_factory.mktemp(name))
+    job = replace(job_of(region), data=bench_data / folder)
+    spec = FeatureSpec.for_interval(region.interval_minutes)
+    plan = pipeline.Plan(spec, every_minutes=30, days=days, valid_days=days // 5, test_days=days // 5)
+    done = main_job.run(job, plan, {"lightgbm": {"n_estimators": 100, "learning_rate": 0.1, "num_leaves": 15}})
+    assert done.refused == ""
+    assert done.evaluation is not None
+    assert done.evaluation.report.is_file()
+    assert {"production", "candidate", "staging"} == set(done.production.aliases)
+    assert main_job.fan(job, Bundle.load(mlflow_client.download(region, done.production.version, job.artifacts)[0]))

@@ -199,6 +199,15 @@ def test_forecasts_carry_when_they_were_written(victoria: Region, file: Path) ->
     assert (row["available_at"], row["basis"]) == (datetime(2014, 1, 1, 6, tzinfo=UTC), "written")
 
 
+def test_lines_with_more_fields_than_titles_are_read_where_the_region_says_so(victoria: Region, file: Path) -> None:
+    # As Elia writes a bid of minus 42,900 in the last column.
+    text = "valid_at,VIC,bid\n2014-01-01T00:00Z,4000,-42,900\n2014-01-01T00:30Z,4100,\n"
+    with pytest.raises(SourceFormatError, match="more fields"):
+        read(victoria, file, text, ignore="others")
+    batch = read(victoria, file, text, ignore="others", extra_fields="drop")
+    assert batch.rows["value"].to_list() == [4000.0, 4100.0]
+
+
 def test_weather_has_its_variables_as_columns(victoria: Region, file: Path) -> None:
     batch = read(victoria, file, "valid_at,X.temperature_c\n2014-01-01T00:10Z,20.5\n", Table.WEATHER, unit="GW")
     assert batch.rows.select("series", "value").rows() == [("X.temperature_c", 20.5)]
@@ -212,6 +221,7 @@ def test_weather_has_its_variables_as_columns(victoria: Region, file: Path) -> N
         ({"files": "x", "untis": "GW"}, "no option 'untis'"),
         ({"files": "x", "unit": "PS"}, "unknown unit 'PS'"),
         ({"files": "x", "ambiguous": "first"}, "ambiguous is 'first'"),
+        ({"files": "x", "extra_fields": "keep"}, "extra_fields is 'keep'"),
     ],
 )
 def test_wrong_options_are_named(victoria: Region, options: dict[str, object], message: str) -> None:

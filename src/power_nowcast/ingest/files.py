@@ -27,9 +27,11 @@ OPTIONS = (
     "columns",
     "series",
     "ignore",
+    "extra_fields",
     "allow_negative",
 )
 OTHERS = "others"
+DROP = "drop"
 
 
 class Files:
@@ -40,7 +42,8 @@ class Files:
     `unit` is MW, kW or GW; `time_zone` says what stamps without an offset mean, `ambiguous` (earliest or latest)
     which one is meant in the repeated hour; `stamp_format` is for stamps that are not ISO 8601, `date_in_name` (its
     format) for files of one day that hold the time only; `ignore` names columns that are none of the table's, or is
-    "others" for all that the table does not need.
+    "others" for all that the table does not need; `extra_fields` = "drop" reads lines of CSV that have more fields than
+    the header up to its last title (for publishers that write thousands as 1,000 there).
     """
 
     reads_files: ClassVar[bool] = True
@@ -88,7 +91,13 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     options = spec.options
     columns = options.get("columns", {})
     title = {name: columns.get(name, name) for name in ("valid_at", "series", "value", "written")}
-    rows = table_of(data, origin, date_in_name=options.get("date_in_name"), stamp=title["valid_at"])
+    rows = table_of(
+        data,
+        origin,
+        date_in_name=options.get("date_in_name"),
+        stamp=title["valid_at"],
+        drop_extra_fields=options.get("extra_fields") == DROP,
+    )
     if isinstance(parts := title["series"], list):
         title["series"] = " ".join(parts)
         if set(parts) <= set(rows.columns):
@@ -165,6 +174,8 @@ def _check(request: Request) -> None:
         raise wrong(f"the source files has no option {unknown[0]!r}.", f"Use {', '.join(OPTIONS)}.")
     if (side := spec.options.get("ambiguous")) not in (None, "earliest", "latest"):
         raise wrong(f"ambiguous is {side!r}.", "Use earliest or latest, or leave it out.")
+    if (extra := spec.options.get("extra_fields")) not in (None, DROP):
+        raise wrong(f"extra_fields is {extra!r}.", f"Use {DROP}, or leave it out.")
     if (unit := spec.options.get("unit", "MW")) not in TO_MW:
         raise wrong(f"unknown unit {unit!r}.", f"Use one of: {', '.join(TO_MW)}.")
 

@@ -17,7 +17,14 @@ from power_nowcast.errors import SourceFormatError
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d)?$")
 
 
-def table(data: bytes, origin: str, *, date_in_name: str | None = None, stamp: str = "valid_at") -> pl.DataFrame:
+def table(
+    data: bytes,
+    origin: str,
+    *,
+    date_in_name: str | None = None,
+    stamp: str = "valid_at",
+    drop_extra_fields: bool = False,
+) -> pl.DataFrame:
     """All rows of CSV or Parquet, plain or packed (gz, xz, zip, tar), members of an archive in order of their names.
 
     Args:
@@ -26,6 +33,7 @@ def table(data: bytes, origin: str, *, date_in_name: str | None = None, stamp: s
         date_in_name: `strptime` format of the day that a member's name begins with, for stamps that hold the time of
             day only; a time that goes back belongs to the next day.
         stamp: title of the column of stamps.
+        drop_extra_fields: read lines of CSV with more fields than titles up to the last title; an error otherwise.
 
     Returns:
         Columns of text, null where empty; times of Parquet as ISO 8601 in UTC.
@@ -35,7 +43,7 @@ def table(data: bytes, origin: str, *, date_in_name: str | None = None, stamp: s
     """
     frames = []
     for name, member in _members(data, origin):
-        frame = _frame(member, name)
+        frame = _frame(member, name, drop_extra_fields)
         if date_in_name is not None and stamp in frame.columns:
             frame = frame.with_columns(_dated(frame[stamp], name, date_in_name))
         frames.append((name, frame))
@@ -78,11 +86,11 @@ def _members(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
         raise SourceFormatError(f"{name} is damaged: {error}.", remedy="Download it again.", file=name) from error
 
 
-def _frame(data: bytes, name: str) -> pl.DataFrame:
+def _frame(data: bytes, name: str, drop_extra_fields: bool) -> pl.DataFrame:
     try:
         if data[:4] == b"PAR1":
             return _as_text(pl.read_parquet(BytesIO(data)))
-        return pl.read_csv(data, infer_schema=False)
+        return pl.read_csv(data, infer_schema=False, truncate_ragged_lines=drop_extra_fields)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise SourceFormatError(
