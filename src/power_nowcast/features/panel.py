@@ -78,7 +78,9 @@ def _frames(
         (Table.WEATHER, start - MAX_WEATHER_AGE, end),
         (Table.WEATHER_FORECAST, start, end + FORECAST_REACH),
     ):
-        frames[table] = store.versions(table, region.name, start=first, end=last)
+        # What the region does not have costs no look at the store.
+        is_had = getattr(region, table.value) is not None
+        frames[table] = store.versions(table, region.name, start=first, end=last) if is_had else EMPTY
     return frames
 
 
