@@ -9,8 +9,8 @@ import pytest
 PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
-        Basis FeatureBlock Flag Floats MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE Reason
-        Table Times UTC VALUES to_table
+        Basis CALM_SHARE ESTIMATED_SAMPLES FeatureBlock Flag Floats INTERPOLATED_SAMPLES LATE_SLOTS MEDIAN Manifest
+        Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE RUGGED Reason STEEP Table Times UTC VALUES to_table
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError

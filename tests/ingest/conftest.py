@@ -11,6 +11,7 @@ import pytest
 
 from power_nowcast import regions
 from power_nowcast.contracts import Table
+from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
@@ -96,12 +97,13 @@ def region_of(*zones: str, timezone: str, interval: int, source: str, label: str
             "power": spec,
             "forecast": {**spec, "interval_minutes": 60 if source == "caiso" else None},
             "weather": {**spec, "label": "instant"},
+            "weather_forecast": {**spec, "label": "instant", "interval_minutes": 60},
         }
     )
 
 
 def request_of(region: Region, table: Table = Table.POWER, **more: Any) -> Request:
-    spec = {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
+    spec = spec_of(region, table)
     assert spec is not None
     return Request(region, table, spec, **more)
 

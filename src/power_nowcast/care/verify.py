@@ -33,7 +33,7 @@ def verify(store: Store, region: Region) -> list[Finding]:
     for table in Table:
         if spec_of(region, table) is None:
             continue
-        looks = (_schema, _times) if table is Table.WEATHER else (_schema, _times, _total, _ranges)
+        looks = (_schema, _times) if table.is_weather else (_schema, _times, _total, _ranges)
         for look in looks:
             name = f"{table} {look.__name__.strip('_')}"
             found.append(_told(name, partial(look, name, store, region, table)))
@@ -93,7 +93,7 @@ def _schema(name: str, store: Store, region: Region, table: Table) -> Finding:
         return Finding(name, State.FAIL, f"columns are {rows.schema}", "Rebuild: nowcast data rebuild.")
     empty = rows.select(pl.any_horizontal(pl.all().is_null()).sum()).item()
     infinite = rows.select((~pl.col("value").is_finite()).sum()).item()
-    known = set(region.series) if table is not Table.WEATHER else set(rows["series"])
+    known = set(rows["series"]) if table.is_weather else set(region.series)
     strange = sorted(set(rows["series"]) - known)
     basis = sorted(set(rows["basis"]) - set(Basis))
     faults = [
@@ -112,14 +112,14 @@ def _times(name: str, store: Store, region: Region, table: Table) -> Finding:
     faults = []
     if table is Table.POWER and (off := rows.filter(pl.col("valid_at").dt.truncate(step) != pl.col("valid_at")).height):
         faults.append(f"{off:,} values off the grid of {region.interval_minutes} minutes")
-    if table is not Table.FORECAST and (early := rows.filter(pl.col("available_at") < pl.col("valid_at")).height):
+    if not table.is_forecast and (early := rows.filter(pl.col("available_at") < pl.col("valid_at")).height):
         faults.append(f"{early:,} values known before their time")
     key = ["series", "valid_at", "available_at"]
     if double := rows.select(*key, "value").is_duplicated().sum() // 2:
         faults.append(f"{double:,} values stored twice")
     order = rows.sort("series", "valid_at", "first_seen_at", "available_at")
     back = pl.col("available_at").diff().over("series", "valid_at") < timedelta(0)
-    if table is not Table.FORECAST and (count := order.filter(back).height):
+    if not table.is_forecast and (count := order.filter(back).height):
         faults.append(f"{count:,} corrections known before what they correct")
     return _verdict(name, faults, "in order", "Rebuild: nowcast data rebuild.")
 

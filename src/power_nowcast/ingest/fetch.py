@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -50,6 +51,12 @@ NOT_FOUND = 404
 
 READ_BY = 1
 """Counts up when the same bytes would be read in another way: deliveries are then read again."""
+
+_READ_FOR: dict[str, Any] = {
+    **dict.fromkeys(("name", "timezone", "interval_minutes", "total"), True),
+    "zones": {"__all__": {"name", "kind", "latitude", "longitude", "max_mw"}},
+}
+"""What of a region decides how its deliveries are read."""
 
 _PLACES = ("folder", "files", "url")
 """Options that say where a delivery is, not how it is read."""
@@ -130,9 +137,9 @@ def check_sources(region: Region) -> None:
 def with_source(region: Region, source: str, **options: object) -> Region:
     """The region with all of its tables from another source."""
     changed = {
-        table: spec.model_copy(update={"source": source, "options": {**spec.options, **options}})
-        for table, spec in (("power", region.power), ("forecast", region.forecast), ("weather", region.weather))
-        if spec is not None
+        table.value: spec.model_copy(update={"source": source, "options": {**spec.options, **options}})
+        for table in Table
+        if (spec := spec_of(region, table)) is not None
     }
     return region.model_copy(update=changed)
 
@@ -293,7 +300,12 @@ def _checked(source: Source, received: Received, held: pl.DataFrame, request: Re
 
 def spec_of(region: Region, table: Table) -> SourceSpec | None:
     """Where a table's rows come from, None where the region has no such table."""
-    return {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
+    return {
+        Table.POWER: region.power,
+        Table.WEATHER: region.weather,
+        Table.FORECAST: region.forecast,
+        Table.WEATHER_FORECAST: region.weather_forecast,
+    }[table]
 
 
 def source_of(region: Region, spec: SourceSpec) -> Source:
@@ -332,7 +344,7 @@ def _how(region: Region, table: Table, spec: SourceSpec) -> bytes:
     reading = {
         "version": READ_BY,
         "table": table.value,
-        "region": region.model_dump(mode="json", include={"name", "timezone", "interval_minutes", "total", "zones"}),
+        "region": region.model_dump(mode="json", include=_READ_FOR),
         "spec": {**spec.model_dump(mode="json", exclude={"options"}), "options": options},
     }
     return json.dumps(reading, sort_keys=True, default=str).encode()

@@ -44,9 +44,9 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
     was seen; where it says what the vintage before it said, it says nothing new, however often it is seen.
     """
     finite = rows.filter(pl.col("value").is_finite())
-    key = [*KEY, "available_at"] if table is Table.FORECAST else KEY
+    key = [*KEY, "available_at"] if table.is_forecast else KEY
     last = finite.unique(key, keep="last", maintain_order=True)
-    if table is Table.FORECAST:
+    if table.is_forecast:
         fresh, corrected = _compare_vintages(last, known, key)
         fresh = _without_seen_again(fresh, known)
     elif known.is_empty():
