@@ -134,7 +134,7 @@ class Publishers:
     def __init__(self, server: Server, folder: Path) -> None:
         self.server, self.clock, self.out, self.said = server, Clock(NOON), set[Table](), list[str]()
         self.http = Http(folder, contact="me@example.org", clock=self.clock, sleep=self.clock.sleep, attempts=1)
-        self.zones = load("nyiso").zones
+        self.zones, self.back_at = load("nyiso").zones, datetime.max.replace(tzinfo=UTC)
         self.publish()
 
     @property
@@ -146,6 +146,8 @@ class Publishers:
         return load("nyiso").model_copy(update={"interval_minutes": 30, **sources})
 
     def publish(self) -> None:
+        if self.clock.now >= self.back_at:
+            self.out.clear()
         halves = range(int((self.clock.now - NOON) / timedelta(minutes=30)) + 5)
         times = [NOON + timedelta(hours=-2, minutes=30 * half) for half in halves]
         told = [load_line(f"{time - timedelta(hours=5):%m/%d/%Y %H:%M:%S}", name=zone.name, load=600.0 + number)
@@ -206,3 +208,16 @@ def test_a_source_that_is_out_holds_up_no_other_and_is_caught_up(
     rows = store.as_of(out, "nyiso")["valid_at"].unique().sort()
     assert rows[-1] >= NOON + timedelta(hours=5.5)
     assert rows.diff()[1:].max() == timedelta(minutes=30), "longer than what is asked again anyway"
+
+
+@pytest.mark.parametrize("out", [Table.POWER, Table.WEATHER])
+def test_what_was_missed_is_asked_for_without_a_restart(publishers: Publishers, tmp_path: Path, out: Table) -> None:
+    store = Store(tmp_path / "data")
+    publishers.follow(store, 0.5)
+    publishers.out.add(out)
+    publishers.back_at = publishers.clock.now + timedelta(hours=5)
+    publishers.publish()
+    publishers.follow(store, 6)
+    rows = store.as_of(out, "nyiso")["valid_at"].unique().sort()
+    assert rows[-1] >= NOON + timedelta(hours=6)
+    assert rows.diff()[1:].max() == timedelta(minutes=30)
