@@ -18,7 +18,6 @@ import polars as pl
 
 from power_nowcast.contracts import Panel, Table, to_table
 from power_nowcast.evaluate.backtest import truth
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.period import Period, backtest
 from power_nowcast.regions import Region
 from power_nowcast.scoring import protocol_table
@@ -99,7 +98,7 @@ def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> 
 
 def with_folder(region: Region, folder: Path) -> Region:
     """The region with the files of all of its sources below `folder`."""
-    tables = {table.value: spec_of(region, table) for table in Table}
+    tables = {table.value: region.spec(table) for table in Table}
     return region.model_copy(
         update={
             name: spec.model_copy(update={"options": {**spec.options, "folder": str(folder)}})

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import DataError, StoreError
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.replay import REPLAY
 from power_nowcast.models.base import Progress
@@ -60,7 +59,7 @@ class Follower:
             ConfigurationError: a source is not what the region file says.
         """
         total, begun = IngestReport(), self.clock()
-        turns = {table: _Turn(begun) for table in Table if spec_of(self.region, table) is not None}
+        turns = {table: _Turn(begun) for table in Table if self.region.spec(table) is not None}
         while until is None or self.clock() < until:
             report = IngestReport()
             for table, turn in turns.items():
@@ -97,7 +96,7 @@ class Follower:
 
     def _start(self, table: Table, turn: _Turn) -> datetime | None:
         """From which `valid_at` on a table's source is asked; None for a replay, which knows by itself."""
-        spec = spec_of(self.region, table)
+        spec = self.region.spec(table)
         if spec is not None and spec.source == REPLAY:
             return None
         now, power = self.clock(), self.store.last(Table.POWER, self.region.name)

@@ -13,7 +13,7 @@ from typing import Any
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import NowcastError
-from power_nowcast.ingest.fetch import source_of, spec_of
+from power_nowcast.ingest.fetch import source_of
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.libraries import library, table_bytes
 from power_nowcast.ingest.published import Request
@@ -26,7 +26,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         asker = getattr(library("gridstatus", source="gridstatus"), name)()
         return {"table": table_bytes(getattr(asker, method)("latest"), "not raw").decode()}
     region, table = Region.model_validate(question["region"]), Table(question["table"])
-    spec = spec_of(region, table)
+    spec = region.spec(table)
     assert spec is not None
     span = {side: datetime.fromisoformat(question[side]) for side in ("start", "end") if question.get(side)}
     now = datetime.fromisoformat(question["now"])

@@ -11,7 +11,6 @@ import pytest
 
 from power_nowcast import regions
 from power_nowcast.contracts import Table
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
@@ -103,7 +102,7 @@ def region_of(*zones: str, timezone: str, interval: int, source: str, label: str
 
 
 def request_of(region: Region, table: Table = Table.POWER, **more: Any) -> Request:
-    spec = spec_of(region, table)
+    spec = region.spec(table)
     assert spec is not None
     return Request(region, table, spec, **more)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from power_nowcast.contracts import Table
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.store import IngestReport, Store, write_all
 
@@ -45,7 +44,7 @@ def gaps(
     """
     found: list[Gap] = []
     for table in tables:
-        spec = spec_of(region, table)
+        spec = region.spec(table)
         if spec is not None:
             found += _gaps(store, region, table, spec, start, end)
     return found

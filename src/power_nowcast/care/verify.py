@@ -10,7 +10,6 @@ from power_nowcast.care.findings import Finding, State
 from power_nowcast.care.rebuild import bytes_of, request_of
 from power_nowcast.contracts import VALUES, Basis, Table
 from power_nowcast.errors import MissingDataError, StoreError
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
@@ -31,7 +30,7 @@ def verify(store: Store, region: Region) -> list[Finding]:
     """
     found = [_told("raw", partial(_raw, store, region)), _told("manifests", partial(_manifests, store, region))]
     for table in Table:
-        if spec_of(region, table) is None:
+        if region.spec(table) is None:
             continue
         looks = (_schema, _times) if table.is_weather else (_schema, _times, _total, _ranges)
         for look in looks:

@@ -30,7 +30,7 @@ def listed(context: typer.Context) -> None:
 def check(file: Annotated[Path, typer.Argument(help="A region's TOML file.")]) -> None:
     """Say whether a file is a region; if not, which key is wrong and what to write."""
     from power_nowcast.contracts import Table
-    from power_nowcast.ingest.fetch import check_sources, spec_of
+    from power_nowcast.ingest.fetch import check_sources
     from power_nowcast.regions import load
 
     with errors():
@@ -40,5 +40,5 @@ def check(file: Annotated[Path, typer.Argument(help="A region's TOML file.")]) -
         said = f"{file} is a region: {one.title}, {len(one.series)} series ({kinds})."
         console.print(said, highlight=False, soft_wrap=True)
         for table in Table:
-            spec = spec_of(one, table)
+            spec = one.spec(table)
             console.print(f"  {table:16} {spec.source if spec else 'none'}", highlight=False)

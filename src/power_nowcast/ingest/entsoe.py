@@ -29,7 +29,6 @@ ATTEMPTS, WAIT_SECONDS = 2, 10
 DATASETS = {
     Table.POWER: {"load": "query_load", "generation": "query_generation"},
     Table.FORECAST: {"load": "query_load_forecast", "generation": "query_wind_and_solar_forecast"},
-    Table.WEATHER: {},
 }
 PROCESSES = {"day_ahead": "A01", "intraday": "A40", "current": "A18"}
 """Which forecast of wind and solar power; the last two are written over, and have no time of issue."""
@@ -267,8 +266,8 @@ def _key() -> str:
 
 def _dataset(request: Request) -> str:
     dataset = str(request.spec.options.get("dataset", "load"))
-    if dataset not in DATASETS[request.table]:
-        what = "weather" if request.table is Table.WEATHER else f"dataset {dataset!r}"
+    if dataset not in DATASETS.get(request.table, {}):
+        what = "weather" if request.table.is_weather else f"dataset {dataset!r}"
         raise ConfigurationError(
             f"{request.region.name}: the source entsoe has no {what}.",
             remedy="Use one of: load, generation; weather comes from meteostat or files.",

@@ -101,7 +101,7 @@ def fetch(
         newest = _newest(Request(region, Table.POWER, region.power, end=end, place=place, http=http, clock=clock))
         start = None if newest is None else newest - timedelta(days=days)
     for table in tables:
-        spec = spec_of(region, table)
+        spec = region.spec(table)
         if spec is not None:
             played = (since or {}).get(table)
             yield from _batches(Request(region, table, spec, start, end, place, http, clock, played), known)
@@ -109,7 +109,7 @@ def fetch(
 
 def reads_files(region: Region) -> bool:
     """Whether a folder that the caller names means something to one of the region's sources."""
-    specs = [spec for table in Table if (spec := spec_of(region, table)) is not None]
+    specs = [spec for table in Table if (spec := region.spec(table)) is not None]
     return any(source_of(region, spec).reads_files for spec in specs)
 
 
@@ -130,7 +130,7 @@ def check_sources(region: Region) -> None:
         ConfigurationError: a source is unknown, or an option is missing, unknown or wrong.
     """
     for table in Table:
-        if (spec := spec_of(region, table)) is not None:
+        if (spec := region.spec(table)) is not None:
             source_of(region, spec).check(Request(region, table, spec))
 
 
@@ -139,7 +139,7 @@ def with_source(region: Region, source: str, **options: object) -> Region:
     changed = {
         table.value: spec.model_copy(update={"source": source, "options": {**spec.options, **options}})
         for table in Table
-        if (spec := spec_of(region, table)) is not None
+        if (spec := region.spec(table)) is not None
     }
     return region.model_copy(update=changed)
 
@@ -296,16 +296,6 @@ def _checked(source: Source, received: Received, held: pl.DataFrame, request: Re
                 came,
             )
     return checked
-
-
-def spec_of(region: Region, table: Table) -> SourceSpec | None:
-    """Where a table's rows come from, None where the region has no such table."""
-    return {
-        Table.POWER: region.power,
-        Table.WEATHER: region.weather,
-        Table.FORECAST: region.forecast,
-        Table.WEATHER_FORECAST: region.weather_forecast,
-    }[table]
 
 
 def source_of(region: Region, spec: SourceSpec) -> Source:

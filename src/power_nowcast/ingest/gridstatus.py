@@ -96,7 +96,6 @@ DATASETS: dict[Table, dict[tuple[str, str], Dataset]] = {
         ("PJM", "solar"): Dataset("get_solar_forecast_5_min", 29, written="Publish Time"),
         ("SPP", "load"): Dataset("get_load_forecast_by_baa", written="Publish Time"),
     },
-    Table.WEATHER: {},
 }
 
 
@@ -272,7 +271,7 @@ def _grid(request: Request) -> str:
 
 def _dataset(request: Request) -> Dataset:
     grid, dataset = _grid(request), str(request.spec.options.get("dataset", "load"))
-    agreed = DATASETS[request.table]
+    agreed = DATASETS.get(request.table, {})
     if (grid, dataset) in agreed:
         return agreed[grid, dataset]
     own = [name for of, name in agreed if of == grid]

@@ -88,7 +88,7 @@ def replayed(region: Region, folder: str | Path | None = None) -> Region:
         folder: folder or s3:// address of the tables to play (`Store.root`), where the region goes by the same name;
             without it the region's own sources are played, which have to be archives.
     """
-    specs = {table.value: spec for table in Table if (spec := _spec(region, table)) is not None}
+    specs = {table.value: spec for table in Table if (spec := region.spec(table)) is not None}
     return region.model_copy(update={name: _replayed(spec, folder) for name, spec in specs.items()})
 
 
@@ -186,12 +186,12 @@ class Replay:
 
     def _read_archive(self, region: Region, table: Table, place: Path | None) -> pl.DataFrame:
         """What a store would hold of an archive, but for what later files correct: nobody knows when that was known."""
-        spec = _spec(region, table)
+        spec = region.spec(table)
         if spec is None:
             return ROWS.to_frame()
         own = {name: value for name, value in spec.options.items() if name != "of"}
         original = spec.model_copy(update={"source": spec.options["of"], "options": own})
-        key = _VERSION if table is Table.FORECAST else _KEY
+        key = _VERSION if table.is_forecast else _KEY
         frames = [
             batch.rows.filter(pl.col("value").is_finite()).unique(key, keep="last", maintain_order=True)
             for batch in self._batches(Request(region, table, original, place=place))
@@ -256,10 +256,6 @@ def _unreadable(table: str, error: Exception) -> SourceFormatError:
     return SourceFormatError(
         f"replay: the table {table} cannot be read: {reason}.", remedy="Restore it from a copy.", table=table
     )
-
-
-def _spec(region: Region, table: Table) -> SourceSpec | None:
-    return {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
 
 
 def _replayed(spec: SourceSpec, folder: str | Path | None) -> SourceSpec:

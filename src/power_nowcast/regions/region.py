@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import holidays
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, UnknownHorizonError, UnknownRegionError, UnknownSeriesError
 from power_nowcast.settings import settings
 
@@ -157,6 +158,11 @@ class Region(_Frozen):
     def weighs_stations(self) -> bool:
         """Whether a zone's weather is the weighted mean of stations, and not every station's by itself."""
         return bool(self.stations) or any(zone.weather for zone in self.zones)
+
+    def spec(self, table: Table) -> SourceSpec | None:
+        """Where a table's rows come from, None where the region has no such table."""
+        found: SourceSpec | None = getattr(self, table.value)
+        return found
 
     def check_series(self, name: str) -> str:
         """`name` if it is one of the region's series, else UnknownSeriesError."""
