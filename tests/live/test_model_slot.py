@@ -254,3 +254,6 @@ def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[st
     assert set(answer.quality) == {Quality.REDUCED}
     assert set(answer.flags) <= {"short history"}
     assert np.isfinite(answer.values).all()
+    if forecast:
+        blind = replace(panel, weather_forecast=np.full_like(panel.weather_forecast, np.nan))
+        assert "no weather forecast" in Nowcaster(bundle).nowcast(blind, panel.end).flags
