@@ -28,12 +28,14 @@ SERIES = {
     Table.POWER: ("N.E.", "SOUTH 1"),
     Table.FORECAST: ("N.E.", "ALL"),
     Table.WEATHER: ("KTOY.temperature_c",),
+    Table.WEATHER_FORECAST: ("KTOY.temperature_c",),
 }
 
 
 @pytest.fixture(scope="module")
 def region() -> Region:
-    return toy_region().model_copy(update={"forecast": SourceSpec(source="files")})
+    ahead = SourceSpec(source="files", variables=SERIES[Table.WEATHER_FORECAST])
+    return toy_region().model_copy(update={"forecast": SourceSpec(source="files"), "weather_forecast": ahead})
 
 
 def rows_of(table: Table, told: list[tuple[int, int, float]], known: datetime | None) -> pl.DataFrame:
@@ -115,7 +117,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Store:
             told += [(number, slot - 2, 98.0 + slot) for number in numbers if slot >= 2]
             told += [(number, slot - back, chance.choice([7.0, 8.0])) for number in numbers for back in (3, 48)]
             told = [row for row in told if row[1] >= 0]
-            if table is Table.FORECAST:
+            if table.is_forecast:
                 told = [(number, ahead + 10, value) for number, ahead, value in told]
             store.append(table, rows_of(table, told, now), now=now)
     return store
