@@ -21,6 +21,8 @@ FAR = 1.5
 """... a value further outside of it than so many times its width is worth a look."""
 SUSPECT_SHARE = 0.0005
 """Share of such values from which it is told."""
+SHOWN = 5
+"""Republished vintages that are named."""
 
 
 def verify(store: Store, region: Region) -> list[Finding]:
@@ -33,7 +35,7 @@ def verify(store: Store, region: Region) -> list[Finding]:
         if region.spec(table) is None:
             continue
         looks = (_schema, _times) if table.is_weather else (_schema, _times, _total, _ranges)
-        for look in looks:
+        for look in (*looks, _republished) if table.is_forecast else looks:
             name = f"{table} {look.__name__.strip('_')}"
             found.append(_told(name, partial(look, name, store, region, table)))
     return found
@@ -121,6 +123,18 @@ def _times(name: str, store: Store, region: Region, table: Table) -> Finding:
     if not table.is_forecast and (count := order.filter(back).height):
         faults.append(f"{count:,} corrections known before what they correct")
     return _verdict(name, faults, "in order", "Rebuild: nowcast data rebuild.")
+
+
+def _republished(name: str, store: Store, region: Region, table: Table) -> Finding:
+    """Vintages that were written when the first time that they describe was over: they may know what happened."""
+    written = store.versions(table, region.name).filter(pl.col("basis") == Basis.WRITTEN.value)
+    vintages = written.group_by("available_at").agg(pl.col("valid_at").min()).sort("available_at")
+    late = vintages.filter(pl.col("available_at") > pl.col("valid_at"))
+    detail = f"{len(late)} of {len(vintages)} vintages were written after the first time that they describe"
+    if len(late):
+        days = ", ".join(f"{time:%Y-%m-%d}" for time in late["valid_at"][:SHOWN])
+        detail += f" ({days}{', ...' if len(late) > SHOWN else ''}); none counts before it was written"
+    return Finding(name, State.OK, detail)
 
 
 def _total(name: str, store: Store, region: Region, table: Table) -> Finding:
