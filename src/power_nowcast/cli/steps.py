@@ -2,7 +2,7 @@
 
 import signal
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table as Grid
@@ -21,10 +21,15 @@ from power_nowcast.cli.base import (
     ValidOption,
     app,
     console,
+    files_bar,
     open_job,
 )
 from power_nowcast.cli.plan import plan as planned
 from power_nowcast.cli.show import scorecard
+
+if TYPE_CHECKING:
+    from power_nowcast.ingest import Batch
+    from power_nowcast.store.changes import AppendReport
 
 
 @app.command()
@@ -80,15 +85,21 @@ def ingest(
                 )
             follower.run(end and end.replace(tzinfo=UTC))
             return
-        report = write_all(
-            job.store,
-            chosen,
-            start=start and start.replace(tzinfo=UTC),
-            end=end and end.replace(tzinfo=UTC),
-            days=days,
-            place=place,
-            progress=lambda batch, rows: job.progress(f"ingest: {batch.origin}: {rows.stored:,} new rows"),
-        )
+        with files_bar("ingest") as advance:
+
+            def told(batch: "Batch", rows: "AppendReport") -> None:
+                job.progress(f"ingest: {batch.origin}: {rows.stored:,} new rows")
+                advance(rows.stored)
+
+            report = write_all(
+                job.store,
+                chosen,
+                start=start and start.replace(tzinfo=UTC),
+                end=end and end.replace(tzinfo=UTC),
+                days=days,
+                place=place,
+                progress=told,
+            )
         console.print(
             f"{report.deliveries} files read, {report.stored:,} rows stored, {report.quarantined:,} in quarantine, "
             f"{report.superseded:,} replaced by a later value of their slot."
