@@ -109,7 +109,7 @@ setup: ## make .venv with the pinned packages (every target does, where it must)
 	@$(bootstrap)
 
 lock: setup ## compile the pinned requirements anew (ARGS=--upgrade for newer ones)
-	$(BIN)/uv pip compile pyproject.toml --group dev $(LOCK) -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra aws --extra grids $(LOCK) -o requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra neural -c requirements.txt $(LOCK) -o requirements-neural.txt
 LOCK = --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.12 $(ARGS)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from power_nowcast.contracts import Panel, to_table
+from power_nowcast.contracts import Panel, Table, to_table
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.period import Period, backtest
 from power_nowcast.regions import Region
@@ -98,7 +98,7 @@ def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> 
 
 def with_folder(region: Region, folder: Path) -> Region:
     """The region with the files of all of its sources below `folder`."""
-    tables = {name: getattr(region, name) for name in ("power", "forecast", "weather")}
+    tables = {table.value: region.spec(table) for table in Table}
     return region.model_copy(
         update={
             name: spec.model_copy(update={"options": {**spec.options, "folder": str(folder)}})

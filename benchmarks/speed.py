@@ -21,7 +21,8 @@ import numpy as np
 
 from power_nowcast.contracts import Table
 from power_nowcast.features.build_features import build
-from power_nowcast.features.panel import history, to_rows, window
+from power_nowcast.features.panel import history, window
+from power_nowcast.features.rows import to_rows
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.models.dataset import Split

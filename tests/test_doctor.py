@@ -9,10 +9,12 @@ import pytest
 from power_nowcast import regions
 from power_nowcast.care import Finding, State
 from power_nowcast.doctor import FEW_BYTES, MANY_BYTES, Outside, ask, examine
+from power_nowcast.doctor import Reply as DoctorReply
 from power_nowcast.errors import SourceUnavailableError
 from power_nowcast.ingest.http import Http
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
+from power_nowcast.settings import settings as process_settings
 from tests.faults import Reply, Server
 
 DAY = b"Time,Day ahead forecast,Hour ahead forecast,Current demand\n00:00,25000,25000,25100\n00:05,25000,25000,25050\n"
@@ -92,6 +94,28 @@ def test_a_server_that_is_not_there_or_not_well(tmp_path: Path) -> None:
         server.serve("/", Reply(b"", 503))
         told = found(at(server.url), settings_in(tmp_path))
     assert "503" in told["source caiso power (caiso)"].detail
+
+
+def test_a_library_s_server_is_reached_without_the_library_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ENTSOE_API_KEY", raising=False)
+    process_settings.cache_clear()
+    asked: list[str] = []
+
+    def answer(server: str) -> DoctorReply:
+        asked.append(server)
+        return DoctorReply(200)
+
+    for library in ("entsoe", "gridstatus", "meteostat"):
+        pytest.importorskip(library, reason="the extra grids is not installed")
+    region = regions.load("ercot-wind")
+    told = found(region, settings_in(tmp_path), ask=answer)
+    assert told["source ercot-wind power (gridstatus)"].state is State.OK
+    assert asked == ["https://www.ercot.com/"]
+    far = found(regions.load("entsoe-fi-wind"), settings_in(tmp_path), ask=answer)
+    assert "ENTSOE_API_KEY" in far["source entsoe-fi-wind power (entsoe)"].detail
+    assert far["source entsoe-fi-wind weather (meteostat)"].state is State.OK
 
 
 @pytest.mark.parametrize(("skew", "state"), [(5, State.OK), (60, State.WARN), (-400, State.FAIL)])

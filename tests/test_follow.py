@@ -1,5 +1,7 @@
 """follow: what came bit by bit, through outages, is what a single ingest brings."""
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.follow import BEHIND, LONGEST_WAIT, Follower
-from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.ingest.http import Http
+from power_nowcast.regions import Region, SourceSpec, load
 from power_nowcast.store import Store, write_all
+from tests.faults import Clock, Reply, Server
+from tests.ingest.conftest import FORECAST_HEADER, LOAD_HEADER, forecast_line, load_line
 from tests.toy import toy_region, toy_rows
 
 START = datetime(2024, 3, 4, tzinfo=UTC)
@@ -113,3 +118,106 @@ def test_a_wrong_region_file_ends_it(tmp_path: Path) -> None:
     wrong = world.region.model_copy(update={"power": SourceSpec(source="fax")})
     with pytest.raises(ConfigurationError, match="fax"):
         Follower(Store(tmp_path / "data"), wrong, clock=lambda: world.now, sleep=world.sleep).run(END)
+
+
+NOON = datetime(2025, 2, 19, 15, tzinfo=UTC)
+
+
+def report(time: datetime, celsius: int) -> dict[str, object]:
+    temperature = {"unitCode": "wmoUnit:degC", "value": celsius}
+    return {"station": "KLGA", "timestamp": f"{time:%Y-%m-%dT%H:%M:%S}+00:00", "temperature": temperature}
+
+
+class Publishers:
+    """Servers of load, reports and forecasts, of which some are out at times, and a clock that moves them on."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server, self.clock, self.out, self.said = server, Clock(NOON), set[Table](), list[str]()
+        self.http = Http(folder, contact="me@example.org", clock=self.clock, sleep=self.clock.sleep, attempts=1)
+        self.zones, self.back_at = load("nyiso").zones, datetime.max.replace(tzinfo=UTC)
+        self.publish()
+
+    @property
+    def region(self) -> Region:
+        live = SourceSpec(source="nyiso_live", label="instant", options={"url": self.server.url})
+        told = live.model_copy(update={"label": "start", "interval_minutes": 60})
+        reports = SourceSpec(source="nws", label="instant", options={"url": self.server.url, "stations": ["KLGA"]})
+        sources = {"power": live, "forecast": told, "weather": reports}
+        return load("nyiso").model_copy(update={"interval_minutes": 30, **sources})
+
+    def publish(self) -> None:
+        if self.clock.now >= self.back_at:
+            self.out.clear()
+        halves = range(int((self.clock.now - NOON) / timedelta(minutes=30)) + 5)
+        times = [NOON + timedelta(hours=-2, minutes=30 * half) for half in halves]
+        told = [load_line(f"{time - timedelta(hours=5):%m/%d/%Y %H:%M:%S}", name=zone.name, load=600.0 + number)
+            for number, time in enumerate(times) for zone in self.zones]  # fmt: skip
+        ahead = [forecast_line(f"02/19/2025 {hour:02d}:00", first=1000 + len(times)) for hour in range(24)]
+        reports = {"features": [{"properties": report(time, number)} for number, time in enumerate(times)]}
+        for day in ("17", "18", "19", "20"):
+            self.serve(Table.POWER, f"/pal/202502{day}pal.csv", "\r\n".join((LOAD_HEADER, *told, "")))
+            self.serve(Table.FORECAST, f"/isolf/202502{day}isolf.csv", "\r\n".join((FORECAST_HEADER, *ahead, "")))
+        self.serve(Table.WEATHER, "/stations/KLGA/observations", json.dumps(reports), "application/geo+json")
+
+    def serve(self, table: Table, path: str, body: str, content_type: str = "text/csv") -> None:
+        reply = Reply(status=503) if table in self.out else Reply(body.encode(), content_type=content_type)
+        self.server.serve(path, reply)
+
+    def follow(self, store: Store, hours: float) -> None:
+        Follower(store, self.region, http=self.http, clock=self.clock, sleep=self.sleep, progress=self.said.append).run(
+            self.clock.now + timedelta(hours=hours)
+        )
+
+    def sleep(self, seconds: float) -> None:
+        self.clock.sleep(seconds)
+        self.publish()
+
+
+@pytest.fixture
+def publishers(tmp_path: Path) -> Iterator[Publishers]:
+    with Server() as server:
+        made = Publishers(server, tmp_path / "raw")
+        with made.http:
+            yield made
+
+
+@pytest.mark.parametrize("out", [Table.POWER, Table.WEATHER])
+def test_a_source_that_is_out_holds_up_no_other_and_is_caught_up(
+    publishers: Publishers, tmp_path: Path, out: Table
+) -> None:
+    store = Store(tmp_path / "data")
+    others = {Table.POWER, Table.WEATHER, Table.FORECAST} - {out}
+    publishers.follow(store, 0.5)
+    publishers.out.add(out)
+    publishers.publish()
+    publishers.follow(store, 5)
+    forecasts = store.versions(Table.FORECAST, "nyiso")["available_at"]
+    newest = {table: store.last(table, "nyiso") for table in (Table.POWER, Table.WEATHER)}
+    newest[Table.FORECAST] = forecasts.max()  # type: ignore[assignment]
+    late = {table for table, time in newest.items() if publishers.clock.now - time > timedelta(hours=1)}  # type: ignore[operator]
+    assert (late, set(newest) - late) == ({out}, others)
+    told = [text for text in publishers.said if text.startswith(f"follow: {out}: ")]
+    assert len(told) > 8
+    source, path = {Table.POWER: ("nyiso_live", "/pal/"), Table.WEATHER: ("nws", "/stations/")}[out]
+    assert all(f"{source}: {publishers.server.url}{path}" in text for text in told)
+    assert all("503" in text and " at 2025-02-19T" in text and "Again in" in text for text in told)
+    assert not any(text.startswith(f"follow: {table}: ") for text in publishers.said for table in others)
+    publishers.out.clear()
+    publishers.publish()
+    publishers.follow(store, 0.5)
+    rows = store.as_of(out, "nyiso")["valid_at"].unique().sort()
+    assert rows[-1] >= NOON + timedelta(hours=5.5)
+    assert rows.diff()[1:].max() == timedelta(minutes=30), "longer than what is asked again anyway"
+
+
+@pytest.mark.parametrize("out", [Table.POWER, Table.WEATHER])
+def test_what_was_missed_is_asked_for_without_a_restart(publishers: Publishers, tmp_path: Path, out: Table) -> None:
+    store = Store(tmp_path / "data")
+    publishers.follow(store, 0.5)
+    publishers.out.add(out)
+    publishers.back_at = publishers.clock.now + timedelta(hours=5)
+    publishers.publish()
+    publishers.follow(store, 6)
+    rows = store.as_of(out, "nyiso")["valid_at"].unique().sort()
+    assert rows[-1] >= NOON + timedelta(hours=6)
+    assert rows.diff()[1:].max() == timedelta(minutes=30)

@@ -9,8 +9,8 @@ import pytest
 PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
-        Basis FeatureBlock Flag Floats MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE Reason
-        Table Times UTC VALUES to_table
+        Basis CALM_SHARE ESTIMATED_SAMPLES FeatureBlock Flag Floats INTERPOLATED_SAMPLES LATE_SLOTS MEDIAN Manifest
+        Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE RUGGED Reason STEEP Table Times UTC VALUES to_table
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
@@ -24,7 +24,7 @@ PUBLIC = {
         mape pinball pinball_losses protocol_table rmse skill summarise
     """,
     "power_nowcast.regions": "Region SourceSpec Zone available load",
-    "power_nowcast.ingest": "Batch fetch with_source",
+    "power_nowcast.ingest": "Batch ReplayClock fetch replayed with_source",
     "power_nowcast.store": "AppendReport IngestReport Store write write_all",
     "power_nowcast.care": """
         Finding Gap Rebuilt State TableStatus fill flags gaps rebuild status verify

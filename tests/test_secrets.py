@@ -48,7 +48,8 @@ def test_a_planted_key_is_nowhere(
         folder = work_in(
             tmp_path,
             MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db",
-            NOWCAST_ENTSOE_KEY=KEY,
+            ENTSOE_API_KEY=KEY,
+            PJM_API_KEY=KEY,
             AWS_SECRET_ACCESS_KEY=KEY,
             NOWCAST_URLS=f'{{"caiso": "http://user:{KEY}@{host}/outlook?securityToken={KEY}"}}',
         )

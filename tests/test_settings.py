@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,11 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name:
     with pytest.raises(ConfigurationError, match=name) as caught:
         settings()
     assert caught.value.fields == {"variable": name, "value": value}
+
+
+@pytest.mark.skipif(find_spec("boto3") is not None, reason="boto3 is installed")
+def test_parameters_without_the_package_for_them_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOWCAST_SSM_PREFIX", "/power")
+    with pytest.raises(ConfigurationError, match="boto3 is not installed") as caught:
+        settings()
+    assert "power-nowcast[aws]" in caught.value.remedy

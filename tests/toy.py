@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from power_nowcast.contracts import Panel
-from power_nowcast.features.panel import from_rows
+from power_nowcast.features.rows import from_rows
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import create

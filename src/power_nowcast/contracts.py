@@ -36,14 +36,25 @@ class Table(StrEnum):
     """The point-in-time tables; all share `VALUES`."""
 
     POWER = "power"
-    WEATHER = "weather"
-    FORECAST = "forecast"
+    WEATHER = "weather"  # as observed
+    FORECAST = "forecast"  # the operator's own, of power
+    WEATHER_FORECAST = "weather_forecast"
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether a time has several vintages, each told at a time of its own, and none of them replaces another."""
+        return self in (Table.FORECAST, Table.WEATHER_FORECAST)
+
+    @property
+    def is_weather(self) -> bool:
+        """Whether its series are variables, `STATION.variable`, and not zones."""
+        return self in (Table.WEATHER, Table.WEATHER_FORECAST)
 
 
 VALUES = pl.Schema(
     {
         "region": pl.String(),
-        "series": pl.String(),  # a zone or the total; "STATION.variable" for weather
+        "series": pl.String(),  # a zone or the total; "STATION.variable" for weather and its forecasts
         "valid_at": UTC,
         "value": pl.Float64(),  # MW; weather in the unit that the variable's name ends with
         "available_at": UTC,
@@ -94,6 +105,20 @@ class Flag(StrEnum):
     LATE = "late"  # known later than is usual of its source, or corrected
 
 
+INTERPOLATED_SAMPLES = 6
+"""Values in a row that lie midway between their neighbours, as rounded as they are, from which somebody drew a line."""
+RUGGED = 2
+"""A line says nothing of a series whose usual deviation from its neighbours is less than so many of its roundings."""
+STEEP = 5
+"""A line rises or falls by more than so many roundings a value: less is what calm wind does by itself."""
+ESTIMATED_SAMPLES = 4
+"""Values in a row that equal the operator's forecast, while it moves, from which it stands in for a measurement."""
+LATE_SLOTS = 3
+"""Intervals after the time at which a value is usually known, from which it is late."""
+CALM_SHARE = 0.01
+"""Below this share of the plausible maximum equal values are calm, not stuck: wind and sun stand still."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a table held: enough to tell whether two runs read the same data, and to read it again.
@@ -118,7 +143,10 @@ class Panel:
     `weather[i, w]` is the latest report known at that slot, NaN where none is recent.
     `forecast[k, s]` is the operator's own forecast for `series[s]`, mean MW of the interval that ends at
     `forecast_start + k * forecast_step`. Its grid reaches past the power grid's end: the only part of the future in
-    here.
+    here, with `weather_forecast[k, v]`, the newest forecast of `weather_forecast_names[v]` that was told before
+    `weather_forecast_start + k * weather_forecast_step`, NaN where none was.
+    `kept_out[i, s]` is 1 where a spike and 2 where stuck telemetry is in quarantine, `lateness[i, s]` how many minutes
+    after its usual time the value was known; both are empty where nobody reads them or nobody knows.
 
     The grids hold the state at `known_at`. `patches` change them at later times, in order of `available_at`: late rows,
     corrections, forecast vintages; a panel without patches is a live window. Row `i` of power is never read for an
@@ -137,6 +165,12 @@ class Panel:
     forecast: Floats
     known_at: np.datetime64
     patches: "Patches" = field(default_factory=lambda: Patches.none())  # noqa: PLW0108 - Patches comes further down
+    weather_forecast_names: tuple[str, ...] = ()
+    weather_forecast_start: np.datetime64 = field(default_factory=lambda: np.datetime64(0, "m"))
+    weather_forecast_step_minutes: int = 60
+    weather_forecast: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    kept_out: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    lateness: Floats = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def times(self) -> Times:
@@ -153,7 +187,7 @@ class Panel:
 class Patches:
     """Changes of a panel's grids, sorted by `available_at`; all arrays of shape (patch,).
 
-    `grid` is 0 for power and 1 for the forecast; `slot` and `column` address the cell; `value` in MW.
+    `grid` names the grid, as `features.panel` numbers them; `slot` and `column` address the cell.
     """
 
     available_at: Times

@@ -20,7 +20,7 @@ from power_nowcast.care import Finding, State, status
 from power_nowcast.care.status import Freshness
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceUnavailableError, StoreError
-from power_nowcast.ingest.fetch import NOT_FOUND, source_of, spec_of
+from power_nowcast.ingest.fetch import NOT_FOUND, source_of
 from power_nowcast.ingest.http import Body, Http, redact
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
@@ -186,7 +186,7 @@ def _sources(
     region: Region, world: Outside, replies: dict[str, Reply | SourceUnavailableError], contact: str, *, live: bool
 ) -> Iterator[Finding]:
     for table in Table:
-        spec = spec_of(region, table)
+        spec = region.spec(table)
         if spec is None:
             continue
         name = f"source {region.name} {table} ({spec.source})"
@@ -232,6 +232,8 @@ def _reach(request: Request, world: Outside, replies: dict[str, Reply | SourceUn
             deliveries = list(source.deliveries(asking))
             if source.reads_files or not deliveries:
                 return f"{len(deliveries)} files"
+            if deliveries[0].server is not None:
+                raise _AskedError(deliveries[0].server)
             deliveries[0].read()
     except _AskedError as error:
         address = httpx.URL(str(error))

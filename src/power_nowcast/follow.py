@@ -9,6 +9,7 @@ from pathlib import Path
 from power_nowcast.contracts import Table
 from power_nowcast.errors import DataError, StoreError
 from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.replay import REPLAY
 from power_nowcast.models.base import Progress
 from power_nowcast.regions import Region
 from power_nowcast.store import IngestReport, Store, write_all
@@ -23,9 +24,23 @@ LONGEST_WAIT = timedelta(minutes=15)
 """Between attempts while a source is out, at most."""
 
 
+@dataclass
+class _Turn:
+    """Of one table: when its source is asked next, how often in a row it has failed, and when it was last asked with
+    success (None: not since this process began).
+    """
+
+    due: datetime
+    failures: int = 0
+    asked_at: datetime | None = None
+
+
 @dataclass(frozen=True)
 class Follower:
-    """What follows a region. `clock` is aware, `sleep` takes seconds; both are given by tests and replays."""
+    """What follows a region, table by table: a source that is out holds up no other.
+
+    `clock` is aware, `sleep` takes seconds; both are given by tests and replays (`ingest.ReplayClock`).
+    """
 
     store: Store
     region: Region
@@ -38,31 +53,59 @@ class Follower:
     def run(self, until: datetime | None = None) -> IngestReport:
         """Ingest until the clock says `until`, for ever without it; returns what was stored in all.
 
-        An outage is told and outlived: the next success asks for all that has come since the newest stored value.
+        An outage is told and outlived: the next success asks for all that has come since the last one.
 
         Raises:
             ConfigurationError: a source is not what the region file says.
         """
-        total, failures = IngestReport(), 0
+        total, begun = IngestReport(), self.clock()
+        turns = {table: _Turn(begun) for table in Table if self.region.spec(table) is not None}
         while until is None or self.clock() < until:
-            try:
-                report = self._once()
-            except (DataError, StoreError) as error:
-                failures += 1
-                wait = min(self._interval * 2 ** (failures - 1), LONGEST_WAIT)
-                self.progress(f"follow: {error.message} {error.remedy} Again in {wait.total_seconds():.0f} s.")
-            else:
-                total, failures = total + report, 0
-                if report.stored:
-                    self.progress(f"follow: {report.stored:,} new rows, {report.quarantined:,} in quarantine")
-                wait = self._next() - self.clock()
+            report = IngestReport()
+            for table, turn in turns.items():
+                if turn.due <= self.clock():
+                    report += self._take(table, turn)
+            if report.stored:
+                self.progress(f"follow: {report.stored:,} new rows, {report.quarantined:,} in quarantine")
+            total += report
+            wait = min(turn.due for turn in turns.values()) - self.clock()
             self.sleep(max(wait.total_seconds(), 0.0))
         return total
 
-    def _once(self) -> IngestReport:
-        last = self.store.last(Table.POWER, self.region.name)
-        start = self.clock() - FIRST_DAYS if last is None else last - BEHIND
-        return write_all(self.store, self.region, start=start, place=self.place, http=self.http, clock=self.clock)
+    def _take(self, table: Table, turn: _Turn) -> IngestReport:
+        """Ask one table's source; of a failure, tell it and come back to it."""
+        asked_at = self.clock()
+        try:
+            report = write_all(
+                self.store,
+                self.region,
+                start=self._start(table, turn),
+                tables=[table],
+                place=self.place,
+                http=self.http,
+                clock=self.clock,
+            )
+        except (DataError, StoreError) as error:
+            turn.failures += 1
+            wait = min(self._interval * 2 ** (turn.failures - 1), LONGEST_WAIT)
+            turn.due = self.clock() + wait
+            self.progress(f"follow: {table}: {error.message} {error.remedy} Again in {wait.total_seconds():.0f} s.")
+            return IngestReport()
+        turn.failures, turn.asked_at, turn.due = 0, asked_at, self._next()
+        return report
+
+    def _start(self, table: Table, turn: _Turn) -> datetime | None:
+        """From which `valid_at` on a table's source is asked; None for a replay, which knows by itself."""
+        spec = self.region.spec(table)
+        if spec is not None and spec.source == REPLAY:
+            return None
+        now, power = self.clock(), self.store.last(Table.POWER, self.region.name)
+        newest = [time for time in (power, turn.asked_at) if time is not None]
+        if table is not Table.POWER and turn.asked_at is None:
+            # What an earlier process missed; forecasts lie in the future and do not tell.
+            own = self.store.last(table, self.region.name)
+            newest = [now - FIRST_DAYS + BEHIND if own is None else min(own, now), *newest]
+        return min(newest) - BEHIND if newest else now - FIRST_DAYS
 
     def _next(self) -> datetime:
         """When the value of the interval that runs now will have been published."""

@@ -16,6 +16,7 @@ from power_nowcast import mlflow_client
 from power_nowcast.contracts import Manifest, Panel, Table, Times
 from power_nowcast.errors import MissingDataError, ModelError
 from power_nowcast.evaluate import backtest as backtests
+from power_nowcast.evaluate import operator_forecast
 from power_nowcast.evaluate.plots import Explanation, plots
 from power_nowcast.evaluate.promotion import Decision, decide
 from power_nowcast.evaluate.report import Provenance, write_report
@@ -287,7 +288,10 @@ def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.B
     first, last = (np.datetime64(manifest["split"][name].removesuffix("Z"), "m") for name in ("test_start", "test_end"))
     issues = np.arange(first, last, np.timedelta64(manifest["every_minutes"], "m"))
     panel = history(job.store, job.region, first.item().replace(tzinfo=UTC) - WINDOW, last.item().replace(tzinfo=UTC))
-    return backtests.run(bundle, baselines(job, manifest), panel, job.region, issues)
+    others: dict[str, backtests.Forecaster] = dict(baselines(job, manifest))
+    if panel.forecast.size and np.isfinite(panel.forecast).any():
+        others[operator_forecast.NAME] = operator_forecast.OperatorForecast(job.region)
+    return backtests.run(bundle, others, panel, job.region, issues)
 
 
 def _explain(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> Explanation | None:

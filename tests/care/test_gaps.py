@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from power_nowcast import regions
-from power_nowcast.care import Gap, fill, gaps
+from power_nowcast.care import Gap, State, fill, gaps, rebuild, status, verify
 from power_nowcast.care.gaps import spans
 from power_nowcast.contracts import Table
 from power_nowcast.regions import Region
@@ -95,3 +95,28 @@ def test_spans_cover_the_gaps_and_no_value_that_is_there(missing: set[int]) -> N
         for place in range((first - FIRST) // HALF_HOUR, (last - FIRST) // HALF_HOUR + 1)
     }
     assert covered == missing
+
+
+def test_forecasts_of_weather_are_looked_after(region: Region, store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "ahead.csv"
+    hours = [hour for hour in range(12) if hour not in (5, 6)]
+    lines = [f"{at(2 * hour).isoformat()},{at(-4).isoformat()},{10 + hour}" for hour in hours]
+    file.write_text("\n".join(["valid_at,written,K.temperature_c", *lines]))
+    spec = {
+        "source": "files",
+        "label": "instant",
+        "interval_minutes": 60,
+        "variables": ["K.temperature_c"],
+        "options": {"files": str(file)},
+    }
+    of = Region.model_validate(region.model_dump() | {"weather_forecast": spec})
+    write_day(tmp_path, 0)
+    write_all(store, of)
+    table = Table.WEATHER_FORECAST
+    assert gaps(store, of) == [Gap(table, "K.temperature_c", at(10), at(12), 2)]
+    now = at(SLOTS)
+    assert [(one.table, one.rows, one.missing) for one in status(store, of, now=now)][-1] == (table, 10, 2)
+    found = {one.name: one.state for one in verify(store, of)}
+    assert found["weather_forecast times"] is State.OK, "a forecast is known before its time"
+    again = rebuild(store, of, Store(tmp_path / "again"))
+    assert [(one.table, one.is_same) for one in again] == [(Table.POWER, True), (table, True)]

@@ -7,8 +7,9 @@ import pytest
 from power_nowcast.care import Finding, State, verify
 from power_nowcast.care.findings import failed
 from power_nowcast.contracts import Table
+from power_nowcast.ingest import with_source
 from power_nowcast.ingest.batch import ROWS
-from power_nowcast.regions import Region
+from power_nowcast.regions import Region, SourceSpec, load
 from power_nowcast.store import Store, write_all
 
 from .conftest import FIRST, write_day
@@ -122,3 +123,27 @@ def test_a_manifest_of_a_part_is_checked_by_its_span(filled: Store, region: Regi
     part = filled.manifest(Table.POWER, region.name, start=FIRST + timedelta(days=1), end=FIRST + timedelta(days=2))
     filled.keep(region.name, [part], now=NOW)
     assert by_name(verify(filled, region))["manifests"].state is State.OK
+
+
+def test_vintages_written_after_their_first_time_are_told(store: Store, region: Region) -> None:
+    region = region.model_copy(update={"forecast": SourceSpec(source="files")})
+    for day, hours in ((0, -8), (1, -8), (2, 3)):
+        first = FIRST + timedelta(days=day)
+        written = {"available_at": first + timedelta(hours=hours), "basis": "written"}
+        rows = [row("N.E.", first + timedelta(hours=1 + hour), 2000.0 + hour, **written) for hour in range(24)]
+        store.append(Table.FORECAST, pl.concat(rows), now=NOW)
+    found = by_name(verify(store, region))["forecast republished"]
+    assert found.state is State.OK
+    assert found.detail == (
+        "1 of 3 vintages were written after the first time that they describe (2024-03-03); "
+        "none counts before it was written"
+    )
+
+
+@pytest.mark.slow
+def test_the_republished_files_of_new_york_are_recognised(store: Store, bench_data: Path) -> None:
+    region = with_source(load("nyiso"), "nyiso", folder=str(bench_data / "nyiso"))
+    write_all(store, region, tables=[Table.FORECAST])
+    found = by_name(verify(store, region))["forecast republished"]
+    assert found.detail.startswith("4 of ")
+    assert "(2018-02-01, 2018-02-09, 2018-05-02, 2019-08-09)" in found.detail

@@ -1,16 +1,19 @@
 """The commands as a user types them."""
 
 import re
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 import typer
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
 from power_nowcast import cli
 from power_nowcast.cli import base, plan, run
+from power_nowcast.cli.base import files_bar
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.settings import settings
@@ -309,3 +312,13 @@ def test_the_regions_of_the_benchmarks_are_regions() -> None:
     assert len(files) >= 5
     for one in files:
         assert call("regions", "check", one).exit_code == 0
+
+
+def test_a_bar_counts_files_and_rows_on_a_terminal_only() -> None:
+    shown, piped = StringIO(), StringIO()
+    for file, is_terminal in ((shown, True), (piped, False)):
+        with files_bar("ingest", Console(file=file, force_terminal=is_terminal, width=80)) as advance:
+            advance(1_200)
+            advance(34)
+    assert "2 files, 1,234 new rows" in shown.getvalue()
+    assert piped.getvalue() == ""

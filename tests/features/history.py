@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from power_nowcast.contracts import VALUES, Panel, Table
+from power_nowcast.contracts import QUARANTINE, VALUES, Panel, Table
 from power_nowcast.features.panel import FORECAST_REACH, assemble
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
@@ -36,6 +36,25 @@ def region() -> Region:
             "weather": {"source": "files", "variables": ["K.temperature_c"]},
         }
     )
+
+
+def rich_region(**changes: object) -> Region:
+    """The region with two stations, forecasts of their weather, and every family that a region may ask for."""
+    weather = {"source": "files", "variables": ["K.temperature_c", "L.temperature_c", "L.wind_speed_ms"]}
+    rich = {
+        "weather": weather,
+        "weather_forecast": weather | {"interval_minutes": 60},
+        "features": ["quality", "holidays"],
+    }
+    return Region.model_validate(region().model_dump() | rich | changes)
+
+
+def weighed_region() -> Region:
+    """The rich region, A with weights of stations and B with their distances."""
+    zones = region().model_dump()["zones"]
+    zones[0]["weather"] = {"K": 0.75, "L": 0.25}
+    places = [{"name": "K", "latitude": 42.7, "longitude": -73.8}, {"name": "L", "latitude": 40.0, "longitude": -73.7}]
+    return rich_region(zones=zones, stations=places)
 
 
 def rows(table: list[tuple[str, datetime, float, datetime, str]]) -> pl.DataFrame:
@@ -80,16 +99,70 @@ def past(seed: int, *, gaps: int = 10, late: int = 12, corrections: int = 8) -> 
     return {Table.POWER: rows(power), Table.FORECAST: rows(forecast), Table.WEATHER: rows(weather)}
 
 
-def bulk(frames: dict[Table, pl.DataFrame], delay_minutes: int = 0) -> Panel:
+def rich_past(seed: int) -> tuple[dict[Table, pl.DataFrame], pl.DataFrame]:
+    """`past` with straight lines, a second station, forecasts of weather told every six hours, and a quarantine."""
+    frames, rng = past(seed, gaps=20, late=30, corrections=10), np.random.default_rng(seed)
+    power = frames[Table.POWER]
+    for zone in ("A", "B"):  # a line now and then, of first values only: what is corrected breaks it
+        for begin in rng.choice(DAYS * 48 - 20, 12, replace=False):
+            slot = (pl.col("valid_at") - START).dt.total_minutes() // 30 - int(begin)
+            here = (pl.col("series") == zone) & slot.is_between(0, int(rng.integers(6, 12)))
+            power = power.with_columns(value=pl.when(here).then(1500.0 + 7 * slot).otherwise("value"))
+    frames[Table.POWER] = power
+    variables = {"K.temperature_c": 10.0, "L.temperature_c": 14.0, "L.wind_speed_ms": 5.0}
+    frames[Table.WEATHER] = pl.concat(
+        [
+            frames[Table.WEATHER].with_columns(series=pl.lit(name), value=pl.col("value") + level)
+            for name, level in variables.items()
+        ]
+    ).filter(pl.Series(rng.random(3 * len(frames[Table.WEATHER])) > 0.2))
+    told = []
+    for pull in range(-4, DAYS * 4):
+        at = START + timedelta(hours=6 * pull, minutes=int(rng.integers(0, 300)), seconds=int(rng.integers(60)))
+        if rng.random() < 0.2:
+            continue
+        first = at.replace(minute=0, second=0) - timedelta(hours=2)  # the publisher repeats what is over
+        told += [
+            (name, first + timedelta(hours=hour), float(rng.normal(level, 3)), at, "written")
+            for name, level in variables.items()
+            for hour in range(16)
+            if rng.random() > 0.05
+        ]
+    frames[Table.WEATHER_FORECAST] = rows(told)
+    bad = []
+    for zone in ("A", "B"):
+        for reason, length in (("spike", 1), ("flat line", 8)) * 6:
+            slot = int(rng.integers(0, DAYS * 48))
+            # Half of it came live: it was refused as it came.
+            seen = timedelta(minutes=int(rng.integers(1, 170))) if rng.random() < 0.5 else timedelta(days=900)
+            bad += [
+                ("toy", "power", zone, START + n * STEP, None, "1", reason, "", "x", START + n * STEP + seen)
+                for n in range(slot, slot + length)
+            ]
+    return frames, pl.DataFrame(bad, QUARANTINE, orient="row")
+
+
+def bulk(
+    frames: dict[Table, pl.DataFrame],
+    delay_minutes: int = 0,
+    of: Region | None = None,
+    quarantine: pl.DataFrame | None = None,
+) -> Panel:
     """Everything that was ever known, with patches."""
     end = START + (DAYS * 48 - 1) * STEP
-    return assemble(region(), frames, START, end, known_at=START, delay_minutes=delay_minutes)
+    return assemble(
+        of or region(), frames, START, end, known_at=START, delay_minutes=delay_minutes, quarantine=quarantine
+    )
 
 
-def live(frames: dict[Table, pl.DataFrame], at: datetime) -> Panel:
+def live(
+    frames: dict[Table, pl.DataFrame], at: datetime, of: Region | None = None, quarantine: pl.DataFrame | None = None
+) -> Panel:
     """What was known at `at`, nothing else: the future is deleted."""
     known = {table: frame.filter(pl.col("available_at") <= at) for table, frame in frames.items()}
     known[Table.POWER] = known[Table.POWER].filter(pl.col("valid_at") <= at)
     known[Table.FORECAST] = known[Table.FORECAST].filter(pl.col("valid_at") <= at + FORECAST_REACH)
+    if quarantine is not None:
+        quarantine = quarantine.filter(pl.col("at") <= at)
     start = max(START, at - MODEL_WINDOW - timedelta(days=1))
-    return assemble(region(), known, start, at, known_at=at)
+    return assemble(of or region(), known, start, at, known_at=at, quarantine=quarantine)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from power_nowcast.contracts import Panel, Table
 from power_nowcast.errors import UnknownSeriesError
-from power_nowcast.features.build_features import MAX_AGE_MINUTES, build, targets
+from power_nowcast.features.build_features import build, targets
 from power_nowcast.features.panel import assemble
+from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.models.outcomes import at_knots
 from tests.features.history import DAYS, MODEL_WINDOW, SPEC, START, STEP, bulk, past, region
 

@@ -4,12 +4,27 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from power_nowcast.contracts import FeatureBlock, Table
 from power_nowcast.features.build_features import build
-from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region, rows
+from power_nowcast.regions import Region
+from tests.features.history import (
+    DAYS,
+    SPEC,
+    START,
+    STEP,
+    bulk,
+    live,
+    past,
+    region,
+    rich_past,
+    rich_region,
+    rows,
+    weighed_region,
+)
 
 EASY = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SLOTS = st.lists(st.integers(9 * 48, DAYS * 48 - 1), min_size=1, max_size=6, unique=True)
@@ -44,6 +59,38 @@ def test_bulk_equals_live_bit_for_bit_with_the_future_deleted(seed: int, slots: 
         ]
         assert not different
         assert equal(together.take(np.array([n])), alone)
+
+
+@pytest.mark.parametrize("of", [rich_region(), weighed_region()], ids=["stations apart", "stations weighed"])
+@EASY
+@given(seed=st.integers(0, 1000), slots=SLOTS)
+def test_forecasts_of_weather_flags_and_holidays_are_known_alike(of: Region, seed: int, slots: list[int]) -> None:
+    frames, quarantine = rich_past(seed)
+    issues = [START + slot * STEP for slot in slots]
+    together = build(bulk(frames, of=of, quarantine=quarantine), of, np.array([minute(t) for t in issues]), SPEC)
+    for n, issue in enumerate(issues):
+        alone = build(live(frames, issue, of, quarantine), of, np.array([minute(issue)]), SPEC)
+        assert together.names == alone.names
+        differ = (together.x[n] != alone.x[0]) & ~(np.isnan(together.x[n]) & np.isnan(alone.x[0]))
+        assert not [together.names[k] for k in np.flatnonzero(differ.any(axis=0))]
+
+
+@EASY
+@given(seed=st.integers(0, 1000), slot=st.integers(9 * 48, DAYS * 48 - 48))
+def test_weather_told_or_observed_later_changes_nothing(seed: int, slot: int) -> None:
+    of, issue = weighed_region(), START + slot * STEP
+    frames, quarantine = rich_past(seed)
+    before = build(bulk(frames, of=of, quarantine=quarantine), of, np.array([minute(issue)]), SPEC)
+    late = issue + timedelta(seconds=1)
+    told = [("K.temperature_c", issue + timedelta(hours=n), 99.0, late, "written") for n in range(-40, 40)]
+    seen = [("K.temperature_c", issue - timedelta(hours=n), 99.0, late, "seen") for n in range(3)]
+    frames[Table.WEATHER_FORECAST] = pl.concat([frames[Table.WEATHER_FORECAST], rows(told)])
+    frames[Table.WEATHER] = pl.concat([frames[Table.WEATHER], rows(seen)])
+    frames[Table.POWER] = frames[Table.POWER].with_columns(
+        value=pl.when(pl.col("valid_at") > issue).then(8888.0).otherwise("value")
+    )
+    after = build(bulk(frames, of=of, quarantine=quarantine), of, np.array([minute(issue)]), SPEC)
+    assert equal(before, after)
 
 
 @EASY

@@ -1,9 +1,10 @@
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
@@ -13,6 +14,10 @@ from power_nowcast.contracts import Table
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
+from power_nowcast.settings import settings
+
+if TYPE_CHECKING:
+    from tests.proxy import Proxy
 
 LOAD_HEADER = '"Time Stamp","Time Zone","Name","PTID","Load"'
 FORECAST_HEADER = (
@@ -29,8 +34,32 @@ def nyiso() -> Region:
 
 
 @pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keys of the publishers that demand one."""
+    monkeypatch.setenv("ENTSOE_API_KEY", "entsoe-k3y")
+    monkeypatch.setenv("PJM_API_KEY", "pjm-k3y")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator["Proxy"]:
+    from tests.proxy import Proxy
+
+    with Proxy(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
 def victoria() -> Region:
     return regions.load("victoria")
+
+
+def needs(library: str) -> None:
+    """Leave out the test where a library of the extra grids is not there."""
+    if find_spec(library) is None:
+        pytest.skip(f"the extra grids is not installed: {library}")
 
 
 def zipped(
@@ -67,12 +96,13 @@ def region_of(*zones: str, timezone: str, interval: int, source: str, label: str
             "power": spec,
             "forecast": {**spec, "interval_minutes": 60 if source == "caiso" else None},
             "weather": {**spec, "label": "instant"},
+            "weather_forecast": {**spec, "label": "instant", "interval_minutes": 60},
         }
     )
 
 
 def request_of(region: Region, table: Table = Table.POWER, **more: Any) -> Request:
-    spec = {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
+    spec = region.spec(table)
     assert spec is not None
     return Request(region, table, spec, **more)
 

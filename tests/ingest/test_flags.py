@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from power_nowcast import regions
-from power_nowcast.contracts import VALUES
-from power_nowcast.ingest.flags import ESTIMATED_SAMPLES, INTERPOLATED_SAMPLES, estimated, interpolated, late
+from power_nowcast.contracts import ESTIMATED_SAMPLES, INTERPOLATED_SAMPLES, QUARANTINE, VALUES
+from power_nowcast.ingest.flags import estimated, interpolated, kept_out, late
 
 START = datetime(2019, 3, 1, tzinfo=UTC)
 NYISO = regions.load("nyiso")
@@ -93,6 +93,37 @@ def test_late_is_what_came_later_than_usual() -> None:
     assert late(rows(noisy(3), delay=25, basis="seen"), NYISO, spec).is_empty()
     assert places(late(rows(noisy(3), delay=26, basis="seen"), NYISO, spec)) == [0, 1, 2]
     assert late(rows(noisy(3), delay=400, basis="delay"), NYISO, spec).is_empty(), "an archive does not tell"
+
+
+def refused(*bad: tuple[int, str, timedelta]) -> pl.DataFrame:
+    """(slot, reason, how long after its time it was seen) as rows of the quarantine."""
+    table = [
+        ("nyiso", "power", "NORTH", START + timedelta(minutes=5 * place), None, "1", reason, "", "x",
+         START + timedelta(minutes=5 * place) + seen)
+        for place, reason, seen in bad
+    ]  # fmt: skip
+    return pl.DataFrame(table, QUARANTINE, orient="row")
+
+
+def told(found: pl.DataFrame) -> list[tuple[str, int, int]]:
+    """Flag, slot, and minutes after START when it could be told."""
+    minutes = ((found["available_at"] - START).dt.total_seconds() / 60).cast(pl.Int64)
+    return list(zip(found["flag"], places(found), minutes, strict=True))
+
+
+def test_what_is_kept_out_is_told_when_it_shows() -> None:
+    years, live = timedelta(days=900), timedelta(minutes=2)
+    spikes = refused((10, "spike", years), (20, "spike", live), (30, "negative", years))
+    assert told(kept_out(spikes, NYISO)) == [("spike", 10, 55), ("spike", 20, 102)]
+    stuck = refused(*((place, "flat line", years) for place in (*range(50, 57), 80, 81)))
+    by_sixth = [270, 270, 270, 270, 270, 275, 280]  # the first of the six is none of these rows
+    assert told(kept_out(stuck, NYISO)) == [
+        *(("stuck", 50 + place, minutes) for place, minutes in enumerate(by_sixth)),
+        *(("stuck", place, 420) for place in (80, 81)),
+    ]
+    means = NYISO.model_copy(update={"power": NYISO.power.model_copy(update={"label": "start"})})
+    assert places(kept_out(spikes, means)) == [11, 21], "a slot is named by its end"
+    assert kept_out(spikes.clear(), NYISO).is_empty()
 
 
 @given(st.lists(st.floats(0, 1500).map(lambda value: round(value, 1)), max_size=60))

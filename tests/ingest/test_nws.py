@@ -8,12 +8,16 @@ import pytest
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest import nws
+from power_nowcast.ingest.fetch import batch_of
 from power_nowcast.ingest.nws import Nws
+from power_nowcast.ingest.published import Received
 from power_nowcast.ingest.validate import check
 from power_nowcast.regions import Region
+from power_nowcast.store import Store
 
 from .conftest import FIXTURES, Recorder, region_of, request_of
 
+AHEAD = Table.WEATHER_FORECAST
 NOW = datetime(2025, 3, 30, 12, tzinfo=UTC)
 HOURLY = "gridpoints/TAE/58,65/forecast/hourly.json"
 
@@ -135,24 +139,63 @@ def asked(of: Region, http: Recorder, table: Table = Table.WEATHER, **span: date
 
 
 def test_stations_are_asked_by_day_and_points_for_what_is_new() -> None:
-    of = region(stations=["KLGA", "KBUF"], gridpoints="OKX/33,37", hourly=True)
+    of = region(stations=["KLGA", "KBUF"])
     urls = asked(of, Recorder(NOW))
-    assert [url.split("?")[0] for url in urls] == [
-        *("stations/KLGA/observations", "stations/KBUF/observations") * 2,
-        "gridpoints/OKX/33,37/forecast/hourly",
-    ]
+    assert [url.split("?")[0] for url in urls] == [*("stations/KLGA/observations", "stations/KBUF/observations") * 2]
     assert urls[0].endswith("?start=2025-03-29T00%3A00%3A00Z&end=2025-03-30T00%3A00%3A00Z&limit=500")
     past = NOW - timedelta(days=1)
-    assert len(asked(of, Recorder(NOW), start=past, end=past)) == 2, "what is past has no new forecast"
+    assert len(asked(of, Recorder(NOW), start=past, end=past)) == 2
     assert len(asked(region(stations="KLGA"), Recorder(NOW), start=NOW - timedelta(days=60))) == 7
-    assert asked(region(gridpoints="OKX/33,37"), Recorder(NOW)) == ["gridpoints/OKX/33,37"]
+    assert asked(region(gridpoints="OKX/33,37"), Recorder(NOW), AHEAD) == ["gridpoints/OKX/33,37"]
+    hourly = region(gridpoints={"KLGA": "OKX/33,37", "KBUF": "BUF/40,50"}, hourly=True)
+    assert asked(hourly, Recorder(NOW), AHEAD) == [
+        "gridpoints/OKX/33,37/forecast/hourly",
+        "gridpoints/BUF/40,50/forecast/hourly",
+    ]
+    assert asked(hourly, Recorder(NOW), AHEAD, start=past, end=past) == [], "what is past has no new forecast"
+
+
+def test_a_point_is_called_by_its_station() -> None:
+    data = Received((FIXTURES / "nws_gridpoint.json").read_bytes())
+    for points, name in (("TBW/93,38", "TBW/93,38"), ({"KTPA": "TBW/93,38"}, "KTPA")):
+        rows = Nws().parse(data, request_of(region(gridpoints=points), AHEAD), "gridpoints/TBW/93,38.json")
+        assert set(rows["series"].str.extract(r"^(.*)\.[^.]*$")) == {name}
+
+
+def test_each_pull_of_a_forecast_is_a_vintage(tmp_path: Path) -> None:
+    of = region(gridpoints={"KTPA": "TBW/93,38"}).model_copy(update={"weather": None})
+    store, data = Store(tmp_path), (FIXTURES / "nws_gridpoint.json").read_bytes()
+    later = data.replace(b"2022-02-03T19:22:03+00:00", b"2022-02-04T01:22:03+00:00")
+    assert later != data
+    for pulled, answer in ((5, data), (6, data), (9, later)):
+        now = datetime(2022, 2, 4, pulled, tzinfo=UTC)
+        client = Recorder(now, answer)
+        assert of.weather_forecast is not None
+        request = request_of(of, AHEAD, http=client)
+        (delivery,) = Nws().deliveries(request)
+        batch, _ = batch_of(request, delivery.read(), delivery.origin)
+        store.append(AHEAD, batch.rows, now=now)
+    rows = store.versions(AHEAD, "toy").filter(pl.col("series") == "KTPA.dew_point_c")
+    told = rows.group_by("available_at", maintain_order=True).agg(pl.len(), pl.col("basis").unique())
+    assert told.rows() == [
+        (datetime(2022, 2, 3, 19, 22, 3, tzinfo=UTC), 4, ["written"]),
+        (datetime(2022, 2, 4, 1, 22, 3, tzinfo=UTC), 4, ["written"]),
+    ]
+    before = store.as_of(AHEAD, "toy", at=datetime(2022, 2, 4, tzinfo=UTC))
+    assert set(before["available_at"]) == {datetime(2022, 2, 3, 19, 22, 3, tzinfo=UTC)}
 
 
 def test_the_service_wants_to_know_whom_to_contact() -> None:
     with pytest.raises(ConfigurationError, match="NOWCAST_CONTACT"):
         asked(region(stations="KLGA"), Recorder(NOW, contact=""))
-    with pytest.raises(ConfigurationError, match="neither stations nor gridpoints"):
+    with pytest.raises(ConfigurationError, match="no stations"):
         asked(region(), Recorder(NOW))
+    with pytest.raises(ConfigurationError, match="no gridpoints"):
+        asked(region(), Recorder(NOW), AHEAD)
+    with pytest.raises(ConfigurationError, match="no option 'gridpoints'"):
+        asked(region(stations="KLGA", gridpoints="OKX/33,37"), Recorder(NOW))
+    with pytest.raises(ConfigurationError, match="two stations"):
+        asked(region(gridpoints={"KLGA": "OKX/33,37", "KJFK": "OKX/33,37"}), Recorder(NOW), AHEAD)
     with pytest.raises(ConfigurationError, match="no power"):
         asked(region(stations="KLGA"), Recorder(NOW), Table.POWER)
 

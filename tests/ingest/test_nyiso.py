@@ -130,10 +130,12 @@ def test_the_folder_must_be_named_and_hold_archives(nyiso: Region, tmp_path: Pat
     with pytest.raises(MissingDataError, match=r"mis\.nyiso\.com"):
         list(archives.deliveries(Request(nyiso, Table.POWER, power)))
     assert list(archives.deliveries(Request(nyiso, Table.FORECAST, power))) == []
+    with pytest.raises(ConfigurationError, match="no weather_forecast"):
+        list(archives.deliveries(Request(nyiso, Table.WEATHER_FORECAST, power)))
 
 
 def test_excerpts_of_the_publishers_own_files_are_read(nyiso: Region, bench_data: Path) -> None:
-    for table in Table:
+    for table in (Table.POWER, Table.FORECAST, Table.WEATHER):
         spec = with_source(nyiso, "nyiso", folder=str(bench_data / "nyiso")).power
         request = Request(nyiso, table, spec)
         first = next(NyisoArchives().deliveries(request))

@@ -170,7 +170,12 @@ def test_weather_has_ranges_by_its_unit() -> None:
             )
         ]
     )
-    assert reasons(checked(rows, Table.WEATHER)) == {"implausible": 1, "negative": 1, "unknown zone": 1}
+    assert NYISO.weather is not None
+    for table in (Table.WEATHER, Table.WEATHER_FORECAST):
+        found = reasons(checked(rows, table, NYISO.weather))
+        assert found == {"implausible": 1, "negative": 1, "unknown zone": 1}
+    read = NYISO.weather.model_copy(update={"variables": ("X.snow",)})
+    assert reasons(checked(rows, Table.WEATHER_FORECAST, read)) == {"implausible": 1, "negative": 1}
 
 
 @settings(deadline=None, max_examples=30)

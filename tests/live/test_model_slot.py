@@ -223,7 +223,14 @@ def test_a_cache_that_cannot_be_written_does_not_stop_it(
 @pytest.mark.parametrize("total", ["ALL", None])
 @pytest.mark.parametrize("forecast", [{"source": "files", "interval_minutes": 60}, None])
 def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[str, object] | None, cache: Path) -> None:
-    changes = {"total": total, "forecast": forecast, "weather": toy_region().weather if forecast else None}
+    ahead = {"source": "files", "variables": ["KTOY.temperature_c"]} if forecast else None
+    changes = {
+        "total": total,
+        "forecast": forecast,
+        "weather": toy_region().weather if forecast else None,
+        "weather_forecast": ahead,
+        "features": ["quality", "holidays"] if forecast else [],
+    }
     region = Region.model_validate(toy_region().model_dump() | changes)
     bundle = replace(toy_bundle(toy_region()), region=region)
     bundle = replace(
@@ -247,3 +254,6 @@ def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[st
     assert set(answer.quality) == {Quality.REDUCED}
     assert set(answer.flags) <= {"short history"}
     assert np.isfinite(answer.values).all()
+    if forecast:
+        blind = replace(panel, weather_forecast=np.full_like(panel.weather_forecast, np.nan))
+        assert "no weather forecast" in Nowcaster(bundle).nowcast(blind, panel.end).flags

@@ -55,7 +55,17 @@ def own_regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     settings.cache_clear()
 
 
-EMBEDDED = ("caiso", "elia-solar", "nyiso", "nyiso-live", "nyiso-wind", "victoria")
+EMBEDDED = (
+    "caiso",
+    "elia-solar",
+    "entsoe-fi-wind",
+    "ercot",
+    "ercot-wind",
+    "nyiso",
+    "nyiso-live",
+    "nyiso-wind",
+    "victoria",
+)
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -133,6 +143,52 @@ def test_a_wrong_file_is_refused_with_its_key(file: Path, old: str, new: str, ke
     assert told in key.split("|")
     assert f"{file}: {told}: " in str(caught.value)
     assert f"Correct {told}" in caught.value.remedy
+
+
+STATIONS = VALID.replace(
+    "[power]",
+    """
+stations = [{ name = "EDDM", latitude = 48.4, longitude = 11.8 }]
+features = ["quality", "holidays"]
+[weather_forecast]
+source = "files"
+interval_minutes = 60
+variables = ["EDDM.temperature_c"]
+[power]""",
+)
+
+
+def test_stations_are_weighted_by_name_or_by_place(file: Path) -> None:
+    assert not regions.load(file).weighs_stations
+    file.write_text(STATIONS)
+    region = regions.load(file)
+    assert region.weighs_stations
+    assert region.weather_stations == {"EDDM"}
+    assert region.features == ("quality", "holidays")
+    named = VALID.replace("max_mw = 9000", "max_mw = 9000, weather = { EDDM = 0.6 }").replace(
+        "max_mw = 12000", "max_mw = 12000, weather = { EDDM = 1 }"
+    )
+    file.write_text(named)
+    assert regions.load(file).weighs_stations
+    assert Region.model_validate_json(regions.load(file).model_dump_json()) == regions.load(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "EDDM"', 'name = "EDDF"', "stations: no weather variable is of a station 'EDDF'"),
+        ("max_mw = 9000", "max_mw = 9000, weather = { EDDF = 1 }", "zone NORTH: no weather variable"),
+        ("max_mw = 9000", "max_mw = 9000, weather = { EDDM = 0 }", "zones.0.weather.EDDM"),
+        ('["EDDM.temperature_c"]\n[power]', '["X.temperature_c"]\n[power]', "the places of all; stations lacks X"),
+        ('"quality"', '"luck"', "features.0"),
+    ],
+)
+def test_wrong_stations_are_refused(file: Path, old: str, new: str, told: str) -> None:
+    assert STATIONS.count(old) == 1
+    file.write_text(STATIONS.replace(old, new))
+    with pytest.raises(ConfigurationError) as caught:
+        regions.load(file)
+    assert told in str(caught.value)
 
 
 def test_what_is_not_toml_is_refused_with_its_line(file: Path) -> None:

@@ -20,6 +20,7 @@ from power_nowcast.store import Store
 from .conftest import START, at, rows_of
 
 MINUTE = timedelta(minutes=1)
+UTC_TIME = pl.Datetime("us", "UTC")
 BACKFILL = datetime(2026, 1, 1, tzinfo=UTC)
 TIMES = 1000
 WINDOW = timedelta(days=2)
@@ -136,3 +137,53 @@ def test_any_time_of_a_small_history(
     backfill = [(series, 20 * slot, value) for series, slot, value in revised if (series, at(20 * slot)) in newest]
     store.append(Table.POWER, rows_of(*backfill), now=BACKFILL)
     assert [read(Store(store.root), *question) for question in questions] == answers
+
+
+_vintages = st.lists(
+    st.tuples(st.integers(0, 12), st.integers(0, 3), st.sampled_from("AB"), st.sampled_from([1.0, 2.0, 3.0])),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda row: row[:3],
+)
+
+
+@settings(max_examples=30)
+@given(
+    pulls=st.lists(st.tuples(st.integers(0, 9), _vintages), min_size=1, max_size=5),
+    asked=st.lists(st.tuples(st.integers(-5, 400), st.integers(-1, 4), st.integers(-1, 4)), min_size=1, max_size=8),
+)
+@pytest.mark.parametrize("table", [Table.FORECAST, Table.WEATHER_FORECAST])
+def test_the_forecast_known_at_a_time_is_a_query(
+    tmp_path_factory: pytest.TempPathFactory,
+    table: Table,
+    pulls: list[tuple[int, list[tuple[int, int, str, float]]]],
+    asked: list[tuple[int, int, int]],
+) -> None:
+    """Vintages (told at, of slot, series, value) of some pulls, each told again and again or otherwise."""
+    store, now = Store(tmp_path_factory.mktemp("store")), at(300)
+    truth = Truth()
+    stored: dict[tuple[int, int, str], float] = {}
+    for later, told in pulls:
+        now += (1 + later) * MINUTE
+        parts = [
+            rows_of((series, 20 * slot, value)).with_columns(
+                available_at=pl.lit(at(20 * when)).cast(UTC_TIME), basis=pl.lit("written")
+            )
+            for when, slot, series, value in told
+        ]
+        store.append(table, pl.concat(parts), now=now)
+        changed = {}
+        for when, slot, series, value in told:
+            if (when, slot, series) not in stored:
+                stored[when, slot, series] = value
+                truth.add([(at(20 * slot), series, value, at(20 * when))])
+            elif stored[when, slot, series] != value:
+                changed[series, at(20 * slot)] = (when, value)
+        if changed:
+            return  # what corrects a vintage is told by the test of the store
+    for minute, first, last in asked:
+        span = (at(minute), at(20 * first), at(20 * last))
+        rows = store.as_of(table, "nyiso", at=span[0], start=span[1], end=span[2])
+        known = {(series, valid): value for series, valid, value in rows["series", "valid_at", "value"].iter_rows()}
+        assert known == truth.at(*span)
+    assert len(store.versions(table, "nyiso")) == len(stored)

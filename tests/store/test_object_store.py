@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,7 +18,8 @@ import pytest
 from pyarrow import fs
 
 from power_nowcast.contracts import Table
-from power_nowcast.regions import Region
+from power_nowcast.ingest import replayed
+from power_nowcast.regions import Region, load
 from power_nowcast.store import AppendReport, Store, raw, write_all
 
 from .conftest import manifests, rows_of, start_ingest
@@ -136,3 +137,14 @@ def test_answers_as_received_are_kept_beside_the_tables(root: str) -> None:
     address = raw.keep(f"{root}/raw/nyiso/power", "a.csv", b"1,2\n")
     assert address.startswith(root)
     assert raw.read(address) == b"1,2\n"
+
+
+def test_tables_are_played_from_and_into_an_object_store(root: str) -> None:
+    store, copy = Store(root), Store(f"{root}/copy")
+    store.append(Table.POWER, rows_of(("A b", 0, 1.0), ("A b", 5, 2.0)), now=NOW)
+    store.append(Table.POWER, rows_of(("A b", 5, 3.0)), now=NOW)
+    region = replayed(load("nyiso"), root)
+    early = write_all(copy, region, clock=lambda: NOW - timedelta(hours=1))
+    assert (early.stored, copy.as_of(Table.POWER, "nyiso")["value"].to_list()) == (2, [1.0, 2.0])
+    assert write_all(copy, region, clock=lambda: NOW).tables == {Table.POWER: AppendReport(corrected=1)}
+    assert copy.manifest(Table.POWER, "nyiso").sha256 == store.manifest(Table.POWER, "nyiso").sha256

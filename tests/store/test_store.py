@@ -111,6 +111,50 @@ def test_a_vintage_that_differs_is_corrected_once(store: Store, make_rows: MakeR
     assert store.as_of(Table.FORECAST, "nyiso", at=at(60))["value"].to_list() == [1.0]
 
 
+def seen(make_rows: MakeRows, minute: int, *values: float) -> pl.DataFrame:
+    """A forecast of the hours from 0 on without a time of issue, seen then."""
+    rows = make_rows(*(("A", 600 + 60 * hour, value) for hour, value in enumerate(values)), basis="seen")
+    return rows.with_columns(available_at=pl.lit(at(minute)).cast(rows.schema["available_at"]))
+
+
+def test_a_forecast_that_is_seen_again_as_it_was_is_no_new_vintage(store: Store, make_rows: MakeRows) -> None:
+    for minute in range(0, 60, 5):
+        store.append(Table.FORECAST, seen(make_rows, minute, 1.0, 2.0, 3.0), now=at(minute))
+    assert len(store.versions(Table.FORECAST, "nyiso")) == 3, "polling twelve times an hour grows nothing"
+    report = store.append(Table.FORECAST, seen(make_rows, 60, 1.0, 5.0, 3.0, 4.0), now=at(60))
+    assert report == AppendReport(added=2, unchanged=2)
+    store.append(Table.FORECAST, seen(make_rows, 65, 1.0, 2.0, 3.0, 4.0), now=at(65))
+    assert [
+        store.as_of(Table.FORECAST, "nyiso", at=at(minute))["value"].to_list() for minute in (-1, 0, 59, 60, 64, 65)
+    ] == [[], [1, 2, 3], [1, 2, 3], [1, 5, 3, 4], [1, 5, 3, 4], [1, 2, 3, 4]]
+
+
+def test_a_vintage_with_a_time_of_issue_is_kept_though_it_says_the_same(store: Store, make_rows: MakeRows) -> None:
+    for minute in (0, 5):
+        rows = seen(make_rows, minute, 1.0).with_columns(basis=pl.lit("written"))
+        store.append(Table.FORECAST, rows, now=at(minute))
+    assert len(store.versions(Table.FORECAST, "nyiso")) == 2
+
+
+@settings(max_examples=10)
+@given(polls=st.lists(st.tuples(st.integers(1, 30), st.lists(st.sampled_from([1.0, 2.0]), max_size=3)), max_size=6))
+def test_what_is_left_out_changes_no_read(
+    tmp_path_factory: pytest.TempPathFactory, polls: list[tuple[int, list[float]]]
+) -> None:
+    store, told, minute = Store(tmp_path_factory.mktemp("seen")), list[tuple[int, int, float]](), 0
+    for later, values in polls:
+        minute += later
+        told += [(minute, hour, value) for hour, value in enumerate(values)]
+        store.append(Table.FORECAST, seen(rows_of, minute, *values), now=at(minute))
+    for asked in range(-1, minute + 2):
+        known = {hour: value for when, hour, value in told if when <= asked}
+        found = store.as_of(Table.FORECAST, "nyiso", at=at(asked))
+        assert found["value"].to_list() == [known[hour] for hour in sorted(known)]
+    stored = store.versions(Table.FORECAST, "nyiso").sort("valid_at", "available_at")
+    again = (pl.col("value") == pl.col("value").shift()) & (pl.col("valid_at") == pl.col("valid_at").shift())
+    assert stored.filter(again).is_empty()
+
+
 def test_lacking_columns_are_named(store: Store, make_rows: MakeRows) -> None:
     with pytest.raises(SourceFormatError, match="basis"):
         store.append(Table.POWER, make_rows(("A", 0, 1.0)).drop("basis"), now=NOW)

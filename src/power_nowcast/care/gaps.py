@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from power_nowcast.contracts import Table
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.store import IngestReport, Store, write_all
 
@@ -45,7 +44,7 @@ def gaps(
     """
     found: list[Gap] = []
     for table in tables:
-        spec = spec_of(region, table)
+        spec = region.spec(table)
         if spec is not None:
             found += _gaps(store, region, table, spec, start, end)
     return found
@@ -97,7 +96,7 @@ def _gaps(
     step = timedelta(minutes=spec.interval_minutes or region.interval_minutes)
     if table is Table.POWER:
         step = timedelta(minutes=region.interval_minutes)
-    expected = _expected(region, table, rows)
+    expected = _expected(region, table, spec, rows)
     if table is Table.WEATHER:
         return [gap for name in expected for gap in _silences(rows, name, first, last)]
     # The grid lies on whole steps since the epoch, wherever the span begins.
@@ -106,10 +105,10 @@ def _gaps(
     return [gap for name in expected for gap in _holes(grid, rows, table, name, step)]
 
 
-def _expected(region: Region, table: Table, rows: pl.DataFrame) -> tuple[str, ...]:
+def _expected(region: Region, table: Table, spec: SourceSpec, rows: pl.DataFrame) -> tuple[str, ...]:
     """The series that should be there: forecasts need not be of every zone."""
-    if table is Table.WEATHER:
-        return region.weather.variables if region.weather else ()
+    if table.is_weather:
+        return spec.variables
     if table is Table.FORECAST:
         return tuple(sorted(set(rows["series"]) & set(region.series))) or (region.series[0],)
     return tuple(zone.name for zone in region.zones)

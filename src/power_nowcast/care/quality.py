@@ -1,15 +1,13 @@
 """Quality flags of a region's power, slot by slot, as they were known at any time."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
-from power_nowcast.contracts import Flag, Reason, Table
-from power_nowcast.ingest.flags import FLAGGED, estimated, interpolated, late
+from power_nowcast.contracts import Table
+from power_nowcast.ingest.flags import FLAGGED, estimated, interpolated, kept_out, late
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
-
-_KEPT_OUT = {Reason.SPIKE.value: Flag.SPIKE.value, Reason.FLAT.value: Flag.STUCK.value}
 
 
 def flags(
@@ -39,32 +37,14 @@ def flags(
     forecasts = store.versions(Table.FORECAST, region.name, start=start, end=end)
     if at is not None:
         versions, forecasts = (rows.filter(pl.col("available_at") <= at) for rows in (versions, forecasts))
+    kept = kept_out(store.read_quarantine(region.name), region)
+    for column, limit in (("available_at", at), ("valid_at", end)):
+        kept = kept if limit is None else kept.filter(pl.col(column) <= limit)
+    kept = kept if start is None else kept.filter(pl.col("valid_at") >= start)
     found = [
-        _kept_out(store, region, at, start, end),
+        kept.select(FLAGGED.names()),
         interpolated(values, region),
         estimated(values, forecasts, region),
         late(versions, region, region.power),
     ]
     return pl.concat(found).unique().sort("series", "valid_at", "flag")
-
-
-def _kept_out(
-    store: Store, region: Region, at: datetime | None, start: datetime | None, end: datetime | None
-) -> pl.DataFrame:
-    """Slots of what is in quarantine."""
-    grid = timedelta(minutes=region.interval_minutes)
-    stamp = pl.col("at") + grid if region.power.label == "start" else pl.col("at")
-    rows = (
-        store.read_quarantine(region.name)
-        .filter(pl.col("table") == Table.POWER.value, pl.col("reason").is_in(list(_KEPT_OUT)))
-        .select(
-            "series",
-            valid_at=(stamp + grid - timedelta(microseconds=1)).dt.truncate(grid),
-            flag=pl.col("reason").replace_strict(_KEPT_OUT, return_dtype=pl.String),
-            # When a value was known is not noted of what is kept out: it cannot have been before its time.
-        )
-        .cast(FLAGGED)
-    )
-    for limit in (at, end):
-        rows = rows if limit is None else rows.filter(pl.col("valid_at") <= limit)
-    return rows if start is None else rows.filter(pl.col("valid_at") >= start)

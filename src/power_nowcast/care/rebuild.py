@@ -9,7 +9,7 @@ import polars as pl
 
 from power_nowcast.contracts import Manifest, Table
 from power_nowcast.errors import StoreError
-from power_nowcast.ingest.fetch import batch_of, keys_of, source_of, spec_of
+from power_nowcast.ingest.fetch import batch_of, keys_of, source_of
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
 from power_nowcast.store import Store, write
@@ -75,7 +75,7 @@ def rebuild(store: Store, region: Region, into: Store, *, progress: Progress | N
     return [
         Rebuilt(table, store.manifest(table, region.name), into.manifest(table, region.name), otherwise[table])
         for table in Table
-        if spec_of(region, table) is not None
+        if region.spec(table) is not None
     ]
 
 
@@ -86,7 +86,7 @@ def request_of(region: Region, delivery: dict[str, Any]) -> Request:
         StoreError: nobody noted how it was read, or the region has no such table any more.
     """
     table = Table(delivery["table"])
-    spec = spec_of(region, table)
+    spec = region.spec(table)
     if spec is None or delivery["source"] is None:
         why = f"{region.name} has no {table} any more" if spec is None else "how it was read is not known"
         raise StoreError(

@@ -8,7 +8,6 @@ import polars as pl
 
 from power_nowcast.care.gaps import gaps
 from power_nowcast.contracts import Table
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.store import Store
 
@@ -53,7 +52,7 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
     deliveries = store.deliveries(region.name)
     found = []
     for table in Table:
-        spec = spec_of(region, table)
+        spec = region.spec(table)
         if spec is None:
             continue
         rows = store.versions(table, region.name).select("series", "valid_at")

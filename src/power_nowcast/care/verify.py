@@ -10,7 +10,6 @@ from power_nowcast.care.findings import Finding, State
 from power_nowcast.care.rebuild import bytes_of, request_of
 from power_nowcast.contracts import VALUES, Basis, Table
 from power_nowcast.errors import MissingDataError, StoreError
-from power_nowcast.ingest.fetch import spec_of
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
@@ -22,6 +21,8 @@ FAR = 1.5
 """... a value further outside of it than so many times its width is worth a look."""
 SUSPECT_SHARE = 0.0005
 """Share of such values from which it is told."""
+SHOWN = 5
+"""Republished vintages that are named."""
 
 
 def verify(store: Store, region: Region) -> list[Finding]:
@@ -31,10 +32,10 @@ def verify(store: Store, region: Region) -> list[Finding]:
     """
     found = [_told("raw", partial(_raw, store, region)), _told("manifests", partial(_manifests, store, region))]
     for table in Table:
-        if spec_of(region, table) is None:
+        if region.spec(table) is None:
             continue
-        looks = (_schema, _times) if table is Table.WEATHER else (_schema, _times, _total, _ranges)
-        for look in looks:
+        looks = (_schema, _times) if table.is_weather else (_schema, _times, _total, _ranges)
+        for look in (*looks, _republished) if table.is_forecast else looks:
             name = f"{table} {look.__name__.strip('_')}"
             found.append(_told(name, partial(look, name, store, region, table)))
     return found
@@ -93,7 +94,7 @@ def _schema(name: str, store: Store, region: Region, table: Table) -> Finding:
         return Finding(name, State.FAIL, f"columns are {rows.schema}", "Rebuild: nowcast data rebuild.")
     empty = rows.select(pl.any_horizontal(pl.all().is_null()).sum()).item()
     infinite = rows.select((~pl.col("value").is_finite()).sum()).item()
-    known = set(region.series) if table is not Table.WEATHER else set(rows["series"])
+    known = set(rows["series"]) if table.is_weather else set(region.series)
     strange = sorted(set(rows["series"]) - known)
     basis = sorted(set(rows["basis"]) - set(Basis))
     faults = [
@@ -112,16 +113,28 @@ def _times(name: str, store: Store, region: Region, table: Table) -> Finding:
     faults = []
     if table is Table.POWER and (off := rows.filter(pl.col("valid_at").dt.truncate(step) != pl.col("valid_at")).height):
         faults.append(f"{off:,} values off the grid of {region.interval_minutes} minutes")
-    if table is not Table.FORECAST and (early := rows.filter(pl.col("available_at") < pl.col("valid_at")).height):
+    if not table.is_forecast and (early := rows.filter(pl.col("available_at") < pl.col("valid_at")).height):
         faults.append(f"{early:,} values known before their time")
     key = ["series", "valid_at", "available_at"]
     if double := rows.select(*key, "value").is_duplicated().sum() // 2:
         faults.append(f"{double:,} values stored twice")
     order = rows.sort("series", "valid_at", "first_seen_at", "available_at")
     back = pl.col("available_at").diff().over("series", "valid_at") < timedelta(0)
-    if table is not Table.FORECAST and (count := order.filter(back).height):
+    if not table.is_forecast and (count := order.filter(back).height):
         faults.append(f"{count:,} corrections known before what they correct")
     return _verdict(name, faults, "in order", "Rebuild: nowcast data rebuild.")
+
+
+def _republished(name: str, store: Store, region: Region, table: Table) -> Finding:
+    """Vintages that were written when the first time that they describe was over: they may know what happened."""
+    written = store.versions(table, region.name).filter(pl.col("basis") == Basis.WRITTEN.value)
+    vintages = written.group_by("available_at").agg(pl.col("valid_at").min()).sort("available_at")
+    late = vintages.filter(pl.col("available_at") > pl.col("valid_at"))
+    detail = f"{len(late)} of {len(vintages)} vintages were written after the first time that they describe"
+    if len(late):
+        days = ", ".join(f"{time:%Y-%m-%d}" for time in late["valid_at"][:SHOWN])
+        detail += f" ({days}{', ...' if len(late) > SHOWN else ''}); none counts before it was written"
+    return Finding(name, State.OK, detail)
 
 
 def _total(name: str, store: Store, region: Region, table: Table) -> Finding:

@@ -1,6 +1,6 @@
 """What the commands share: the app, their options, the job that they work on, and how errors are told."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from power_nowcast.errors import ConfigurationError, NowcastError
 from power_nowcast.settings import Settings, settings
@@ -56,7 +57,10 @@ ReasonOption = Annotated[str, typer.Option(help="Why; kept with the version.")]
 ValidOption = Annotated[int, typer.Option(min=1, help="Days for early stopping and calibration.")]
 TestOption = Annotated[int, typer.Option(min=1, help="Days held back for the backtest.")]
 DataOption = Annotated[
-    Path | None, typer.Option(help="Folder of the publisher's files (or one file), for sources nyiso and files.")
+    Path | None,
+    typer.Option(
+        help="Folder of the publisher's files (or one file), for sources nyiso and files; of tables, for replay."
+    ),
 ]
 EveryOption = Annotated[
     int | None, typer.Option(min=1, help="Minutes between issue times; 15 or the region's interval.")
@@ -91,6 +95,29 @@ def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
 def progress(text: str) -> None:
     """Tell what happens, on stderr."""
     log.print(f"[dim]{datetime.now(UTC).astimezone():%H:%M:%S}[/dim] {escape(text)}", highlight=False)
+
+
+@contextmanager
+def files_bar(what: str, console: Console = log) -> Iterator[Callable[[int], None]]:
+    """A bar of files read and rows stored so far while the block runs; nothing where `console` is no terminal.
+
+    How many files there will be is not known: live sources ask day by day. Yields what takes the new rows of a file.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(pulse_style="cyan"),
+        TextColumn("{task.completed} files, {task.fields[rows]:,} new rows"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task, total = bars.add_task(what, total=None, rows=0), 0
+
+        def advance(rows: int) -> None:
+            nonlocal total
+            total += rows
+            bars.update(task, advance=1, rows=total)
+
+        yield advance
 
 
 @contextmanager

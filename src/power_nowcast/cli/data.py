@@ -139,6 +139,12 @@ def compact(region: RegionOption = DEFAULTS.region) -> None:
 
 @data.command()
 def vacuum(region: RegionOption = DEFAULTS.region) -> None:
-    """Delete files that no recent version needs, and none that a manifest names."""
+    """Delete files that no recent version needs, and none that a manifest names; servers' answers of a month ago."""
+    from power_nowcast.ingest.answers import KEPT, Answers
+    from power_nowcast.ingest.http import answers_folder
+
     with open_job(region) as job:
-        console.print(f"{job.store.vacuum():,} files deleted.")
+        deleted = job.store.vacuum()
+        if "://" not in job.store.root:
+            deleted += Answers(answers_folder(job.store.root)).prune(datetime.now(UTC) - KEPT)
+        console.print(f"{deleted:,} files deleted.")

@@ -29,6 +29,7 @@ def listed(context: typer.Context) -> None:
 @regions.command()
 def check(file: Annotated[Path, typer.Argument(help="A region's TOML file.")]) -> None:
     """Say whether a file is a region; if not, which key is wrong and what to write."""
+    from power_nowcast.contracts import Table
     from power_nowcast.ingest.fetch import check_sources
     from power_nowcast.regions import load
 
@@ -38,5 +39,6 @@ def check(file: Annotated[Path, typer.Argument(help="A region's TOML file.")]) -
         kinds = ", ".join(sorted({zone.kind for zone in one.zones}))
         said = f"{file} is a region: {one.title}, {len(one.series)} series ({kinds})."
         console.print(said, highlight=False, soft_wrap=True)
-        for table, spec in (("power", one.power), ("forecast", one.forecast), ("weather", one.weather)):
-            console.print(f"  {table:9} {spec.source if spec else 'none'}", highlight=False)
+        for table in Table:
+            spec = one.spec(table)
+            console.print(f"  {table:16} {spec.source if spec else 'none'}", highlight=False)

@@ -2,7 +2,7 @@
 
 import signal
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table as Grid
@@ -21,10 +21,15 @@ from power_nowcast.cli.base import (
     ValidOption,
     app,
     console,
+    files_bar,
     open_job,
 )
 from power_nowcast.cli.plan import plan as planned
 from power_nowcast.cli.show import scorecard
+
+if TYPE_CHECKING:
+    from power_nowcast.ingest import Batch
+    from power_nowcast.store.changes import AppendReport
 
 
 @app.command()
@@ -33,34 +38,68 @@ def ingest(
     days: DaysOption = None,
     start: Annotated[datetime | None, typer.Option(help="Earliest time, UTC.")] = None,
     end: Annotated[datetime | None, typer.Option(help="Latest time, UTC.")] = None,
-    source: Annotated[str | None, typer.Option(help="In place of the region's own: sample, nyiso or files.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="In place of the region's own: sample, nyiso, files or replay.")
+    ] = None,
     data: DataOption = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on: every interval what has come since, through outages.")
     ] = False,
+    replay: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Play what there is from this time (UTC) on as if it were live; --data FOLDER: of its tables."
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Of --replay: replayed seconds in a real one.")] = 1.0,
 ) -> None:
     """Load, weather and forecasts into the tables; bad rows into quarantine. Safe to repeat."""
-    from power_nowcast.ingest.fetch import with_source
+    from power_nowcast.ingest import ReplayClock, replayed, with_source
+    from power_nowcast.ingest.fetch import reads_files
+    from power_nowcast.ingest.replay import REPLAY
     from power_nowcast.store.ingest import write_all
 
     with open_job(region, data) as job:
-        chosen = job.region if source is None else with_source(job.region, source)
-        if follow:
+        chosen, place = job.region, job.data
+        if source not in (None, REPLAY):
+            chosen = with_source(chosen, source)
+        if source == REPLAY or replay is not None:
+            # A folder is the publisher's where the region's own source reads one, else that of the tables to play.
+            folder = place if source == REPLAY or not reads_files(chosen) else None
+            chosen, place = replayed(chosen, folder), None if folder else place
+        if follow or replay is not None:
             from power_nowcast.follow import Follower
 
             # As Ctrl-C: what is being written ends whole, or is found again.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-            Follower(job.store, chosen, job.data, progress=job.progress).run(end and end.replace(tzinfo=UTC))
+            follower = Follower(job.store, chosen, place, progress=job.progress)
+            if replay is not None:
+                clock = ReplayClock(replay.replace(tzinfo=UTC), speed)
+                follower = Follower(
+                    job.store,
+                    chosen,
+                    place,
+                    clock=clock,
+                    sleep=clock.sleep,
+                    progress=lambda text: job.progress(f"{clock():%Y-%m-%dT%H:%MZ} {text}"),
+                )
+            follower.run(end and end.replace(tzinfo=UTC))
             return
-        report = write_all(
-            job.store,
-            chosen,
-            start=start and start.replace(tzinfo=UTC),
-            end=end and end.replace(tzinfo=UTC),
-            days=days,
-            place=job.data,
-            progress=lambda batch, rows: job.progress(f"ingest: {batch.origin}: {rows.stored:,} new rows"),
-        )
+        with files_bar("ingest") as advance:
+
+            def told(batch: "Batch", rows: "AppendReport") -> None:
+                job.progress(f"ingest: {batch.origin}: {rows.stored:,} new rows")
+                advance(rows.stored)
+
+            report = write_all(
+                job.store,
+                chosen,
+                start=start and start.replace(tzinfo=UTC),
+                end=end and end.replace(tzinfo=UTC),
+                days=days,
+                place=place,
+                progress=told,
+            )
         console.print(
             f"{report.deliveries} files read, {report.stored:,} rows stored, {report.quarantined:,} in quarantine, "
             f"{report.superseded:,} replaced by a later value of their slot."

@@ -48,16 +48,25 @@ def summary(card: Scorecard, series: str | None = None) -> Group:
 
 
 def scorecard_table(card: Scorecard, series: str) -> Table:
-    """Errors, skills and coverage by horizon, at most 80 columns wide with three baselines."""
+    """Errors, skills and coverage by horizon, at most 80 columns wide with four baselines."""
     title = f"{series}, {card.first:%d %b} to {card.last:%d %b %Y}"
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1), expand=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+        expand=False,
     )
     table.add_column("ahead", justify="right", no_wrap=True)
     for heading in ("MAE MW", relative_name(card, series), "in 80 %"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in card.baselines:
-        table.add_column(f"saved vs {name}", justify="right", max_width=13)
+        words = ("saved vs", *name.split())  # as narrow as whole words allow
+        table.add_column(f"saved vs {name}", justify="right", width=max(map(len, words)))
     for horizon in shown_horizons(card.steps_minutes):
         row = card.row(series, horizon)
         skills = [row.get(f"skill_{name}") for name in card.baselines]

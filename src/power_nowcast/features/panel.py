@@ -1,4 +1,4 @@
-"""Panels: from the store (all history, or what is known now) and from the rows that a caller brings."""
+"""Panels from the store: all history, or what is known now."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -7,17 +7,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import UTC, VALUES, Floats, Panel, Patches, Table, Times
-from power_nowcast.errors import HistoryError, MissingDataError, SourceFormatError
+from power_nowcast.contracts import VALUES, Basis, Flag, Floats, Panel, Patches, Table, Times
+from power_nowcast.errors import MissingDataError
 from power_nowcast.regions import Region
 
-POWER_GRID, FORECAST_GRID = 0, 1
+POWER_GRID, FORECAST_GRID, WEATHER_FORECAST_GRID, KEPT_OUT_GRID, LATENESS_GRID = range(5)
 WINDOW = timedelta(days=44)
 """History of a live window: the furthest that features look back, and a clock change."""
 FORECAST_REACH = timedelta(hours=36)
-"""How far past the last slot of power a panel keeps the operator's forecast."""
+"""How far past the last slot of power a panel keeps forecasts."""
 MAX_WEATHER_AGE = timedelta(hours=3)
-FORECAST_PREFIX = "forecast."
+SPIKE, STUCK = 1.0, 2.0
+"""What `Panel.kept_out` holds of a slot in quarantine."""
 
 
 class Reader(Protocol):
@@ -37,6 +38,8 @@ class Reader(Protocol):
         self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame: ...
 
+    def read_quarantine(self, region: str) -> pl.DataFrame: ...
+
 
 def history(store: Reader, region: Region, start: datetime, end: datetime, *, delay_minutes: int = 0) -> Panel:
     """Everything that was ever known of start..end, what came later than `delay_minutes` after its time as patches.
@@ -44,12 +47,10 @@ def history(store: Reader, region: Region, start: datetime, end: datetime, *, de
     Raises:
         MissingDataError: the store holds no power of the region in that time.
     """
-    frames = {
-        Table.POWER: store.versions(Table.POWER, region.name, start=start, end=end),
-        Table.FORECAST: store.versions(Table.FORECAST, region.name, start=start, end=end + FORECAST_REACH),
-        Table.WEATHER: store.versions(Table.WEATHER, region.name, start=start - MAX_WEATHER_AGE, end=end),
-    }
-    return assemble(region, frames, start, end, known_at=start, delay_minutes=delay_minutes)
+    power = store.versions(Table.POWER, region.name, start=start, end=end)
+    frames = _frames(store, region, power, start, end)
+    quarantine = _quarantine(store, region)
+    return assemble(region, frames, start, end, known_at=start, delay_minutes=delay_minutes, quarantine=quarantine)
 
 
 def window(store: Reader, region: Region, at: datetime) -> Panel:
@@ -61,13 +62,30 @@ def window(store: Reader, region: Region, at: datetime) -> Panel:
     step = timedelta(minutes=region.interval_minutes)
     end = datetime.fromtimestamp(at.timestamp() // step.total_seconds() * step.total_seconds(), at.tzinfo)
     start = end - WINDOW
-    frames = {
-        Table.POWER: store.as_of(Table.POWER, region.name, at=at, start=start, end=end),
-        Table.FORECAST: store.versions(Table.FORECAST, region.name, start=start, end=end + FORECAST_REACH),
-        Table.WEATHER: store.versions(Table.WEATHER, region.name, start=start - MAX_WEATHER_AGE, end=end),
-    }
+    power = store.as_of(Table.POWER, region.name, at=at, start=start, end=end)
+    frames = _frames(store, region, power, start, end)
     known = {table: frame.filter(pl.col("available_at") <= at) for table, frame in frames.items()}
-    return assemble(region, known, start, end, known_at=at)
+    return assemble(region, known, start, end, known_at=at, quarantine=_quarantine(store, region))
+
+
+def _frames(
+    store: Reader, region: Region, power: pl.DataFrame, start: datetime, end: datetime
+) -> dict[Table, pl.DataFrame]:
+    """Every version of what belongs to a panel of start..end beside its power."""
+    frames = {Table.POWER: power}
+    for table, first, last in (
+        (Table.FORECAST, start, end + FORECAST_REACH),
+        (Table.WEATHER, start - MAX_WEATHER_AGE, end),
+        (Table.WEATHER_FORECAST, start, end + FORECAST_REACH),
+    ):
+        # What the region does not have costs no look at the store.
+        is_had = getattr(region, table.value) is not None
+        frames[table] = store.versions(table, region.name, start=first, end=last) if is_had else EMPTY
+    return frames
+
+
+def _quarantine(store: Reader, region: Region) -> pl.DataFrame | None:
+    return store.read_quarantine(region.name) if "quality" in region.features else None
 
 
 def assemble(
@@ -78,8 +96,22 @@ def assemble(
     *,
     known_at: datetime,
     delay_minutes: int = 0,
+    quarantine: pl.DataFrame | None = None,
 ) -> Panel:
-    """A panel of start..end from rows of `contracts.VALUES`, every version of them."""
+    """A panel of start..end from rows of `contracts.VALUES`, every version of them.
+
+    Args:
+        region: whose.
+        frames: rows by table; those of a table that is not there are none.
+        start: `valid_at` of the first slot of power.
+        end: `valid_at` of the last one.
+        known_at: what was known later becomes patches.
+        delay_minutes: power up to so late counts as on time.
+        quarantine: rows of `contracts.QUARANTINE`, where models of the region read the family `quality`.
+
+    Raises:
+        MissingDataError: there is no power.
+    """
     step = region.interval_minutes
     first, slots = _minute(start), int((_minute(end) - _minute(start)).astype(np.int64)) // step + 1
     series = region.series
@@ -95,24 +127,34 @@ def assemble(
     power, power_patches = _grid(power_rows, series, first, step, slots, POWER_GRID, known_at, on_time)
     add_total(power, region)
 
-    forecast_step = (region.forecast.interval_minutes or step) if region.forecast else step
-    # The grid's first slot is whole in UTC, so that the same interval has the same place in every panel.
-    forecast_first = first.astype(f"datetime64[{forecast_step}m]").astype("datetime64[m]")
-    forecast, forecast_patches = np.empty((0, 0)), Patches.none()
-    if region.forecast:
-        reach = _minute(end) - forecast_first + np.timedelta64(int(FORECAST_REACH.total_seconds()) // 60, "m")
-        # Told after the interval was over, it is no forecast.
-        told = frames[Table.FORECAST].filter(pl.col("available_at") <= pl.col("valid_at"))
-        forecast, forecast_patches = _grid(
-            told,
-            series,
-            forecast_first,
-            forecast_step,
-            int(reach.astype(np.int64)) // forecast_step + 1,
-            FORECAST_GRID,
-            known_at,
-            pl.lit(False),
-        )
+    patches = [power_patches]
+    ahead = {
+        Table.FORECAST: (region.forecast, series, FORECAST_GRID),
+        Table.WEATHER_FORECAST: (
+            region.weather_forecast,
+            region.weather_forecast.variables if region.weather_forecast else (),
+            WEATHER_FORECAST_GRID,
+        ),
+    }
+    told: dict[Table, tuple[np.datetime64, int, Floats]] = {}
+    for table, (spec, columns, grid) in ahead.items():
+        spacing = (spec.interval_minutes or step) if spec else step
+        begin, values = grid_start(first, spacing), np.empty((0, 0))
+        if spec is not None:
+            reach = _minute(end + FORECAST_REACH) - begin
+            count = int(reach.astype(np.int64)) // spacing + 1
+            rows = _told(table, frames.get(table, EMPTY))
+            values, later = _grid(rows, columns, begin, spacing, count, grid, known_at, pl.lit(False))
+            patches.append(later)
+        told[table] = begin, spacing, values
+    kept_out, lateness = np.empty((0, 0)), np.empty((0, 0))
+    if quarantine is not None:
+        kept = _kept_out(quarantine, region)
+        kept_out, later = _grid(kept, series, first, step, slots, KEPT_OUT_GRID, known_at, pl.lit(False))
+        patches.append(later)
+        late = _lateness(power_rows, region)
+        lateness, later = _grid(late, series, first, step, slots, LATENESS_GRID, known_at, on_time)
+        patches.append(later)
     times = first + np.arange(slots) * np.timedelta64(step, "m")
     names = region.weather.variables if region.weather else ()
     return Panel(
@@ -123,12 +165,50 @@ def assemble(
         power=power,
         weather_names=names,
         weather=_reports(frames[Table.WEATHER], names, times),
-        forecast_start=forecast_first,
-        forecast_step_minutes=forecast_step,
-        forecast=forecast,
+        forecast_start=told[Table.FORECAST][0],
+        forecast_step_minutes=told[Table.FORECAST][1],
+        forecast=told[Table.FORECAST][2],
         known_at=_minute(known_at),
-        patches=_merge(power_patches, forecast_patches),
+        patches=_merge(patches),
+        weather_forecast_names=ahead[Table.WEATHER_FORECAST][1],
+        weather_forecast_start=told[Table.WEATHER_FORECAST][0],
+        weather_forecast_step_minutes=told[Table.WEATHER_FORECAST][1],
+        weather_forecast=told[Table.WEATHER_FORECAST][2],
+        kept_out=kept_out,
+        lateness=lateness,
     )
+
+
+def grid_start(first: np.datetime64, step_minutes: int) -> np.datetime64:
+    """First slot of a forecast's grid: whole in UTC, so that the same time has the same place in every panel."""
+    minutes = int(first.astype("datetime64[m]").astype(np.int64))
+    return np.datetime64(minutes // step_minutes * step_minutes, "m")
+
+
+def _told(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Vintages that are forecasts: told after its time was over, a row is none."""
+    told = rows.filter(pl.col("available_at") <= pl.col("valid_at"))
+    # Weather of an archive that does not say when it was told may be what was observed.
+    return told.filter(pl.col("basis") != Basis.DELAY.value) if table.is_weather else told
+
+
+def _kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
+    """Slots of spikes and stuck telemetry, as rows that `_grid` takes."""
+    from power_nowcast.ingest.flags import kept_out  # noqa: PLC0415 - serving has no use for the sources
+
+    codes = {Flag.SPIKE.value: SPIKE, Flag.STUCK.value: STUCK}
+    return kept_out(quarantine, region).with_columns(
+        value=pl.col("flag").replace_strict(codes, return_dtype=pl.Float64),
+        first_seen_at="available_at",
+        basis=pl.lit(Basis.SEEN.value),
+    )
+
+
+def _lateness(power: pl.DataFrame, region: Region) -> pl.DataFrame:
+    """Rows of power, in place of the value the minutes that it came later than usual; an archive does not tell."""
+    late = (pl.col("available_at") - pl.col("valid_at")).dt.total_seconds() / 60 - region.power.delay_minutes
+    archived = pl.col("basis") == Basis.DELAY.value
+    return power.with_columns(value=pl.when(archived).then(0.0).otherwise(late.clip(0)))
 
 
 def add_total(power: Floats, region: Region, slots: NDArray[np.int64] | None = None) -> None:
@@ -204,158 +284,14 @@ def _reports(rows: pl.DataFrame, names: tuple[str, ...], times: Times) -> Floats
     return out
 
 
-def _merge(a: Patches, b: Patches) -> Patches:
-    order = np.argsort(np.concatenate([a.available_at, b.available_at]), kind="stable")
+def _merge(parts: list[Patches]) -> Patches:
+    order = np.argsort(np.concatenate([part.available_at for part in parts]), kind="stable")
     return Patches(
         *(
-            np.concatenate([getattr(a, name), getattr(b, name)])[order]
+            np.concatenate([getattr(part, name) for part in parts])[order]
             for name in ("available_at", "grid", "slot", "column", "value")
         )
     )
-
-
-def from_rows(region: Region, rows: pl.DataFrame) -> Panel:
-    """A panel from wide rows: `valid_at`, one column a zone, further ones as `to_rows` writes them.
-
-    `valid_at` is ISO text with an offset, or UTC datetimes, on the region's grid. The total is the sum of the zones; a
-    column of it is not read. `forecast.<series>` holds the operator's forecast at each `valid_at` that ends one of its
-    intervals, also of the hours to come; weather columns hold the latest report known at each row's time.
-
-    Raises:
-        SourceFormatError: a column is missing, unknown or not a number; a time is naive, repeated or off the grid.
-        HistoryError: there are no rows.
-    """
-    zones = tuple(zone.name for zone in region.zones)
-    forecasts = tuple(f"{FORECAST_PREFIX}{name}" for name in region.series) if region.forecast else ()
-    variables = region.weather.variables if region.weather else ()
-    _check_columns(region, rows, zones, (*region.series, *forecasts, *variables))
-    if rows.is_empty():
-        raise HistoryError("There are no rows.", remedy="Send recent observations, oldest first.", region=region.name)
-    values = rows.with_columns(valid_at=_times(rows["valid_at"])).sort("valid_at")
-    step = region.interval_minutes
-    stamps = values["valid_at"].dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-    minutes = stamps.astype("datetime64[m]")
-    if (off := (minutes != stamps) | (minutes.astype(np.int64) % step != 0)).any():
-        raise _bad("valid_at", f"{stamps[off][0]} is not on the grid of {step} minutes")
-    if (np.diff(minutes).astype(np.int64) == 0).any():
-        repeated = minutes[1:][np.diff(minutes).astype(np.int64) == 0][0]
-        raise _bad("valid_at", f"{repeated} occurs twice")
-
-    power = np.full((len(minutes), len(region.series)), np.nan)
-    for name in zones:
-        power[:, region.series.index(name)] = _numbers(values, name)
-    known = np.flatnonzero(np.isfinite(power).any(axis=1))
-    if not len(known):
-        raise HistoryError(
-            "No row holds an observation.", remedy=f"Fill the columns {', '.join(zones)}.", region=region.name
-        )
-    start, end = minutes[known[0]], minutes[known[-1]]
-    slots = int((end - start).astype(np.int64)) // step + 1
-    slot = (minutes - start).astype(np.int64) // step
-    inside = (slot >= 0) & (slot < slots)
-    grid = np.full((slots, len(region.series)), np.nan)
-    grid[slot[inside]] = power[inside]
-    add_total(grid, region)
-    weather = np.full((slots, len(variables)), np.nan)
-    for column, name in enumerate(variables):
-        if name in values.columns:
-            weather[slot[inside], column] = _numbers(values, name)[inside]
-
-    forecast_step = (region.forecast.interval_minutes or step) if region.forecast else step
-    forecast_start = start.astype(f"datetime64[{forecast_step}m]").astype("datetime64[m]")
-    forecast = np.empty((0, 0))
-    if region.forecast:  # its columns are there even if the caller has none, as in training
-        ends = minutes.astype(np.int64) % forecast_step == 0
-        place = (minutes - forecast_start).astype(np.int64) // forecast_step
-        ends &= place >= 0
-        forecast = np.full((int(place.max()) + 1, len(region.series)), np.nan)
-        for column, name in enumerate(forecasts):
-            if name in values.columns:
-                forecast[place[ends], column] = _numbers(values, name)[ends]
-    return Panel(
-        region=region.name,
-        start=start,
-        step_minutes=step,
-        series=region.series,
-        power=grid,
-        weather_names=variables,
-        weather=weather,
-        forecast_start=forecast_start,
-        forecast_step_minutes=forecast_step,
-        forecast=forecast,
-        known_at=end,
-    )
-
-
-def to_rows(panel: Panel, region: Region) -> pl.DataFrame:
-    """The panel's state as wide rows that `from_rows` reads back; `valid_at` as datetimes, unknown values as nulls."""
-    step = np.timedelta64(panel.step_minutes, "m")
-    forecast_step = np.timedelta64(panel.forecast_step_minutes, "m")
-    reach = panel.forecast_start + max(0, len(panel.forecast) - 1) * forecast_step
-    times = np.arange(panel.start, max(panel.end, reach) + step, step)
-    frame: dict[str, Floats] = {}
-
-    def spread(values: Floats, slot: NDArray[np.int64]) -> Floats:
-        column = np.full(len(times), np.nan)
-        column[slot[slot >= 0]] = values[slot >= 0]
-        return column
-
-    own = np.arange(len(panel.power))
-    for zone in region.zones:
-        frame[zone.name] = spread(panel.power[:, panel.series.index(zone.name)], own)
-    told = (panel.forecast_start + np.arange(len(panel.forecast)) * forecast_step - panel.start).astype(
-        "timedelta64[m]"
-    )
-    place = np.where(told.astype(np.int64) < 0, -1, told.astype(np.int64) // panel.step_minutes)
-    for column, name in enumerate(panel.series if panel.forecast.size else ()):
-        frame[f"{FORECAST_PREFIX}{name}"] = spread(panel.forecast[:, column], place)
-    for column, name in enumerate(panel.weather_names):
-        frame[name] = spread(panel.weather[:, column], own)
-    stamps = pl.Series("valid_at", times.astype("datetime64[us]")).dt.replace_time_zone("UTC")
-    return pl.DataFrame([stamps, *(pl.Series(name, values) for name, values in frame.items())]).fill_nan(None)
-
-
-def _check_columns(region: Region, rows: pl.DataFrame, needed: tuple[str, ...], known: tuple[str, ...]) -> None:
-    missing = [name for name in ("valid_at", *needed) if name not in rows.columns]
-    unknown = [name for name in rows.columns if name not in ("valid_at", *known)]
-    for kind, names in (("lack", missing), ("have unknown", unknown)):
-        if names:
-            raise SourceFormatError(
-                f"The rows {kind} the columns {', '.join(names)}.",
-                remedy=f"{region.name} takes valid_at, {', '.join(known)}.",
-                region=region.name,
-                columns=names,
-            )
-
-
-def _bad(column: str, what: str) -> SourceFormatError:
-    return SourceFormatError(f"Column {column}: {what}.", remedy="Correct the rows and send them again.", column=column)
-
-
-def _times(stamps: pl.Series) -> pl.Series:
-    if isinstance(stamps.dtype, pl.Datetime):
-        if stamps.dtype.time_zone is None:
-            raise _bad("valid_at", "times have no offset from UTC")
-        return stamps.dt.convert_time_zone("UTC").cast(UTC)
-    if stamps.dtype != pl.String or stamps.null_count():
-        raise _bad("valid_at", "not every value is an ISO time such as 2019-06-30T23:55:00Z")
-    naive = stamps.filter(~stamps.str.contains(r"(Z|[+-]\d\d:?\d\d)$"))
-    if len(naive):
-        raise _bad("valid_at", f"{naive[0]} has no offset from UTC")
-    try:
-        return stamps.str.to_datetime(time_unit="us", time_zone="UTC")
-    except pl.exceptions.PolarsError as error:
-        raise _bad("valid_at", "not every value is an ISO time such as 2019-06-30T23:55:00Z") from error
-
-
-def _numbers(rows: pl.DataFrame, name: str) -> Floats:
-    column = rows[name]
-    if not (column.dtype.is_numeric() or column.dtype == pl.Null):
-        raise _bad(name, "not every value is a number")
-    values = column.cast(pl.Float64)
-    if values.is_infinite().any():
-        raise _bad(name, "a value is infinite")
-    return values.fill_null(np.nan).to_numpy()
 
 
 def _minute(time: datetime) -> np.datetime64:

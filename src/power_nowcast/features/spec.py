@@ -8,7 +8,8 @@ DAY_MINUTES = 1440
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """All spans in minutes unless named otherwise. Families without data (no forecast, no weather) give no columns.
+    """All spans in minutes unless named otherwise. Families without data (no forecast, no weather) give no columns;
+    those that a region asks for (`Region.features`) are its own choice.
 
     `knots` are the horizons that models are trained for, counted from the origin (the last known value); steps and late
     data are interpolated between them, so the last knot lies beyond the last step.
@@ -24,6 +25,7 @@ class FeatureSpec:
     smoothing: int = 10
     weather: bool = True
     forecast: bool = True
+    weather_forecast: bool = True
 
     @classmethod
     def for_interval(cls, interval_minutes: int, **changes: Any) -> Self:

@@ -8,6 +8,10 @@ TRENDS = np.array([60, 180, 1440])
 """Minutes over which a trend is taken; the last one also spans the mean."""
 
 
+KINDS = 2 + len(TRENDS)
+"""Features of one variable, side by side."""
+
+
 def names(variables: tuple[str, ...]) -> list[str]:
     """Columns in the order in which `fill` writes them."""
     kinds = ("now", *(f"trend_{minutes}m" for minutes in TRENDS), "mean_1440m")

@@ -2,5 +2,6 @@
 
 from power_nowcast.ingest.batch import Batch
 from power_nowcast.ingest.fetch import fetch, with_source
+from power_nowcast.ingest.replay import ReplayClock, replayed
 
-__all__ = ["Batch", "fetch", "with_source"]
+__all__ = ["Batch", "ReplayClock", "fetch", "replayed", "with_source"]

@@ -62,7 +62,7 @@ def _usual(region: Region, table: Table, spec: SourceSpec, received: Received | 
     if received is None or received.received_at is None:
         return delayed, _is(Basis.DELAY)
     seen_at = pl.lit(received.received_at, UTC)
-    if table is Table.FORECAST:
+    if table.is_forecast:
         published_at = received.published_at
         return (seen_at, _is(Basis.SEEN)) if published_at is None else (pl.lit(published_at, UTC), _is(Basis.WRITTEN))
     live = valid_at >= seen_at - LIVE

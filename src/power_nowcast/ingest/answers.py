@@ -7,10 +7,13 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from power_nowcast.errors import StoreError
+
+KEPT = timedelta(days=30)
+"""How long an answer spares its publisher a whole one, if it is pruned now and then."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,40 @@ class Answers:
                 remedy="Check that the folder is writable and not full.",
                 path=str(self.folder),
             ) from error
+
+    def prune(self, before: datetime) -> int:
+        """Delete answers received before a time, and contents that no other answer has; returns how many files.
+
+        What an address gave then is sent whole when it is asked for again. Contents newer than that stay: an answer of
+        theirs may be about to be written.
+
+        Raises:
+            StoreError: a file cannot be deleted.
+        """
+        gone, needed = [], set()
+        for file in self.folder.glob("answers/*/*.json"):
+            try:
+                answer = _read(file)
+            except (OSError, ValueError, TypeError, KeyError):
+                gone.append(file)
+                continue
+            if answer.received_at < before:
+                gone.append(file)
+            else:
+                needed.add(answer.sha256)
+        contents = self.folder.glob("content/*/*.gz")
+        old = [file for file in contents if file.name.removesuffix(".gz") not in needed]
+        try:
+            gone += [file for file in old if file.stat().st_mtime < before.timestamp()]
+            for file in gone:
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{error.filename} cannot be deleted: {error.strerror or error}.",
+                remedy="Check that the folder is writable.",
+                path=str(error.filename),
+            ) from error
+        return len(gone)
 
     def __iter__(self) -> Iterator[Answer]:
         """Every answer, oldest first."""

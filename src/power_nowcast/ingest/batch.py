@@ -39,7 +39,8 @@ class Batch:
     `rows` have the schema `ROWS`, `quarantined` has `BAD_ROWS`. `superseded` counts values that a later one of the same
     slot replaced by the publisher's own rule, `repeated` those that were published twice alike. `key` identifies the
     delivery together with how it is read: a delivery whose key the store knows need not be read again. `raw` is the
-    answer as received, where it is not part of this package; `reading` how it was read.
+    answer as received, where it is not part of this package; `reading` how it was read. Where rows
+    `are_versions`, as those of a replay, they tell by themselves when each was known and are stored as they are.
     """
 
     region: str
@@ -52,3 +53,4 @@ class Batch:
     repeated: int = 0
     raw: bytes | None = None
     reading: Reading | None = None
+    are_versions: bool = False

@@ -279,7 +279,7 @@ def _ask_oasis(http: Http, url: str, query: str, market: str, first: date, follo
 
 def _dataset(request: Request) -> str:
     dataset = str(request.spec.options.get("dataset", "demand"))
-    agreed = {Table.POWER: tuple(FILES), Table.FORECAST: ("demand", *QUERIES), Table.WEATHER: ()}[request.table]
+    agreed = {Table.POWER: tuple(FILES), Table.FORECAST: ("demand", *QUERIES)}.get(request.table, ())
     several = dataset == "demand" and len(request.region.zones) > 1
     if dataset not in agreed or several:
         raise ConfigurationError(

@@ -150,8 +150,8 @@ def _get(http: Http, url: str, name: str, first: date, following: date) -> Recei
 
 def _dataset(request: Request) -> str:
     dataset = request.spec.options.get("dataset", "solar")
-    if request.table is Table.WEATHER or dataset not in DATASETS:
-        what = "weather" if request.table is Table.WEATHER else f"dataset {dataset!r}"
+    if request.table.is_weather or dataset not in DATASETS:
+        what = str(request.table) if request.table.is_weather else f"dataset {dataset!r}"
         raise ConfigurationError(
             f"{request.region.name}: the source elia has no {what}.",
             remedy=f"Use one of: {', '.join(DATASETS)}; weather comes from meteostat or files.",

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -16,12 +17,16 @@ from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.caiso import Caiso
 from power_nowcast.ingest.elia import Elia
+from power_nowcast.ingest.entsoe import Entsoe
 from power_nowcast.ingest.files import Files
+from power_nowcast.ingest.gridstatus import Gridstatus
 from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.meteostat import Meteostat
 from power_nowcast.ingest.nws import Nws
 from power_nowcast.ingest.nyiso import NyisoArchives
 from power_nowcast.ingest.nyiso_live import NyisoLive
 from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, Source
+from power_nowcast.ingest.replay import REPLAY, Replay, versions
 from power_nowcast.ingest.sample import Sample
 from power_nowcast.ingest.validate import Checked, check
 from power_nowcast.regions import Region, SourceSpec
@@ -36,12 +41,22 @@ SOURCES: dict[str, Source] = {
     "caiso": Caiso(),
     "elia": Elia(),
     "nws": Nws(),
+    "gridstatus": Gridstatus(),
+    "entsoe": Entsoe(),
+    "meteostat": Meteostat(),
+    REPLAY: Replay(lambda request: _batches(request, ())),
 }
 
 NOT_FOUND = 404
 
 READ_BY = 1
 """Counts up when the same bytes would be read in another way: deliveries are then read again."""
+
+_READ_FOR: dict[str, Any] = {
+    **dict.fromkeys(("name", "timezone", "interval_minutes", "total"), True),
+    "zones": {"__all__": {"name", "kind", "latitude", "longitude", "max_mw"}},
+}
+"""What of a region decides how its deliveries are read."""
 
 _PLACES = ("folder", "files", "url")
 """Options that say where a delivery is, not how it is read."""
@@ -57,6 +72,8 @@ def fetch(
     known: Collection[str] = frozenset(),
     place: Path | None = None,
     http: Http | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    since: Mapping[Table, datetime] | None = None,
 ) -> Iterator[Batch]:
     """Batches of a region's sources, oldest delivery first.
 
@@ -69,6 +86,8 @@ def fetch(
         known: keys of deliveries that need not be read again.
         place: folder that the sources' files are in (or the one file), in place of their option `folder`.
         http: asks the servers of live sources; the process's own client where it is None.
+        clock: what time it is for a replay.
+        since: until when each table was played, for a replay.
 
     Raises:
         ConfigurationError: a source is unknown or lacks an option.
@@ -79,17 +98,23 @@ def fetch(
     if place is not None:
         _check_place(region, place)
     if days is not None:
-        newest = _newest(Request(region, Table.POWER, region.power, end=end, place=place, http=http))
+        newest = _newest(Request(region, Table.POWER, region.power, end=end, place=place, http=http, clock=clock))
         start = None if newest is None else newest - timedelta(days=days)
     for table in tables:
-        spec = spec_of(region, table)
+        spec = region.spec(table)
         if spec is not None:
-            yield from _batches(Request(region, table, spec, start, end, place, http), known)
+            played = (since or {}).get(table)
+            yield from _batches(Request(region, table, spec, start, end, place, http, clock, played), known)
+
+
+def reads_files(region: Region) -> bool:
+    """Whether a folder that the caller names means something to one of the region's sources."""
+    specs = [spec for table in Table if (spec := region.spec(table)) is not None]
+    return any(source_of(region, spec).reads_files for spec in specs)
 
 
 def _check_place(region: Region, place: Path) -> None:
-    specs = [spec for table in Table if (spec := spec_of(region, table)) is not None]
-    if not any(source_of(region, spec).reads_files for spec in specs):
+    if not reads_files(region):
         raise ConfigurationError(
             f"--data {place} does not say what it holds: no source of {region.name} reads files.",
             remedy="Add --source nyiso or --source files.",
@@ -105,16 +130,16 @@ def check_sources(region: Region) -> None:
         ConfigurationError: a source is unknown, or an option is missing, unknown or wrong.
     """
     for table in Table:
-        if (spec := spec_of(region, table)) is not None:
+        if (spec := region.spec(table)) is not None:
             source_of(region, spec).check(Request(region, table, spec))
 
 
 def with_source(region: Region, source: str, **options: object) -> Region:
     """The region with all of its tables from another source."""
     changed = {
-        table: spec.model_copy(update={"source": source, "options": {**spec.options, **options}})
-        for table, spec in (("power", region.power), ("forecast", region.forecast), ("weather", region.weather))
-        if spec is not None
+        table.value: spec.model_copy(update={"source": source, "options": {**spec.options, **options}})
+        for table in Table
+        if (spec := region.spec(table)) is not None
     }
     return region.model_copy(update=changed)
 
@@ -168,6 +193,8 @@ def batch_of(
         SourceFormatError: the bytes are not what the source agreed to.
     """
     region, table, spec, start, end = request.region, request.table, request.spec, request.start, request.end
+    if spec.source == REPLAY:
+        return _played(request, received, origin), PUBLISHED.to_frame()
     held = PUBLISHED.to_frame() if held is None else held
     checked = _checked(source_of(region, spec), received, held, request, origin)
     closed, still_open = checked.rows, held.clear()
@@ -201,6 +228,26 @@ def batch_of(
         reading=reading,
     )
     return batch, still_open
+
+
+def _played(request: Request, received: Received, origin: str) -> Batch:
+    """The batch of a replay's delivery: what was checked and aligned when it was stored first."""
+    return Batch(
+        region=request.region.name,
+        table=request.table,
+        rows=versions(received.data, origin),
+        origin=origin,
+        key=keys_of(request, received)[1],
+        raw=received.data,
+        reading=Reading(
+            source=REPLAY,
+            sha256=hashlib.sha256(received.data).hexdigest(),
+            received_at=received.received_at,
+            start=request.start,
+            end=request.end,
+        ),
+        are_versions=True,
+    )
 
 
 def keys_of(request: Request, received: Received) -> tuple[str, str]:
@@ -251,11 +298,6 @@ def _checked(source: Source, received: Received, held: pl.DataFrame, request: Re
     return checked
 
 
-def spec_of(region: Region, table: Table) -> SourceSpec | None:
-    """Where a table's rows come from, None where the region has no such table."""
-    return {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}[table]
-
-
 def source_of(region: Region, spec: SourceSpec) -> Source:
     """The kind of source that a table's rows come from.
 
@@ -292,7 +334,7 @@ def _how(region: Region, table: Table, spec: SourceSpec) -> bytes:
     reading = {
         "version": READ_BY,
         "table": table.value,
-        "region": region.model_dump(mode="json", include={"name", "timezone", "interval_minutes", "total", "zones"}),
+        "region": region.model_dump(mode="json", include=_READ_FOR),
         "spec": {**spec.model_dump(mode="json", exclude={"options"}), "options": options},
     }
     return json.dumps(reading, sort_keys=True, default=str).encode()

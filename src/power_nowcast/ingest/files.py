@@ -105,7 +105,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     ignore = options.get("ignore", ())
     rows = rows if ignore == OTHERS else rows.drop(ignore, strict=False)
     renames: Mapping[str, str] = options.get("series", {})
-    names = _names(region, table)
+    names = _names(region, table, spec)
     if title["series"] in rows.columns and title["value"] in rows.columns:
         needed, allowed = {title["valid_at"]}, set(title.values())
     else:
@@ -145,7 +145,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
             long = long.filter(pl.col("text").is_not_null())
     at, fault = times(long["valid_at"], options, origin)
     written, _ = times(long["written"], options, origin)
-    factor = TO_MW[options.get("unit", "MW")] if table is not Table.WEATHER else 1.0
+    factor = 1.0 if table.is_weather else TO_MW[options.get("unit", "MW")]
     value = pl.col("text").str.strip_chars().cast(pl.Float64, strict=False) * factor
     return published(
         long.with_columns(value=value, at=at, fault=fault, written=written).with_columns(
@@ -155,9 +155,9 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     )
 
 
-def _names(region: Region, table: Table) -> tuple[str, ...]:
-    if table is Table.WEATHER:
-        return region.weather.variables if region.weather else ()
+def _names(region: Region, table: Table, spec: SourceSpec) -> tuple[str, ...]:
+    if table.is_weather:
+        return spec.variables
     zones = tuple(zone.name for zone in region.zones)
     return region.series if table is Table.FORECAST else zones
 

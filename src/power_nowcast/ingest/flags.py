@@ -8,23 +8,27 @@ from datetime import timedelta
 
 import polars as pl
 
-from power_nowcast.contracts import Basis, Flag
-from power_nowcast.ingest.validate import CALM_SHARE
+from power_nowcast.contracts import (
+    CALM_SHARE,
+    ESTIMATED_SAMPLES,
+    INTERPOLATED_SAMPLES,
+    LATE_SLOTS,
+    RUGGED,
+    STEEP,
+    UTC,
+    Basis,
+    Flag,
+    Reason,
+    Table,
+)
+from power_nowcast.ingest.align import LIVE
+from power_nowcast.ingest.validate import FLAT_SAMPLES
 from power_nowcast.regions import Region, SourceSpec
 
-INTERPOLATED_SAMPLES = 6
-"""Values in a row that lie midway between their neighbours, as rounded as they are, from which somebody drew a line."""
-RUGGED = 2
-"""A line says nothing of a series whose usual deviation from its neighbours is less than so many of its roundings."""
-STEEP = 5
-"""A line rises or falls by more than so many roundings a value: less is what calm wind does by itself."""
-ESTIMATED_SAMPLES = 4
-"""Values in a row that equal the operator's forecast, while it moves, from which it stands in for a measurement."""
-LATE_SLOTS = 3
-"""Intervals after the time at which a value is usually known, from which it is late."""
-
-FLAGGED = pl.Schema({"series": pl.String(), "valid_at": pl.Datetime("us", "UTC"), "flag": pl.String()})
+FLAGGED = pl.Schema({"series": pl.String(), "valid_at": UTC, "flag": pl.String()})
 """One row a slot and flag."""
+
+_KEPT_OUT = {Reason.SPIKE.value: Flag.SPIKE.value, Reason.FLAT.value: Flag.STUCK.value}
 
 
 def interpolated(values: pl.DataFrame, region: Region) -> pl.DataFrame:
@@ -100,6 +104,41 @@ def late(versions: pl.DataFrame, region: Region, spec: SourceSpec) -> pl.DataFra
     usual = timedelta(minutes=spec.delay_minutes + LATE_SLOTS * region.interval_minutes)
     found = versions.filter(pl.col("basis") != Basis.DELAY.value, pl.col("available_at") > pl.col("valid_at") + usual)
     return _flagged(found, Flag.LATE)
+
+
+def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
+    """Rows of `FLAGGED` of power in quarantine as spike or stuck, with `available_at`: when that could be told.
+
+    A spike shows by the value after it, stuck telemetry by the last of its first samples; where a row was refused as it
+    came, it was then.
+
+    Args:
+        quarantine: rows of `contracts.QUARANTINE`.
+        region: whose.
+    """
+    grid = timedelta(minutes=region.interval_minutes)
+    stamp = pl.col("at") + grid if region.power.label == "start" else pl.col("at")
+    rows = (
+        quarantine.filter(pl.col("table") == Table.POWER.value, pl.col("reason").is_in(list(_KEPT_OUT)))
+        .select(
+            "series",
+            valid_at=(stamp + grid - timedelta(microseconds=1)).dt.truncate(grid),
+            flag=pl.col("reason").replace_strict(_KEPT_OUT, return_dtype=pl.String),
+            first_seen_at="first_seen_at",
+        )
+        .group_by("series", "valid_at", "flag")
+        .agg(pl.col("first_seen_at").min())
+        .sort("series", "flag", "valid_at")
+    )
+    key = ("series", "flag")
+    begins = (pl.col("valid_at").diff().over(key) != grid).fill_null(True)
+    first = pl.when(begins).then("valid_at").forward_fill().over(key)
+    # Of a run of equal values the first one is right and stays: the others are one fewer.
+    shown = pl.max_horizontal("valid_at", first + (FLAT_SAMPLES - 2) * grid)
+    told = pl.when(pl.col("flag") == Flag.STUCK.value).then(shown).otherwise(pl.col("valid_at") + grid)
+    came = pl.col("first_seen_at") <= pl.col("valid_at") + LIVE
+    known = pl.when(came).then(pl.max_horizontal("first_seen_at", "valid_at")).otherwise(told)
+    return rows.select(*FLAGGED, available_at=known).sort("series", "valid_at")
 
 
 def _runs(rows: pl.DataFrame, samples: int) -> pl.DataFrame:

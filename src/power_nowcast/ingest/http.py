@@ -288,9 +288,14 @@ class Http:
 def client() -> Http:
     """The process's own client, by the settings; answers are kept beside the tables where those are in a folder."""
     data = settings().data
-    made = Http(None if "://" in data else Path(data, "raw", "http"), contact=settings().contact)
+    made = Http(None if "://" in data else answers_folder(data), contact=settings().contact)
     atexit.register(made.close)
     return made
+
+
+def answers_folder(data: str) -> Path:
+    """Where the process's own client keeps answers, beside the tables in the folder `data`."""
+    return Path(data, "raw", "http")
 
 
 def base_url(spec: SourceSpec, default: str, *, name: str | None = None) -> str:

@@ -30,26 +30,26 @@ type Row = tuple[str, str | None, float | None, str | None]
 
 
 class Nws:
-    """Options `stations` ("KLGA") and `gridpoints` ("OKX/33,37"), names or lists of them; `hourly` asks for the hourly
-    forecast in place of the raw grid. Label instant. Series are "KLGA.temperature_c", "OKX/33,37.temperature_c"; a
-    forecast's is known from when it was updated.
+    """Weather has the option `stations`, a name ("KLGA") or a list of them. Its forecasts have `gridpoints`: a point
+    ("OKX/33,37"), a list, or the points of stations ({ KLGA = "OKX/33,37" }), and `hourly`, which asks for the hourly
+    forecast in place of the raw grid. Label instant. Series are "KLGA.temperature_c", or "OKX/33,37.temperature_c" for
+    a point without a station; a forecast is a vintage, known from when it was updated.
     """
 
     reads_files: ClassVar[bool] = False
 
     def check(self, request: Request) -> None:
         """Check the region's options."""
-        check_options(request, "stations", "gridpoints", "hourly")
         _check(request)
+        check_options(request, *(("gridpoints", "hourly") if request.table.is_forecast else ("stations",)))
 
     def deliveries(self, request: Request) -> Iterator[Delivery]:
-        """Each station's reports by UTC day, yesterday's and today's without a start; each point's newest forecast.
+        """Each station's reports by UTC day, yesterday's and today's without a start; or each point's newest forecast.
 
         Raises:
-            ConfigurationError: an option is missing, the contact is, or the table is not weather.
+            ConfigurationError: an option is missing, the contact is, or the table is not one of weather.
         """
         self.check(request)
-        stations, points = _names(request, "stations"), _names(request, "gridpoints")
         http = request.http or client()
         if not http.contact:
             raise ConfigurationError(
@@ -60,24 +60,32 @@ class Nws:
                 variable="NOWCAST_CONTACT",
             )
         url, now = base_url(request.spec, URL), http.clock().astimezone(UTC)
+        if request.table.is_forecast:
+            path = "/forecast/hourly" if request.spec.options.get("hourly") else ""
+            # What is past has no new forecast.
+            for point in _names(request, "gridpoints") if request.end is None or request.end >= now else ():
+                read = partial(_get, http, f"{url}/gridpoints/{point}{path}", {})
+                yield Delivery(f"gridpoints/{point}{path}.json", read)
+            return
         today = now.date()
         first = request.start.astimezone(UTC).date() if request.start else today - timedelta(days=1)
         last = min(request.end.astimezone(UTC).date(), today) if request.end else today
         first = max(first, today - timedelta(days=KEPT_DAYS - 1))
         for number in range((last - first).days + 1):
             day = first + timedelta(days=number)
-            for station in stations:
+            for station in _names(request, "stations"):
                 read = partial(_reports, http, f"{url}/stations/{station}/observations", day)
                 yield Delivery(f"stations/{station}/observations_{day:%Y%m%d}.json", read)
-        if request.end is None or request.end >= now:
-            path = "/forecast/hourly" if request.spec.options.get("hourly") else ""
-            for point in points:
-                read = partial(_get, http, f"{url}/gridpoints/{point}{path}", {})
-                yield Delivery(f"gridpoints/{point}{path}.json", read)
 
-    def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:  # noqa: ARG002
+    def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
         """Rows of one answer."""
-        return parse(received.data, origin=origin)
+        rows = parse(received.data, origin=origin)
+        points = request.spec.options.get("gridpoints")
+        if not isinstance(points, Mapping):
+            return rows
+        place, variable = (pl.col("series").str.extract(r"^(.*)\.([^.]*)$", n) for n in (1, 2))
+        names = {str(point): str(station) for station, point in points.items()}
+        return rows.with_columns(series=pl.concat_str(place.replace(names), variable, separator="."))
 
 
 def parse(data: bytes, *, origin: str) -> pl.DataFrame:
@@ -206,13 +214,15 @@ def _get(http: Http, url: str, params: Mapping[str, str]) -> Received:
 
 
 def _check(request: Request) -> None:
-    if request.table is not Table.WEATHER:
-        what, remedy = f"has no {request.table}", "Use it for weather only."
-    elif not _names(request, "stations") and not _names(request, "gridpoints"):
-        what, remedy = (
-            "has neither stations nor gridpoints",
-            'Set options = { stations = ["KLGA"] } in the region file.',
-        )
+    if not request.table.is_weather:
+        what, remedy = f"has no {request.table}", "Use it for weather and weather_forecast only."
+    elif request.table.is_forecast and not _names(request, "gridpoints"):
+        what = "has no gridpoints"
+        remedy = 'Set options = { gridpoints = { KLGA = "OKX/33,37" } } in [weather_forecast] of the region file.'
+    elif request.table.is_forecast and _shared(request):
+        what, remedy = "has one of its gridpoints for two stations", "Name each point once."
+    elif request.table is Table.WEATHER and not _names(request, "stations"):
+        what, remedy = "has no stations", 'Set options = { stations = ["KLGA"] } in [weather] of the region file.'
     else:
         return
     raise ConfigurationError(
@@ -220,6 +230,13 @@ def _check(request: Request) -> None:
     )
 
 
+def _shared(request: Request) -> bool:
+    points = request.spec.options["gridpoints"]
+    return isinstance(points, Mapping) and len(set(points.values())) < len(points)
+
+
 def _names(request: Request, option: str) -> tuple[str, ...]:
     given = request.spec.options.get(option, ())
+    if isinstance(given, Mapping):
+        return tuple(dict.fromkeys(map(str, given.values())))
     return (given,) if isinstance(given, str) else tuple(given)

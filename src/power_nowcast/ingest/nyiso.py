@@ -44,7 +44,14 @@ class NyisoArchives:
     reads_files: ClassVar[bool] = True
 
     def check(self, request: Request) -> None:
-        """Check that there is a folder."""
+        """Check that there is such a table, and a folder."""
+        if request.table not in _PATTERNS:
+            raise ConfigurationError(
+                f"{request.region.name}: the source nyiso has no {request.table}.",
+                remedy="Use nws or files for it.",
+                region=request.region.name,
+                source="nyiso",
+            )
         if request.place is None and "folder" not in request.spec.options:
             raise ConfigurationError(
                 f"{request.region.name}: the source nyiso has no folder.",

@@ -83,7 +83,7 @@ def _dataset(request: Request) -> str:
     dataset = str(request.spec.options.get("dataset", "load"))
     if request.table is Table.POWER and dataset in _POWER:
         return _POWER[dataset]
-    what = "weather" if request.table is Table.WEATHER else f"dataset {dataset!r}"
+    what = str(request.table) if request.table.is_weather else f"dataset {dataset!r}"
     raise ConfigurationError(
         f"{request.region.name}: the source nyiso_live has no {what}.",
         remedy=f"Use one of: {', '.join(_POWER)}; weather comes from nws or files.",

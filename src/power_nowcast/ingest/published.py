@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC as _UTC
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -30,13 +31,18 @@ PUBLISHED = pl.Schema(
 """One row a published value, in the publisher's order."""
 
 
+def _now() -> datetime:
+    return datetime.now(_UTC)
+
+
 @dataclass(frozen=True)
 class Request:
     """What a source is asked for: one table of one region, from `start` to `end` by `valid_at` (None: all there is).
 
     A source may hand over more than the span; what lies outside of it is left out later. `place` is the folder that
     files are in, or the one file, where the caller names it and not the region. Live sources ask through `http`, the
-    process's own client where it is None; without `start` they hand over the last days only.
+    process's own client where it is None; without `start` they hand over the last days only. A replay hands over what
+    was known by `clock` and was not at `since`, the time of the table's last delivery (None: there was none).
     """
 
     region: Region
@@ -46,6 +52,8 @@ class Request:
     end: datetime | None = None
     place: Path | None = None
     http: "Http | None" = None
+    clock: Callable[[], datetime] = _now
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -65,12 +73,14 @@ class Delivery:
     """One file or answer: where it is from (file or address), and its bytes.
 
     `keep` is false where the bytes are part of this package, `expected` where the publisher may not have it yet.
+    `server` is whom a library asks by itself, None where the request's client asks.
     """
 
     origin: str
     read: Callable[[], Received]
     keep: bool = True
     expected: bool = True
+    server: str | None = None
 
 
 class Source(Protocol):

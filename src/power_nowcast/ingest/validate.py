@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from power_nowcast.contracts import Reason, Table
+from power_nowcast.contracts import CALM_SHARE, Reason, Table
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest.batch import BAD_ROWS
 from power_nowcast.regions import Region, SourceSpec
@@ -23,8 +23,6 @@ STILL_SHARE = 0.0003
 """Share of the plausible maximum that counts as the usual deviation of a series that hardly moves."""
 FLAT_SAMPLES = 6
 """Equal values in a row from which telemetry counts as stuck; real load was seen to repeat up to 4 times."""
-CALM_SHARE = 0.01
-"""Below this share of the plausible maximum equal values are calm, not stuck: wind and sun stand still."""
 WRONG_UNIT_FACTOR = 30
 """So far off the plausible range a whole series is in another unit."""
 RANGES = {
@@ -51,7 +49,7 @@ def check(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, *,
     Raises:
         SourceFormatError: the values are in another unit than MW.
     """
-    limits = _limits(rows, region, table)
+    limits = _limits(rows, region, table, spec)
     if table is Table.POWER:
         _check_unit(rows, limits, origin)
     numbered = rows.with_row_index("row").join(limits, on="series", how="left", maintain_order="left")
@@ -83,16 +81,14 @@ def check(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, *,
     )
 
 
-def _limits(rows: pl.DataFrame, region: Region, table: Table) -> pl.DataFrame:
+def _limits(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec) -> pl.DataFrame:
     """Columns series, low, high: the series that a table may hold, and their plausible values."""
     limits: list[tuple[str, float | None, float | None]]
-    if table is Table.WEATHER:
+    if table.is_weather:
         # A station may report more than features read.
-        names = dict.fromkeys(
-            (*(region.weather.variables if region.weather else ()), *rows["series"].drop_nulls().unique())
-        )
+        names = dict.fromkeys((*spec.variables, *rows["series"].drop_nulls().unique()))
         ranges = {name: RANGES.get(name.rsplit(".", 1)[-1]) for name in names}
-        limits = [(name, *(ranges[name] or (None, None))) for name in names if ranges[name] or _is_read(name, region)]
+        limits = [(name, *(ranges[name] or (None, None))) for name in names if ranges[name] or name in spec.variables]
     else:
         # A generator's own use makes a plant's output slightly negative; load is not.
         limits = [(zone.name, 0.0, zone.max_mw) for zone in region.zones]
@@ -101,10 +97,6 @@ def _limits(rows: pl.DataFrame, region: Region, table: Table) -> pl.DataFrame:
     return pl.DataFrame(
         limits, {"series": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row"
     ).with_columns(known=pl.lit(True))
-
-
-def _is_read(name: str, region: Region) -> bool:
-    return region.weather is not None and name in region.weather.variables
 
 
 def _check_unit(rows: pl.DataFrame, limits: pl.DataFrame, origin: str) -> None:

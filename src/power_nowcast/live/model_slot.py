@@ -167,6 +167,7 @@ def _ordinary_week(bundle: Bundle) -> Panel:
     start = np.datetime64("2024-01-01T00:00", "m")
     end = start + (slots - 1) * np.timedelta64(step, "m")
     variables = region.weather.variables if region.weather else ()
+    told = region.weather_forecast.variables if region.weather_forecast else ()
     hourly = (region.forecast.interval_minutes or step) if region.forecast else step
     ahead = slots * step // hourly + 24 * 60 // hourly if region.forecast else 0
     return Panel(
@@ -181,4 +182,7 @@ def _ordinary_week(bundle: Bundle) -> Panel:
         forecast_step_minutes=hourly,
         forecast=np.tile(power[:1], (ahead, 1)) if ahead else np.empty((0, 0)),
         known_at=end,
+        weather_forecast_names=told,
+        weather_forecast_start=start,
+        weather_forecast=np.full((slots * step // 60 + 24, len(told)), 10.0),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from power_nowcast.contracts import QUANTILES, Floats, Panel
 from power_nowcast.errors import HistoryError, StaleDataError
-from power_nowcast.features.build_features import MAX_AGE_MINUTES
+from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
 
@@ -128,17 +128,25 @@ class Nowcaster:
         slot = min(int((issue - panel.start).astype(np.int64)) // panel.step_minutes, len(panel.power) - 1)
         if spec.weather and region.weather and not np.isfinite(panel.weather[slot]).any():
             flags.append("no weather")
-        if spec.forecast and region.forecast:
-            ahead = int((issue - panel.forecast_start).astype(np.int64)) // panel.forecast_step_minutes + 1
-            rows = panel.forecast[ahead : ahead + 2]
-            if not rows.size or not np.isfinite(rows).any(axis=1).all():
-                flags.append("no operator forecast")
+        told = panel.forecast, panel.forecast_start, panel.forecast_step_minutes
+        if spec.forecast and region.forecast and not _is_told(*told, issue):
+            flags.append("no operator forecast")
+        told = panel.weather_forecast, panel.weather_forecast_start, panel.weather_forecast_step_minutes
+        if spec.weather_forecast and region.weather_forecast and not _is_told(*told, issue):
+            flags.append("no weather forecast")
         if (issue - panel.start).astype(np.int64) < self.bundle.history_minutes:
             flags.append("short history")
         recent = panel.power[max(0, slot + 1 - GAP_HOURS * 60 // panel.step_minutes) : slot + 1]
         if np.isnan(recent).mean() > GAP_SHARE:
             flags.append("gaps in the recent hours")
         return tuple(flags)
+
+
+def _is_told(forecast: Floats, start: np.datetime64, step_minutes: int, issue: np.datetime64) -> bool:
+    """Whether any series has a forecast of the interval that the issue time falls into, and of the next one."""
+    ahead = int((issue - start).astype(np.int64)) // step_minutes + 1
+    rows = forecast[ahead : ahead + 2]
+    return rows.size > 0 and bool(np.isfinite(rows).any(axis=1).all())
 
 
 def _newest(panel: Panel, issue: np.datetime64) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from power_nowcast.features.panel import FORECAST_PREFIX
+from power_nowcast.features.rows import optional_columns
 from power_nowcast.mlflow_client import registry
 from power_nowcast.mlflow_client.connection import connect, translated
 from power_nowcast.mlflow_client.registry import METRIC, Version
@@ -110,11 +110,7 @@ def signature(region: Region) -> "ModelSignature":
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec  # noqa: PLC0415
 
-    optional = [f"{FORECAST_PREFIX}{name}" for name in region.series] if region.forecast else []
-    optional += [
-        *([] if region.total is None else [region.total]),
-        *(region.weather.variables if region.weather else ()),
-    ]
+    optional = [*optional_columns(region), *([] if region.total is None else [region.total])]
     inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, "valid_at")]
     inputs += [ColSpec(DataType.double, zone.name) for zone in region.zones]
     inputs += [ColSpec(DataType.double, name, required=False) for name in optional]

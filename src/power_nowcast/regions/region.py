@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import holidays
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, UnknownHorizonError, UnknownRegionError, UnknownSeriesError
 from power_nowcast.settings import settings
 
@@ -22,6 +23,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Station(_Frozen):
+    """Where a weather station (or a point of a forecast's grid) stands."""
+
+    name: str = Field(min_length=1)
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+
+
 class Zone(_Frozen):
     """A part of the region with a series of its own; coordinates are those of its load (or plants') centre."""
 
@@ -30,6 +39,9 @@ class Zone(_Frozen):
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     max_mw: float = Field(gt=0, description="Above this a value is implausible.")
+    weather: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Weights of weather stations; by distance where it names none."
+    )
 
 
 class Schedule(_Frozen):
@@ -78,6 +90,11 @@ class Region(_Frozen):
     power: SourceSpec
     forecast: SourceSpec | None = None
     weather: SourceSpec | None = None
+    weather_forecast: SourceSpec | None = None
+    stations: tuple[Station, ...] = Field((), description="Places of weather stations, to weight them by distance.")
+    features: tuple[Literal["quality", "holidays"], ...] = Field(
+        (), description="Families beyond those of every region."
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -90,6 +107,21 @@ class Region(_Frozen):
     def _unique_names(self) -> Self:
         if len(set(self.series)) != len(self.series):
             raise ValueError("zone names (and the total) must differ from each other")
+        return self
+
+    @model_validator(mode="after")
+    def _known_stations(self) -> Self:
+        read = self.weather_stations
+        named = [(f"zone {zone.name}", name) for zone in self.zones for name in zone.weather]
+        named += [("stations", station.name) for station in self.stations]
+        for who, name in named:
+            if name not in read:
+                raise ValueError(f"{who}: no weather variable is of a station {name!r}")
+        unplaced = sorted(read - {station.name for station in self.stations})
+        if self.weighs_stations and unplaced and not all(zone.weather for zone in self.zones):
+            raise ValueError(
+                f"zones without weights of stations need the places of all; stations lacks {', '.join(unplaced)}"
+            )
         return self
 
     def __hash__(self) -> int:
@@ -115,6 +147,22 @@ class Region(_Frozen):
         """Latitude and longitude of the zones' mean: where the sun of the total stands."""
         n = len(self.zones)
         return sum(z.latitude for z in self.zones) / n, sum(z.longitude for z in self.zones) / n
+
+    @property
+    def weather_stations(self) -> frozenset[str]:
+        """Names of the stations whose variables, observed or forecast, features read."""
+        specs = [spec for spec in (self.weather, self.weather_forecast) if spec is not None]
+        return frozenset(name.rpartition(".")[0] for spec in specs for name in spec.variables)
+
+    @property
+    def weighs_stations(self) -> bool:
+        """Whether a zone's weather is the weighted mean of stations, and not every station's by itself."""
+        return bool(self.stations) or any(zone.weather for zone in self.zones)
+
+    def spec(self, table: Table) -> SourceSpec | None:
+        """Where a table's rows come from, None where the region has no such table."""
+        found: SourceSpec | None = getattr(self, table.value)
+        return found
 
     def check_series(self, name: str) -> str:
         """`name` if it is one of the region's series, else UnknownSeriesError."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from power_nowcast.contracts import MEDIAN
-from power_nowcast.features.panel import FORECAST_PREFIX
+from power_nowcast.features.rows import optional_columns
 from power_nowcast.live.model_slot import Loaded
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.regions import Region
@@ -119,9 +119,7 @@ def short_of(answer: NowcastAnswer) -> ShortAnswer:
 
 def columns_of(region: Region) -> list[str]:
     """The columns that observations may have."""
-    forecasts = [f"{FORECAST_PREFIX}{name}" for name in region.series] if region.forecast else []
-    variables = region.weather.variables if region.weather else ()
-    return ["valid_at", *(zone.name for zone in region.zones), *forecasts, *variables]
+    return ["valid_at", *(zone.name for zone in region.zones), *optional_columns(region)]
 
 
 def model_card(loaded: Loaded, calibration_id: str, trouble: str | None) -> ModelCard:

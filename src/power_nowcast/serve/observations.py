@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from power_nowcast.contracts import UTC, Panel
 from power_nowcast.errors import SourceFormatError
-from power_nowcast.features.panel import FORECAST_PREFIX, from_rows
+from power_nowcast.features.rows import FORECAST_PREFIX, from_rows
 from power_nowcast.regions import Region
 from power_nowcast.serve.schemas import Observations, Reading, Time
 

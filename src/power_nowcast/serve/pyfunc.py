@@ -16,7 +16,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import NowcastError, SourceFormatError
-from power_nowcast.features.panel import from_rows
+from power_nowcast.features.rows import from_rows
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.scoring import label
@@ -39,7 +39,7 @@ class NowcastModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Answer rows as `features.panel.from_rows` reads them.
+        """Answer rows as `features.rows.from_rows` reads them.
 
         `params` holds `issue_time` (ISO UTC, empty: the last row with an observation) and `horizon` (minutes, 0: all).
 

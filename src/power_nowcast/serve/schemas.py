@@ -81,8 +81,9 @@ class Columns(_Strict):
 class Observations(_Strict):
     """Recent observations: `valid_at` (the interval's end) and a value in MW for each zone; give `rows` or `split`.
 
-    Further keys are `forecast.<series>` (the operator's own forecast, also for the hours to come) and the region's
-    weather variables. Unknown values are null or left out. `/v1/models` says how much history the model needs.
+    Further keys are `forecast.<series>` (the operator's own forecast, also for the hours to come), the region's weather
+    variables and `forecast.<variable>` where it has forecasts of them. Unknown values are null or left out.
+    `/v1/models` says how much history the model needs.
     """
 
     rows: Annotated[list[Row], Field(max_length=MAX_ROWS)] | None = None

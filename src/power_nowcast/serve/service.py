@@ -17,8 +17,8 @@ from power_nowcast.errors import (
     UnknownCalibrationError,
     UnknownRegionError,
 )
-from power_nowcast.features.build_features import MAX_AGE_MINUTES
 from power_nowcast.features.panel import window
+from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.live.model_slot import Loaded, ModelSlot
 from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
 from power_nowcast.models.calibration import Calibration

@@ -37,16 +37,20 @@ class AppendReport:
 def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, AppendReport]:
     """Rows of `contracts.VALUES` to add, given every stored version of the keys in question, and the count of all.
 
-    A forecast's vintages are told apart by `available_at`. A value that differs from the stored one becomes a further
-    row, known from `now`: the time that was computed for the original is not true of the correction.
+    A value that differs from the stored one becomes a further row, known from `now`: the time that was computed for the
+    original is not true of the correction.
+
+    A forecast's vintages are told apart by `available_at`. One that does not say when it was issued counts from when it
+    was seen; where it says what the vintage before it said, it says nothing new, however often it is seen.
     """
     finite = rows.filter(pl.col("value").is_finite())
-    key = [*KEY, "available_at"] if table is Table.FORECAST else KEY
+    key = [*KEY, "available_at"] if table.is_forecast else KEY
     last = finite.unique(key, keep="last", maintain_order=True)
-    if known.is_empty():
-        fresh, corrected = last, last.clear()
-    elif table is Table.FORECAST:
+    if table.is_forecast:
         fresh, corrected = _compare_vintages(last, known, key)
+        fresh = _without_seen_again(fresh, known)
+    elif known.is_empty():
+        fresh, corrected = last, last.clear()
     else:
         fresh, corrected = _compare(last, known)
     corrections = corrected.with_columns(
@@ -61,6 +65,28 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
         empty=len(rows) - len(finite),
     )
     return added.select(VALUES.names()).sort(_place(added, "region", "series"), "available_at"), report
+
+
+def new_versions(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, AppendReport]:
+    """Rows of `contracts.VALUES` to add as they are, given every stored version of the keys in question; the count.
+
+    A version is told by the time from which it was known. Of a key that is stored already, or comes with several
+    versions of which only the first is new to everybody, the others count as corrected.
+    """
+    version = [*KEY, "available_at"]
+    finite = rows.filter(pl.col("value").is_finite())
+    last = finite.unique(version, keep="last", maintain_order=True)
+    fresh = last.join(known, on=version, how="anti", maintain_order="left")
+    added = len(fresh.select(KEY).unique().join(known, on=KEY, how="anti"))
+    report = AppendReport(
+        added=added,
+        corrected=len(fresh) - added,
+        unchanged=len(last) - len(fresh),
+        repeated=len(finite) - len(last),
+        empty=len(rows) - len(finite),
+    )
+    stamped = fresh.with_columns(first_seen_at=pl.lit(now).cast(VALUES["first_seen_at"]))
+    return stamped.select(VALUES.names()).sort(_place(stamped, "region", "series"), "available_at"), report
 
 
 def latest(rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,3 +128,16 @@ def _compare_vintages(rows: pl.DataFrame, known: pl.DataFrame, key: list[str]) -
         .unique()
     )
     return fresh, differing.join(settled, on=key, how="anti", maintain_order="left")
+
+
+def _without_seen_again(fresh: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """New vintages but for values that were seen when they were known already: a read of any time gives the same."""
+    seen = pl.col("basis") == Basis.SEEN.value
+    if fresh.filter(seen).is_empty():
+        return fresh
+    key = [*KEY, "available_at"]
+    before = known.sort("first_seen_at").select(*key, "value", "basis", is_new=pl.lit(False))
+    vintages = pl.concat([before, fresh.select(*key, "value", "basis", is_new=pl.lit(True))])
+    told = vintages.sort("available_at", maintain_order=True).with_columns(before=pl.col("value").shift().over(KEY))
+    again = told.filter("is_new", seen, pl.col("value") == pl.col("before"))
+    return fresh.join(again, on=key, how="anti", maintain_order="left")

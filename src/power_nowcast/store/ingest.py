@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
+
 from power_nowcast.contracts import Table
+from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest import fetch
 from power_nowcast.ingest.batch import Batch
 from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.replay import REPLAY
 from power_nowcast.regions import Region, calendar
 from power_nowcast.store.changes import AppendReport
 from power_nowcast.store.store import Store
@@ -74,18 +78,54 @@ def write_all(
     Raises:
         WriterBusyError: another process kept the lease.
         StoreError: the tables cannot be written.
+        ConfigurationError: a source is not what the region file says, or a replay has no tables of its own.
         DataError: a source's delivery cannot be read; those before it are stored.
     """
     report = IngestReport()
     with store.lease():
-        known = store.delivered(region.name)
-        for batch in fetch(region, start=start, end=end, days=days, tables=tables, known=known, place=place, http=http):
+        noted = store.deliveries(region.name)
+        since = _played(store, region, noted)
+        known = frozenset(noted["key"])
+        for batch in fetch(
+            region,
+            start=start,
+            end=end,
+            days=days,
+            tables=tables,
+            known=known,
+            place=place,
+            http=http,
+            clock=clock,
+            since=since,
+        ):
             rows, quarantined = write(store, batch, now=clock())
             report = report.plus(batch.table, rows, quarantined, batch.superseded)
             if progress is not None:
                 progress(batch, rows)
-        write_calendar(store, region, now=clock())
+        if Table.POWER in tables:
+            write_calendar(store, region, now=clock())
     return report
+
+
+def _played(store: Store, region: Region, noted: pl.DataFrame) -> dict[Table, datetime]:
+    """Until when each table was played by a replay.
+
+    Raises:
+        ConfigurationError: a replay would mix with what came otherwise: nobody could tell what was known when.
+    """
+    by_replay = pl.col("source") == REPLAY
+    is_replay = any(
+        spec is not None and spec.source == REPLAY for spec in (region.power, region.forecast, region.weather)
+    )
+    if is_replay and len(noted.filter(by_replay.not_().fill_null(True))):
+        raise ConfigurationError(
+            f"{store.root} holds {region.name} by itself: a replay needs tables of its own.",
+            remedy="Name another folder in NOWCAST_DATA; --data names the tables to play.",
+            variable="NOWCAST_DATA",
+            region=region.name,
+        )
+    newest = noted.filter(by_replay).group_by("table").agg(pl.col("received_at").max())
+    return {Table(table): time for table, time in newest.iter_rows()}
 
 
 def write_calendar(store: Store, region: Region, *, now: datetime) -> None:
@@ -105,6 +145,6 @@ def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, i
     with store.lease():
         kept = store.keep_raw(batch)
         quarantined = store.quarantine(batch.quarantined, now=now)
-        report = store.append(batch.table, batch.rows, now=now)
+        report = store.append(batch.table, batch.rows, now=now, are_versions=batch.are_versions)
         store.note_delivery(batch, kept=kept, now=now)
     return report, quarantined

@@ -14,7 +14,7 @@ from power_nowcast.errors import SourceFormatError, WriterBusyError
 from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
 from power_nowcast.regions.calendar import CALENDAR
 from power_nowcast.store import features, raw
-from power_nowcast.store.changes import AppendReport, changes, latest
+from power_nowcast.store.changes import AppendReport, changes, latest, new_versions
 from power_nowcast.store.datafiles import FileCache, Snapshot
 from power_nowcast.store.delta import SMALL_FILE, ConflictError, Delta
 from power_nowcast.store.lease import WAIT_SECONDS, FileLease
@@ -77,8 +77,11 @@ class Store:
         """
         return self._lease()
 
-    def append(self, table: Table, rows: pl.DataFrame, *, now: datetime) -> AppendReport:
+    def append(self, table: Table, rows: pl.DataFrame, *, now: datetime, are_versions: bool = False) -> AppendReport:
         """Store rows of `contracts.VALUES` without `first_seen_at`; what is there already is not stored again.
+
+        A value that differs from the stored one is a correction, known from `now`; where rows `are_versions`, it keeps
+        its own `available_at`.
 
         Raises:
             WriterBusyError: other writers did not let it through.
@@ -94,7 +97,8 @@ class Store:
 
         def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
             known = delta.read(regions, first=first, last=last, of=at)
-            return changes(table, rows, known.select(VALUES.names()), now)
+            stored = known.select(VALUES.names())
+            return new_versions(rows, stored, now) if are_versions else changes(table, rows, stored, now)
 
         return self._commit(delta, fresh)
 

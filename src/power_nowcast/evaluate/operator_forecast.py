@@ -1,0 +1,81 @@
+"""The operator's own forecast as a baseline: what was known of it at the issue time, as it stands."""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Nowcasts, Panel, Times
+from power_nowcast.evaluate.backtest import truth
+from power_nowcast.features.operator_forecast import read
+from power_nowcast.features.panel import FORECAST_GRID
+from power_nowcast.regions import Region
+
+NAME = "operator forecast"
+LEARNT_DAYS = 28
+"""Days before a day whose errors give its bands."""
+_DAY = np.timedelta64(1440, "m")
+
+
+class OperatorForecast:
+    """Forecaster of a region that has a forecast; without a value at the target it has no answer (NaN).
+
+    The median is the forecast's level at the target, read between its intervals as the features read it. About it stand
+    the quantiles of its own errors, less their median, of the 28 days before the day of the issue time.
+    """
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+
+    def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, None]:
+        """Nowcasts of every issue time; the outcomes that bands come from are `delay_minutes` late."""
+        issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
+        spacing = np.diff(issues).min() if len(issues) > 1 else _DAY
+        earlier = np.arange(issues[0] - LEARNT_DAYS * _DAY, issues[0], spacing)
+        earlier = earlier[earlier >= panel.start]
+        every = np.concatenate([earlier, issues])
+        steps = self.region.steps_minutes
+        told = self._told(panel, every, steps)
+        error = truth(panel, self.region, every, steps) - told
+        values = np.repeat(told[len(earlier) :, ..., None], len(QUANTILES), axis=-1)
+        known_at = every[:, None] + np.asarray(steps, "timedelta64[m]") + np.timedelta64(delay_minutes, "m")
+        for day in np.unique(issues.astype("datetime64[D]")):
+            begin = day.astype("datetime64[m]")
+            recent = (every >= begin - LEARNT_DAYS * _DAY) & (every < begin)
+            seen = np.where((known_at[recent] <= begin)[:, None], error[recent], np.nan)
+            values[issues.astype("datetime64[D]") == day] += _widths(seen)
+        return Nowcasts(self.region.name, issues, panel.series, steps, values), None
+
+    def _told(self, panel: Panel, issues: Times, steps: tuple[int, ...]) -> NDArray[np.float64]:
+        """The forecast at each step after each issue time as known then, MW, shape (issue, series, step)."""
+        told = np.full((len(issues), len(panel.series), len(steps)), np.nan)
+        forecast, patches = panel.forecast.copy(), panel.patches
+        if not forecast.size:
+            return told
+        own = np.flatnonzero(patches.grid == FORECAST_GRID)
+        seen = np.searchsorted(patches.available_at[own], issues, side="right")
+        # A mean stands at the middle of its interval, an instant at its end.
+        half = 0 if self.region.power.label == "instant" else panel.step_minutes
+        borders = [0, *(np.flatnonzero(np.diff(seen)) + 1).tolist(), len(issues)]
+        applied = 0
+        for first, last in pairwise(borders):
+            new = own[applied : seen[first]]
+            applied = int(seen[first])
+            forecast[patches.slot[new], patches.column[new]] = patches.value[new]
+            target = issues[first:last, None] + np.asarray(steps, "timedelta64[m]")
+            twice = 2 * (target - panel.forecast_start).astype(np.int64) - half
+            times, place = np.unique(twice, return_inverse=True)
+            for s in range(len(panel.series)):
+                values = np.array([read(forecast, int(time), panel.forecast_step_minutes, s) for time in times])
+                told[first:last, s] = values[place].reshape(twice.shape)
+        return told
+
+
+def _widths(errors: Floats) -> NDArray[np.float64]:
+    """Quantiles about the median (series, step, quantile) of errors (issue, series, step); 0 where there is none."""
+    known = np.isfinite(errors).any(axis=0) if len(errors) else np.zeros(errors.shape[1:], bool)
+    widths = np.zeros((*errors.shape[1:], len(QUANTILES)))
+    if known.any():
+        found = np.moveaxis(np.nanquantile(errors[:, known], QUANTILES, axis=0), 0, -1)
+        widths[known] = found - found[..., [MEDIAN]]
+    return widths

@@ -1,0 +1,165 @@
+import logging
+import subprocess
+import sys
+import urllib.error
+from datetime import UTC, datetime
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from power_nowcast.errors import ConfigurationError, DataError, SourceFormatError, SourceUnavailableError
+from power_nowcast.ingest.entsoe import Entsoe
+from power_nowcast.ingest.gridstatus import Gridstatus
+from power_nowcast.ingest.libraries import Asking, check_library, key_of, library, read_table, table_bytes, time_of
+from power_nowcast.ingest.published import Source
+from power_nowcast.settings import settings
+
+from .conftest import Recorder, needs, region_of, request_of
+
+KEY = "k3y-that-nobody-may-see"
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+class AbsentError(Exception):
+    pass
+
+
+def asked(error: Exception, key: str = KEY) -> DataError:
+    def ask() -> None:
+        raise error
+
+    variable = "THEIR_API_KEY" if key else ""
+    with pytest.raises(DataError) as caught:
+        Asking("publisher", "load of today", NOON, key, variable, (AbsentError,)).call(ask)
+    assert KEY not in str(caught.value)
+    assert KEY not in str(caught.value.fields)
+    assert caught.value.__context__ is None, "the library's own error may hold the key"
+    return caught.value
+
+
+def refused(status: int) -> Exception:
+    return urllib.error.HTTPError(f"https://example.org/?securityToken={KEY}", status, "no", Message(), None)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (refused(401), SourceUnavailableError, "was refused with 401.*Check the key in THEIR_API_KEY"),
+        (refused(403), SourceUnavailableError, "was refused with 403"),
+        (refused(503), SourceUnavailableError, "was answered 503"),
+        (AbsentError("no rows"), SourceUnavailableError, "has nothing"),
+        (
+            ConnectionResetError(f"https://example.org/?x={KEY}"),
+            SourceUnavailableError,
+            r"ConnectionResetError: .*\*\*\*",
+        ),
+        (RuntimeError("Failed to get data"), SourceUnavailableError, "Failed to get data"),
+        (KeyError("Battery Storage"), SourceFormatError, "cannot read .KeyError: 'Battery Storage'"),
+        (ValueError(), SourceFormatError, "cannot read .ValueError"),
+    ],
+)
+def test_what_a_library_raises_becomes_an_error_without_the_key(
+    error: Exception, kind: type[DataError], message: str
+) -> None:
+    found = asked(error)
+    assert type(found) is kind
+    with pytest.raises(kind, match=message):
+        raise found
+
+
+def test_an_error_tells_the_status_and_where_nothing_is_there() -> None:
+    assert asked(refused(401)).fields["status"] == 401
+    assert asked(AbsentError()).fields["status"] == 404
+    wrapped = RuntimeError("wrapped")
+    wrapped.__cause__ = refused(429)
+    assert asked(wrapped).fields["status"] == 429
+    assert "does not let this in" in asked(refused(403), key="").remedy
+
+
+def test_what_a_library_logs_and_prints_shows_no_key(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def ask() -> int:
+        for name in ("gridstatus", "entsoe.entsoe", "urllib3.connectionpool"):
+            logging.getLogger(name).info("asking with %s", {"headers": {"Ocp-Apim-Subscription-Key": KEY}})
+        sys.stdout.write("Attempt 1 failed")
+        return 7
+
+    asking = Asking("publisher", "load", NOON, KEY)
+    assert asking.call(ask) == 7
+    assert KEY not in repr(asking)
+    assert caplog.text.count("***") == 3
+    assert KEY not in caplog.text
+    assert capsys.readouterr().out == ""
+
+
+def test_a_library_that_is_not_there_is_told_by_the_command_that_installs_it() -> None:
+    for ask in (library, check_library):
+        with pytest.raises(ConfigurationError, match=r"no_such_library.*pip install power-nowcast\[grids\]") as caught:
+            ask("no_such_library", source="gridstatus")
+        assert caught.value.fields == {"source": "gridstatus", "package": "no_such_library"}
+
+
+def test_nothing_of_the_extra_is_imported_before_it_is_asked() -> None:
+    code = (
+        "import sys, power_nowcast.ingest.fetch, power_nowcast.cli\n"
+        "print({'gridstatus', 'entsoe', 'meteostat', 'requests'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
+
+
+def test_a_key_that_is_not_set_is_told_by_its_variable() -> None:
+    for given in (None, SecretStr(""), SecretStr(" ")):
+        with pytest.raises(ConfigurationError, match="THEIR_API_KEY is not set"):
+            key_of(given, variable="THEIR_API_KEY", source="publisher")
+    assert key_of(SecretStr(f" {KEY}\n"), variable="THEIR_API_KEY", source="publisher") == KEY
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "variable"),
+    [(Entsoe(), {"area": "FI"}, "ENTSOE_API_KEY"), (Gridstatus(), {"grid": "PJM"}, "PJM_API_KEY")],
+)
+def test_a_source_without_its_key_asks_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: Source, options: dict[str, str], variable: str
+) -> None:
+    needs("entsoe")
+    needs("gridstatus")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(variable, raising=False)
+    settings.cache_clear()
+    region = region_of("X", timezone="UTC", interval=15, source=variable, label="start", **options)
+    with pytest.raises(ConfigurationError, match=f"{variable} is not set"):
+        next(source.deliveries(request_of(region, http=Recorder(NOON))))
+    (tmp_path / ".env").write_text(f"{variable}={KEY}\n")
+    settings.cache_clear()
+    assert next(source.deliveries(request_of(region, http=Recorder(NOON)))).server
+    assert KEY not in repr(settings())
+    settings.cache_clear()
+
+
+def test_a_table_is_the_same_bytes_each_time_and_reads_back() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "Time": pandas.to_datetime(["2026-03-08T01:55-06:00", "2026-03-08T03:00-05:00"], utc=True).tz_convert(
+                "America/Chicago"
+            ),
+            "naive": pandas.to_datetime(["2026-03-08T07:55", None]),
+            "Load": [0.1 + 0.2, None],
+        }
+    )
+    before = frame.copy()
+    data = table_bytes(frame, "not raw: a test")
+    assert data == table_bytes(frame, "not raw: a test")
+    pandas.testing.assert_frame_equal(frame, before)
+    assert data.startswith(
+        b"# not raw: a test\nTime,naive,Load\n2026-03-08T07:55:00Z,2026-03-08T07:55:00Z,0.30000000000000004\n"
+    )
+    rows = read_table(data, "x.csv")
+    assert rows.select(time_of("Time"))["Time"].to_list()[1] == datetime(2026, 3, 8, 8, tzinfo=UTC)
+    assert rows["Load"].to_list() == ["0.30000000000000004", None]
