@@ -1,0 +1,62 @@
+"""encoding: inputs of a network are standardised features, the same for one issue time as for many."""
+
+import numpy as np
+import pytest
+
+from power_nowcast.contracts import FeatureBlock
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.encoding import CODES, HARMONICS, LIMIT, Encoder
+from power_nowcast.models.training import examples
+from tests.toy import toy_panel, toy_region
+
+
+@pytest.fixture(scope="module")
+def block() -> FeatureBlock:
+    region = toy_region()
+    panel = toy_panel(region)
+    return examples(panel, region, panel.times[44 * 48 :], FeatureSpec.for_interval(30)).block
+
+
+def test_inputs_are_standardised_and_known(block: FeatureBlock) -> None:
+    x = Encoder.of(block).encode(block)
+    assert x.dtype == np.float32
+    assert np.isfinite(x).all()
+    assert np.abs(x).max() <= LIMIT
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=0.1)
+    assert ((np.abs(x.std(axis=0) - 1) < 0.2) | (x.std(axis=0) == 0)).all()
+
+
+def test_what_all_series_share_is_there_once(block: FeatureBlock) -> None:
+    encoder = Encoder.of(block)
+    shared = {encoder.names[n] for n in encoder.shared}
+    assert {"minute_of_day", "weekday", "day_type", "KTOY.temperature_c_now"} <= shared
+    assert "ramp_30m" not in shared
+    assert not any(encoder.names[n].endswith("]") for n in (*encoder.own, *encoder.shared)), "neighbours stand beside"
+    plain = len(shared - {"minute_of_day", *CODES})
+    codes = sum(len(values) for values in CODES.values())
+    assert encoder.inputs == len(encoder.own) * len(block.series) + plain + codes + 2 * HARMONICS
+
+
+def test_one_issue_time_alone_has_the_same_inputs(block: FeatureBlock) -> None:
+    encoder = Encoder.of(block)
+    whole = encoder.encode(block)
+    for n in (0, 17, len(whole) - 1):
+        np.testing.assert_array_equal(encoder.encode(block.take(np.array([n]))), whole[[n]])
+
+
+def test_an_unknown_series_is_the_mean(block: FeatureBlock) -> None:
+    encoder = Encoder.of(block)
+    x, origin = block.x.copy(), block.origin_mw.copy()
+    x[:, 0], origin[:, 0] = np.nan, np.nan
+    without = FeatureBlock(
+        block.issue_times, block.series, block.names, block.horizons, x, origin, block.age_minutes, block.scale_mw
+    )
+    inputs, own = encoder.encode(without), len(encoder.own)
+    assert (inputs[:, :own] == 0).all()
+    np.testing.assert_array_equal(inputs[:, own:], encoder.encode(block)[:, own:])
+
+
+def test_json_gives_the_same_encoder(block: FeatureBlock) -> None:
+    encoder = Encoder.of(block)
+    again = Encoder.from_json(encoder.to_json())
+    np.testing.assert_array_equal(again.encode(block), encoder.encode(block))

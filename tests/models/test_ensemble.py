@@ -1,0 +1,87 @@
+"""ensemble: weights from held-out time, shares of those that answer, and members kept in folders of their own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import QUANTILES, FeatureBlock
+from power_nowcast.errors import ModelError
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.base import Examples
+from power_nowcast.models.baselines import Persistence
+from power_nowcast.models.ensemble import SHRINKAGE, Ensemble, best_weights
+from power_nowcast.models.training import examples
+from tests.toy import toy_panel, toy_region
+
+TINY = {"n_estimators": 10, "num_leaves": 4, "min_child": 20}
+
+
+@pytest.fixture(scope="module")
+def known() -> Examples:
+    region = toy_region()
+    panel = toy_panel(region)
+    return examples(panel, region, panel.times[44 * 48 :], FeatureSpec.for_interval(30))
+
+
+class Silent(Persistence):
+    """Never has an answer."""
+
+    def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        return np.full((*block.origin_mw.shape, len(self.knots), len(QUANTILES)), np.nan)
+
+
+@given(st.integers(0, 2), st.integers(0, 1000))
+def test_the_member_that_was_right_gets_the_weight(right: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    outcome = chance.normal(0, 100, (60, 1, 2))
+    medians = outcome[..., None] + chance.normal(0, 50, (60, 1, 2, 3))
+    medians[..., right] = outcome
+    weights = best_weights(medians, outcome)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1)
+    np.testing.assert_allclose(weights[..., right], 1 - SHRINKAGE + SHRINKAGE / 3)
+
+
+def test_without_outcomes_all_weigh_alike() -> None:
+    weights = best_weights(np.zeros((5, 1, 1, 2)), np.full((5, 1, 1), np.nan))
+    np.testing.assert_allclose(weights, 0.5)
+
+
+def test_the_answer_is_the_weighted_mean(known: Examples) -> None:
+    knots = FeatureSpec.for_interval(30).knots
+    model = Ensemble.of(toy_region().series, knots, ("persistence", "lightgbm"), **TINY)
+    model.fit(known, known)
+    answer, parts = model.predict(known.block), [member.predict(known.block) for member in model.members]
+    weights = model.weights[..., None, :]
+    np.testing.assert_allclose(answer, parts[0] * weights[..., 0] + parts[1] * weights[..., 1])
+    assert (np.diff(answer, axis=-1) >= 0).all()
+
+
+def test_a_member_without_an_answer_leaves_it_to_the_others(known: Examples) -> None:
+    region, knots = toy_region(), FeatureSpec.for_interval(30).knots
+    alone = Persistence(region.series, knots)
+    alone.fit(known, known)
+    model = Ensemble(region.series, knots, [alone, Silent(region.series, knots)])
+    np.testing.assert_allclose(model.predict(known.block), alone.predict(known.block))
+    nobody = Ensemble(region.series, knots, [Silent(region.series, knots)])
+    assert np.isnan(nobody.predict(known.block)).all()
+
+
+def test_it_is_read_as_it_was_saved(known: Examples, tmp_path: Path) -> None:
+    region, knots = toy_region(), FeatureSpec.for_interval(30).knots
+    model = Ensemble.of(region.series, knots, {"persistence": {}, "lightgbm": TINY})
+    model.fit(known, known)
+    model.save(tmp_path)
+    again = Ensemble.load(tmp_path, region.series, knots)
+    np.testing.assert_array_equal(again.predict(known.block), model.predict(known.block))
+    assert model.params["members"] == "persistence,lightgbm"
+    assert model.params["lightgbm/n_estimators"] == 10
+    assert sum(model.importance().values()) == pytest.approx(1)
+
+
+def test_an_empty_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no members"):
+        Ensemble(("A",), (30,)).save(tmp_path)
