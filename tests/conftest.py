@@ -16,13 +16,16 @@ hypothesis_settings.load_profile("untimed")
 prepare_environment()
 
 
+BENCH_DATA = Path(os.environ["NOWCAST_BENCH_DATA"]).resolve() if os.environ.get("NOWCAST_BENCH_DATA") else None
+"""Resolved at once: tests change the working folder."""
+
+
 @pytest.fixture
 def bench_data() -> Path:
     """The folder of the publishers' archives; tests that ask for it are left out where there is none."""
-    folder = os.environ.get("NOWCAST_BENCH_DATA")
-    if not folder or not Path(folder, "nyiso/pal").is_dir():
+    if BENCH_DATA is None or not (BENCH_DATA / "nyiso/pal").is_dir():
         pytest.skip("NOWCAST_BENCH_DATA names no folder with nyiso/pal: the publishers' files are not here")
-    return Path(folder)
+    return BENCH_DATA
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def test_endless_files_are_found(tree: Path, script, capsys) -> None:
 def test_a_tree_in_order_passes(tree: Path, script, capsys) -> None:
     (tree / ".gitignore").write_text("ignored\n")
     (tree / "ignored").write_text("/ro" + "ot/x\n")
-    (tree / "fine.py").write_text('PATH = "/v1/home/x"\nURL = "https://example.com/work/x"\n')
+    (tree / "fine.py").write_text('PATH = "/v1/home/x"\nURL = "https://example.com/home/x"\n')
     (tree / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
     assert script("check_tree").main() == 0
     assert "in order" in capsys.readouterr().out
