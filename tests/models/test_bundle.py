@@ -25,6 +25,8 @@ from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, region, 
 
 BOOSTERS = ("lightgbm", "xgboost")
 SMALL = {"n_estimators": 40, "learning_rate": 0.2, "num_leaves": 7, "max_depth": 3, "early_stopping": 5}
+NETWORK = {"epochs": 3, "width": 16}
+OPTIONS = {"mlp": NETWORK, "ensemble": {"members": {"lightgbm": SMALL, "mlp": NETWORK}}}
 
 
 def minute(slot: int) -> np.datetime64:
@@ -50,7 +52,7 @@ def known(panel) -> dict[str, Examples]:
 def bundles(known: dict[str, Examples]) -> dict[str, Bundle]:
     made = {}
     for kind in KINDS:
-        model = create(kind, region().series, SPEC.knots, **SMALL)
+        model = create(kind, region().series, SPEC.knots, **OPTIONS.get(kind, SMALL))
         made[kind], report = train_bundle(region(), SPEC, model, known["train"], known["valid"])
         assert 0 < report.metrics[VALID_LOSS] < 5
     return made
@@ -78,7 +80,7 @@ def test_saved_and_loaded_is_the_same(bundles: dict[str, Bundle], panel, kind: s
         back.predict(panel, issues).values, bundle.predict(panel, issues).values, atol=1e-9, rtol=0, equal_nan=True
     )
     for file in (tmp_path / "b").rglob("*"):
-        assert file.suffix in {"", ".json", ".txt", ".ubj"}, "native files only"
+        assert file.suffix in {"", ".json", ".txt", ".ubj", ".onnx"}, "native files only"
         assert file.is_dir() or file.read_bytes()[:1] != b"\x80", "no pickle"
     assert not [p for p in tmp_path.iterdir() if p.name != "b"]
 

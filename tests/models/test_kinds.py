@@ -4,8 +4,7 @@ import sys
 import pytest
 
 from power_nowcast.errors import ConfigurationError
-from power_nowcast.models.boosting import BoostedModel
-from power_nowcast.models.kinds import ALIASES, BASELINES, KINDS, create, model_class
+from power_nowcast.models.kinds import ALIASES, KINDS, create, model_class
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *ALIASES])
@@ -14,10 +13,13 @@ def test_each_name_gives_its_model(kind: str) -> None:
     assert made.kind == ALIASES.get(kind, kind)
     assert type(made) is model_class(kind)
     assert (made.series, made.knots) == (("A",), (30, 60))
-    if made.kind not in BASELINES:
-        assert isinstance(made, BoostedModel)
-        assert made.params["n_estimators"] == 7
-        assert made.params["learning_rate"] == create(kind, ("A",), (30,)).params["learning_rate"]
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_options_that_are_given_replace_defaults(kind: str) -> None:
+    made = create(kind, ("A",), (30, 60), n_estimators=7, learning_rate=None)
+    assert made.params["n_estimators"] == 7
+    assert made.params["learning_rate"] == create(kind, ("A",), (30,)).params["learning_rate"]
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -44,7 +44,7 @@ class Ensemble(Model):
         **options: Any,
     ) -> Self:
         """An ensemble of these kinds; options go to every member, and by name to one."""
-        own = members if isinstance(members, Mapping) else dict.fromkeys(members, {})
+        own = members if isinstance(members, Mapping) else {kind: {} for kind in members}
         return cls(series, knots, [create(kind, series, knots, **(options | dict(own[kind]))) for kind in own])
 
     def fit(

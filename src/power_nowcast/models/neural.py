@@ -17,6 +17,7 @@ from power_nowcast.contracts import FeatureBlock, Floats
 from power_nowcast.errors import ConfigurationError, ModelError
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
 from power_nowcast.models.encoding import Encoder
+from power_nowcast.models.linear import Linear
 
 if TYPE_CHECKING:
     from power_nowcast.models.networks.training import Rows
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 FILE = "network.onnx"
 HEAD = "network.json"
 SMALLEST_UNIT = 1e-3
-"""Ramps are measured in their mean size, at least this, so that a series that never moves divides by no zero."""
+"""Of the unit of ramps, so that a series that never moves divides by no zero."""
+
+
+type Inputs = NDArray[np.float32]
 
 
 class NeuralModel(Model):
@@ -33,7 +37,9 @@ class NeuralModel(Model):
     Serving needs neither PyTorch nor its memory. Late series are answered, too: features are those of the origin.
     """
 
-    def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(series, knots)
         self.options = dict(options or {})
         self.encoder: Encoder | None = None
@@ -57,10 +63,14 @@ class NeuralModel(Model):
         config = network.Config(**self._options(network.Config))
         self.options = asdict(config)
         self.encoder = encoder = Encoder.of(train.block)
-        self.unit = np.maximum(np.nanmean(np.abs(train.scaled_ramps), axis=0), SMALLEST_UNIT)
+        first, second = self._rows(train), self._rows(valid)
+        start = Linear.of(*first)
+        # What a straight line leaves over: in this unit every series and knot pulls alike, however far it ramps.
+        left = start.errors(*first)
+        self.unit = np.maximum(left, SMALLEST_UNIT).reshape(self.unit.shape)
         curves: dict[str, list[float]] = {"held out/train": [], "held out/valid": [], "all data/train": []}
 
-        def learn(part: str, rows: "Rows", held_out: "Rows | None") -> Any:
+        def learn(part: str, x: Inputs, ramps: Inputs, start: Linear, held_out: "Rows | None") -> Any:
             def told(epoch: int, loss: float, held_loss: float) -> None:
                 curves[f"{part}/train"].append(loss)
                 if held_out is not None:
@@ -68,32 +78,41 @@ class NeuralModel(Model):
                 told_of = f", held out {held_loss:.4f}" if held_out is not None else ""
                 progress(f"{self.kind}, {part}: epoch {epoch} of {config.epochs}, loss {loss:.4f}{told_of}")
 
+            begin = start.rescaled(self.unit.ravel())
             return training.train(
-                lambda: network.Network(config, encoder.inputs, len(self.series), len(self.knots)),
+                lambda: network.Network(config, begin, len(self.series), len(self.knots)),
                 config,
-                rows,
+                training.Rows(x, self._in_units(ramps)),
                 held_out,
                 told,
             )
 
-        first, second = self._rows(train), self._rows(valid)
-        judged = learn("held out", training.Rows(*first), training.Rows(*second))
+        judged = learn("held out", *first, start, training.Rows(second[0], self._in_units(second[1])))
         ramps = training.answer(judged, encoder.encode(valid.block))
         # What is served has learnt from all of it, as long as the network that was judged.
-        both = (np.concatenate(parts) for parts in zip(first, second, strict=True))
-        self.graph = training.export(learn("all data", training.Rows(*both), None), encoder.inputs)
+        both = [np.concatenate(parts) for parts in zip(first, second, strict=True)]
+        served = learn("all data", *both, Linear.of(*both), None)
+        self.graph = training.export(served, encoder.inputs)
         self.__dict__.pop("session", None)
         return FitReport(curves, {"inputs": encoder.inputs}), self._in_mw(ramps, valid.block)
 
-    def _rows(self, known: Examples) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Inputs and outcomes in units of ramps; of late series nothing is learnt, of issue times without any nothing."""
+    def _rows(self, known: Examples) -> tuple[Inputs, Inputs]:
+        """Inputs and scaled ramps (row, series * knot); of late series nothing is learnt, of issue times without any
+        nothing.
+        """
         fresh = np.where((known.block.age_minutes == 0)[..., None], known.scaled_ramps, np.nan)
         some = np.isfinite(fresh).any(axis=(1, 2))
-        return self._trained.encode(known.block.take(some)), (fresh[some] / self.unit).astype(np.float32)
+        ramps = fresh[some].reshape(int(some.sum()), -1).astype(np.float32)
+        return self._trained.encode(known.block.take(some)), ramps
+
+    def _in_units(self, ramps: Inputs) -> Inputs:
+        """Scaled ramps (row, series * knot) in units, shape (row, series, knot)."""
+        return (ramps.reshape(-1, *self.unit.shape) / self.unit).astype(np.float32)
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        encoder = self._trained
         whole = self._in_order(block)
-        x = self._trained.encode(whole).astype(np.float64)
+        x = encoder.encode(whole).astype(np.float64)
         ramps = self.session.run(None, {self.session.get_inputs()[0].name: x})[0]
         return self._in_mw(ramps, whole)[:, [self.series.index(name) for name in block.series]]
 

@@ -6,7 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.models.linear import Linear
 from power_nowcast.models.networks.training import TrainingConfig
+
+FIRST_STEPS = 0.1
+"""The layers' own first answers are made this small, so that training begins at the linear fit."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,14 @@ class Residual(nn.Module):
 
 
 class Network(nn.Module):
-    """From inputs (row, input) to quantiles of the ramp (row, series, knot, quantile), in the ramps' units."""
+    """From inputs (row, input) to quantiles of the ramp (row, series, knot, quantile), in the ramps' units.
 
-    def __init__(self, config: Config, inputs: int, series: int, knots: int) -> None:
+    It begins as the linear fit `start`.
+    """
+
+    def __init__(self, config: Config, start: Linear, series: int, knots: int) -> None:
         super().__init__()
+        inputs = len(start.weights)
         self.shape = (-1, series, knots)
         self.noise = config.noise
         self.first = nn.Linear(inputs, config.width)
@@ -43,6 +51,10 @@ class Network(nn.Module):
         self.layers = nn.Sequential(*(Residual(config.width, config.dropout) for _ in range(config.layers)))
         self.last = nn.Linear(config.width, series * knots * len(QUANTILES))
         self.straight = nn.Linear(inputs, series * knots)
+        with torch.no_grad():
+            self.straight.weight.copy_(torch.from_numpy(start.weights.T))
+            self.straight.bias.copy_(torch.from_numpy(start.bias))
+            self.last.weight.mul_(FIRST_STEPS)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:

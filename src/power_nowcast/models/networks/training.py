@@ -23,7 +23,7 @@ EVALUATED_AT_ONCE = 8192
 class TrainingConfig:
     """Customary parameters; errors of the median beyond `huber` units count linearly."""
 
-    epochs: int = 10
+    epochs: int = 4
     batch_size: int = 1024
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
@@ -62,9 +62,7 @@ def train(
         [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=config.learning_rate,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * batches
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.epochs * batches)
     mixed = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()
     for epoch in range(1, config.epochs + 1):
         order = torch.randperm(len(x), device=device)
@@ -140,7 +138,7 @@ def export(network: nn.Module, inputs: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _quiet(name: str):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _quiet(name: str):  # type: ignore[no-untyped-def]
     logger = logging.getLogger(name)
     before, logger.disabled = logger.level, False
     logger.setLevel(logging.ERROR)
