@@ -34,7 +34,7 @@ def test_what_all_series_share_is_there_once(block: FeatureBlock) -> None:
     assert not any(encoder.names[n].endswith("]") for n in (*encoder.own, *encoder.shared)), "neighbours stand beside"
     plain = len(shared - {"minute_of_day", *CODES})
     codes = sum(len(values) for values in CODES.values())
-    assert encoder.inputs == len(encoder.own) * len(block.series) + plain + codes + 2 * HARMONICS
+    assert encoder.inputs == len(encoder.own) * len(block.series) + plain + codes + 4 * HARMONICS
 
 
 def test_one_issue_time_alone_has_the_same_inputs(block: FeatureBlock) -> None:

@@ -39,7 +39,7 @@ class Layout:
     def of(cls, panel: Panel, region: Region, spec: FeatureSpec) -> "Layout":
         families: dict[str, tuple[list[str], list[str]]] = {
             "lags": (lags.names(spec, panel.series), []),
-            "days": (days.common_names(), days.knot_names(spec)),
+            "days": (days.common_names(spec), days.knot_names(spec)),
             "calendar": (calendar.common_names(), calendar.knot_names()),
         }
         if spec.forecast and panel.forecast.size:

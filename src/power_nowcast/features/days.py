@@ -16,14 +16,24 @@ OTHER_TYPE = 2.0
 """How much further away a day of another type (weekend, holiday) counts when analogs are chosen."""
 
 
-def common_names() -> list[str]:
+def common_names(spec: FeatureSpec) -> list[str]:
     """Columns that serve every horizon."""
-    return ["level_day1", "level_day7", "level_type", "excess_day1", "excess_day7", "excess_type"]
+    return [
+        "level_day1",
+        "level_day7",
+        "level_type",
+        *(f"excess_{span}m_{day}" for span in spec.excess for day in ("day1", "day7", "type")),
+    ]
 
 
 def knot_names(spec: FeatureSpec) -> list[str]:
     """Columns of one knot."""
-    return [*(f"day{day}_ramp" for day in spec.days), "type_ramp", "analog_ramp"]
+    return [
+        *(f"day{day}_ramp" for day in spec.days),
+        "type_ramp",
+        "analog_ramp",
+        *(f"type{days}_sharp_ramp" for days in spec.type_days),
+    ]
 
 
 @njit(cache=True, nogil=True)
@@ -56,9 +66,10 @@ def fill(
     offset: NDArray[np.int64],
     day_type: NDArray[np.int8],
     per_day: int,
-    hour: int,
+    spans: NDArray[np.int64],
     knots: NDArray[np.int64],
     days: NDArray[np.int64],
+    type_days: NDArray[np.int64],
     shape: NDArray[np.int64],
     analog_days: int,
     analogs: int,
@@ -66,7 +77,7 @@ def fill(
     """Write `common_names`, then `knot_names` of each knot. Spans in slots; `offset` is local minus UTC time in
     slots.
     """
-    reach = analog_days
+    reach = max(analog_days, type_days.max())
     for d in days:
         reach = max(reach, d)
     slot = np.empty(reach + 1, np.int64)
@@ -75,6 +86,8 @@ def fill(
     ramp = np.empty(reach + 1)
     chosen = np.empty(reach + 1, np.bool_)
     nearest = np.empty(analogs, np.int64)
+    sharp = np.empty(type_days.shape[0])
+    counts = np.empty(type_days.shape[0])
     for n in range(out.shape[0]):
         for c in range(columns.shape[0]):
             i, s = origin[n, c], columns[c]
@@ -89,29 +102,41 @@ def fill(
                 slot[d] = j if j >= 0 and smoothed[j, s] == smoothed[j, s] else -1
                 same[d] = slot[d] >= 0 and day_type[j] == day_type[i]
 
-            # How today stands against yesterday, a week ago and the mean day of its type.
-            recent = now - power[i - hour, s] if i >= hour else np.nan
-            level_total, level_count, excess_total, excess_count = 0.0, 0, 0.0, 0
+            # How today stands against yesterday, a week ago and the mean day of its type: its level, and how it moved.
+            level_total, level_count = 0.0, 0
             for d in range(1, reach + 1):
                 j = slot[d]
-                if j < hour:
+                if j < 0:
                     continue
                 level = now - smoothed[j, s]
-                excess = recent - (smoothed[j, s] - smoothed[j - hour, s])
                 if d == 1:
-                    row[0], row[3] = level, excess
+                    row[0] = level
                 if d == 7:
-                    row[1], row[4] = level, excess
+                    row[1] = level
                 if same[d] and d <= 28:
                     level_total += level
                     level_count += 1
-                    if excess == excess:
-                        excess_total += excess
-                        excess_count += 1
             if level_count > 0:
                 row[2] = level_total / level_count
-            if excess_count > 0:
-                row[5] = excess_total / excess_count
+            at = 3
+            for span in spans:
+                recent = now - power[i - span, s] if i >= span else np.nan
+                total, count = 0.0, 0
+                for d in range(1, 29):
+                    j = slot[d] if d <= reach else -1
+                    if j < span:
+                        continue
+                    if d == 1 or d == 7:
+                        row[at + (0 if d == 1 else 1)] = recent - (smoothed[j, s] - smoothed[j - span, s])
+                    if same[d]:
+                        # Of many days the mean needs no smoothing: what comes at the same minute stays sharp.
+                        excess = recent - (power[j, s] - power[j - span, s])
+                        if excess == excess:
+                            total += excess
+                            count += 1
+                if count > 0:
+                    row[at + 2] = total / count
+                at += 3
 
             # Analogs: the days whose last hours were shaped most like these.
             for d in range(1, analog_days + 1):
@@ -145,8 +170,9 @@ def fill(
             for place in range(held):
                 chosen[nearest[place]] = True
 
-            at = 6
             for knot in knots:
+                sharp[:] = 0.0
+                counts[:] = 0.0
                 type_total, type_count, analog_total, analog_count = 0.0, 0, 0.0, 0
                 for d in range(1, reach + 1):
                     j = slot[d]
@@ -162,6 +188,13 @@ def fill(
                         if d <= analog_days and chosen[d]:
                             analog_total += value
                             analog_count += 1
+                    if same[d]:
+                        value = power[j + knot, s] - power[j, s]
+                        if value == value:
+                            for t in range(type_days.shape[0]):
+                                if d <= type_days[t]:
+                                    sharp[t] += value
+                                    counts[t] += 1
                 for d in days:
                     row[at] = ramp[d]
                     at += 1
@@ -170,3 +203,7 @@ def fill(
                 if analog_count > 0:
                     row[at + 1] = analog_total / analog_count
                 at += 2
+                for t in range(type_days.shape[0]):
+                    if counts[t] > 0:
+                        row[at + t] = sharp[t] / counts[t]
+                at += type_days.shape[0]

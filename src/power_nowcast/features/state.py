@@ -71,7 +71,9 @@ class State:
 
     def __init__(self, panel: Panel, region: Region, spec: FeatureSpec) -> None:
         step = panel.step_minutes
-        if bad := [span for span in (*spec.knots, *spec.lags, *spec.rolling, *spec.neighbour_lags) if span % step]:
+        if bad := [
+            span for span in (*spec.knots, *spec.lags, *spec.rolling, *spec.neighbour_lags, *spec.excess) if span % step
+        ]:
             raise ConfigurationError(
                 f"The features span {bad[0]} minutes, no multiple of the region's {step}.",
                 remedy=f"Use multiples of {step} for horizons, lags and rolling windows.",
@@ -90,7 +92,7 @@ class State:
         self.applied = 0
         self.radius = spec.smoothing // step
         self.per_day = DAY_MINUTES // step
-        self.reach_days = max(*spec.days, spec.analog_days)
+        self.reach_days = max(*spec.days, *spec.type_days, spec.analog_days)
         self.smoothed = np.empty_like(self.power)
         days.smooth(self.smoothed, self.power, 0, len(self.power), self.radius)
         # A day and an hour beyond the end: the kind of tomorrow.
@@ -196,9 +198,10 @@ class State:
             self.offset,
             self.day_type,
             self.per_day,
-            hour,
+            slots(spec.excess),
             knots,
             np.array(spec.days, np.int64),
+            np.array(spec.type_days, np.int64),
             np.unique(slots(days.SHAPE)),
             spec.analog_days,
             spec.analogs,

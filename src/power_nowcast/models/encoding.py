@@ -10,7 +10,9 @@ from power_nowcast.contracts import FeatureBlock, Floats
 
 CYCLES = {"minute_of_day": 1440.0}
 """Features that go round, with their period: sines and cosines take their place."""
-HARMONICS = 4
+HARMONICS = 12
+"""Down to two hours: mornings are steep. Each stands once for all days and once for working days alone."""
+WORKDAY = ("day_type", 0)
 CODES = {"weekday": range(1, 8), "day_type": range(4), "day_type_tomorrow": range(4)}
 """Features that are names and no amounts, with their values: one input each."""
 LIMIT = 8.0
@@ -69,11 +71,14 @@ class Encoder:
         first = np.isfinite(block.origin_mw).argmax(axis=1)
         shared = block.x[np.arange(len(first)), first][:, self.shared].astype(np.float64)
         columns = [own.astype(np.float64)]
+        kind = self.names.index(WORKDAY[0])
+        workday = shared[:, [self.shared.index(kind)]] == WORKDAY[1]
         for k, n in enumerate(self.shared):
             name, value = self.names[n], shared[:, [k]]
             if name in CYCLES:
                 angle = 2 * np.pi * value / CYCLES[name] * np.arange(1, HARMONICS + 1)
-                columns += [np.sin(angle), np.cos(angle)]
+                waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+                columns += [waves, waves * workday]
             elif name in CODES:
                 columns.append(np.where(np.isnan(value), np.nan, value == np.array(CODES[name])))
             else:
