@@ -1,6 +1,7 @@
 """The commands as a user types them."""
 
 import re
+import shlex
 from io import StringIO
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.small_job import job_of, write_region
 
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
-    "backtest", "data", "doctor",
+    "backtest", "data", "doctor", "tune",
 )  # fmt: skip
 
 
@@ -85,6 +86,8 @@ def test_regions_lists_those_of_the_package() -> None:
         (["run", "--rolling", "0"], "Wrong configuration", "'0'", "--rolling"),
         (["ingest", "--source", "magic"], "Wrong configuration", "magic", "sample"),
         (["ingest", "--data", "somewhere"], "Wrong configuration", "--data", "--source"),
+        (["tune", "--set", "num_leaves=many"], "Wrong configuration", "num_leaves=many", "--set"),
+        (["train", "--params", "no/such.json"], "Wrong configuration", "no/such.json", "nowcast tune"),
     ],
 )
 def test_a_wrong_configuration_is_two_lines_and_exit_code_2(
@@ -105,6 +108,7 @@ def test_a_wrong_configuration_is_two_lines_and_exit_code_2(
     [
         (["features"], "No data"),
         (["train"], "No data"),
+        (["tune"], "No data"),
         (["evaluate"], "The model cannot be used"),
         (["evaluate", "--version", "7"], "The registry refused"),
         (["promote"], "The registry refused"),
@@ -161,6 +165,18 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     back = call("promote", "-r", toml, "--rollback", "--reason", "too early")
     assert back.exit_code == 1
     assert "no earlier production version" in said(back)[0]
+
+
+def test_tuning_says_how_to_train_with_what_it_found(toml: Path, ingested: Result) -> None:
+    fixed = ["--set", "n_estimators=5", "--set", "num-leaves=4", "--set", "max_bin=15"]
+    done = call("tune", "-r", toml, "-m", "lgbm", "--trials", "1", "--folds", "1", *fixed)
+    assert done.exit_code == 0, done.output
+    assert "0.0 % saved (1 trials, 0 of them given up early)" in done.stdout
+    command = re.search(r"Train with them: nowcast (train .*)", done.stdout)
+    assert command is not None
+    trained = call(*shlex.split(command[1]))
+    assert trained.exit_code == 0, trained.output
+    assert "(lightgbm): pinball on validation" in trained.stdout
 
 
 @pytest.mark.slow

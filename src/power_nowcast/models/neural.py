@@ -33,7 +33,9 @@ class NeuralModel(Model):
     Serving needs neither PyTorch nor its memory. Late series are answered, too: features are those of the origin.
     """
 
-    def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(series, knots)
         self.options = dict(options or {})
         self.encoder: Encoder | None = None
@@ -54,8 +56,8 @@ class NeuralModel(Model):
         progress: Progress = lambda _: None,
     ) -> tuple[FitReport, Floats]:
         network, training = self._part(self.kind), self._part("training")
-        config = network.Config(**self._options(network.Config))
-        self.options = asdict(config)
+        self.options = self.configuration
+        config = network.Config(**self.options)
         self.encoder = encoder = Encoder.of(train.block)
         self.unit = np.maximum(np.nanmean(np.abs(train.scaled_ramps), axis=0), SMALLEST_UNIT)
         curves: dict[str, list[float]] = {"held out/train": [], "held out/valid": [], "all data/train": []}
@@ -79,9 +81,12 @@ class NeuralModel(Model):
         first, second = self._rows(train), self._rows(valid)
         judged = learn("held out", training.Rows(*first), training.Rows(*second))
         ramps = training.answer(judged, encoder.encode(valid.block))
-        # What is served has learnt from all of it, as long as the network that was judged.
-        both = (np.concatenate(parts) for parts in zip(first, second, strict=True))
-        self.graph = training.export(learn("all data", training.Rows(*both), None), encoder.inputs)
+        served = judged
+        if config.refit:
+            # What is served has learnt from all of it, as long as the network that was judged.
+            both = (np.concatenate(parts) for parts in zip(first, second, strict=True))
+            served = learn("all data", training.Rows(*both), None)
+        self.graph = training.export(served, encoder.inputs)
         self.__dict__.pop("session", None)
         return FitReport(curves, {"inputs": encoder.inputs}), self._in_mw(ramps, valid.block)
 
@@ -169,6 +174,12 @@ class NeuralModel(Model):
     @property
     def params(self) -> dict[str, Any]:
         return {"model": self.kind, **self.options}
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Every option with its value; the defaults are read where PyTorch is."""
+        config = self._part(self.kind).Config
+        return asdict(config(**self._options(config)))
 
 
 class Mlp(NeuralModel):

@@ -21,7 +21,10 @@ EVALUATED_AT_ONCE = 8192
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Customary parameters; errors of the median beyond `huber` units count linearly."""
+    """Customary parameters; errors of the median beyond `huber` units count linearly.
+
+    With `refit` the network that is served is trained once more, on train and valid together.
+    """
 
     epochs: int = 10
     batch_size: int = 1024
@@ -29,6 +32,7 @@ class TrainingConfig:
     weight_decay: float = 0.1
     huber: float = 0.5
     clip_norm: float = 1.0
+    refit: bool = True
     seed: int = 1
 
 
@@ -62,9 +66,7 @@ def train(
         [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=config.learning_rate,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * batches
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.epochs * batches)
     mixed = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()
     for epoch in range(1, config.epochs + 1):
         order = torch.randperm(len(x), device=device)
