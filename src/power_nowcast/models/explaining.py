@@ -28,21 +28,24 @@ class Contributions:
     """What moved the medians of one series and knot away from persistence, in MW.
 
     `base_mw` (row,) is the ramp that the model says without knowing the features; `values_mw` (row, name) is what each
-    of `names`, features or families, adds to it: together they are the median minus the last known value.
+    of `names`, single features with `by_feature` and else families, adds to it: together they are the median minus the
+    last known value.
     """
 
     names: tuple[str, ...]
     base_mw: Floats
     values_mw: Floats
     methods: tuple[str, ...]
+    by_feature: bool = False
 
     def by_family(self) -> "Contributions":
-        """The same with features of one family taken together."""
-        families = {name: name if self.methods == (SHAPLEY,) else family_of(name) for name in self.names}
-        kept = tuple(dict.fromkeys(families.values()))
-        sums = [self.values_mw[:, [families[name] == one for name in self.names]].sum(axis=1) for one in kept]
-        values = np.stack(sums, axis=1) if sums else self.values_mw
-        return replace(self, names=kept, values_mw=values)
+        """The same with the features of one family taken together."""
+        if not self.by_feature:
+            return self
+        families = np.array([family_of(name) for name in self.names])
+        kept = families_of(self.names)
+        values = [self.values_mw[:, families == family].sum(axis=1) for family in kept]
+        return replace(self, names=kept, values_mw=np.stack(values, axis=1), by_feature=False)
 
 
 def contributions(
@@ -62,7 +65,9 @@ def contributions(
     """
     if isinstance(model, BoostedModel):
         names, _, values = model.explain(block, series, knot)
-        return Contributions(names, _ramp(model, block, series, knot) - values.sum(axis=1), values, (TREES,))
+        return Contributions(
+            names, _ramp(model, block, series, knot) - values.sum(axis=1), values, (TREES,), by_feature=True
+        )
     if background is None or not len(background.issue_times):
         raise HistoryError(
             f"There is no time to compare a nowcast of {model.kind} with.",

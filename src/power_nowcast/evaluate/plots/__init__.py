@@ -11,6 +11,7 @@ from power_nowcast.evaluate.plots.explain import feature_importance, rests_on, s
 from power_nowcast.evaluate.plots.overtime import backtest_horizon, nowcast_fan, pred_vs_actual
 from power_nowcast.evaluate.plots.save import Explanation, Plot, plots, save_all
 from power_nowcast.evaluate.plots.tuning import study_plot
+from power_nowcast.evaluate.plots.waterfall import waterfall
 
 __all__ = [
     "Explanation",
@@ -29,4 +30,5 @@ __all__ = [
     "shown_horizons",
     "skill_by_horizon",
     "study_plot",
+    "waterfall",
 ]
