@@ -1,5 +1,6 @@
 """The commands as a user types them."""
 
+import json
 import re
 import shlex
 from io import StringIO
@@ -22,7 +23,7 @@ from tests.small_job import job_of, write_region
 
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
-    "backtest", "data", "doctor", "tune",
+    "backtest", "data", "doctor", "tune", "explain",
 )  # fmt: skip
 
 
@@ -111,6 +112,7 @@ def test_a_wrong_configuration_is_two_lines_and_exit_code_2(
         (["tune"], "No data"),
         (["evaluate"], "The model cannot be used"),
         (["evaluate", "--version", "7"], "The registry refused"),
+        (["explain"], "The registry refused"),
         (["promote"], "The registry refused"),
         (["promote", "--rollback"], "The registry refused"),
         (["serve"], "The registry refused"),
@@ -160,6 +162,17 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     done = call("promote", "-r", toml, "--person", "ada", "--reason", "[first]")
     assert done.exit_code == 0, done.output
     assert "lineland-nowcast version 1 (lightgbm) is in production." in done.stdout
+    at = ["--at", "2024-04-20T15:00", "--series", "SOUTH 1", "--out", "why.png"]
+    shown = call("explain", "-r", toml, *at)
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"same time, past days +[+-][\d.]+", shown.stdout), shown.stdout
+    assert Path("why.png").read_bytes().startswith(b"\x89PNG")
+    told = json.loads(call("explain", "-r", toml, *at, "--json").stdout)
+    whole = told["persistence_mw"] + sum(part["contribution_mw"] for part in told["parts"])
+    assert whole == pytest.approx(told["median_mw"], abs=1e-9)
+    shown = call("explain", "-r", toml, "--repeats", "1")
+    assert "What the accuracy of lightgbm rests on" in shown.stdout, shown.output
+    assert "Plot: reports/lineland/lightgbm/rests_on.png" in shown.stdout
     listed = call("models", "-r", toml)
     assert re.search(r"1\b.*lightgbm.*candidate.*production", listed.stdout), listed.stdout
     back = call("promote", "-r", toml, "--rollback", "--reason", "too early")

@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table as Grid
 
 from power_nowcast.cli.backtests import FORMATS
 from power_nowcast.cli.base import DEFAULTS, HorizonOption, RegionOption, app, console, open_job
 from power_nowcast.cli.data import JsonOption
+from power_nowcast.features.families import without_horizon
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from power_nowcast.explain import Explained, Overview, Part
 
-BAR = 24
+BAR = 12
 TOP = 15
 
 
@@ -76,7 +78,7 @@ def drawn(one: "Explained") -> "Figure":
 
 
 def _show_overview(found: "Overview") -> None:
-    grid = Grid(title=f"What the accuracy of {found.kind} rests on", title_justify="left")
+    grid = _grid(f"What the accuracy of {found.kind} rests on")
     for heading in ("family of features", "loss added", "spread", ""):
         grid.add_column(heading, justify="right" if heading in ("loss added", "spread") else "left")
     most = max((mean for mean, _ in found.rests_on.values()), default=0.0)
@@ -90,7 +92,7 @@ def _show_overview(found: "Overview") -> None:
         highlight=False,
     )
     if found.gains:
-        shares = Grid(title="Share of the splits' gains", title_justify="left")
+        shares = _grid("Share of the splits' gains")
         for heading in ("feature", "share"):
             shares.add_column(heading, justify="right" if heading == "share" else "left")
         for name, share in list(found.gains.items())[:TOP]:
@@ -99,7 +101,7 @@ def _show_overview(found: "Overview") -> None:
 
 
 def _show_one(found: "Explained") -> None:
-    grid = Grid(title=f"{found.series} {found.horizon_minutes} minutes after {found.issue_time}", title_justify="left")
+    grid = _grid(f"{found.series} {found.horizon_minutes} minutes after {found.issue_time}")
     for heading in ("", "MW", "", "value (usual)"):
         grid.add_column(heading, justify="right" if heading == "MW" else "left")
     grid.add_row("last known value", f"{found.persistence_mw:,.1f}", "", f"{found.age_minutes:.0f} minutes old")
@@ -107,7 +109,7 @@ def _show_one(found: "Explained") -> None:
     for part in found.parts:
         value = part.contribution_mw
         sign = "\N{FULL BLOCK}" if value > 0 else "\N{LIGHT SHADE}"
-        grid.add_row(part.family, f"{value:+,.1f}", sign * round(BAR * abs(value) / most), _note(part))
+        grid.add_row(part.family, f"{value:+,.1f}", sign * round(BAR * abs(value) / most), _note(part, 1))
     band = f"80 % within {found.low_80_mw:,.0f} to {found.high_80_mw:,.0f}"
     grid.add_row("nowcast", f"{found.median_mw:,.1f}", "", band, style="bold")
     if found.outcome_mw is not None:
@@ -118,5 +120,11 @@ def _show_one(found: "Explained") -> None:
         console.print(f"Similar: {one.issue_time}, {one.ramp_mw:+,.0f} MW in the same time.", highlight=False)
 
 
-def _note(part: "Part") -> str:
-    return ", ".join(f"{value.name} {value.value:,.4g} ({value.usual:,.4g})" for value in part.values[:2])
+def _grid(title: str) -> Grid:
+    return Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+
+
+def _note(part: "Part", most: int = 2) -> str:
+    """The most telling values, each beside what is usual."""
+    shown = (f"{without_horizon(one.name)} {one.value:,.4g} ({one.usual:,.4g})" for one in part.values[:most])
+    return ", ".join(shown)

@@ -65,6 +65,7 @@ def waterfall(
         for n, value in enumerate(values):
             colour = WARM if value > 0 else COOL
             axes.barh(y[n + 1], value, left=begins[n], color=colour, height=0.58, zorder=3)
+            axes.plot([ends[n], ends[n]], [y[n + 1] - 0.29, y[n + 1] + 0.29], color=colour, lw=1.2, zorder=3)
             edge = max(begins[n], ends[n]) if value >= 0 else min(begins[n], ends[n])
             text = f"{value:+,.1f}" if abs(value) < 100 else f"{value:+,.0f}"
             _figure(axes, edge, y[n + 1], text.replace("-", "\N{MINUS SIGN}"), right=value >= 0)
@@ -82,6 +83,16 @@ def waterfall(
                 color=MUTED,
                 annotation_clip=False,
             )
+        axes.annotate(
+            "what tells most (usual value)",
+            (1.015, y[0]),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8.5,
+            fontweight="bold",
+            color=MUTED,
+            annotation_clip=False,
+        )
         axes.set_xlim(low - 0.13 * room, high + 0.13 * room)
         axes.set_ylim(-0.6, rows - 0.4)
         megawatts(axes.xaxis)
@@ -109,4 +120,5 @@ def _figure(axes: Axes, x: float, y: float, text: str, *, right: bool, bold: boo
         fontweight="bold" if bold else "normal",
         color=INK,
         zorder=5,
+        bbox={"facecolor": "white", "alpha": 0.7, "pad": 1.2, "linewidth": 0},
     )
