@@ -32,7 +32,7 @@ PUBLIC = {
     "power_nowcast.doctor": "FEW_BYTES MANY_BYTES Outside Reply SKEW SKEW_AT_MOST ask examine",
     "power_nowcast.mlflow_client": """
         ALIASES CANDIDATE PRODUCTION Run STAGING Step Version by_alias check_reachable connect download environment find
-        git_sha promote register rollback run serve_command server_command set_alias versions
+        git_sha has_run promote register rollback run serve_command server_command set_alias versions
     """,
 }
 

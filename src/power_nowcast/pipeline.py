@@ -17,7 +17,8 @@ from power_nowcast.contracts import Manifest, Panel, Table, Times
 from power_nowcast.errors import MissingDataError, ModelError
 from power_nowcast.evaluate import backtest as backtests
 from power_nowcast.evaluate import operator_forecast
-from power_nowcast.evaluate.plots import Explanation, plots
+from power_nowcast.evaluate.explanation import explanation
+from power_nowcast.evaluate.plots import plots
 from power_nowcast.evaluate.promotion import Decision, decide
 from power_nowcast.evaluate.report import Provenance, write_report
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
@@ -25,20 +26,17 @@ from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.base import Examples, Progress
-from power_nowcast.models.boosting import BoostedModel
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.dataset import Split, from_frame, to_frame
 from power_nowcast.models.kinds import BASELINES, create, model_class
 from power_nowcast.models.training import VALID_LOSS, Origin, examples, train_bundle
 from power_nowcast.regions import Region
-from power_nowcast.regions.region import MAX_HORIZON_MINUTES
 from power_nowcast.settings import Settings
 from power_nowcast.store import Store
 
 EVERY_MINUTES = 15
 """Spacing of issue times in the feature tables and in backtests."""
-EXPLAINED_ROWS = 800
 
 
 @dataclass(frozen=True)
@@ -253,7 +251,7 @@ def evaluate(job: Job, version: Version) -> Evaluation:
     result = _backtest(job, bundle, manifest)
     card = scorecard(result)
     folder = job.reports / kind
-    explanation = _explain(job, bundle, manifest)
+    explained = explanation(bundle, read_examples(job, manifest, "test")[0])
     provenance = Provenance(
         identity={
             "Model": f"{version.name} version {version.version} ({kind})",
@@ -264,13 +262,13 @@ def evaluate(job: Job, version: Version) -> Evaluation:
         },
         manifests=[Manifest(**one) for one in manifest["inputs"]],
     )
-    drawn = list(plots(result, card, explanation=explanation))
+    drawn = list(plots(result, card, explanation=explained))
     report = write_report(
         folder / "report.html",
         result,
         card,
         now=datetime.now(UTC),
-        explanation=explanation,
+        explanation=explained,
         provenance=provenance,
         drawn=drawn,
     )
@@ -292,18 +290,6 @@ def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.B
     if panel.forecast.size and np.isfinite(panel.forecast).any():
         others[operator_forecast.NAME] = operator_forecast.OperatorForecast(job.region)
     return backtests.run(bundle, others, panel, job.region, issues)
-
-
-def _explain(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> Explanation | None:
-    model = bundle.model
-    if not isinstance(model, BoostedModel):
-        return None
-    (test,) = read_examples(job, manifest, "test")
-    series, knot = job.region.series[0], max(k for k in bundle.spec.knots if k <= MAX_HORIZON_MINUTES)
-    issues = np.linspace(0, len(test.block.issue_times) - 1, EXPLAINED_ROWS, dtype=int)
-    names, features, values = model.explain(test.block.take(issues), series, knot)
-    about = f"{series}, {knot} minutes ahead"
-    return Explanation(model.importance(), values, features.astype(np.float64), names, about=about)
 
 
 def best(job: Job) -> Version:

@@ -1,6 +1,8 @@
 """The commands as a user types them."""
 
+import json
 import re
+import shlex
 from io import StringIO
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from tests.small_job import job_of, write_region
 
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
-    "backtest", "data", "doctor",
+    "backtest", "data", "doctor", "tune", "explain",
 )  # fmt: skip
 
 
@@ -85,6 +87,8 @@ def test_regions_lists_those_of_the_package() -> None:
         (["run", "--rolling", "0"], "Wrong configuration", "'0'", "--rolling"),
         (["ingest", "--source", "magic"], "Wrong configuration", "magic", "sample"),
         (["ingest", "--data", "somewhere"], "Wrong configuration", "--data", "--source"),
+        (["tune", "--set", "num_leaves=many"], "Wrong configuration", "num_leaves=many", "--set"),
+        (["train", "--params", "no/such.json"], "Wrong configuration", "no/such.json", "nowcast tune"),
     ],
 )
 def test_a_wrong_configuration_is_two_lines_and_exit_code_2(
@@ -105,8 +109,10 @@ def test_a_wrong_configuration_is_two_lines_and_exit_code_2(
     [
         (["features"], "No data"),
         (["train"], "No data"),
+        (["tune"], "No data"),
         (["evaluate"], "The model cannot be used"),
         (["evaluate", "--version", "7"], "The registry refused"),
+        (["explain"], "The registry refused"),
         (["promote"], "The registry refused"),
         (["promote", "--rollback"], "The registry refused"),
         (["serve"], "The registry refused"),
@@ -156,11 +162,34 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     done = call("promote", "-r", toml, "--person", "ada", "--reason", "[first]")
     assert done.exit_code == 0, done.output
     assert "lineland-nowcast version 1 (lightgbm) is in production." in done.stdout
+    at = ["--at", "2024-04-20T15:00", "--series", "SOUTH 1", "--out", "why.png"]
+    shown = call("explain", "-r", toml, *at)
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"same time, past days +[+-][\d.]+", shown.stdout), shown.stdout
+    assert Path("why.png").read_bytes().startswith(b"\x89PNG")
+    told = json.loads(call("explain", "-r", toml, *at, "--json").stdout)
+    whole = told["persistence_mw"] + sum(part["contribution_mw"] for part in told["parts"])
+    assert whole == pytest.approx(told["median_mw"], abs=1e-9)
+    shown = call("explain", "-r", toml, "--repeats", "1")
+    assert "What the accuracy of lightgbm rests on" in shown.stdout, shown.output
+    assert "Plot: reports/lineland/lightgbm/rests_on.png" in shown.stdout
     listed = call("models", "-r", toml)
     assert re.search(r"1\b.*lightgbm.*candidate.*production", listed.stdout), listed.stdout
     back = call("promote", "-r", toml, "--rollback", "--reason", "too early")
     assert back.exit_code == 1
     assert "no earlier production version" in said(back)[0]
+
+
+def test_tuning_says_how_to_train_with_what_it_found(toml: Path, ingested: Result) -> None:
+    fixed = ["--set", "n_estimators=5", "--set", "num-leaves=4", "--set", "max_bin=15"]
+    done = call("tune", "-r", toml, "-m", "lgbm", "--trials", "1", "--folds", "1", *fixed)
+    assert done.exit_code == 0, done.output
+    assert "0.0 % saved (1 trials, 0 of them given up early)" in done.stdout
+    command = re.search(r"Train with them: nowcast (train .*)", done.stdout)
+    assert command is not None
+    trained = call(*shlex.split(command[1]))
+    assert trained.exit_code == 0, trained.output
+    assert "(lightgbm): pinball on validation" in trained.stdout
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from power_nowcast.evaluate import plots
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.plots import Explanation
-from power_nowcast.evaluate.plots.explain import by_family
+from power_nowcast.evaluate.plots.explain import across_horizons
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
 
 
@@ -163,8 +163,8 @@ def test_fan_starts_at_the_last_value(backtest: Backtest) -> None:
 def test_importance_ranks_and_sums_families() -> None:
     importance = {"ramp_h15": 2.0, "ramp_h60": 3.0, "level": 4.0, "tiny": 1.0}
 
-    assert by_family(importance) == {"ramp": 5.0, "level": 4.0, "tiny": 1.0}
-    figure = plots.feature_importance(by_family(importance), top=2)
+    assert across_horizons(importance) == {"ramp": 5.0, "level": 4.0, "tiny": 1.0}
+    figure = plots.feature_importance(across_horizons(importance), top=2)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["ramp", "level"]
     assert [bar.get_width() for bar in figure.axes[0].patches] == [0.5, 0.4]
 

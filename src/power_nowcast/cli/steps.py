@@ -2,6 +2,7 @@
 
 import signal
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -141,22 +142,27 @@ def train(
         int | None, typer.Option(min=1, help="Rounds without gain on valid to stop after.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of options, as nowcast tune writes it; options given here come first."),
+    ] = None,
 ) -> None:
     """Train a model on the feature tables, calibrate it, and register it."""
     from power_nowcast import pipeline
+    from power_nowcast.cli.tuning import read_params
     from power_nowcast.models.training import VALID_LOSS
 
     with open_job(region) as job:
-        _, version = pipeline.train(
-            job,
-            model,
-            n_estimators=n_estimators,
-            max_depth=max_depth,
-            num_leaves=num_leaves,
-            learning_rate=learning_rate,
-            early_stopping=early_stopping,
-            seed=seed,
-        )
+        own = {
+            "n_estimators": n_estimators,
+            "max_depth": max_depth,
+            "num_leaves": num_leaves,
+            "learning_rate": learning_rate,
+            "early_stopping": early_stopping,
+            "seed": seed,
+        }
+        given = {name: value for name, value in own.items() if value is not None}
+        _, version = pipeline.train(job, model, **((read_params(params, model) if params else {}) | given))
         console.print(
             f"{version.name} version {version.version} ({version.kind}): "
             f"pinball on validation {version.metrics[VALID_LOSS]:.4f} of persistence's MAE."

@@ -77,8 +77,10 @@ def fill(
     """Write `common_names`, then `knot_names` of each knot. Spans in slots; `offset` is local minus UTC time in
     slots.
     """
-    reach = max(analog_days, type_days.max())
+    reach = analog_days
     for d in days:
+        reach = max(reach, d)
+    for d in type_days:
         reach = max(reach, d)
     slot = np.empty(reach + 1, np.int64)
     same = np.empty(reach + 1, np.bool_)

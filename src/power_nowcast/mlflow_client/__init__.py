@@ -20,7 +20,7 @@ from power_nowcast.mlflow_client.registry import (
     set_alias,
     versions,
 )
-from power_nowcast.mlflow_client.runs import Run, git_sha, run
+from power_nowcast.mlflow_client.runs import Run, git_sha, has_run, run
 from power_nowcast.mlflow_client.servers import environment, serve_command, server_command
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "environment",
     "find",
     "git_sha",
+    "has_run",
     "promote",
     "register",
     "rollback",

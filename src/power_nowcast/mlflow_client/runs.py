@@ -29,6 +29,7 @@ EXPERIMENT = "power-nowcast"
 CURVE_POINTS = 100
 BATCH = 500
 PARAM_LENGTH = 6000
+PARENT = "mlflow.parentRunId"
 
 
 class Run:
@@ -121,9 +122,14 @@ class Run:
 
 @contextmanager
 def run(
-    region: Region, command: str, *, tags: Mapping[str, str] | None = None, run_id: str | None = None
+    region: Region,
+    command: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+    parent: str | None = None,
 ) -> Iterator[Run]:
-    """A run in the region's experiment; with `run_id` that run is opened again.
+    """A run in the region's experiment, below the run `parent` if one is named; with `run_id` that run is opened again.
 
     It ends FINISHED, FAILED after an error, KILLED after Ctrl-C.
 
@@ -133,7 +139,7 @@ def run(
     client = connect()
     with translated():
         if run_id is None:
-            own = standard_tags(region, command) | dict(tags or {})
+            own = standard_tags(region, command) | dict(tags or {}) | ({PARENT: parent} if parent else {})
             run_id = client.create_run(experiment(client, region), tags=own, run_name=command).info.run_id
         else:
             client.update_run(run_id, status="RUNNING")
@@ -153,6 +159,24 @@ def run(
         except RegistryError:
             if status == "FINISHED":  # otherwise the error on its way out says more
                 raise
+
+
+def has_run(run_id: str) -> bool:
+    """Whether MLflow still knows a run.
+
+    Raises:
+        RegistryUnavailableError: it does not answer.
+    """
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    client = connect()
+    try:
+        with translated():
+            return str(client.get_run(run_id).info.lifecycle_stage) == "active"
+    except RegistryError as error:
+        if isinstance(error.__cause__, MlflowException) and error.__cause__.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
 
 
 def experiment(client: "MlflowClient", region: Region) -> str:

@@ -90,6 +90,11 @@ class Model(ABC):
     def params(self) -> dict[str, Any]:
         """The configuration, for the tracking server."""
 
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Every option with its value, given or default; empty where there is nothing to choose."""
+        return {}
+
     def importance(self) -> dict[str, float]:
         """Share of each feature in what the model uses, empty where that has no meaning."""
         return {}

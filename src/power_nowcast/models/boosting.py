@@ -330,4 +330,8 @@ class BoostedModel(Model):
 
     @property
     def params(self) -> dict[str, Any]:
-        return {"model": self.kind, **asdict(self.config)}
+        return {"model": self.kind, **self.configuration}
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return asdict(self.config)

@@ -86,8 +86,11 @@ class Bundle:
 
     def from_features(self, block: FeatureBlock, calibration: Calibration | None = None) -> Nowcasts:
         """Nowcasts from features that are there already."""
-        quantiles = (calibration or self.calibration).apply(self.model.predict(block), self._hours(block))
-        return self._at_steps(block, quantiles)
+        return self._at_steps(block, self.quantiles(block, calibration))
+
+    def quantiles(self, block: FeatureBlock, calibration: Calibration | None = None) -> NDArray[np.float64]:
+        """Calibrated quantiles in MW at the model's knots, shape (issue, series, knot, quantile)."""
+        return (calibration or self.calibration).apply(self.model.predict(block), self._hours(block))
 
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Calibration]:
         """Nowcasts of successive issue times, each calibrated with the outcomes that were known then."""

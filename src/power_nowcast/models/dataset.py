@@ -1,12 +1,15 @@
 """Train, valid and test: examples split by time, and the tables that keep them."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Panel, Times
-from power_nowcast.errors import MissingDataError
+from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features.build_features import horizons_of
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
@@ -71,6 +74,54 @@ class Split:
             part: examples.during(first, last, reach_minutes)
             for part, first, last in zip(PARTS, borders, borders[1:], strict=False)
         }
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Parts one after the other; they have the same series and features."""
+    first = parts[0].block
+
+    def stacked(of: Callable[[FeatureBlock], NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate([of(part.block) for part in parts])
+
+    block = FeatureBlock(
+        stacked(lambda one: one.issue_times),
+        first.series,
+        first.names,
+        first.horizons,
+        stacked(lambda one: one.x),
+        stacked(lambda one: one.origin_mw),
+        stacked(lambda one: one.age_minutes),
+        stacked(lambda one: one.scale_mw),
+    )
+    return Examples(block, np.concatenate([part.outcome_mw for part in parts]))
+
+
+def expanding_folds(
+    train: Examples, valid: Examples, count: int, reach_minutes: int
+) -> Iterator[tuple[Examples, Examples]]:
+    """Pairs to train on and to judge by, in order of time: each trains on all that comes before it is judged.
+
+    The last one is judged by the end of `valid`. Every fold is judged by a span as long as `valid`, or by an equal
+    share of all that there is where that is shorter. Outcomes, up to `reach_minutes` after the issue, come before the
+    issue times that follow.
+
+    Raises:
+        ConfigurationError: there is not an issue time for each part of each fold.
+    """
+    known = joined([train, valid])
+    times = known.block.issue_times
+    end = times[-1] + np.timedelta64(reach_minutes + 1, "m")
+    span = min(end - valid.block.issue_times[0], (end - times[0]) // (count + 1))
+    for n in range(count, 0, -1):
+        border, last = end - n * span, end - (n - 1) * span
+        fold = known.during(times[0], border, reach_minutes), known.during(border, last, reach_minutes)
+        if any(not len(part.block.issue_times) for part in fold):
+            raise ConfigurationError(
+                f"{len(times):,} issue times are too few for {count} folds.",
+                remedy="Choose fewer: --folds 1, or make features of more days.",
+                folds=count,
+            )
+        yield fold
 
 
 def to_frame(examples: Examples, knots: tuple[int, ...]) -> pl.DataFrame:

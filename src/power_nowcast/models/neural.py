@@ -60,8 +60,8 @@ class NeuralModel(Model):
         progress: Progress = lambda _: None,
     ) -> tuple[FitReport, Floats]:
         network, training = self._part(self.kind), self._part("training")
-        config = network.Config(**self._options(network.Config))
-        self.options = asdict(config)
+        self.options = self.configuration
+        config = network.Config(**self.options)
         self.encoder = encoder = Encoder.of(train.block)
         first, second = self._rows(train), self._rows(valid)
         start = Linear.of(*first)
@@ -89,9 +89,11 @@ class NeuralModel(Model):
 
         judged = learn("held out", *first, start, training.Rows(second[0], self._in_units(second[1])))
         ramps = training.answer(judged, encoder.encode(valid.block))
-        # What is served has learnt from all of it, as long as the network that was judged.
-        both = [np.concatenate(parts) for parts in zip(first, second, strict=True)]
-        served = learn("all data", *both, Linear.of(*both), None)
+        served = judged
+        if config.refit:
+            # What is served has learnt from all of it, as long as the network that was judged.
+            x, y = (np.concatenate(parts) for parts in zip(first, second, strict=True))
+            served = learn("all data", x, y, Linear.of(x, y), None)
         self.graph = training.export(served, encoder.inputs)
         self.__dict__.pop("session", None)
         return FitReport(curves, {"inputs": encoder.inputs}), self._in_mw(ramps, valid.block)
@@ -188,6 +190,12 @@ class NeuralModel(Model):
     @property
     def params(self) -> dict[str, Any]:
         return {"model": self.kind, **self.options}
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Every option with its value; the defaults are read where PyTorch is."""
+        config = self._part(self.kind).Config
+        return asdict(config(**self._options(config)))
 
 
 class Mlp(NeuralModel):

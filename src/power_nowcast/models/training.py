@@ -64,6 +64,38 @@ def train_bundle(
     Raises:
         MissingDataError: a series has no outcome to learn from.
     """
+    report, calibration = fit_and_judge(region, model, train, valid, executor=executor, progress=progress)
+    last = calibration.as_of
+    origin = origin or Origin()
+    golden = _rows(valid.block, GOLDEN_ROWS)
+    info = Info(
+        kind=model.kind,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        train_start=f"{train.block.issue_times[0]}Z",
+        train_end=f"{last}Z",
+        calibrated_until=f"{last}Z",
+        git_sha=origin.git_sha,
+        data_sha256=origin.data_sha256,
+        package_version=__version__,
+    )
+    bundle = Bundle(region, spec, model, calibration, fallback(train, model.knots), info, golden, np.empty(0))
+    return replace(bundle, golden_mw=bundle.from_features(golden).values), report
+
+
+def fit_and_judge(
+    region: Region,
+    model: Model,
+    train: Examples,
+    valid: Examples,
+    *,
+    executor: Executor | None = None,
+    progress: Progress = lambda _: None,
+) -> tuple[FitReport, Calibration]:
+    """Fit on `train`, stop and calibrate on the later `valid`; the report's metrics hold `VALID_LOSS`.
+
+    Raises:
+        MissingDataError: a series has no outcome to learn from.
+    """
     for part, known in (("train", train), ("valid", valid)):
         empty = [
             name for s, name in enumerate(model.series) if not np.isfinite(known.ramps[:, s]).any(axis=0).all(axis=-1)
@@ -82,21 +114,8 @@ def train_bundle(
     hours = local_hours(target_times(valid.block, model.knots), region.timezone)
     known_at = np.maximum(target_times(valid.block, model.knots), valid.block.issue_times[:, None, None])
     calibrated, calibration = calibration.follow(held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at)
-    report.metrics[VALID_LOSS] = _scaled_pinball(calibrated, valid)
-    origin = origin or Origin()
-    golden = _rows(valid.block, GOLDEN_ROWS)
-    info = Info(
-        kind=model.kind,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        train_start=f"{train.block.issue_times[0]}Z",
-        train_end=f"{last}Z",
-        calibrated_until=f"{last}Z",
-        git_sha=origin.git_sha,
-        data_sha256=origin.data_sha256,
-        package_version=__version__,
-    )
-    bundle = Bundle(region, spec, model, calibration, fallback(train, model.knots), info, golden, np.empty(0))
-    return replace(bundle, golden_mw=bundle.from_features(golden).values), report
+    report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
+    return report, calibration
 
 
 def fallback(train: Examples, knots: tuple[int, ...]) -> Persistence:
@@ -127,7 +146,8 @@ def _rows(block: FeatureBlock, count: int) -> FeatureBlock:
     return block.take(chosen)
 
 
-def _scaled_pinball(quantiles_mw: Floats, valid: Examples) -> float:
+def scaled_pinball(quantiles_mw: Floats, valid: Examples) -> float:
+    """Pinball of quantiles (issue, series, knot, quantile), in units of persistence's MAE: mean of series and knots."""
     loss = pinball_losses(valid.outcome_mw, quantiles_mw, QUANTILES).mean(axis=-1)
     known = np.isfinite(loss) & np.isfinite(valid.ramps)
     loss, ramp = np.where(known, loss, np.nan), np.where(known, np.abs(valid.ramps), np.nan)

@@ -7,9 +7,11 @@ from power_nowcast.evaluate.plots.accuracy import (
     shown_horizons,
     skill_by_horizon,
 )
-from power_nowcast.evaluate.plots.explain import feature_importance, shap
+from power_nowcast.evaluate.plots.explain import feature_importance, rests_on, shap
 from power_nowcast.evaluate.plots.overtime import backtest_horizon, nowcast_fan, pred_vs_actual
 from power_nowcast.evaluate.plots.save import Explanation, Plot, plots, save_all
+from power_nowcast.evaluate.plots.tuning import study_plot
+from power_nowcast.evaluate.plots.waterfall import waterfall
 
 __all__ = [
     "Explanation",
@@ -22,8 +24,11 @@ __all__ = [
     "pred_vs_actual",
     "reliability",
     "residual_hist",
+    "rests_on",
     "save_all",
     "shap",
     "shown_horizons",
     "skill_by_horizon",
+    "study_plot",
+    "waterfall",
 ]

@@ -1,6 +1,5 @@
 """Plots of what a model looks at: importance of its features and, from TreeSHAP, what each did to the answers."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from power_nowcast.contracts import Floats
 from power_nowcast.evaluate.plots.style import INK, MODEL, MUTED, canvas, headline, style
+from power_nowcast.features.families import without_horizon
 
 LOW_TO_HIGH = LinearSegmentedColormap.from_list("low_to_high", ["#2f77b5", "#b9b2b8", "#c8500a"])
 ROW = 0.4
@@ -18,13 +18,13 @@ FEWEST_ROWS = 5  # a figure of one feature leaves room for its title and axis
 MOST_POINTS = 1500
 
 
-def by_family(importance: Mapping[str, float]) -> dict[str, float]:
+def across_horizons(importance: Mapping[str, float]) -> dict[str, float]:
     """Importance with the features that differ only in the horizon they look at (`..._h30`) taken together."""
-    families: dict[str, float] = {}
+    together: dict[str, float] = {}
     for name, value in importance.items():
-        family = re.sub(r"_h\d+$", "", name)
-        families[family] = families.get(family, 0.0) + value
-    return families
+        own = without_horizon(name)
+        together[own] = together.get(own, 0.0) + value
+    return together
 
 
 def feature_importance(
@@ -54,6 +54,40 @@ def feature_importance(
         axes.grid(axis="y", visible=False)
         shown = f"{100 * shares.sum():.0f} % of it in these {len(names)} of {len(importance)} features"
         headline(axes, title, f"Share of all importance; {shown}")
+    return figure
+
+
+def rests_on(grown: Mapping[str, Floats]) -> Figure:
+    """What the accuracy rests on: growth of the loss by family, a dot a draw and a bar for their mean.
+
+    Args:
+        grown: by family, shape (repeat,), in units of the validation loss.
+    """
+    ranked = sorted(grown.items(), key=lambda item: (float(np.mean(item[1])), item[0]))
+    with style():
+        figure, (axes,) = canvas(9, 1.6 + 0.34 * max(FEWEST_ROWS, len(ranked)))
+        axes.axvline(0, color=MUTED, lw=1)
+        for row, (_, values) in enumerate(ranked):
+            mean, most = float(np.mean(values)), float(np.max(values))
+            axes.barh(row, mean, color=MODEL, height=0.62, alpha=0.85)
+            axes.scatter(values, np.full(len(values), row), s=9, color=INK, linewidths=0, zorder=3)
+            axes.annotate(
+                f"{mean:+.4f}".replace("-", "\N{MINUS SIGN}"),
+                (max(most, 0.0), row),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+            )
+        axes.set_yticks(range(len(ranked)), [name for name, _ in ranked], color=INK)
+        axes.set_xlabel("loss added, in units of persistence's MAE")
+        axes.margins(x=0.12)
+        axes.grid(axis="y", visible=False)
+        headline(
+            axes,
+            "What its accuracy rests on",
+            "Growth of the pinball loss when a family of features is drawn from other times; a dot a draw",
+        )
     return figure
 
 

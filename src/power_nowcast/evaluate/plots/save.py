@@ -1,6 +1,6 @@
 """The set of plots that the report shows, with the words that stand for each where it cannot be seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from io import BytesIO
@@ -19,7 +19,7 @@ from power_nowcast.evaluate.plots.accuracy import (
     shown_horizons,
     skill_by_horizon,
 )
-from power_nowcast.evaluate.plots.explain import by_family, feature_importance, shap
+from power_nowcast.evaluate.plots.explain import across_horizons, feature_importance, rests_on, shap
 from power_nowcast.evaluate.plots.overtime import backtest_horizon, nowcast_fan, pred_vs_actual
 from power_nowcast.evaluate.plots.style import style
 from power_nowcast.evaluate.scorecard import Scorecard
@@ -33,7 +33,8 @@ class Explanation:
 
     `importance` holds a share a feature. SHAP contributions `values` in `unit` and the `features` that caused them,
     both of shape (sample, feature), belong to the columns `names`; None where the model gives none.
-    `about` says which answers they explain, such as "NYCA, 60 minutes ahead".
+    `about` says which answers they explain, such as "NYCA, 60 minutes ahead". `rests_on` holds by family of features,
+    the most important first, the growth of the loss (repeat,) without it.
     """
 
     importance: dict[str, float]
@@ -42,6 +43,7 @@ class Explanation:
     names: Sequence[str] = field(default_factory=tuple)
     unit: str = "MW"
     about: str = ""
+    rests_on: Mapping[str, Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,19 @@ def plots(
         yield Plot(
             "nowcast_fan", fan, f"The last hours of {name} and the fan of quantiles of the hour after, with what came."
         )
+    if explanation and explanation.rests_on:
+        yield Plot(
+            "rests_on",
+            rests_on(explanation.rests_on),
+            "Bars by family of features: how much the loss grows when it is drawn from other times, most for "
+            f"{next(iter(explanation.rests_on))}.",
+        )
     if explanation and explanation.importance:
-        families = by_family(explanation.importance)
-        leading = max(families, key=lambda feature: families[feature])
+        features = across_horizons(explanation.importance)
+        leading = max(features, key=lambda feature: features[feature])
         yield Plot(
             "feature_importance",
-            feature_importance(families),
+            feature_importance(features),
             f"Bars of the most important features, led by {leading}.",
         )
     if explanation and explanation.values is not None and explanation.features is not None:

@@ -21,7 +21,10 @@ EVALUATED_AT_ONCE = 8192
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Customary parameters; errors of the median beyond `huber` units count linearly."""
+    """Customary parameters; errors of the median beyond `huber` units count linearly.
+
+    With `refit` the network that is served is trained once more, on train and valid together.
+    """
 
     epochs: int = 4
     batch_size: int = 1024
@@ -29,6 +32,7 @@ class TrainingConfig:
     weight_decay: float = 0.1
     huber: float = 0.5
     clip_norm: float = 1.0
+    refit: bool = True
     seed: int = 1
 
 
@@ -121,7 +125,6 @@ def export(network: nn.Module, inputs: int) -> bytes:
     """The network as ONNX in double precision, rows free: an answer does not depend on the rows beside it."""
     network = network.cpu().double().eval()
     example = torch.zeros(2, inputs, dtype=torch.float64)
-    out = io.BytesIO()
     with warnings.catch_warnings(), _quiet("torch.onnx"), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # the exporter warns of its own parts
         program = torch.onnx.export(
@@ -133,8 +136,7 @@ def export(network: nn.Module, inputs: int) -> bytes:
             dynamic_shapes=({0: torch.export.Dim("row")},),
         )
         assert program is not None  # noqa: S101 - for the type checker: None only for the older exporter
-        program.save(out)
-    return out.getvalue()
+        return bytes(program.model_proto.SerializeToString())
 
 
 @contextlib.contextmanager

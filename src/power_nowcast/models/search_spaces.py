@@ -1,0 +1,96 @@
+"""What may be tuned of each kind of model, and within which bounds. Names are those of the kind's own configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from power_nowcast.errors import ConfigurationError
+from power_nowcast.models.kinds import ALIASES
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number from `low` to `high`; by its order of magnitude with `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from `low` to `high`, both included; by its order of magnitude with `log`."""
+
+    low: int
+    high: int
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of these numbers."""
+
+    values: tuple[float, ...]
+
+
+type Parameter = Real | Whole | Choice
+type Space = Mapping[str, Parameter]
+
+_BOOSTING: Space = {
+    "n_estimators": Whole(200, 1500, log=True),
+    "learning_rate": Real(0.02, 0.2, log=True),
+    "min_child": Whole(20, 400, log=True),
+    "subsample": Real(0.4, 1.0),
+    "colsample": Real(0.15, 0.8),
+    "reg_lambda": Real(0.1, 100.0, log=True),
+    "huber": Real(0.1, 2.0, log=True),
+}
+_TRAINING: Space = {
+    "epochs": Whole(5, 20),
+    "learning_rate": Real(3e-4, 6e-3, log=True),
+    "weight_decay": Real(0.01, 0.5, log=True),
+    "huber": Real(0.1, 2.0, log=True),
+}
+
+SPACES: Mapping[str, Space] = {
+    "lightgbm": {"num_leaves": Whole(7, 127, log=True), **_BOOSTING},
+    "xgboost": {"max_depth": Whole(3, 10), **_BOOSTING},
+    "mlp": {
+        "width": Choice((128, 256, 384)),
+        "layers": Whole(1, 4),
+        "dropout": Real(0.0, 0.5),
+        "noise": Real(0.0, 0.5),
+        **_TRAINING,
+    },
+}
+"""By kind. Baselines have nothing to tune, and an ensemble's members are tuned each by itself."""
+
+
+def space_of(kind: str) -> Space:
+    """The search space of a kind, by its name or its short form.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    name = ALIASES.get(kind, kind)
+    if name not in SPACES:
+        raise ConfigurationError(
+            f"There is nothing to tune of {kind!r}.", remedy=f"Tune one of: {', '.join(SPACES)}.", kind=kind
+        )
+    return SPACES[name]
+
+
+def check_options(kind: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Check that a kind has the options of these names; what has no options of its own passes them on.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    unknown = sorted(set(given) - set(known)) if known else []
+    if unknown:
+        raise ConfigurationError(
+            f"{kind} has no option {', '.join(unknown)}.",
+            remedy=f"It has: {', '.join(known)}.",
+            kind=kind,
+            names=unknown,
+        )
