@@ -18,6 +18,7 @@ import polars as pl
 
 from power_nowcast.contracts import Panel, Table, to_table
 from power_nowcast.evaluate.backtest import truth
+from power_nowcast.models.kinds import model_class
 from power_nowcast.period import Period, backtest
 from power_nowcast.regions import Region
 from power_nowcast.scoring import protocol_table
@@ -83,14 +84,16 @@ def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> 
             region,
             period,
             model=options.model,
-            series=protocol.series,
+            series=None if model_class(options.model).joint else protocol.series,
             delay_minutes=options.delay,
             executor=lambda: ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")),
             progress=lambda text: print(text, file=sys.stderr),
             lap=lap,
         )
     predictions = to_table(nowcasts).filter(
-        pl.col("issue_time").is_between(aware(first), aware(last)) & pl.col("horizon_min").is_in(protocol.horizons_min)
+        pl.col("issue_time").is_between(aware(first), aware(last))
+        & pl.col("horizon_min").is_in(protocol.horizons_min)
+        & pl.col("series").is_in(protocol.series)
     )
     every = np.timedelta64(protocol.issue_every_min, "m")
     return predictions, expected(panel, region, protocol, np.arange(first, last + every, every)), seconds

@@ -13,7 +13,7 @@ from power_nowcast.errors import ModelError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
 from power_nowcast.models.baselines import Persistence
-from power_nowcast.models.ensemble import SHRINKAGE, Ensemble, best_weights
+from power_nowcast.models.ensemble import SHRINKAGE, Ensemble, best_weights, total_of
 from power_nowcast.models.training import examples
 from tests.toy import toy_panel, toy_region
 
@@ -54,6 +54,7 @@ def test_the_answer_is_the_weighted_mean(known: Examples) -> None:
     knots = FeatureSpec.for_interval(30).knots
     model = Ensemble.of(toy_region().series, knots, ("persistence", "lightgbm"), **TINY)
     model.fit(known, known)
+    model.summed[:] = 0
     answer, parts = model.predict(known.block), [member.predict(known.block) for member in model.members]
     weights = model.weights[..., None, :]
     np.testing.assert_allclose(answer, parts[0] * weights[..., 0] + parts[1] * weights[..., 1])
@@ -68,6 +69,18 @@ def test_a_member_without_an_answer_leaves_it_to_the_others(known: Examples) -> 
     np.testing.assert_allclose(model.predict(known.block), alone.predict(known.block))
     nobody = Ensemble(region.series, knots, [Silent(region.series, knots)])
     assert np.isnan(nobody.predict(known.block)).all()
+
+
+def test_the_total_is_drawn_to_the_sum_of_its_zones() -> None:
+    zones = np.random.default_rng(1).uniform(50, 100, (40, 3))
+    assert total_of(np.column_stack([zones[:, :1], zones.sum(axis=1), zones[:, 1:]])) == 1
+    assert total_of(zones) is None
+    assert total_of(zones[:, :2]) is None
+    model = Ensemble(("all", "a", "b"), (30,))
+    model.total, model.summed = 0, np.array([0.25])
+    median = np.array([300.0, 100.0, 160.0, 300.0, 100.0, np.nan]).reshape(2, 3, 1, 1)
+    answer = model._reconciled(median + np.arange(-3.0, 4.0))
+    np.testing.assert_allclose(answer[:, 0, 0], np.array([[290.0], [300.0]]) + np.arange(-3.0, 4.0))
 
 
 def test_it_is_read_as_it_was_saved(known: Examples, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from power_nowcast.features.families import families_of, family_of
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples, Model
 from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.explaining import SHAPLEY, TREES, contributions, permutation_importance
+from power_nowcast.models.explaining import SHAPLEY, SUM_OF_ZONES, TREES, contributions, permutation_importance
 from power_nowcast.models.kinds import create
 from power_nowcast.models.training import examples, scaled_pinball, train_bundle
 from tests.toy import toy_panel, toy_region
@@ -72,7 +72,7 @@ def test_contributions_add_up_to_the_ramp(bundles, parts, kind: str, row: int, s
     together = told.by_family()
     assert together.by_family() is together
     assert together.values_mw.sum(axis=1) == pytest.approx(told.values_mw.sum(axis=1), abs=1e-6)
-    assert set(together.names) <= set(families_of(block.names))
+    assert set(together.names) <= {*families_of(block.names), SUM_OF_ZONES}
     if told.methods == (SHAPLEY,):
         assert told.base_mw == pytest.approx(ramps(model, _at(block, background), series, knot).mean(), abs=1e-6)
     if told.by_feature:

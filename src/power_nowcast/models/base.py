@@ -56,6 +56,8 @@ class Model(ABC):
     """One family of models. Stateless until `fit` or `load`; `predict` never changes it."""
 
     kind: ClassVar[str]
+    joint: ClassVar[bool] = False
+    """Series are learnt together, so that a model of a few of them is another model."""
 
     def __init__(self, series: tuple[str, ...], knots: tuple[int, ...]) -> None:
         self.series = series

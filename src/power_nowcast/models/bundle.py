@@ -24,7 +24,7 @@ from power_nowcast.models.kinds import model_class
 from power_nowcast.models.outcomes import at_knots, local_hours, target_times
 from power_nowcast.regions import Region
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEAD = "model.json"
 TOLERANCE_MW = 1e-6
 

@@ -1,4 +1,7 @@
-"""Several models together: their quantiles averaged, with weights from time that none of them had seen."""
+"""Several models together: their quantiles averaged, with weights from time that none of them had seen.
+
+Where one series is the sum of the others, its own answer is drawn towards the sum of theirs: two views of one number.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,31 +19,40 @@ from power_nowcast.models.base import Examples, FitReport, Model, Progress
 from power_nowcast.models.kinds import create, model_class
 
 HEAD = "ensemble.json"
+DEFAULT: dict[str, dict[str, Any]] = {"mlp": {}, "lightgbm": {"judged_every": 3}}
+"""A network of all series and boosters of each: they err differently."""
 PARTS = 10
 """Weights are tried in tenths."""
 SHRINKAGE = 0.5
 """How far weights are drawn back to equal ones: a month or three of errors tell them apart only roughly."""
+SAME_SUM = 1e-3
+"""Share of the total up to which the zones' sum is the same number."""
 
 
 class Ensemble(Model):
     """Members side by side; `weights` (series, knot, member) sum to 1.
 
-    Where a member has no answer the others share its weight.
+    Where a member has no answer the others share its weight. `total` is the place of the series that is the sum of the
+    others, None where there is none; `summed` (knot) is the share of that sum in the total's median. The total's
+    quantiles keep their distance to the median: errors of zones partly cancel, so their quantiles do not add up.
     """
 
     kind: ClassVar[str] = "ensemble"
+    joint: ClassVar[bool] = True
 
     def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], members: Sequence[Model] = ()) -> None:
         super().__init__(series, knots)
         self.members = tuple(members)
         self.weights: Floats = np.full((len(series), len(knots), len(members)), 1 / max(1, len(members)))
+        self.total: int | None = None
+        self.summed: Floats = np.zeros(len(knots))
 
     @classmethod
     def of(
         cls,
         series: tuple[str, ...],
         knots: tuple[int, ...],
-        members: Mapping[str, Mapping[str, Any]] | Sequence[str] = ("lightgbm", "mlp"),
+        members: Mapping[str, Mapping[str, Any]] | Sequence[str] = DEFAULT,
         **options: Any,
     ) -> Self:
         """An ensemble of these kinds; options go to every member, and by name to one."""
@@ -61,11 +73,30 @@ class Ensemble(Model):
         self.weights = best_weights(np.stack([one[..., MEDIAN] for one in answers], -1), valid.outcome_mw)
         for m, member in enumerate(self.members):
             metrics[f"weight/{member.kind}"] = float(self.weights[..., m].mean())
-        return FitReport(curves, metrics), self._together(answers, self.weights)
+        answer = self._together(answers, self.weights)
+        self.total = total_of(train.block.origin_mw)
+        if self.total is not None:
+            views = np.stack([answer[:, self.total, :, MEDIAN], self._sum_of_zones(answer)], -1)[:, None]
+            self.summed = best_weights(views, valid.outcome_mw[:, [self.total]])[0, :, 1]
+            metrics["weight/sum of zones"] = float(self.summed.mean())
+        return FitReport(curves, metrics), self._reconciled(answer)
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
         weights = self.weights[[self.series.index(name) for name in block.series]]
-        return self._together([member.predict(block) for member in self.members], weights)
+        answer = self._together([member.predict(block) for member in self.members], weights)
+        return self._reconciled(answer) if block.series == self.series else answer
+
+    def _sum_of_zones(self, answer: Floats) -> Floats:
+        """Medians of all series but the total, summed, shape (issue, knot); NaN where one is missing."""
+        return np.asarray(np.delete(answer[..., MEDIAN], self.total or 0, axis=1).sum(axis=1))
+
+    def _reconciled(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The answer with the total moved towards the sum of its zones, where all of them are known."""
+        if self.total is None:
+            return answer
+        move = self.summed * (self._sum_of_zones(answer) - answer[:, self.total, :, MEDIAN])
+        answer[:, self.total] += np.where(np.isfinite(move), move, 0.0)[..., None]
+        return answer
 
     @staticmethod
     def _together(answers: Sequence[Floats], weights: Floats) -> NDArray[np.float64]:
@@ -89,7 +120,12 @@ class Ensemble(Model):
     def save(self, folder: Path) -> None:
         if not self.members:
             raise ModelError("The ensemble has no members.", remedy="Name some.", kind=self.kind)
-        head = {"members": [member.kind for member in self.members], "weights": self.weights.tolist()}
+        head = {
+            "members": [member.kind for member in self.members],
+            "weights": self.weights.tolist(),
+            "total": self.total,
+            "summed": self.summed.tolist(),
+        }
         (folder / HEAD).write_text(json.dumps(head))
         for member in self.members:
             (folder / member.kind).mkdir()
@@ -100,6 +136,7 @@ class Ensemble(Model):
         head = json.loads((folder / HEAD).read_text())
         model = cls(series, knots, [model_class(kind).load(folder / kind, series, knots) for kind in head["members"]])
         model.weights = np.array(head["weights"], np.float64)
+        model.total, model.summed = head["total"], np.array(head["summed"], np.float64)
         return model
 
     @property
@@ -111,6 +148,19 @@ class Ensemble(Model):
             if name != "model"
         }
         return {"model": self.kind, "members": ",".join(member.kind for member in self.members), **parts}
+
+
+def total_of(values_mw: Floats) -> int | None:
+    """The place of the series that is the sum of all others in `values_mw` (issue, series); None if there is none."""
+    if values_mw.shape[1] < 3:
+        return None
+    whole = values_mw.sum(axis=1)
+    for place in range(values_mw.shape[1]):
+        gap = np.abs(whole - 2 * values_mw[:, place]) / np.abs(values_mw[:, place])
+        known = gap[np.isfinite(gap)]
+        if len(known) and np.quantile(known, 0.9) < SAME_SUM:
+            return place
+    return None
 
 
 def best_weights(medians_mw: Floats, outcome_mw: Floats) -> NDArray[np.float64]:

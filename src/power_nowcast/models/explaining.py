@@ -20,6 +20,7 @@ from power_nowcast.models.ensemble import Ensemble
 from power_nowcast.models.training import scaled_pinball
 
 ROWS_AT_ONCE = 4096
+SUM_OF_ZONES = "sum of the zones"
 TREES, SHAPLEY = "TreeSHAP", "exact Shapley values by family"
 
 
@@ -103,6 +104,10 @@ def _of_ensemble(
         for n, name in enumerate(part.names):
             values[:, names.index(name)] += np.where(known, part.values_mw[:, n], 0.0) * own
     methods = tuple(dict.fromkeys(method for part in parts for method in part.methods))
+    if s == model.total and block.series == model.series:
+        # How far the zones drew the total is told as one part: which features moved them is asked of the zones.
+        move = _ramp(model, block, series, knot) - base - values.sum(axis=1)
+        names, values = (*names, SUM_OF_ZONES), np.column_stack([values, move])
     return Contributions(names, base, values, methods)
 
 

@@ -37,6 +37,8 @@ class NeuralModel(Model):
     Serving needs neither PyTorch nor its memory. Late series are answered, too: features are those of the origin.
     """
 
+    joint: ClassVar[bool] = True
+
     def __init__(
         self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None
     ) -> None:

@@ -46,7 +46,7 @@ _BOOSTING: Space = {
     "huber": Real(0.1, 2.0, log=True),
 }
 _TRAINING: Space = {
-    "epochs": Whole(5, 20),
+    "epochs": Whole(2, 12),
     "learning_rate": Real(3e-4, 6e-3, log=True),
     "weight_decay": Real(0.01, 0.5, log=True),
     "huber": Real(0.1, 2.0, log=True),
