@@ -31,7 +31,7 @@ exit 1
 endef
 
 .PHONY: help setup run test test-integration test-browser test-slow lint format lock clean bench \
-	ingest features train-xgb train-lightgbm evaluate promote models serve-mlflow api mlflow
+	ingest features train-xgb train-lightgbm train-mlp train-ensemble evaluate promote models serve-mlflow api mlflow
 
 help: ## list the targets
 	@echo "power-nowcast: calibrated 15-60 minute nowcasts of power load"
@@ -77,6 +77,12 @@ train-xgb: setup ## train XGBoost
 
 train-lightgbm: setup ## train LightGBM
 	@$(NOWCAST) train --model lightgbm $(region) $(booster) $(ARGS)
+
+train-mlp: setup ## train one network of all series
+	@$(NOWCAST) train --model mlp $(region) $(ARGS)
+
+train-ensemble: setup ## train the network and LightGBM, and blend them
+	@$(NOWCAST) train --model ensemble $(region) $(ARGS)
 
 evaluate: setup ## backtest the best trained model and write its report
 	@$(NOWCAST) evaluate $(region) $(ARGS)

@@ -49,7 +49,10 @@ DEFAULTS = _defaults()
 RegionOption = Annotated[str, typer.Option("--region", "-r", help="Name of a region, or a region's TOML file.")]
 DaysOption = Annotated[int | None, typer.Option(min=1, help="Only the last so many days.")]
 ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="lightgbm, xgboost, persistence, seasonal_naive or persistence_ramp.")
+    str,
+    typer.Option(
+        "--model", "-m", help="lightgbm, xgboost, mlp, ensemble, persistence, seasonal_naive or persistence_ramp."
+    ),
 ]
 MinutesOption = Annotated[str | None, typer.Option(metavar="MIN,MIN,...", help="Minutes, separated by commas.")]
 HorizonOption = Annotated[int, typer.Option(help="Furthest minutes ahead, at most 60.")]
