@@ -13,7 +13,7 @@ from power_nowcast.regions import Region
 START = datetime(2024, 3, 1, tzinfo=UTC)  # New York's clocks change on the 10th
 DAYS = 16
 STEP = timedelta(minutes=30)
-SPEC = FeatureSpec.for_interval(30, days=(1, 2, 7, 8), analog_days=9, analogs=3, smoothing=30)
+SPEC = FeatureSpec.for_interval(30, days=(1, 2, 7, 8), type_days=(7, 9), analog_days=9, analogs=3, smoothing=30)
 MODEL_WINDOW = timedelta(minutes=SPEC.history_minutes)
 
 

@@ -97,7 +97,7 @@ def test_names_are_unique_and_tell_their_horizon() -> None:
 
 def test_families_without_data_give_no_columns() -> None:
     panel = bulk(past(33))
-    lean = FeatureSpec.for_interval(30, days=(1, 7), analog_days=7, weather=False, forecast=False)
+    lean = FeatureSpec.for_interval(30, days=(1, 7), type_days=(7,), analog_days=7, weather=False, forecast=False)
     names = build(panel, region(), panel.times[[700]], lean).names
     assert not [name for name in names if name.startswith(("operator", "K."))]
 

@@ -116,7 +116,7 @@ def test_the_clear_sky_follows_the_sun(minutes: str, share: float) -> None:
 def test_a_forecast_of_means_is_read_at_their_middle() -> None:
     """With a forecast that equals the output, its error is nothing, for means and for instants alike."""
     frames = past(6, gaps=0, late=0, corrections=0)
-    spec = FeatureSpec.for_interval(30, days=(1, 2, 7, 8), analog_days=9, analogs=3, smoothing=30)
+    spec = FeatureSpec.for_interval(30, days=(1, 2, 7, 8), type_days=(7, 9), analog_days=9, analogs=3, smoothing=30)
     made = plants("wind", "wind").model_copy(
         update={"forecast": plants().power.model_copy(update={"interval_minutes": 30})}
     )

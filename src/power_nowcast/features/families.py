@@ -7,8 +7,8 @@ OTHER = "other"
 FAMILIES: dict[str, str] = {
     "recent hours": r"(ramp|mean|spread)_\d+m",
     "other series": r".*\]",
-    "same time, past days": r"(day\d+|type|analog)_ramp",
-    "level against past days": r"(level|excess)_(day\d+|type)",
+    "same time, past days": r"(day\d+|type|analog|type\d+_sharp)_ramp",
+    "level against past days": r"(level|excess_\d+m)_(day\d+|type)",
     "time and kind of day": r"minute_of_day|weekday|day_type(_tomorrow)?|is_holiday(_tomorrow)?|is_bridge|day_hours",
     "sun and season": r"season_(sin|cos)|sun(_change)?|day_length",
     "operator's forecast": r"operator_.*",
