@@ -15,6 +15,7 @@ window = $(call option,--days,DAYS) $(call option,--horizon,HORIZON) $(call opti
 	$(call option,--rolling,ROLLING)
 booster = $(call option,--n-estimators,N_ESTIMATORS) $(call option,--max-depth,MAX_DEPTH) \
 	$(call option,--num-leaves,NUM_LEAVES) $(call option,--learning-rate,LEARNING_RATE)
+network = $(call option,--epochs,EPOCHS) $(call option,--learning-rate,LEARNING_RATE)
 
 # The publishers' archives, for the slow tests and the benchmarks.
 ifneq ($(wildcard ../shared/data),)
@@ -30,8 +31,9 @@ echo "power-nowcast needs Python 3.12 or newer, and no Python 3 was found. Insta
 exit 1
 endef
 
-.PHONY: help setup run test test-integration test-browser test-slow lint format lock clean bench \
-	ingest features train-xgb train-lightgbm train-mlp train-ensemble evaluate promote models serve-mlflow api mlflow
+.PHONY: help setup run test test-integration test-browser test-slow lint format lock lock-peers clean bench peers peers-venv \
+	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
+	serve-mlflow api mlflow
 
 help: ## list the targets
 	@echo "power-nowcast: calibrated 15-60 minute nowcasts of power load"
@@ -79,7 +81,13 @@ train-lightgbm: setup ## train LightGBM
 	@$(NOWCAST) train --model lightgbm $(region) $(booster) $(ARGS)
 
 train-mlp: setup ## train one network of all series
-	@$(NOWCAST) train --model mlp $(region) $(ARGS)
+	@$(NOWCAST) train --model mlp $(region) $(network) $(ARGS)
+
+train-lstm: setup ## train an LSTM over the last ramps of each series
+	@$(NOWCAST) train --model lstm $(region) $(network) $(ARGS)
+
+train-tft: setup ## train a small temporal fusion transformer
+	@$(NOWCAST) train --model tft $(region) $(network) $(ARGS)
 
 train-ensemble: setup ## train the network and LightGBM, and blend them
 	@$(NOWCAST) train --model ensemble $(region) $(ARGS)
@@ -111,12 +119,26 @@ bench: setup ## the benchmarks, each against its bars (NOWCAST_BENCH_DATA)
 	$(BIN)/python benchmarks/caiso_2019.py --data "$$NOWCAST_BENCH_DATA/caiso" --check
 	$(BIN)/python benchmarks/nyiso_2019h2.py --data "$$NOWCAST_BENCH_DATA/nyiso" --check
 
+peers: peers-venv ## other libraries of load forecasting on the same data and issue times (NOWCAST_BENCH_DATA; docs/peers.md)
+	@[ -n "$$NOWCAST_BENCH_DATA" ] || { echo "This benchmark needs NOWCAST_BENCH_DATA=FOLDER; see docs/peers.md"; exit 1; }
+	$(BIN)/python benchmarks/peers.py --data "$$NOWCAST_BENCH_DATA/nyiso" --json $(PEERS_RECORD) --plot docs/images/peers.png $(ARGS)
+PEERS_RECORD = benchmarks/results/peers_nyiso_2019h2.json
+
+peers-venv: setup .venv-peers/installed ## make .venv-peers with the pinned libraries of `make peers`
+
+.venv-peers/installed: benchmarks/requirements-peers.txt | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
+	$(BIN)/uv pip install --quiet --require-hashes --python .venv-peers/bin/python -r benchmarks/requirements-peers.txt
+	@touch $@
+
 setup: ## make .venv with the pinned packages (every target does, where it must)
 	@$(bootstrap)
 
 lock: setup ## compile the pinned requirements anew (ARGS=--upgrade for newer ones)
 	$(BIN)/uv pip compile pyproject.toml --group dev --extra aws --extra grids $(LOCK) -o requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra neural -c requirements.txt $(LOCK) -o requirements-neural.txt
+lock-peers: setup ## compile the pinned libraries of `make peers` anew
+	$(BIN)/uv pip compile benchmarks/requirements-peers.in $(LOCK) -o benchmarks/requirements-peers.txt
 LOCK = --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.12 $(ARGS)
 
 clean: ## delete what was made: tables, models, reports, MLflow's database

@@ -7,9 +7,12 @@ holds
 """
 
 import sys
+from dataclasses import replace
 
+import polars as pl
 from protocol import CALIBRATED, Protocol, finish, parser, predict, within
 
+from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.fetch import with_source
 from power_nowcast.regions import load
 
@@ -23,25 +26,20 @@ PROTOCOL = Protocol(
     train_every_min=5,
     valid_days=90,
 )
-MAPE = {"NYCA": (0.232, 0.295, 0.360, 0.430), "N.Y.C.": (0.278, 0.345, 0.415, 0.495)}
-SKILL = {"NORTH": (0.10, 0.115, 0.14, 0.175)}
 
 
 def main() -> int:
-    options = parser(PROTOCOL, __doc__ or "").parse_args()
+    made = parser(PROTOCOL, __doc__ or "")
+    made.set_defaults(model="ensemble")
+    made.add_argument("--alone", action="store_true", help="NYCA from its own history, the calendar and weather only")
+    options = made.parse_args()
     region = with_source(load("nyiso"), "nyiso", folder=str(options.data))
-    predictions, truth_rows, seconds = predict(region, PROTOCOL, options)
-    return finish(
-        predictions,
-        truth_rows,
-        seconds,
-        options,
-        [
-            ("MAPE in percent", within(_bars(MAPE), "MAPE")),
-            ("MAE below persistence", within(_bars(SKILL), "skill", at_least=True)),
-            *CALIBRATED,
-        ],
-    )
+    protocol, spec, bars = PROTOCOL, None, BARS.get(options.model, [])
+    if options.alone:
+        protocol, bars = replace(PROTOCOL, series=("NYCA",)), [("MAPE in percent", within(_bars(ALONE), "MAPE"))]
+        spec = FeatureSpec.for_interval(region.interval_minutes, forecast=False, neighbour_lags=())
+    predictions, truth_rows, seconds = predict(region, protocol, options, spec)
+    return finish(predictions, truth_rows, seconds, options, [*bars, *CALIBRATED], cells=region.timezone)
 
 
 def _bars(table: dict[str, tuple[float, ...]]) -> dict[tuple[str, int], float]:
@@ -50,6 +48,41 @@ def _bars(table: dict[str, tuple[float, ...]]) -> dict[tuple[str, int], float]:
         for series, values in table.items()
         for horizon, bar in zip(PROTOCOL.horizons_min, values, strict=True)
     }
+
+
+ALONE = {"NYCA": (0.236, 0.303, 0.374, 0.456)}
+BARS = {
+    "lightgbm": [
+        (
+            "MAPE in percent",
+            within(_bars({"NYCA": (0.232, 0.295, 0.360, 0.430), "N.Y.C.": (0.278, 0.345, 0.415, 0.495)}), "MAPE"),
+        ),
+        ("MAE below persistence", within(_bars({"NORTH": (0.10, 0.115, 0.14, 0.175)}), "skill", at_least=True)),
+    ],
+    "ensemble": [
+        (
+            "MAPE in percent",
+            within(_bars({"NYCA": (0.217, 0.272, 0.326, 0.386), "N.Y.C.": (0.266, 0.329, 0.390, 0.456)}), "MAPE"),
+        ),
+        ("MAE in MW", within(_bars({"NORTH": (9.27, 11.2, 12.6, 13.7)}), "MAE")),
+        (
+            "pinball in MW",
+            within(
+                _bars(
+                    {
+                        "NYCA": (12.5, 15.9, 19.3, 22.9),
+                        "N.Y.C.": (5.31, 6.67, 8.08, 9.55),
+                        "NORTH": (3.13, 3.71, 4.07, 4.35),
+                    }
+                ),
+                "pinball",
+            ),
+        ),
+        ("coverage .785-.815", pl.col("coverage").is_between(0.785, 0.815)),
+        ("each tail .085-.115", pl.col("below").is_between(0.085, 0.115) & pl.col("above").is_between(0.085, 0.115)),
+    ],
+}
+"""By model, what the rows of the table have to keep."""
 
 
 if __name__ == "__main__":

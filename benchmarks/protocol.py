@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +18,13 @@ import polars as pl
 
 from power_nowcast.contracts import Panel, Table, to_table
 from power_nowcast.evaluate.backtest import truth
+from power_nowcast.features.panel import history
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import model_class
-from power_nowcast.period import Period, backtest
+from power_nowcast.period import Period, issue_times, known_before, span
 from power_nowcast.regions import Region
-from power_nowcast.scoring import protocol_table
+from power_nowcast.scoring import coverage_cells, protocol_table
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from power_nowcast.store.ingest import write_all
@@ -50,17 +53,20 @@ def parser(protocol: Protocol, description: str) -> argparse.ArgumentParser:
     made.add_argument("--first", default=protocol.first, help="first issue time (UTC)")
     made.add_argument("--last", default=protocol.last, help="last issue time (UTC)")
     made.add_argument("--model", default="lightgbm")
-    made.add_argument("--delay", type=int, default=0, help="minutes that load comes late")
+    made.add_argument("--delay", type=int, nargs="+", default=[0], help="minutes that load comes late; all are scored")
+    made.add_argument("--bundle", type=Path, help="keep the trained model here, or answer with the one that is there")
     made.add_argument("--json", type=Path, help="write the figures here")
     made.add_argument("--check", action="store_true", help="exit 1 where a bar is missed, and show the rows")
     return made
 
 
-def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> tuple[pl.DataFrame, pl.DataFrame, dict]:
+def predict(
+    region: Region, protocol: Protocol, options: argparse.Namespace, spec: FeatureSpec | None = None
+) -> tuple[dict[int, pl.DataFrame], pl.DataFrame, dict]:
     """Ingest, train on what comes before `--train-end`, and nowcast every issue time.
 
     Returns:
-        Predictions, scorable truth, and seconds of each part.
+        Predictions by delay, scorable truth, and seconds of each part.
     """
     seconds: dict[str, float] = {}
     begin = time.perf_counter()
@@ -75,28 +81,47 @@ def predict(region: Region, protocol: Protocol, options: argparse.Namespace) -> 
     period = Period(
         train_end, first, last, protocol.issue_every_min, protocol.train_every_min, valid_days=protocol.valid_days
     )
+    predictions = {}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         write_all(store, region)
         lap("ingest")
-        nowcasts, panel = backtest(
-            store,
-            region,
-            period,
-            model=options.model,
-            series=None if model_class(options.model).joint else protocol.series,
-            delay_minutes=options.delay,
-            executor=lambda: ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")),
-            progress=lambda text: print(text, file=sys.stderr),
-            lap=lap,
-        )
-    predictions = to_table(nowcasts).filter(
-        pl.col("issue_time").is_between(aware(first), aware(last))
-        & pl.col("horizon_min").is_in(protocol.horizons_min)
-        & pl.col("series").is_in(protocol.series)
-    )
+        bundle = trained(store, region, protocol, period, options, spec, lap)
+        panel = history(store, region, *span(store, region))
+        lap("panel")
+        for delay in options.delay:
+            nowcasts, _ = bundle.replay(panel, issue_times(period), delay_minutes=delay)
+            predictions[delay] = to_table(nowcasts).filter(
+                pl.col("issue_time").is_between(aware(first), aware(last))
+                & pl.col("horizon_min").is_in(protocol.horizons_min)
+                & pl.col("series").is_in(protocol.series)
+            )
+        lap("predict")
     every = np.timedelta64(protocol.issue_every_min, "m")
     return predictions, expected(panel, region, protocol, np.arange(first, last + every, every)), seconds
+
+
+def trained(
+    store: Store,
+    region: Region,
+    protocol: Protocol,
+    period: Period,
+    options: argparse.Namespace,
+    spec: FeatureSpec | None,
+    lap: Callable[[str], None],
+) -> Bundle:
+    """The model of `--bundle` if it is there already, a new one otherwise."""
+    if options.bundle and options.bundle.exists():
+        return Bundle.load(options.bundle)
+    series = None if model_class(options.model).joint and spec is None else protocol.series
+    learnt = known_before(store, region, period, series=series, spec=spec, delay_minutes=options.delay[0])
+    lap("features")
+    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+        bundle = learnt.train_model(options.model, executor=pool, progress=lambda text: print(text, file=sys.stderr))
+    lap("train")
+    if options.bundle:
+        bundle.save(options.bundle)
+    return bundle
 
 
 def with_folder(region: Region, folder: Path) -> Region:
@@ -132,26 +157,57 @@ def expected(panel: Panel, region: Region, protocol: Protocol, issues: np.ndarra
 
 
 def finish(
-    predictions: pl.DataFrame,
+    predictions: Mapping[int, pl.DataFrame],
     truth_rows: pl.DataFrame,
     seconds: Mapping[str, float],
     options: argparse.Namespace,
     bars: Sequence[tuple[str, pl.Expr]],
+    *,
+    cells: str | None = None,
 ) -> int:
-    """Write, score and judge: `bars` are conditions on rows of the table, each with what it demands in words."""
-    predictions.write_parquet(options.out)
-    table = protocol_table(predictions, truth_rows)
-    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, float_precision=3):
-        print(table)
+    """Write, score and judge: `bars` are conditions on rows of the table, each with what it demands in words.
+
+    Bars are those of the first delay; later ones are shown, and written beside `--out`. With a time zone in `cells` the
+    coverage of every month and 4-hour block of its days is judged as well, at every delay.
+    """
+    tables = {}
+    for delay, made in predictions.items():
+        late = options.out.with_stem(f"{options.out.stem}-late{delay}")
+        made.write_parquet(options.out if delay == options.delay[0] else late)
+        tables[delay] = protocol_table(made, truth_rows)
+        with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, float_precision=3):
+            print(f"load {delay} minutes late" if delay else "load on time", tables[delay], sep="\n")
+    table = tables[options.delay[0]]
     if options.json:
-        options.json.write_text(json.dumps({"seconds": seconds, "rows": table.to_dicts()}, indent=1))
+        rows = {str(delay): one.to_dicts() for delay, one in tables.items()}
+        options.json.write_text(json.dumps({"seconds": dict(seconds), "delays": rows}, indent=1))
     missed = [(words, table.filter(~condition)) for words, condition in bars]
+    for delay, made in predictions.items() if cells else ():
+        for part, found in coverage_cells(made, truth_rows, cells or "").items():
+            rows = found.unpivot(index=KEY, variable_name=part, value_name="coverage").drop_nulls()
+            share = rows["coverage"]
+            print(f"coverage by {part}, load {delay} minutes late: {share.min():.3f} to {share.max():.3f}")
+            missed.append((f"coverage by {part} .77-.83", rows.filter(~share.is_between(0.77, 0.83))))
+        rows = bands(made, truth_rows)
+        for level in (50, 90):
+            share = rows[f"inside{level}"]
+            print(f"{level} % band, load {delay} minutes late: {share.min():.3f} to {share.max():.3f}")
+            wrong = rows.filter((share - level / 100).abs() > 0.02)
+            missed.append((f"{level} % band within .02", wrong))
     missed = [(words, rows) for words, rows in missed if len(rows)]
     for words, rows in missed if options.check else []:
-        print(f"MISSED: {words}\n{rows.select(SHOWN)}")
+        print(f"MISSED: {words}\n{rows.select(pl.col(*[name for name in SHOWN if name in rows.columns]))}")
     if options.check and not missed:
         print("Every bar holds.")
     return int(options.check and bool(missed))
+
+
+def bands(predictions: pl.DataFrame, truth_rows: pl.DataFrame) -> pl.DataFrame:
+    """Shares of outcomes inside the 50 and 90 % bands by series and horizon."""
+    joined = predictions.join(truth_rows, on=["series", "issue_time", "horizon_min"], how="inner")
+    return joined.group_by(KEY, maintain_order=True).agg(
+        inside50=pl.col("y").is_between("q25", "q75").mean(), inside90=pl.col("y").is_between("q05", "q95").mean()
+    )
 
 
 def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool = False) -> pl.Expr:
@@ -163,7 +219,22 @@ def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool 
     return kept
 
 
-SHOWN = ("series", "horizon_min", "MAE", "MAPE", "^nMAE$", "skill", "coverage", "below", "above")
+KEY = ("series", "horizon_min")
+SHOWN = (
+    *KEY,
+    "month",
+    "block",
+    "MAE",
+    "MAPE",
+    "nMAE",
+    "skill",
+    "pinball",
+    "coverage",
+    "below",
+    "above",
+    "inside50",
+    "inside90",
+)
 COVERED = ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_between(0.77, 0.83))
 CALIBRATED = [
     COVERED,

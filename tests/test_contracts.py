@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from power_nowcast.contracts import MEDIAN, PREDICTIONS, QUANTILES, FeatureBlock, Nowcasts, Panel, Patches, to_table
+from power_nowcast.contracts import (
+    MEDIAN,
+    PREDICTIONS,
+    QUANTILES,
+    FeatureBlock,
+    Nowcasts,
+    Panel,
+    Patches,
+    from_table,
+    to_table,
+)
 
 START = np.datetime64("2024-03-10T00:00", "m")
 
@@ -99,3 +109,21 @@ def test_the_predictions_of_nothing_can_be_appended_to_others() -> None:
     empty = Nowcasts("toy", np.empty(0, "datetime64[m]"), ("A",), (5,), np.empty((0, 1, 1, len(QUANTILES))))
     full = Nowcasts("toy", np.array([START]), ("A",), (5,), np.ones((1, 1, 1, len(QUANTILES))))
     assert len(pl.concat([to_table(empty), to_table(full)])) == 1
+
+
+def test_a_table_becomes_the_nowcasts_that_it_was_made_of() -> None:
+    rng = np.random.default_rng(0)
+    issues = np.array(["2024-01-01T00:00", "2024-01-01T00:30", "2024-01-01T02:00"], "datetime64[m]")
+    values = rng.normal(size=(3, 2, 2, len(QUANTILES))).cumsum(axis=-1)
+    values[1] = np.nan
+    values[2, 0, 1] = np.nan
+    made = Nowcasts("toy", issues, ("B", "A"), (30, 60), values)
+    table = to_table(made).sample(fraction=1, shuffle=True, seed=1)
+    back = from_table(table, "toy", issue_times=issues, series=("B", "A"), steps_minutes=(30, 60))
+    np.testing.assert_array_equal(back.values, values)
+    assert back.quantiles == QUANTILES
+    found = from_table(table, "toy")
+    np.testing.assert_array_equal(found.issue_times, issues[[0, 2]])
+    assert sorted(found.series) == ["A", "B"]
+    part = from_table(table.drop("q05"), "toy", issue_times=issues[2:], series=("A",), steps_minutes=(60,))
+    np.testing.assert_array_equal(part.values, values[2:, 1:, 1:, 1:])

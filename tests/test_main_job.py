@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,17 @@ def test_the_command_finds_that_nothing_is_to_do(file: Path, outcome: Outcome, m
     assert report is not None
     assert Path(report[1]).is_file()
     assert mlflow_client.versions(job_of(file).region) == before
+
+
+def test_a_model_without_its_packages_is_left_out_and_named(
+    file: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    told: list[str] = []
+    again = main_job.run(job_of(file, told), PLAN, MODELS | {"lstm": {}})
+    assert again.production == outcome.production
+    assert any("lstm is left out: torch" in text and "power-nowcast[neural]" in text for text in told)
+    assert told[-1].startswith("Nothing to do"), "it is the run that was"
 
 
 def test_what_changes_the_result_changes_the_recipe(file: Path, outcome: Outcome) -> None:

@@ -10,7 +10,8 @@ PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
         Basis CALM_SHARE ESTIMATED_SAMPLES FeatureBlock Flag Floats INTERPOLATED_SAMPLES LATE_SLOTS MEDIAN Manifest
-        Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE RUGGED Reason STEEP Table Times UTC VALUES to_table
+        Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE RUGGED Reason STEEP Table Times UTC VALUES from_table
+        to_table
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
@@ -31,8 +32,9 @@ PUBLIC = {
     """,
     "power_nowcast.doctor": "FEW_BYTES MANY_BYTES Outside Reply SKEW SKEW_AT_MOST ask examine",
     "power_nowcast.mlflow_client": """
-        ALIASES CANDIDATE PRODUCTION Run STAGING Step Version by_alias check_reachable connect download environment find
-        git_sha has_run promote register rollback run serve_command server_command set_alias versions
+        ALIASES CANDIDATE PRODUCTION Predictions Run STAGING Step Version by_alias check_reachable connect download
+        environment find git_sha has_run predictions promote register rollback run serve_command server_command
+        set_alias versions
     """,
 }
 

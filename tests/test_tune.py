@@ -196,12 +196,12 @@ def test_a_study_is_for_one_process_at_a_time(job: Job) -> None:
         tune.tune(job, "xgboost", TUNING)
 
 
-def test_what_cannot_be_tuned_is_told(job: Job) -> None:
+def test_what_cannot_be_tuned_is_told(job: Job, tuned: tune.Tuned) -> None:
     for kind in ("persistence", "ensemble"):
         with pytest.raises(ConfigurationError, match="nothing to tune") as caught:
             tune.tune(job, kind)
         assert "lightgbm" in caught.value.remedy
     with pytest.raises(ConfigurationError, match="no option leafs"):
         tune.tune(job, "lightgbm", tune.Plan(fixed={"leafs": 3}))
-    assert json.loads((job.artifacts / "tune" / "lightgbm" / "best.json").read_text())["kind"] == "lightgbm"
+    assert json.loads(tuned.file.read_text())["kind"] == "lightgbm"
     assert mlflow_client.has_run("0" * 32) is False

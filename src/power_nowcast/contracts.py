@@ -5,6 +5,7 @@ value could first have been known, `basis` says how that is known, `first_seen_a
 In arrays times are `datetime64[m]` (naive, UTC), in tables `Datetime("us", "UTC")`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -240,6 +241,20 @@ class FeatureBlock:
             self.scale_mw[issues],
         )
 
+    def only(self, series: Sequence[str]) -> "FeatureBlock":
+        """The block of some series, in this order."""
+        places = [self.series.index(name) for name in series]
+        return FeatureBlock(
+            self.issue_times,
+            tuple(series),
+            self.names,
+            self.horizons,
+            self.x[:, places],
+            self.origin_mw[:, places],
+            self.age_minutes[:, places],
+            self.scale_mw[:, places],
+        )
+
 
 @dataclass(frozen=True)
 class Nowcasts:
@@ -281,3 +296,37 @@ def to_table(nowcasts: Nowcasts) -> pl.DataFrame:
     )
     answered = np.isfinite(flat).all(axis=1)
     return frame.with_columns(pl.col("issue_time").dt.replace_time_zone("UTC")).filter(pl.Series(answered))
+
+
+def from_table(
+    frame: pl.DataFrame,
+    region: str,
+    *,
+    issue_times: Times | None = None,
+    series: tuple[str, ...] | None = None,
+    steps_minutes: tuple[int, ...] | None = None,
+) -> Nowcasts:
+    """Nowcasts from rows as `to_table` makes them; what no row answers is NaN.
+
+    The grid is that of the rows unless it is given; levels are those of the columns, `q05` and so on. Series that are
+    not given come in the order in which they first appear.
+    """
+    issues = np.unique(_minutes(frame["issue_time"])) if issue_times is None else issue_times
+    names = tuple(frame["series"].unique(maintain_order=True)) if series is None else series
+    steps = tuple(sorted(frame["horizon_min"].unique())) if steps_minutes is None else steps_minutes
+    columns = sorted(name for name in frame.columns if name[0] == "q" and name[1:].isdigit())
+    rows = frame.filter(pl.col("series").is_in(names) & pl.col("horizon_min").is_in(steps))
+    when = _minutes(rows["issue_time"])
+    place = np.searchsorted(issues, when)
+    on_grid = (place < len(issues)) & (issues[np.minimum(place, len(issues) - 1)] == when)
+    values = np.full((len(issues), len(names), len(steps), len(columns)), np.nan)
+    number = {name: i for i, name in enumerate(names)}
+    column = rows["series"].replace_strict(number, return_dtype=pl.Int64).to_numpy()[on_grid]
+    step = np.searchsorted(np.array(steps), rows["horizon_min"].to_numpy())[on_grid]
+    values[place[on_grid], column, step] = rows.select(pl.col(columns).cast(pl.Float64)).to_numpy()[on_grid]
+    return Nowcasts(region, issues, names, steps, values, tuple(int(name[1:]) / 100 for name in columns))
+
+
+def _minutes(times: pl.Series) -> Times:
+    """Times of a table as arrays hold them."""
+    return times.dt.replace_time_zone(None).dt.cast_time_unit("us").to_numpy().astype("datetime64[m]")

@@ -1,6 +1,5 @@
 """The main job as a whole: every step in order, and nothing of it again where its result is there."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,11 +14,11 @@ from power_nowcast.features.panel import window
 from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.bundle import Bundle
+from power_nowcast.models.kinds import model_class
 from power_nowcast.pipeline import Evaluation, Job, Plan
+from power_nowcast.recipe import recipe
 from power_nowcast.store.ingest import write_all
 
-CODE = ("features", "models", "ingest")
-"""Folders of this package whose change makes a result another one."""
 FAN_HOURS = 4
 
 
@@ -33,14 +32,17 @@ class Outcome:
 
 
 def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
-    """Ingest, build features, train, evaluate and promote; `models` holds the options of each kind to train."""
+    """Ingest, build features, train, evaluate and promote; `models` holds the options of each kind to
+    train; one whose packages are not installed is left out.
+    """
     report = write_all(
         job.store, job.region, place=job.data, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}")
     )
     job.progress(f"ingest: {report.stored:,} new rows, {report.quarantined} in quarantine")
-    recipe = _recipe(job, plan, models)
+    models = _trainable(job, models)
+    wanted = _recipe(job, plan, models)
     production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
-    if production is not None and _done(job) == recipe:
+    if production is not None and _done(job) == wanted:
         job.progress("Nothing to do: the data, the code and the configuration are those of the last run.")
         return Outcome(production, None)
     pipeline.make_features(job, plan)
@@ -57,7 +59,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
         if production is None:
             raise
         refused = error.message
-    _state(job).write_text(json.dumps({"recipe": recipe, "finished_at": datetime.now(UTC).isoformat()}))
+    _state(job).write_text(json.dumps({"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()}))
     return Outcome(production, evaluation, refused)
 
 
@@ -86,17 +88,19 @@ def fan(job: Job, bundle: Bundle, series: str | None = None) -> Fan | None:
     )
 
 
+def _trainable(job: Job, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those whose packages are installed; the others are named."""
+    lacking = {kind: missing for kind in models if (missing := model_class(kind).missing())}
+    for kind, missing in lacking.items():
+        job.progress(
+            f"train: {kind} is left out: {', '.join(missing)} not installed. "
+            "It comes with: pip install 'power-nowcast[neural]'."
+        )
+    return {kind: options for kind, options in models.items() if kind not in lacking}
+
+
 def _recipe(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> str:
-    """SHA-256 over all that decides the result: data, configuration, code."""
-    digest = hashlib.sha256()
-    for manifest in job.manifests():
-        digest.update(manifest.sha256.encode())
-    digest.update(json.dumps([asdict(plan), models, job.region.model_dump(mode="json")], sort_keys=True).encode())
-    package = Path(__file__).parent
-    for folder in CODE:
-        for path in sorted((package / folder).rglob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return recipe(job.manifests(), job.region, [asdict(plan), models])
 
 
 def _state(job: Job) -> Path:

@@ -1,17 +1,20 @@
 """Train on what comes before a time, nowcast a period after it: what accuracy protocols ask for, of any region."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+import polars as pl
 
-from power_nowcast.contracts import Nowcasts, Panel, Table
+from power_nowcast.contracts import Nowcasts, Panel, Table, Times
 from power_nowcast.errors import MissingDataError
-from power_nowcast.features.panel import history
+from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.base import Progress
+from power_nowcast.models.base import Examples, Progress
+from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import create
 from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.regions import Region
@@ -33,6 +36,7 @@ class Period:
     every_minutes: int = 15
     train_every_minutes: int | None = None  # the region's interval
     valid_days: int = VALID_DAYS
+    train_days: int | None = None  # so many before `train_end`; all by default
 
 
 def backtest(
@@ -41,6 +45,7 @@ def backtest(
     period: Period,
     *,
     model: str = "lightgbm",
+    options: Mapping[str, Any] | None = None,
     series: tuple[str, ...] | None = None,
     delay_minutes: int = 0,
     executor: Callable[[], Executor | None] = lambda: None,
@@ -54,6 +59,7 @@ def backtest(
         region: whose.
         period: when.
         model: kind of model.
+        options: of the model, by name.
         series: those to nowcast; all by default.
         delay_minutes: how late power comes during the period.
         executor: makes the workers that train series side by side.
@@ -63,43 +69,152 @@ def backtest(
     Raises:
         MissingDataError: there is no power, or too little before `train_end`.
     """
+    begin, end = span(store, region)
+    pool = executor()
+    try:
+        learnt = known_before(store, region, period, series=series, delay_minutes=delay_minutes)
+        lap("features")
+        bundle = learnt.train_model(model, options, executor=pool, progress=progress)
+        lap("train")
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+    panel = history(store, region, begin, end)
+    lap("panel")
+    nowcasts, _ = bundle.replay(panel, issue_times(period), delay_minutes=delay_minutes)
+    lap("predict")
+    return nowcasts, panel
+
+
+def issue_times(period: Period) -> Times:
+    """Those of the period with the warm-up before them, shape (issue,)."""
+    spacing = np.timedelta64(period.every_minutes, "m")
+    warm = period.first - np.timedelta64(int(WARM_UP.total_seconds()) // 60, "m") // spacing * spacing
+    return np.arange(warm, period.last + spacing, spacing)
+
+
+def span(store: Store, region: Region) -> tuple[datetime, datetime]:
+    """First and last time of power.
+
+    Raises:
+        MissingDataError: there is none.
+    """
     start, end = store.span(Table.POWER, region.name)
     if start is None or end is None:
         raise MissingDataError(
             f"The store holds no power of {region.name}.", remedy="Ingest it first: nowcast ingest.", region=region.name
         )
-    panel = history(store, region, start, end)
-    lap("panel")
-    spec = FeatureSpec.for_interval(region.interval_minutes)
-    chosen = series or region.series
+    return start, end
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the store held at a time: corrections and vintages that came later are not in it."""
+
+    store: Store
+    at: datetime
+    delay: timedelta
+
+    def versions(
+        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame:
+        """As `Store.versions`, of rows known then; power comes later by the delay."""
+        latest = self.at - self.delay if table is Table.POWER else self.at
+        return self.store.versions(table, region, start=start, end=end).filter(pl.col("available_at") <= latest)
+
+    def as_of(
+        self,
+        table: Table,
+        region: str,
+        *,
+        at: datetime | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> pl.DataFrame:
+        """As `Store.as_of`, at this time at the latest."""
+        return self.store.as_of(table, region, at=self.at if at is None else min(at, self.at), start=start, end=end)
+
+    def read_quarantine(self, region: str) -> pl.DataFrame:
+        """As `Store.read_quarantine`: its rows carry when they could first have been told."""
+        return self.store.read_quarantine(region)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Examples of what was known at a time: the older to fit on, the later to stop and calibrate on."""
+
+    region: Region
+    spec: FeatureSpec
+    train: Examples
+    valid: Examples
+
+    def train_model(
+        self,
+        kind: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        executor: Executor | None = None,
+        progress: Progress = lambda _: None,
+    ) -> Bundle:
+        """A calibrated model of this kind; `executor` trains its series side by side."""
+        made = create(kind, self.train.block.series, self.spec.knots, **(options or {}))
+        return train_bundle(self.region, self.spec, made, self.train, self.valid, executor=executor, progress=progress)[
+            0
+        ]
+
+
+def known_before(
+    store: Store,
+    region: Region,
+    period: Period,
+    *,
+    series: tuple[str, ...] | None = None,
+    spec: FeatureSpec | None = None,
+    delay_minutes: int = 0,
+) -> Learnt:
+    """What a model trained at `period.train_end` may learn from.
+
+    Args:
+        store: the tables.
+        region: whose.
+        period: when.
+        series: those to learn; all by default.
+        spec: which features; the default ones of the region's interval.
+        delay_minutes: how late power comes: the last outcomes before the end are not known yet.
+
+    Raises:
+        MissingDataError: there is no power, or too little before `train_end`.
+    """
+    start, _ = span(store, region)
+    until = period.train_end.astype("datetime64[us]").item().replace(tzinfo=UTC)
+    spec = spec or FeatureSpec.for_interval(region.interval_minutes)
+    minutes = spec.minimum_history_minutes
+    if period.train_days is not None:
+        # Features look back beyond the window. Whole days, so that the panel stays on the grid.
+        start = max(start, start + timedelta(days=(until - start).days - period.train_days - WINDOW.days - 1))
+    if start >= until:
+        raise _too_little(region, 0, period)
+    panel = history(Known(store, until, timedelta(minutes=delay_minutes)), region, start, until)
     every = period.train_every_minutes or region.interval_minutes
-    begins = panel.start + np.timedelta64(spec.minimum_history_minutes, "m")
+    begins = panel.start + np.timedelta64(minutes, "m")
+    if period.train_days is not None:
+        begins = max(begins, period.train_end - np.timedelta64(period.train_days, "D"))
     begins = np.datetime64(-(-int(begins.astype(np.int64)) // every) * every, "m")
     days = int((period.train_end - begins).astype("timedelta64[D]").astype(np.int64))
     valid_days = min(period.valid_days, days // 4)
     if valid_days < 1:
-        raise MissingDataError(
-            f"{region.name} has {max(0, days)} days of examples before {period.train_end}; training needs more.",
-            remedy="Ingest a longer time, or choose a later --train-end.",
-            region=region.name,
-            train_end=str(period.train_end),
-        )
+        raise _too_little(region, days, period)
     issues = np.arange(begins, period.train_end, np.timedelta64(every, "m"))
-    known = examples(panel, region, issues, spec, series=chosen)
+    known = examples(panel, region, issues, spec, series=series or region.series)
     border, reach = period.train_end - np.timedelta64(valid_days, "D"), max(spec.knots)
     train, valid = known.during(begins, border, reach), known.during(border, period.train_end, reach)
-    lap("features")
-    pool = executor()
-    try:
-        bundle, _ = train_bundle(
-            region, spec, create(model, chosen, spec.knots), train, valid, executor=pool, progress=progress
-        )
-    finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
-    lap("train")
-    spacing = np.timedelta64(period.every_minutes, "m")
-    warm = period.first - np.timedelta64(int(WARM_UP.total_seconds()) // 60, "m") // spacing * spacing
-    nowcasts, _ = bundle.replay(panel, np.arange(warm, period.last + spacing, spacing), delay_minutes=delay_minutes)
-    lap("predict")
-    return nowcasts, panel
+    return Learnt(region, spec, train, valid)
+
+
+def _too_little(region: Region, days: int, period: Period) -> MissingDataError:
+    return MissingDataError(
+        f"{region.name} has {max(0, days)} days of examples before {period.train_end}; training needs more.",
+        remedy="Ingest a longer time, or choose a later --train-end.",
+        region=region.name,
+        train_end=str(period.train_end),
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
@@ -18,9 +19,8 @@ from power_nowcast.errors import MissingDataError, ModelError
 from power_nowcast.evaluate import backtest as backtests
 from power_nowcast.evaluate import operator_forecast
 from power_nowcast.evaluate.explanation import explanation
-from power_nowcast.evaluate.plots import plots
 from power_nowcast.evaluate.promotion import Decision, decide
-from power_nowcast.evaluate.report import Provenance, write_report
+from power_nowcast.evaluate.report import Provenance, write_evaluation
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
 from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.features.spec import FeatureSpec
@@ -179,6 +179,7 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")
     model = create(kind, job.region.series, spec.knots, **options)
+    model.checkpoints = job.artifacts / "checkpoints" / model.kind
     digest = hashlib.sha256("".join(one["sha256"] for one in manifest["inputs"]).encode()).hexdigest()
     origin = Origin(mlflow_client.git_sha(), digest)
     with mlflow_client.run(job.region, f"train {model.kind}") as run:
@@ -205,6 +206,7 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
             tags={"kind": model.kind},
             progress=lambda text: job.progress(f"train: {model.kind}: {text}"),
         )
+    shutil.rmtree(model.checkpoints, ignore_errors=True)
     job.progress(f"train: {model.kind} registered as {version.name} version {version.version}")
     return bundle, version
 
@@ -262,20 +264,7 @@ def evaluate(job: Job, version: Version) -> Evaluation:
         },
         manifests=[Manifest(**one) for one in manifest["inputs"]],
     )
-    drawn = list(plots(result, card, explanation=explained))
-    report = write_report(
-        folder / "report.html",
-        result,
-        card,
-        now=datetime.now(UTC),
-        explanation=explained,
-        provenance=provenance,
-        drawn=drawn,
-    )
-    for plot in drawn:
-        (folder / f"{plot.name}.png").write_bytes(plot.png())
-    result.write_predictions(folder / "predictions.parquet")
-    card.write(folder / "tables")
+    report = write_evaluation(folder, result, card, now=datetime.now(UTC), explanation=explained, provenance=provenance)
     with mlflow_client.run(job.region, f"evaluate {kind}", run_id=version.run_id) as run:
         run.metrics(card.metrics())
         run.folder(folder, "evaluation")

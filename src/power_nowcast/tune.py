@@ -206,7 +206,7 @@ def _try(asked: _Asked, study: Study, parent: str, clock: Callable[[], float]) -
         run.params({"model": kind, **plan.fixed, **trial.params})
         for n, (train, valid) in enumerate(asked.folds):
             model = create(kind, job.region.series, asked.knots, **options)
-            report, _ = fit_and_judge(job.region, model, train, valid, executor=job.executor())
+            report = fit_and_judge(job.region, model, train, valid, executor=job.executor()).report
             losses.append(report.metrics[VALID_LOSS])
             run.metrics({"fold_loss": losses[-1], VALID_LOSS: float(np.mean(losses))}, step=n)
             if not math.isfinite(losses[-1]):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from power_nowcast.contracts import Nowcasts
 from power_nowcast.errors import ConfigurationError, MissingDataError
-from power_nowcast.evaluate.promotion import Decision, decide, hac_variance_of_mean
+from power_nowcast.evaluate.promotion import Decision, decide
 from tests.toy import toy_region
 
 REGION = toy_region()
@@ -177,39 +177,6 @@ def test_promotion_means_every_rule_holds(seed: int, knows: float, incumbent: fl
     assert decision.reasons
     if not decision.promoted:
         assert len(decision.reasons) == rules.count(False)
-
-
-def test_known_hac_values() -> None:
-    values = np.array([1.0, 2.0, 4.0, 1.0])  # residuals -1 0 2 -1
-    assert hac_variance_of_mean(values, lags=0) == pytest.approx(6 / 16)
-    # lag 1: -1*0 + 0*2 + 2*-1 = -2, weight 1/2
-    assert hac_variance_of_mean(values, lags=1) == pytest.approx((6 - 2) / 16)
-    # lag 2: -1*2 + 0*-1 = -2; weights 2/3 and 1/3
-    assert hac_variance_of_mean(values, lags=2) == pytest.approx((6 - 2 * (2 / 3) * 2 - 2 * (1 / 3) * 2) / 16)
-    assert hac_variance_of_mean(np.full(50, 3.0)) == 0
-    assert hac_variance_of_mean(np.array([1.0])) == 0
-
-
-@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
-def test_the_variance_of_an_autoregressive_mean(rho: float) -> None:
-    rng = np.random.default_rng(3)
-    n, found = 4000, []
-    for _ in range(20):
-        shocks = rng.normal(size=n + 200)
-        values = np.empty_like(shocks)
-        values[0] = shocks[0]
-        for i in range(1, len(shocks)):
-            values[i] = rho * values[i - 1] + shocks[i]
-        found.append(hac_variance_of_mean(values[200:]))
-    truth = 1 / (1 - rho) ** 2 / n
-    assert 0.75 * truth < np.mean(found) < 1.25 * truth
-
-
-@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60), st.floats(-1e3, 1e3))
-def test_the_variance_is_never_negative_nor_moved_by_a_shift(values: list[float], shift: float) -> None:
-    found = hac_variance_of_mean(np.array(values))
-    assert found >= 0
-    assert hac_variance_of_mean(np.array(values) + shift) == pytest.approx(found, rel=1e-6, abs=1e-6)
 
 
 def test_autocorrelated_luck_does_not_promote() -> None:

@@ -102,6 +102,19 @@ def test_a_dead_zone_is_refused_and_the_total_with_it(bundle: Bundle, panel: Pan
     assert np.isfinite(answer.values[answer.series.index("A")]).all()
 
 
+def test_paths_have_the_quantiles_of_each_step_and_none_of_a_refused_series(bundle: Bundle, panel: Panel) -> None:
+    nowcaster = Nowcaster(bundle)
+    answer = nowcaster.nowcast(blank(panel, 2, 8), ISSUE)
+    drawn = nowcaster.paths(answer, 5000, seed=7)
+    assert drawn.shape == (len(answer.series), 5000, len(answer.steps_minutes))
+    refused = np.array([quality is Quality.REFUSED for quality in answer.quality])
+    assert np.isnan(drawn[refused]).all()
+    share = (drawn[~refused][..., None] <= answer.values[~refused][:, None]).mean(axis=1)
+    assert np.abs(share - answer.quantiles).max() < 0.03
+    assert (nowcaster.paths(answer, 5000, seed=7)[~refused] == drawn[~refused]).all()
+    assert (nowcaster.paths(answer, 5000, seed=8)[~refused] != drawn[~refused]).any()
+
+
 def test_stale_and_short_are_errors_with_facts(bundle: Bundle, panel: Panel) -> None:
     caster = Nowcaster(bundle)
     with pytest.raises(StaleDataError) as stale:

@@ -5,6 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from power_nowcast.mlflow_client.wheel import build_wheel, requirements
+from power_nowcast.models.baselines import Persistence
+from power_nowcast.models.ensemble import Ensemble
 
 
 def test_the_wheel_is_the_code_that_runs(tmp_path: Path) -> None:
@@ -36,8 +38,9 @@ def test_the_same_code_gives_the_same_bytes(tmp_path: Path) -> None:
     assert not [name for name in names if "__pycache__" in name]
 
 
-def test_requirements_follow_the_kind() -> None:
-    assert f"lightgbm=={version('lightgbm')}" in requirements("lightgbm")
-    plain = requirements("persistence_ramp")
-    assert not [need for need in plain if need.startswith(("lightgbm", "xgboost"))]
+def test_requirements_follow_the_model() -> None:
+    both = Ensemble.of(("A",), (30,), ("mlp", "lightgbm"))
+    assert {f"{name}=={version(name)}" for name in ("lightgbm", "onnxruntime")} <= set(requirements(both.libraries))
+    plain = requirements(Persistence(("A",), (30,)).libraries)
+    assert not [need for need in plain if need.startswith(("lightgbm", "onnxruntime", "xgboost"))]
     assert f"numpy=={version('numpy')}" in plain

@@ -56,6 +56,22 @@ def test_an_unknown_series_is_the_mean(block: FeatureBlock) -> None:
     np.testing.assert_array_equal(inputs[:, own:], encoder.encode(block)[:, own:])
 
 
+def test_places_find_recent_ramps_and_what_is_known_ahead(block: FeatureBlock) -> None:
+    encoder, knots = Encoder.of(block), FeatureSpec.for_interval(30).knots
+    places, names = encoder.places(knots), [encoder.names[n] for n in encoder.own]
+    assert [names[k] for k in places.past] == [f"ramp_{span}m" for span in places.spans]
+    assert places.spans == FeatureSpec.for_interval(30).lags
+    assert [names[row[0]] for row in places.future] == [f"day1_ramp_h{knot}" for knot in knots]
+    ahead = {k for row in places.future for k in row}
+    assert ahead.isdisjoint(places.present)
+    assert len(ahead) + len(places.present) == places.own
+    x = encoder.encode(block)[:, : places.series * places.own].reshape(-1, places.series, places.own)
+    raw = x[..., places.past] * places.past_spread + places.past_mean
+    known = block.x[..., [block.names.index(f"ramp_{span}m") for span in places.spans]]
+    inside = np.abs(x[..., places.past]) < LIMIT
+    np.testing.assert_allclose(raw[inside], known[inside], rtol=1e-3, atol=0.1)
+
+
 def test_json_gives_the_same_encoder(block: FeatureBlock) -> None:
     encoder = Encoder.of(block)
     again = Encoder.from_json(encoder.to_json())

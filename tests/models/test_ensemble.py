@@ -1,6 +1,7 @@
 """ensemble: weights from held-out time, shares of those that answer, and members kept in folders of their own."""
 
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -8,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import QUANTILES, FeatureBlock
+from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock
 from power_nowcast.errors import ModelError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
 from power_nowcast.models.baselines import Persistence
-from power_nowcast.models.ensemble import SHRINKAGE, Ensemble, best_weights, total_of
+from power_nowcast.models.ensemble import SHRINKAGE, Ensemble, best_weights, best_width_weights, total_of
 from power_nowcast.models.training import examples
 from tests.toy import toy_panel, toy_region
 
@@ -45,6 +46,15 @@ def test_the_member_that_was_right_gets_the_weight(right: int, seed: int) -> Non
     np.testing.assert_allclose(weights[..., right], 1 - SHRINKAGE + SHRINKAGE / 3)
 
 
+def test_the_member_with_the_right_width_gets_the_weight() -> None:
+    chance = np.random.default_rng(1)
+    size = chance.uniform(10, 100, (4000, 1, 1))
+    scores = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
+    right, flat = size[..., None] * scores, np.full_like(size, 50)[..., None] * scores
+    weights = best_width_weights(np.stack([flat, right], axis=-1), size * chance.normal(size=size.shape))
+    np.testing.assert_allclose(weights[0, 0], [SHRINKAGE / 2, 1 - SHRINKAGE / 2], atol=0.051)
+
+
 def test_without_outcomes_all_weigh_alike() -> None:
     weights = best_weights(np.zeros((5, 1, 1, 2)), np.full((5, 1, 1), np.nan))
     np.testing.assert_allclose(weights, 0.5)
@@ -56,8 +66,10 @@ def test_the_answer_is_the_weighted_mean(known: Examples) -> None:
     model.fit(known, known)
     model.summed[:] = 0
     answer, parts = model.predict(known.block), [member.predict(known.block) for member in model.members]
-    weights = model.weights[..., None, :]
-    np.testing.assert_allclose(answer, parts[0] * weights[..., 0] + parts[1] * weights[..., 1])
+    medians = [part[..., [MEDIAN]] for part in parts]
+    weights, widths = model.weights[..., None, :], model.width_weights[..., None, :]
+    expected = sum(medians[m] * weights[..., m] + (parts[m] - medians[m]) * widths[..., m] for m in (0, 1))
+    np.testing.assert_allclose(answer, expected)
     assert (np.diff(answer, axis=-1) >= 0).all()
 
 

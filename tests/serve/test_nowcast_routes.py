@@ -13,7 +13,7 @@ from power_nowcast.live.model_slot import ModelSlot
 from power_nowcast.live.nowcaster import Nowcast
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.regions import Region
-from power_nowcast.serve.schemas import NowcastAnswer, ShortAnswer
+from power_nowcast.serve.schemas import NowcastAnswer, PathsAnswer, ShortAnswer
 from power_nowcast.store import Store
 from tests.serve.conftest import NEWEST, NOW, Client, Clock, Place, Serve, fill
 from tests.toy import toy_bundle, toy_region, toy_rows
@@ -49,6 +49,32 @@ def problem_of(response: Any, status: int, title: str) -> dict[str, Any]:
 
 
 # ---- from the store
+
+
+def test_paths_tell_the_peak_of_the_asked_horizons(client: Client, place: Place) -> None:
+    answer = client.get("/v1/nowcast/toy/paths", params={"series": "ALL", "count": 40, "seed": 3}).json()
+    PathsAnswer.model_validate(answer)
+    nowcast = client.get("/v1/nowcast/toy", params={"series": "ALL"}).json()
+    assert {key: answer[key] for key in ("issue_time", "model", "horizon_min")} == {
+        key: nowcast[key] for key in ("issue_time", "model", "horizon_min")
+    }
+    (one,) = answer["series"]
+    assert np.array(one["paths"]).shape == (40, len(answer["horizon_min"]))
+    peak, trough = ([one[name][level] for level in NAMES] for name in ("peak", "trough"))
+    assert peak == sorted(peak)
+    # A peak is at least the value of any one horizon, so its quantiles are, too (up to the sample's own error).
+    last = np.array([nowcast["nowcasts"][0]["quantiles"][name] for name in NAMES])
+    width = last[-1].max() - last[0].min()
+    assert (np.array(peak) >= last.max(axis=1) - 0.05 * width).all()
+    assert (np.array(trough) <= last.min(axis=1) + 0.05 * width).all()
+    again = client.get("/v1/nowcast/toy/paths", params={"series": "ALL", "count": 0, "seed": 3}).json()
+    assert again["series"][0]["peak"] == one["peak"]
+    assert again["series"][0]["paths"] == []
+
+
+def test_paths_of_too_many_are_refused(client: Client) -> None:
+    assert client.get("/v1/nowcast/toy/paths", params={"count": 100_000}).status_code == 422
+    assert client.get("/v1/nowcast/nowhere/paths").status_code == 404
 
 
 def test_get_equals_the_offline_model_of_this_minute(client: Client, place: Place) -> None:

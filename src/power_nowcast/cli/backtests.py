@@ -1,6 +1,7 @@
-"""A backtest of any period, for any scorer."""
+"""A backtest of any period, with or without refits, for any scorer."""
 
-from datetime import UTC, datetime
+import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,39 +14,62 @@ FORMATS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 @app.command()
 def backtest(
-    train_end: Annotated[datetime, typer.Option(formats=FORMATS, help="Training targets come before this time, UTC.")],
     first: Annotated[datetime, typer.Option(formats=FORMATS, help="First issue time, UTC.")],
     last: Annotated[datetime, typer.Option(formats=FORMATS, help="Last issue time, UTC.")],
+    train_end: Annotated[
+        datetime | None,
+        typer.Option(formats=FORMATS, help="The first model learns what was known then, UTC; at the first issue time."),
+    ] = None,
+    refit_days: Annotated[
+        int | None, typer.Option(min=1, help="Train anew every so many days; never if absent.")
+    ] = None,
+    train_days: Annotated[int | None, typer.Option(min=4, help="Learn from so many days; from all if absent.")] = None,
+    valid_days: Annotated[
+        int, typer.Option(min=1, help="Of these for early stopping and calibration, at most a quarter.")
+    ] = 90,
     region: RegionOption = DEFAULTS.region,
     data: DataOption = None,
     model: ModelOption = "lightgbm",
+    series: Annotated[list[str] | None, typer.Option(help="Only these series; may be repeated.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Minutes between issue times.")] = 15,
-    delay: Annotated[int, typer.Option(min=0, help="Minutes that power comes late.")] = 0,
-    out: Annotated[Path, typer.Option(help="Parquet file of the predictions.")] = Path("predictions.parquet"),
+    train_every: Annotated[
+        int | None, typer.Option(min=1, help="Minutes between issue times in training; the region's interval.")
+    ] = None,
+    delay: Annotated[
+        list[int] | None, typer.Option(min=0, help="Minutes that power comes late; the first is scored.")
+    ] = None,
+    folds_in_parallel: Annotated[
+        bool, typer.Option("--folds-in-parallel", help="Work on folds side by side in place of series.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Parquet file of the predictions, beside that of the report.")
+    ] = None,
 ) -> None:
-    """Train on what comes before a time and nowcast a period after it, without a refit; write the quantiles."""
+    """Nowcast a period with models trained on what was known before: scorecard, report, predictions, an MLflow run."""
     import numpy as np
-    import polars as pl
 
-    from power_nowcast import period
-    from power_nowcast.contracts import to_table
+    from power_nowcast.evaluate.terminal import summary
+    from power_nowcast.period import Period
+    from power_nowcast.rolling import Question, run
     from power_nowcast.store.ingest import write_all
 
     with open_job(region, data) as job:
         write_all(job.store, job.region, place=job.data)
-        before, begin, end = (np.datetime64(time.replace(tzinfo=None), "m") for time in (train_end, first, last))
-        spacing = max(every, job.region.interval_minutes)
-        nowcasts, _ = period.backtest(
-            job.store,
-            job.region,
-            period.Period(before, begin, end, every_minutes=spacing),
-            model=model,
-            delay_minutes=delay,
-            executor=job.executor,
-            progress=job.progress,
+        before, begin, end = (
+            np.datetime64(time.replace(tzinfo=None), "m") for time in (train_end or first, first, last)
         )
-        asked = pl.col("issue_time").is_between(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
-        table = to_table(nowcasts).filter(asked)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        table.write_parquet(out)
-        console.print(f"{out}: {len(table):,} nowcasts of {table['issue_time'].n_unique():,} issue times.")
+        period = Period(
+            before, begin, end, max(every, job.region.interval_minutes), train_every, valid_days, train_days
+        )
+        delays = tuple(dict.fromkeys(delay or [0]))
+        question = Question(period, model, refit_days, delays, tuple(series) if series else None)
+        result = run(job, question, in_parallel=folds_in_parallel)
+        console.print(summary(result.card))
+        predictions = result.predictions
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            predictions = shutil.copyfile(result.predictions, out)
+        rows = int(np.isfinite(result.backtest.nowcasts.values).all(axis=-1).sum())
+        console.print(f"{predictions}: {rows:,} nowcasts of {result.card.issues:,} issue times.")
+        console.print(f"Report: {result.report}")
+        console.print(f"MLflow run: {result.run_id}")

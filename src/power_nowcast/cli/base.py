@@ -51,7 +51,10 @@ DaysOption = Annotated[int | None, typer.Option(min=1, help="Only the last so ma
 ModelOption = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="lightgbm, xgboost, mlp, ensemble, persistence, seasonal_naive or persistence_ramp."
+        "--model",
+        "-m",
+        help="lightgbm (lgbm), xgboost (xgb), mlp, lstm, tft, ensemble, persistence, "
+        "seasonal_naive or persistence_ramp.",
     ),
 ]
 MinutesOption = Annotated[str | None, typer.Option(metavar="MIN,MIN,...", help="Minutes, separated by commas.")]

@@ -137,10 +137,13 @@ def train(
     n_estimators: Annotated[int | None, typer.Option(min=1, help="Boosting rounds at most.")] = None,
     max_depth: Annotated[int | None, typer.Option(min=1, help="Depth of XGBoost's trees.")] = None,
     num_leaves: Annotated[int | None, typer.Option(min=2, help="Leaves of LightGBM's trees.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=1e-4, max=1, help="Shrinkage of each tree.")] = None,
-    early_stopping: Annotated[
-        int | None, typer.Option(min=1, help="Rounds without gain on valid to stop after.")
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-4, max=1, help="Shrinkage of each tree; a network's highest.")
     ] = None,
+    early_stopping: Annotated[
+        int | None, typer.Option(min=1, help="Rounds or epochs without gain on valid to stop after.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="A network's passes over the data at most.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
     params: Annotated[
         Path | None,
@@ -159,6 +162,7 @@ def train(
             "num_leaves": num_leaves,
             "learning_rate": learning_rate,
             "early_stopping": early_stopping,
+            "epochs": epochs,
             "seed": seed,
         }
         given = {name: value for name, value in own.items() if value is not None}

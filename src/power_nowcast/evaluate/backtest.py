@@ -32,7 +32,8 @@ class Backtest:
     """What a backtest collected; arrays in MW.
 
     `actual` has shape (issue, series, step) and `at_issue` (issue, series), NaN where nothing was published. `late`
-    holds the model's nowcasts by the minutes that data came late, and `late_baselines` those of each baseline.
+    holds the model's nowcasts by the minutes that data came late, and `late_baselines` those of each baseline. In
+    `nowcasts` and `baselines` they came `delay_minutes` late.
     """
 
     region: Region
@@ -42,6 +43,7 @@ class Backtest:
     baselines: Mapping[str, Nowcasts] = field(default_factory=dict)
     late: Mapping[int, Nowcasts] = field(default_factory=dict)
     late_baselines: Mapping[int, Mapping[str, Nowcasts]] = field(default_factory=dict)
+    delay_minutes: int = 0
 
     def __post_init__(self) -> None:
         shape = self.nowcasts.values.shape[:3]
@@ -57,12 +59,12 @@ class Backtest:
     @property
     def first(self) -> datetime:
         """First issue time, UTC."""
-        return _aware(self.nowcasts.issue_times.min())
+        return aware(self.nowcasts.issue_times.min())
 
     @property
     def last(self) -> datetime:
         """Last issue time, UTC."""
-        return _aware(self.nowcasts.issue_times.max())
+        return aware(self.nowcasts.issue_times.max())
 
     def write_predictions(self, path: Path) -> Path:
         """The model's nowcasts as Parquet of `contracts.PREDICTIONS`; returns the path."""
@@ -162,5 +164,6 @@ def _minute(time: datetime) -> np.datetime64:
     return np.datetime64(int(time.timestamp()) // 60, "m")
 
 
-def _aware(time: np.datetime64) -> datetime:
+def aware(time: np.datetime64) -> datetime:
+    """A time of the arrays as a datetime in UTC."""
     return datetime.fromisoformat("1970-01-01T00:00:00+00:00") + timedelta(minutes=int(time.astype(np.int64)))

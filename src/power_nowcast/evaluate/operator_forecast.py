@@ -35,7 +35,7 @@ class OperatorForecast:
         earlier = earlier[earlier >= panel.start]
         every = np.concatenate([earlier, issues])
         steps = self.region.steps_minutes
-        told = self._told(panel, every, steps)
+        told = self.told(panel, every, steps)
         error = truth(panel, self.region, every, steps) - told
         values = np.repeat(told[len(earlier) :, ..., None], len(QUANTILES), axis=-1)
         known_at = every[:, None] + np.asarray(steps, "timedelta64[m]") + np.timedelta64(delay_minutes, "m")
@@ -46,7 +46,7 @@ class OperatorForecast:
             values[issues.astype("datetime64[D]") == day] += _widths(seen)
         return Nowcasts(self.region.name, issues, panel.series, steps, values), None
 
-    def _told(self, panel: Panel, issues: Times, steps: tuple[int, ...]) -> NDArray[np.float64]:
+    def told(self, panel: Panel, issues: Times, steps: tuple[int, ...]) -> NDArray[np.float64]:
         """The forecast at each step after each issue time as known then, MW, shape (issue, series, step)."""
         told = np.full((len(issues), len(panel.series), len(steps)), np.nan)
         forecast, patches = panel.forecast.copy(), panel.patches

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats, Nowcasts
 from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.evaluate.inference import hac_variance_of_mean
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label, pinball_losses
 
@@ -183,31 +184,6 @@ def _coverage(verdict: _Verdict, challenger: Nowcasts, actual: Floats, used: NDA
         verdict.refuse(
             f"{band} covers outside of {HORIZON_COVERAGE[0]:.2f}-{HORIZON_COVERAGE[1]:.2f} at {', '.join(off)}."
         )
-
-
-def hac_variance_of_mean(values: Floats, lags: int | None = None) -> float:
-    """Variance of the mean of a series with autocorrelation: Newey and West (1987), Bartlett weights.
-
-    Args:
-        values: in order of time, shape (time,).
-        lags: how far correlations reach; by default what Andrews (1991) finds best for an AR(1) process as correlated
-            as the values are, at least the dozen by which an hour of horizons overlaps on a grid of 5 minutes.
-
-    >>> hac_variance_of_mean(np.array([1.0, -1.0, 1.0, -1.0]), lags=0)
-    0.25
-    """
-    n = len(values)
-    residual = np.asarray(values, np.float64) - np.mean(values)
-    total = float(residual @ residual)
-    if total == 0:
-        return 0.0
-    if lags is None:
-        rho = float(np.clip(residual[1:] @ residual[:-1] / total, -0.99, 0.99))
-        alpha = 4 * rho**2 / ((1 - rho) ** 2 * (1 + rho) ** 2)
-        lags = min(max(12, int(1.1447 * (alpha * n) ** (1 / 3))), n // 3)
-    for lag in range(1, min(lags, n - 1) + 1):
-        total += 2 * (1 - lag / (lags + 1)) * float(residual[lag:] @ residual[:-lag])
-    return max(0.0, total) / n**2
 
 
 def _loss(actual: Floats, values: Floats, levels: tuple[float, ...]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from power_nowcast import __version__
 from power_nowcast.contracts import Manifest
@@ -25,6 +25,7 @@ from power_nowcast.evaluate.words import (
     percent,
     relative,
     relative_name,
+    signed,
 )
 
 
@@ -91,7 +92,37 @@ def write_report(
     """
     name = series or card.series[0]
     chosen = plots(backtest, card, series=name, explanation=explanation) if drawn is None else drawn
-    page = render(card, {plot.name: _picture(plot) for plot in chosen}, now=now, series=name, provenance=provenance)
+    pictures = {plot.name: picture(plot) for plot in chosen}
+    return write_page(path, render(card, pictures, now=now, series=name, provenance=provenance))
+
+
+def write_evaluation(
+    folder: Path,
+    backtest: Backtest,
+    card: Scorecard,
+    *,
+    now: datetime,
+    explanation: Explanation | None = None,
+    provenance: Provenance | None = None,
+) -> Path:
+    """Write everything of a backtest into `folder`: report, plots, predictions, tables; returns the report."""
+    drawn = list(plots(backtest, card, explanation=explanation))
+    report = write_report(
+        folder / "report.html", backtest, card, now=now, explanation=explanation, provenance=provenance, drawn=drawn
+    )
+    for plot in drawn:
+        (folder / f"{plot.name}.png").write_bytes(plot.png())
+    backtest.write_predictions(folder / "predictions.parquet")
+    card.write(folder / "tables")
+    return report
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write HTML to `path`, its folder made; returns the path.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
@@ -104,6 +135,18 @@ def write_report(
     return path
 
 
+def template(name: str) -> Template:
+    """A page's template; a name that it is not given is an error."""
+    environment = Environment(
+        loader=PackageLoader("power_nowcast", "evaluate"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(name)
+
+
 def render(
     card: Scorecard,
     pictures: Mapping[str, Picture],
@@ -114,14 +157,7 @@ def render(
 ) -> str:
     """The report's HTML."""
     origin = provenance or Provenance()
-    environment = Environment(
-        loader=PackageLoader("power_nowcast", "evaluate"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         card=card,
         series=series,
         now=now,
@@ -242,7 +278,7 @@ def delay_cells(card: Scorecard, series: str) -> Cells:
         found = {row["horizon_min"]: row for row in table.filter(pl.col("delay_min") == delay).iter_rows(named=True)}
         line = [relative(found.get(h, {}), 2) for h in horizons]
         if delay:
-            line += [_signed(found.get(h, {}).get("MAE_change")) for h in horizons]
+            line += [signed(found.get(h, {}).get("MAE_change")) for h in horizons]
         else:
             line += ["" for _ in horizons]
         coverage = percent(found.get(horizons[-1], {}).get("coverage_80"))
@@ -278,12 +314,8 @@ def manifest_cells(manifests: Sequence[Manifest]) -> Cells:
     return Cells("Data that were read", columns, rows, wide=True, text=(3, 4, 5))
 
 
-def _signed(value: object) -> str:
-    plus = "+" if isinstance(value, float) and value > 0 else ""
-    return f"{plus}{number(value, 1)} %"
-
-
-def _picture(plot: Plot) -> Picture:
+def picture(plot: Plot) -> Picture:
+    """The plot inlined, its size known before it is decoded."""
     data = plot.png()
     # The size stands in the PNG's first chunk; with it a browser keeps the place before it has decoded the picture.
     width, height = struct.unpack(">II", data[16:24])

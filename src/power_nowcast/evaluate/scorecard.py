@@ -55,7 +55,7 @@ class Scorecard:
     reliability: pl.DataFrame
     """series, horizon_min, level, share of truths at or below the quantile, n."""
     delays: pl.DataFrame
-    """(delay_min, series, horizon_min), and MAE_change: percent above that of data on time."""
+    """(delay_min, series, horizon_min), and MAE_change: percent above that of the backtest's own delay."""
 
     def row(self, series: str, horizon_min: int) -> dict[str, float | int | str | None]:
         """The row of `by_series`, empty if there is none."""
@@ -222,7 +222,9 @@ def _reliability(nowcasts: Nowcasts, actual: Floats, column: int) -> pl.DataFram
 
 
 def _delays(backtest: Backtest, keys: pl.DataFrame, actual: Floats, column: int) -> pl.DataFrame:
-    runs: dict[int, tuple[Nowcasts, Mapping[str, Nowcasts]]] = {0: (backtest.nowcasts, backtest.baselines)}
+    runs: dict[int, tuple[Nowcasts, Mapping[str, Nowcasts]]] = {
+        backtest.delay_minutes: (backtest.nowcasts, backtest.baselines)
+    }
     runs |= {delay: (one, backtest.late_baselines.get(delay, {})) for delay, one in sorted(backtest.late.items())}
     frames = []
     for delay, (nowcasts, baselines) in runs.items():
@@ -231,7 +233,9 @@ def _delays(backtest: Backtest, keys: pl.DataFrame, actual: Floats, column: int)
         table = scoring.summarise(pairs, ["series", "horizon_min"])
         frames.append(table.select(pl.lit(delay, pl.Int64).alias("delay_min"), pl.all()))
     every = pl.concat(frames, how="diagonal")
-    on_time = every.filter(pl.col("delay_min") == 0).select("series", "horizon_min", pl.col("MAE").alias("on_time"))
+    on_time = every.filter(pl.col("delay_min") == backtest.delay_minutes).select(
+        "series", "horizon_min", pl.col("MAE").alias("on_time")
+    )
     change = 100 * (pl.col("MAE") / pl.when(pl.col("on_time") > 0).then("on_time") - 1)
     return (
         every.join(on_time, on=["series", "horizon_min"], how="left", maintain_order="left")

@@ -36,6 +36,16 @@ def percent(value: object, digits: int = 0) -> str:
     return f"{number(100 * value, digits)} %" if isinstance(value, int | float) and math.isfinite(value) else NONE
 
 
+def signed(value: object, digits: int = 1) -> str:
+    """A change in percent with its sign.
+
+    >>> signed(3.14159), signed(-2.0)
+    ('+3.1 %', '\N{MINUS SIGN}2.0 %')
+    """
+    text = number(value, digits)
+    return text if text == NONE else f"{'+' if text.strip('0.,') and text[0].isdigit() else ''}{text} %"
+
+
 def megawatts(value: object) -> str:
     """MW with as many digits as matter at its size.
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -63,13 +64,14 @@ class Layout:
             for knot in spec.knots if per_knot else ():
                 names += [f"{name}_h{knot}" for name in per_knot]
             slices[family] = slice(first, len(names))
-        return cls(tuple(names), horizons_of(names), slices)
+        return cls(tuple(names), horizons_of(tuple(names)), slices)
 
 
-def horizons_of(names: Sequence[str]) -> tuple[int, ...]:
+@lru_cache(maxsize=64)
+def horizons_of(names: tuple[str, ...]) -> tuple[int, ...]:
     """The knot that each column belongs to, which its name ends with, 0 where it serves every one.
 
-    >>> horizons_of(["ramp_15m", "sun_change_h60"])
+    >>> horizons_of(("ramp_15m", "sun_change_h60"))
     (0, 60)
     """
     found = [re.search(r"_h(\d+)$", name) for name in names]

@@ -25,6 +25,34 @@ def _day_codes(region: Region, first: date, last: date) -> tuple[NDArray[np.int8
 
 def offsets_minutes(times: Times, timezone: str) -> NDArray[np.int64]:
     """Local minus UTC time in minutes, shape of `times`."""
+    if not times.size:
+        return np.zeros(times.shape, np.int64)
+    years = times.min().astype("datetime64[Y]"), times.max().astype("datetime64[Y]")
+    # Whole decades, so that neighbouring windows share one cached table.
+    first, last = (int(year.astype(np.int64)) // 10 for year in years)
+    begins, offsets = _changes(timezone, 10 * first + 1970, 10 * last + 1980)
+    return np.asarray(offsets[np.searchsorted(begins, times, side="right") - 1])
+
+
+@lru_cache(maxsize=64)
+def _changes(timezone: str, first_year: int, last_year: int) -> tuple[Times, NDArray[np.int64]]:
+    """When the offset changes from the first year until before the last one, to the minute, and what it is from then
+    on.
+    """
+    first, last = (np.datetime64(f"{year}-01-01T00:00", "m") for year in (first_year, last_year))
+    hours = np.arange(first, last + np.timedelta64(1, "h"), np.timedelta64(1, "h"))
+    found = _by_polars(hours, timezone)
+    begins, offsets = [hours[:1]], [found[:1]]
+    for place in np.flatnonzero(np.diff(found)):
+        minutes = np.arange(hours[place], hours[place + 1] + np.timedelta64(1, "m"))
+        within = _by_polars(minutes, timezone)
+        change = int(np.flatnonzero(np.diff(within))[0]) + 1
+        begins.append(minutes[change : change + 1])
+        offsets.append(within[change : change + 1])
+    return np.concatenate(begins), np.concatenate(offsets)
+
+
+def _by_polars(times: Times, timezone: str) -> NDArray[np.int64]:
     local = pl.Series(times.astype("datetime64[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(timezone)
     return (local.dt.base_utc_offset() + local.dt.dst_offset()).dt.total_minutes().to_numpy().astype(np.int64)
 

@@ -138,7 +138,8 @@ def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
     told = pl.when(pl.col("flag") == Flag.STUCK.value).then(shown).otherwise(pl.col("valid_at") + grid)
     came = pl.col("first_seen_at") <= pl.col("valid_at") + LIVE
     known = pl.when(came).then(pl.max_horizontal("first_seen_at", "valid_at")).otherwise(told)
-    return rows.select(*FLAGGED, available_at=known).sort("series", "valid_at")
+    # By flag, too: where a slot has both, known at the same time, what stands must not depend on the rows around it.
+    return rows.select(*FLAGGED, available_at=known).sort("series", "valid_at", "flag")
 
 
 def _runs(rows: pl.DataFrame, samples: int) -> pl.DataFrame:

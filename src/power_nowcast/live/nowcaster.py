@@ -106,6 +106,13 @@ class Nowcaster:
             calibration_id=self.calibration.id,
         )
 
+    def paths(self, nowcast: Nowcast, count: int, seed: int = 0) -> Floats:
+        """Sample paths in MW through the steps of a nowcast of this bundle, shape (series, path, step).
+
+        NaN for a series that is refused. The greatest value of a path is a draw of the coming hour's peak.
+        """
+        return self.bundle.paths(nowcast.issue_time, nowcast.values, nowcast.age_minutes, count, seed)
+
     def _check_history(self, panel: Panel, issue: np.datetime64) -> None:
         known = np.flatnonzero(np.isfinite(panel.power).any(axis=1))
         first = panel.start + (known[0] if len(known) else len(panel.power)) * np.timedelta64(panel.step_minutes, "m")

@@ -5,6 +5,7 @@ Nothing in here is logged automatically, and no pickle is written or read.
 
 from power_nowcast.mlflow_client.connection import check_reachable, connect
 from power_nowcast.mlflow_client.packaging import register
+from power_nowcast.mlflow_client.predictions import Predictions, predictions
 from power_nowcast.mlflow_client.registry import (
     ALIASES,
     CANDIDATE,
@@ -28,6 +29,7 @@ __all__ = [
     "CANDIDATE",
     "PRODUCTION",
     "STAGING",
+    "Predictions",
     "Run",
     "Step",
     "Version",
@@ -39,6 +41,7 @@ __all__ = [
     "find",
     "git_sha",
     "has_run",
+    "predictions",
     "promote",
     "register",
     "rollback",

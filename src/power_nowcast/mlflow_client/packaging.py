@@ -145,7 +145,7 @@ def save(bundle: Bundle, folder: Path, target: Path, model: "Model | None" = Non
     """Write MLflow's model around the bundle in `folder` into `target`, which must not exist."""
     import mlflow.pyfunc  # noqa: PLC0415
 
-    needs = requirements(bundle.model.kind)
+    needs = requirements(bundle.model.libraries)
     # It misses pip here, which the environment of serving brings along by itself.
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as work:

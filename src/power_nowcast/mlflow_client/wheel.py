@@ -3,20 +3,23 @@
 import base64
 import hashlib
 import zipfile
+from collections.abc import Iterable
 from importlib.metadata import distribution, version
 from pathlib import Path
 
 import power_nowcast
 
 DISTRIBUTION = "power-nowcast"
-SERVING = ("holidays", "mlflow-skinny", "numba", "numpy", "pandas", "polars", "pydantic", "pydantic-settings", "tzdata")
-LIBRARIES = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",)}
+SERVING = (
+    *("holidays", "mlflow-skinny", "numba", "numpy", "pandas", "polars", "pydantic", "pydantic-settings", "scipy"),
+    "tzdata",
+)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def requirements(kind: str) -> list[str]:
-    """What a model of this kind needs to answer, pinned to the versions that are installed here."""
-    return [f"{name}=={version(name)}" for name in sorted((*SERVING, *LIBRARIES.get(kind, ())))]
+def requirements(libraries: Iterable[str]) -> list[str]:
+    """What a model with these `libraries` needs to answer, pinned to the versions that are installed here."""
+    return [f"{name}=={version(name)}" for name in sorted((*SERVING, *libraries))]
 
 
 def build_wheel(folder: Path, needs: list[str]) -> Path:

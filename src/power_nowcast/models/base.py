@@ -58,10 +58,22 @@ class Model(ABC):
     kind: ClassVar[str]
     joint: ClassVar[bool] = False
     """Series are learnt together, so that a model of a few of them is another model."""
+    checkpoints: Path | None = None
+    """Folder in which a long training keeps its state, to go on after a kill; what trains quickly needs none."""
 
     def __init__(self, series: tuple[str, ...], knots: tuple[int, ...]) -> None:
         self.series = series
         self.knots = knots
+
+    @classmethod
+    def missing(cls) -> tuple[str, ...]:
+        """Packages that training needs and that are not installed; answering needs none of them."""
+        return ()
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Distributions that answering needs, beside those that every model needs."""
+        return ()
 
     @abstractmethod
     def fit(

@@ -32,8 +32,8 @@ class BoostingConfig:
     """Customary parameters; both libraries take them, `num_leaves` LightGBM and `max_depth` XGBoost.
 
     Errors beyond `huber` standard deviations of the ramp count linearly: the median is robust against steps.
-    With `refit` a booster is trained once more on train and valid together, with the rounds that early stopping found;
-    `judged_every` thins the training rows of the first booster, which only finds those rounds and the spread.
+    With `refit` a booster is trained once more on train and valid together, with the rounds that early stopping found.
+    Of more rows than `max_rows` every second, third, ... is learnt from.
     """
 
     n_estimators: int = 600
@@ -47,7 +47,7 @@ class BoostingConfig:
     max_bin: int = 63
     huber: float = 0.5
     early_stopping: int = 50
-    judged_every: int = 1
+    max_rows: int | None = None
     refit: bool = True
     seed: int = 1
 
@@ -107,14 +107,14 @@ def fit_series(job: SeriesJob) -> SeriesFit:
         train_ok, valid_ok = np.isfinite(job.train_ramp[:, k]), np.isfinite(job.valid_ramp[:, k])
         x, ramp = job.train_x[train_ok][:, columns], job.train_ramp[train_ok, k]
         held_x, held_ramp = job.valid_x[valid_ok][:, columns], job.valid_ramp[valid_ok, k]
-        scale = float(np.std(ramp)) or 1.0
-        thin = slice(None, None, job.config.judged_every)
+        thin = _thinned(len(x), job.config.max_rows)
+        scale = float(np.std(ramp[thin])) or 1.0
         booster = job.fit(job.config, x[thin], ramp[thin] / scale, (held_x, held_ramp / scale), None)
         centre[:, k] = job.predict(booster.payload, job.valid_x[:, columns]) * scale
         if job.config.refit:
-            more = job.fit(
-                job.config, np.concatenate([x, held_x]), np.concatenate([ramp, held_ramp]) / scale, None, booster.rounds
-            )
+            x, ramp = np.concatenate([x, held_x]), np.concatenate([ramp, held_ramp])
+            thin = _thinned(len(x), job.config.max_rows)
+            more = job.fit(job.config, x[thin], ramp[thin] / scale, None, booster.rounds)
             booster = replace(more, curves=booster.curves)
         ramps.append(replace(booster, payload=_with_scale(booster.payload, scale)))
 
@@ -122,7 +122,11 @@ def fit_series(job: SeriesJob) -> SeriesFit:
     rows = _with_knot(job.valid_x[:, job.shared], job.knots)
     size = np.abs(job.valid_ramp - centre).ravel()
     scale = float(np.nanmean(size)) or 1.0
-    known = np.isfinite(size)
+    # Whole issue times are left out, so that every knot keeps its share.
+    learnt = np.zeros(len(job.valid_ramp), bool)
+    most = job.config.max_rows
+    learnt[_thinned(len(learnt), max(1, most // len(job.knots)) if most else None)] = True
+    known = np.isfinite(size) & learnt.repeat(len(job.knots))
     # Weeks in turn: each half's spread comes from the other half, so that calibration starts from honest widths.
     half = (np.arange(len(job.valid_ramp)) * 8 // max(1, len(job.valid_ramp)) % 2).repeat(len(job.knots))
     width = np.full(size.shape, np.nan)
@@ -138,6 +142,10 @@ def fit_series(job: SeriesJob) -> SeriesFit:
         centre,
         np.maximum(width, FLOOR).reshape(centre.shape) * scale,
     )
+
+
+def _thinned(rows: int, max_rows: int | None) -> slice:
+    return slice(None, None, -(-rows // max_rows) if max_rows else 1)
 
 
 def _with_knot(x: NDArray[np.float32], knots: tuple[int, ...]) -> NDArray[np.float32]:

@@ -20,11 +20,12 @@ from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Model
 from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.dependence import Dependence
 from power_nowcast.models.kinds import model_class
 from power_nowcast.models.outcomes import at_knots, local_hours, target_times
 from power_nowcast.regions import Region
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 HEAD = "model.json"
 TOLERANCE_MW = 1e-6
 
@@ -55,6 +56,7 @@ class Bundle:
     spec: FeatureSpec
     model: Model
     calibration: Calibration
+    dependence: Dependence
     fallback: Persistence
     info: Info
     golden: FeatureBlock
@@ -113,16 +115,43 @@ class Bundle:
         knots = self.fallback.knots
         return self._answer(block, at_leads(block, self.fallback.predict(block), knots, self.region.steps_minutes))
 
+    def paths(
+        self, issue_time: np.datetime64, values_mw: Floats, age_minutes: Floats, count: int, seed: int = 0
+    ) -> NDArray[np.float64]:
+        """Sample paths through the steps of one nowcast of all series, each series by itself.
+
+        Args:
+            issue_time: of the nowcast.
+            values_mw: its quantiles, shape (series, step, quantile).
+            age_minutes: how old each series' last value is, shape (series,).
+            count: how many paths of each series.
+            seed: the same seed draws the same paths.
+
+        Returns:
+            Shape (series, path, step) in MW; NaN for a series without an answer.
+        """
+        steps = np.array(self.region.steps_minutes)
+        made = np.full((len(self.model.series), len(steps), count), np.nan)
+        for s, name in enumerate(self.model.series):
+            if np.isfinite(values_mw[s]).all():
+                rng = np.random.default_rng([seed, s])
+                made[s] = self.dependence.paths(name, values_mw[s], age_minutes[s] + steps, count, rng).T
+        possible = self._possible(np.array([issue_time]), self.model.series, made[None])[0]
+        return np.asarray(possible.transpose(0, 2, 1))
+
     def _answer(self, block: FeatureBlock, values: Floats) -> Nowcasts:
-        """Values (issue, series, step, quantile) within what the plants can do; at night the sun gives nothing."""
-        steps = self.region.steps_minutes
-        if generation.is_generation(self.region):
-            target = block.issue_times[:, None, None] + np.array(steps, "timedelta64[m]")
-            dark = generation.dark(self.region, block.series, np.broadcast_to(target, values.shape[:3]))
-            least, most = generation.bounds(self.region, block.series)
-            values = np.clip(values, least[:, None, None], most[:, None, None])
-            values = np.where(dark[..., None] & np.isfinite(values), 0.0, values)
-        return Nowcasts(self.region.name, block.issue_times, block.series, steps, values)
+        values = self._possible(block.issue_times, block.series, values)
+        return Nowcasts(self.region.name, block.issue_times, block.series, self.region.steps_minutes, values)
+
+    def _possible(self, issue_times: Times, series: tuple[str, ...], values: Floats) -> NDArray[np.float64]:
+        """Values (issue, series, step, any) within what the plants can do; at night the sun gives nothing."""
+        if not generation.is_generation(self.region):
+            return np.asarray(values)
+        target = issue_times[:, None, None] + np.array(self.region.steps_minutes, "timedelta64[m]")
+        dark = generation.dark(self.region, series, np.broadcast_to(target, values.shape[:3]))
+        least, most = generation.bounds(self.region, series)
+        values = np.clip(values, least[:, None, None], most[:, None, None])
+        return np.asarray(np.where(dark[..., None] & np.isfinite(values), 0.0, values))
 
     def check(self) -> None:
         """Answer the golden rows again.
@@ -176,6 +205,7 @@ class Bundle:
         self.model.save(folder / "model")
         self.fallback.save(folder / "fallback")
         (folder / "calibration.json").write_text(json.dumps(self.calibration.to_json()))
+        (folder / "dependence.json").write_text(json.dumps(self.dependence.to_json()))
         (folder / "golden.json").write_text(
             json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)})
         )
@@ -226,6 +256,7 @@ class Bundle:
             spec=spec,
             model=model_class(head["kind"]).load(folder / "model", series, spec.knots),
             calibration=Calibration.from_json(json.loads((folder / "calibration.json").read_text())),
+            dependence=Dependence.from_json(json.loads((folder / "dependence.json").read_text())),
             fallback=Persistence.load(folder / "fallback", series, tuple(head["fallback_knots"])),
             info=Info(**head["info"]),
             golden=_block_from_json(golden),

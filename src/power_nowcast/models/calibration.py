@@ -98,6 +98,9 @@ class Calibration:
         outcome_mw: Floats,
         issue_times: Times,
         known_at: Times,
+        *,
+        step: float = STEP,
+        hour_step: float = HOUR_STEP,
     ) -> tuple[NDArray[np.float64], "Calibration"]:
         """Stretch the quantiles of successive issue times, each with what was known then, and count every outcome.
 
@@ -107,6 +110,8 @@ class Calibration:
             outcome_mw: shape (issue, series, knot), NaN where unknown.
             issue_times: ascending, shape (issue,).
             known_at: when each outcome could be known, shape (issue, series, knot), NaT where never.
+            step: of a series' and knot's log factor, for each outcome; 0 leaves it as it is.
+            hour_step: of that of its local hour.
 
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
@@ -119,7 +124,7 @@ class Calibration:
         order = np.argsort(due, axis=None, kind="stable")
         order = order[: int((due < len(issue_times)).sum())]
         factors = np.empty(quantiles_mw.shape)
-        _track(factors, base, hourly, quantiles_mw, hours, outcome_mw, due.ravel(), order, STEP, HOUR_STEP, LIMIT)
+        _track(factors, base, hourly, quantiles_mw, hours, outcome_mw, due.ravel(), order, step, hour_step, LIMIT)
         after = type(self)(self.series, self.knots, base, hourly, max(self.as_of, issue_times[-1]))
         return _stretch(quantiles_mw, factors), after
 

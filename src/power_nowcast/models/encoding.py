@@ -1,5 +1,6 @@
 """From features to the inputs of a network: one row an issue time, all series side by side, standardised."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,6 +20,29 @@ LIMIT = 8.0
 """Standardised inputs stay within this, so that a value never seen before moves the answer no further."""
 SAMPLE = 2000
 """Rows by which columns that are the same for every series are told."""
+RAMP = re.compile(r"ramp_(\d+)m")
+AHEAD = re.compile(r"(.+)_h(\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where a network of sequences finds things in a row of inputs: the `own` inputs of each series come first, one
+    series after the other, then those that all share.
+
+    Recent ramps stand at `past` among the own inputs, over `spans` minutes, the shortest first; their mean and spread
+    have shape (series, span). What is known ahead of each knot stands at `future` (knot, feature) among the own inputs,
+    and the rest of these at `present`.
+    """
+
+    series: int
+    knots: int
+    own: int
+    spans: tuple[int, ...]
+    past: tuple[int, ...]
+    past_mean: NDArray[np.float64]
+    past_spread: NDArray[np.float64]
+    present: tuple[int, ...]
+    future: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +50,7 @@ class Encoder:
     """Which features become inputs, and their scale.
 
     Inputs are, in order, the `own` features of each series, then those that all series share, once. Ramps of
-    neighbours are left out: the neighbours' own ramps stand beside. What is not known is 0, the mean.
+    neighbours that are series themselves are left out: their own ramps stand beside. What is not known is 0, the mean.
     """
 
     names: tuple[str, ...]
@@ -43,7 +67,8 @@ class Encoder:
         sample = block.x[rows[:: max(1, len(rows) // SAMPLE)]]
         same = (sample == sample[:, :1]) | (np.isnan(sample) & np.isnan(sample[:, :1]))
         common = same.all(axis=(0, 1)) if len(block.series) > 1 else np.zeros(len(block.names), bool)
-        kept = [n for n, name in enumerate(block.names) if not name.endswith("]")]
+        beside = tuple(f"[{name}]" for name in block.series)
+        kept = [n for n, name in enumerate(block.names) if not name.endswith(beside)]
         named = {n for n in kept if block.names[n] in CYCLES or block.names[n] in CODES}
         shared = tuple(n for n in kept if common[n] or n in named)
         own = tuple(n for n in kept if n not in shared)
@@ -59,6 +84,28 @@ class Encoder:
     @property
     def inputs(self) -> int:
         return len(self.mean)
+
+    def places(self, knots: tuple[int, ...]) -> Places:
+        """Where a network over these knots finds its inputs."""
+        names = [self.names[n] for n in self.own]
+        ramps = sorted((int(found[1]), k) for k, name in enumerate(names) if (found := RAMP.fullmatch(name)))
+        past = tuple(k for _, k in ramps)
+        ahead = {name: k for k, name in enumerate(names) if AHEAD.fullmatch(name)}
+        kinds = dict.fromkeys(AHEAD.sub(r"\1", name) for name in ahead)
+        whole = [kind for kind in kinds if all(f"{kind}_h{knot}" in ahead for knot in knots)]
+        border = self.series * len(self.own)
+        mean, spread = (values[:border].reshape(self.series, -1)[:, past] for values in (self.mean, self.spread))
+        return Places(
+            series=self.series,
+            knots=len(knots),
+            own=len(self.own),
+            spans=tuple(span for span, _ in ramps),
+            past=past,
+            past_mean=mean,
+            past_spread=spread,
+            present=tuple(k for k in range(len(names)) if k not in ahead.values()),
+            future=tuple(tuple(ahead[f"{kind}_h{knot}"] for kind in whole) for knot in knots),
+        )
 
     def encode(self, block: FeatureBlock) -> NDArray[np.float32]:
         """Inputs of every issue time, shape (issue, input)."""

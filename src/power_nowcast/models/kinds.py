@@ -13,6 +13,9 @@ KINDS: dict[str, tuple[str, str]] = {
     "xgboost": ("xgb", "XGBoost"),
     "lightgbm": ("lgbm", "LightGBM"),
     "mlp": ("neural", "Mlp"),
+    "mlp_local": ("local", "MlpLocal"),
+    "lstm": ("neural", "Lstm"),
+    "tft": ("neural", "Tft"),
     "ensemble": ("ensemble", "Ensemble"),
 }
 BASELINES = ("persistence", "seasonal_naive", "persistence_ramp")

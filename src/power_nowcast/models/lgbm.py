@@ -1,6 +1,6 @@
 """LightGBM, kept in its text format."""
 
-from typing import Any
+from functools import cached_property
 
 import lightgbm
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats
 from power_nowcast.models.boosting import BoostedModel, BoostingConfig, Fitted
+from power_nowcast.models.trees import Trees
 
 
 class LightGBM(BoostedModel):
@@ -15,6 +16,7 @@ class LightGBM(BoostedModel):
 
     kind = "lightgbm"
     suffix = "txt"
+    libraries = ("lightgbm",)
 
     @staticmethod
     def fit_one(
@@ -61,21 +63,34 @@ class LightGBM(BoostedModel):
         return Fitted(text.encode(), best, {part: losses["l1"] for part, losses in curves.items()})
 
     @staticmethod
-    def open(payload: bytes) -> Any:
-        return lightgbm.Booster(model_str=payload.decode())
+    def open(payload: bytes) -> "Forest":
+        return Forest(payload)
 
     @staticmethod
-    def run(booster: Any, x: NDArray[np.float32]) -> Floats:
-        return np.asarray(booster.predict(x, num_threads=1), np.float64)
+    def run(booster: "Forest", x: NDArray[np.float32]) -> Floats:
+        return booster.trees.predict(x)
 
     @staticmethod
-    def dump(booster: Any) -> bytes:
-        return str(booster.model_to_string()).encode()
+    def dump(booster: "Forest") -> bytes:
+        return booster.text
 
     @staticmethod
-    def gains(booster: Any, features: int) -> Floats:  # noqa: ARG004 - XGBoost needs it
-        return np.asarray(booster.feature_importance("gain"), np.float64)
+    def gains(booster: "Forest", features: int) -> Floats:  # noqa: ARG004 - XGBoost needs it
+        return np.asarray(booster.native.feature_importance("gain"), np.float64)
 
     @staticmethod
-    def contributions(booster: Any, x: NDArray[np.float32]) -> Floats:
-        return np.asarray(booster.predict(x, pred_contrib=True, num_threads=1), np.float64)[:, :-1]
+    def contributions(booster: "Forest", x: NDArray[np.float32]) -> Floats:
+        return np.asarray(booster.native.predict(x, pred_contrib=True, num_threads=1), np.float64)[:, :-1]
+
+
+class Forest:
+    """A booster by its text: its trees, and the library's own object for what only the library does."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.trees = Trees.of(text.decode())
+
+    @cached_property
+    def native(self) -> lightgbm.Booster:
+        """The library's booster."""
+        return lightgbm.Booster(model_str=self.text.decode())

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import asdict, fields, replace
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,8 +21,11 @@ from power_nowcast.models.encoding import Encoder
 from power_nowcast.models.linear import Linear
 
 if TYPE_CHECKING:
-    from power_nowcast.models.networks.training import Rows
+    from power_nowcast.models.networks.config import Epoch, Rows
+    from power_nowcast.models.networks.training import Trained
 
+TRAINED_WITH = ("torch", "onnx", "onnxscript", "safetensors")
+"""Packages of the extra `neural`; serving needs none of them."""
 FILE = "network.onnx"
 HEAD = "network.json"
 SMALLEST_UNIT = 1e-3
@@ -38,6 +42,9 @@ class NeuralModel(Model):
     """
 
     joint: ClassVar[bool] = True
+    libraries = ("onnxruntime",)
+    threads: int | None = None
+    """Threads of training; None leaves them to PyTorch."""
 
     def __init__(
         self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None
@@ -53,6 +60,10 @@ class NeuralModel(Model):
         """A model with those options that are not None; which it knows shows when it is trained."""
         return cls(series, knots, options)
 
+    @classmethod
+    def missing(cls) -> tuple[str, ...]:
+        return tuple(name for name in TRAINED_WITH if find_spec(name) is None)
+
     def fit(
         self,
         train: Examples,
@@ -62,43 +73,56 @@ class NeuralModel(Model):
         progress: Progress = lambda _: None,
     ) -> tuple[FitReport, Floats]:
         network, training = self._part(self.kind), self._part("training")
+        if self.threads:
+            training.limit_threads(self.threads)
         self.options = self.configuration
         config = network.Config(**self.options)
         self.encoder = encoder = Encoder.of(train.block)
+        places = encoder.places(self.knots)
         first, second = self._rows(train), self._rows(valid)
         start = Linear.of(*first)
         # What a straight line leaves over: in this unit every series and knot pulls alike, however far it ramps.
         left = start.errors(*first)
         self.unit = np.maximum(left, SMALLEST_UNIT).reshape(self.unit.shape)
-        curves: dict[str, list[float]] = {"held out/train": [], "held out/valid": [], "all data/train": []}
+        curves: dict[str, list[float]] = {"held out/valid": []}
 
-        def learn(part: str, x: Inputs, ramps: Inputs, start: Linear, held_out: "Rows | None") -> Any:
-            def told(epoch: int, loss: float, held_loss: float) -> None:
-                curves[f"{part}/train"].append(loss)
+        def learn(
+            part: str, rows: "Rows", held_out: "Rows | None", start: Linear, epochs: int, number: int = 0
+        ) -> "Trained":
+            part += f" {number + 1}" if number else ""
+            curves[f"{part}/train"] = []
+
+            def told(epoch: "Epoch") -> None:
+                curves[f"{part}/train"].append(epoch.loss)
                 if held_out is not None:
-                    curves[f"{part}/valid"].append(held_loss)
-                told_of = f", held out {held_loss:.4f}" if held_out is not None else ""
-                progress(f"{self.kind}, {part}: epoch {epoch} of {config.epochs}, loss {loss:.4f}{told_of}")
+                    curves[f"{part}/valid"].append(epoch.held_out)
+                told_of = f", held out {epoch.held_out:.4f}" if held_out is not None else ""
+                left = f", {epoch.seconds_left:.0f} s left" if epoch.number < epochs else ""
+                progress(f"{self.kind}, {part}: epoch {epoch.number} of {epochs}, loss {epoch.loss:.4f}{told_of}{left}")
 
             begin = start.rescaled(self.unit.ravel())
-            return training.train(
-                lambda: network.Network(config, begin, len(self.series), len(self.knots)),
-                config,
-                training.Rows(x, self._in_units(ramps)),
+            done: Trained = training.train(
+                lambda: network.Network(config, begin, places),
+                replace(config, seed=config.seed + number),
+                rows,
                 held_out,
                 told,
+                epochs=epochs,
+                checkpoint=self.checkpoints and self.checkpoints / f"{part}.safetensors",
             )
+            return done
 
-        judged = learn("held out", *first, start, training.Rows(second[0], self._in_units(second[1])))
-        ramps = training.answer(judged, encoder.encode(valid.block))
-        served = judged
+        judged = learn("held out", self._learnt(*first), self._learnt(*second), start, config.epochs)
+        ramps = training.answer(judged.network, encoder.encode(valid.block))
+        served = [judged]
         if config.refit:
             # What is served has learnt from all of it, as long as the network that was judged.
             x, y = (np.concatenate(parts) for parts in zip(first, second, strict=True))
-            served = learn("all data", x, y, Linear.of(x, y), None)
-        self.graph = training.export(served, encoder.inputs)
+            rows, start = self._learnt(x, y), Linear.of(x, y)
+            served = [learn("all data", rows, None, start, judged.epochs, n) for n in range(config.networks)]
+        self.graph = training.export([one.network for one in served], encoder.inputs)
         self.__dict__.pop("session", None)
-        return FitReport(curves, {"inputs": encoder.inputs}), self._in_mw(ramps, valid.block)
+        return FitReport(curves, {"inputs": encoder.inputs, "epochs": judged.epochs}), self._in_mw(ramps, valid.block)
 
     def _rows(self, known: Examples) -> tuple[Inputs, Inputs]:
         """Inputs and scaled ramps (row, series * knot); of late series nothing is learnt, of issue times without any
@@ -109,9 +133,11 @@ class NeuralModel(Model):
         ramps = fresh[some].reshape(int(some.sum()), -1).astype(np.float32)
         return self._trained.encode(known.block.take(some)), ramps
 
-    def _in_units(self, ramps: Inputs) -> Inputs:
-        """Scaled ramps (row, series * knot) in units, shape (row, series, knot)."""
-        return (ramps.reshape(-1, *self.unit.shape) / self.unit).astype(np.float32)
+    def _learnt(self, x: Inputs, ramps: Inputs) -> "Rows":
+        """Inputs beside scaled ramps (row, series * knot), these in units and of shape (row, series, knot)."""
+        in_units = (ramps.reshape(-1, *self.unit.shape) / self.unit).astype(np.float32)
+        rows: Rows = self._part("config").Rows(x, in_units)
+        return rows
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
         encoder = self._trained
@@ -204,3 +230,15 @@ class Mlp(NeuralModel):
     """A small multi-layer perceptron: `networks/mlp.py`."""
 
     kind: ClassVar[str] = "mlp"
+
+
+class Lstm(NeuralModel):
+    """An LSTM over each series' last ramps: `networks/lstm.py`."""
+
+    kind: ClassVar[str] = "lstm"
+
+
+class Tft(NeuralModel):
+    """A small temporal fusion transformer: `networks/tft.py`."""
+
+    kind: ClassVar[str] = "tft"

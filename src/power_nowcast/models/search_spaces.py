@@ -51,17 +51,21 @@ _TRAINING: Space = {
     "weight_decay": Real(0.01, 0.5, log=True),
     "huber": Real(0.1, 2.0, log=True),
 }
+_LAYERS: Space = {
+    "width": Choice((128, 256, 384)),
+    "layers": Whole(1, 4),
+    "dropout": Real(0.0, 0.5),
+    "noise": Real(0.0, 0.5),
+    **_TRAINING,
+}
 
 SPACES: Mapping[str, Space] = {
     "lightgbm": {"num_leaves": Whole(7, 127, log=True), **_BOOSTING},
     "xgboost": {"max_depth": Whole(3, 10), **_BOOSTING},
-    "mlp": {
-        "width": Choice((128, 256, 384)),
-        "layers": Whole(1, 4),
-        "dropout": Real(0.0, 0.5),
-        "noise": Real(0.0, 0.5),
-        **_TRAINING,
-    },
+    "mlp": _LAYERS,
+    "mlp_local": _LAYERS,
+    "lstm": {"hidden": Choice((16, 32, 48, 64)), **_LAYERS},
+    "tft": {"hidden": Choice((16, 32, 48)), "dropout": Real(0.0, 0.5), "noise": Real(0.0, 0.5), **_TRAINING},
 }
 """By kind. Baselines have nothing to tune, and an ensemble's members are tuned each by itself."""
 

@@ -15,6 +15,7 @@ from power_nowcast.models.base import Examples, FitReport, Model, Progress
 from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.bundle import Bundle, Info
 from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.dependence import Dependence
 from power_nowcast.models.outcomes import local_hours, target_times
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
@@ -64,8 +65,8 @@ def train_bundle(
     Raises:
         MissingDataError: a series has no outcome to learn from.
     """
-    report, calibration = fit_and_judge(region, model, train, valid, executor=executor, progress=progress)
-    last = calibration.as_of
+    judged = fit_and_judge(region, model, train, valid, executor=executor, progress=progress)
+    last = judged.calibration.as_of
     origin = origin or Origin()
     golden = _rows(valid.block, GOLDEN_ROWS)
     info = Info(
@@ -78,8 +79,27 @@ def train_bundle(
         data_sha256=origin.data_sha256,
         package_version=__version__,
     )
-    bundle = Bundle(region, spec, model, calibration, fallback(train, model.knots), info, golden, np.empty(0))
-    return replace(bundle, golden_mw=bundle.from_features(golden).values), report
+    bundle = Bundle(
+        region,
+        spec,
+        model,
+        judged.calibration,
+        judged.dependence,
+        fallback(train, model.knots),
+        info,
+        golden,
+        np.empty(0),
+    )
+    return replace(bundle, golden_mw=bundle.from_features(golden).values), judged.report
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What held-out time tells of a model that has just been fitted."""
+
+    report: FitReport
+    calibration: Calibration
+    dependence: Dependence
 
 
 def fit_and_judge(
@@ -90,7 +110,7 @@ def fit_and_judge(
     *,
     executor: Executor | None = None,
     progress: Progress = lambda _: None,
-) -> tuple[FitReport, Calibration]:
+) -> Judged:
     """Fit on `train`, stop and calibrate on the later `valid`; the report's metrics hold `VALID_LOSS`.
 
     Raises:
@@ -115,7 +135,8 @@ def fit_and_judge(
     known_at = np.maximum(target_times(valid.block, model.knots), valid.block.issue_times[:, None, None])
     calibrated, calibration = calibration.follow(held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at)
     report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
-    return report, calibration
+    dependence = Dependence.from_held_out(model.series, model.knots, calibrated, valid.outcome_mw)
+    return Judged(report, calibration, dependence)
 
 
 def fallback(train: Examples, knots: tuple[int, ...]) -> Persistence:

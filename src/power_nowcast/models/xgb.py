@@ -15,6 +15,7 @@ class XGBoost(BoostedModel):
 
     kind = "xgboost"
     suffix = "ubj"
+    libraries = ("xgboost",)
 
     @staticmethod
     def fit_one(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from power_nowcast.contracts import MEDIAN
+from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
 from power_nowcast.features.rows import optional_columns
 from power_nowcast.live.model_slot import Loaded
 from power_nowcast.live.nowcaster import Nowcast, Quality
@@ -16,8 +16,10 @@ from power_nowcast.serve.schemas import (
     ModelCard,
     ModelIdentity,
     NowcastAnswer,
+    PathsAnswer,
     RegionCard,
     SeriesNowcast,
+    SeriesPaths,
     ShortAnswer,
     ShortRow,
 )
@@ -98,6 +100,32 @@ def answer_of(
         valid_at=[iso(nowcast.issue_time + np.timedelta64(step, "m")) for step in steps],
         nowcasts=chosen,
     )
+
+
+def paths_of(answer: NowcastAnswer, nowcast: Nowcast, paths_mw: Floats, *, told: int, seed: int) -> PathsAnswer:
+    """The answer with the peak and trough of `paths_mw` (series, path, step) over its horizons, and the first `told`
+    paths.
+    """
+    places = [nowcast.steps_minutes.index(step) for step in answer.horizon_min]
+    series = []
+    for one in answer.nowcasts:
+        own = paths_mw[nowcast.series.index(one.series)][:, places]
+        series.append(
+            SeriesPaths(
+                series=one.series,
+                quality=one.quality,
+                peak=_levels(own.max(axis=1)),
+                trough=_levels(own.min(axis=1)),
+                paths=[[_number(value) for value in path] for path in own[:told]],
+            )
+        )
+    facts = answer.model_dump(include=set(Facts.model_fields))
+    return PathsAnswer(**facts, horizon_min=answer.horizon_min, valid_at=answer.valid_at, seed=seed, series=series)
+
+
+def _levels(values_mw: Floats) -> dict[str, float | None]:
+    found = np.quantile(values_mw, QUANTILES)
+    return {f"q{label(level)}": _number(value) for level, value in zip(QUANTILES, found, strict=True)}
 
 
 def short_of(answer: NowcastAnswer) -> ShortAnswer:

@@ -26,6 +26,7 @@ from power_nowcast.serve.schemas import (
     ModelCard,
     NowcastAnswer,
     Observations,
+    PathsAnswer,
     Readiness,
     RegionCard,
     ShortAnswer,
@@ -47,6 +48,8 @@ IssueQuery = Annotated[
         examples=["2019-06-30T23:55:00Z"],
     ),
 ]
+CountQuery = Annotated[int, Query(description="How many sample paths to tell; 0 for none.", ge=0, le=1000)]
+SeedQuery = Annotated[int, Query(description="The same seed draws the same paths.", ge=0, lt=2**32)]
 
 
 def create_app(
@@ -112,6 +115,18 @@ def _add_nowcasts(app: FastAPI, service: Service) -> None:
     ) -> NowcastAnswer:
         """The nowcast from the observations in the store."""
         return service.from_store(region, series, horizon, issue_time)
+
+    @app.get("/v1/nowcast/{region}/paths", tags=["nowcast"], responses=problems_of(404, 422, 503))
+    def paths(
+        region: str,
+        series: SeriesQuery = None,
+        horizon: HorizonQuery = None,
+        issue_time: IssueQuery = None,
+        count: CountQuery = 100,
+        seed: SeedQuery = 0,
+    ) -> PathsAnswer:
+        """The peak and the trough of the coming hour, and sample paths through it."""
+        return service.paths(region, series, horizon, issue_time, count=count, seed=seed)
 
     # Bodies are megabytes: they are parsed and checked in a thread, so that other callers need not wait.
     @app.post(

@@ -159,6 +159,26 @@ class NowcastAnswer(Facts):
     nowcasts: list[SeriesNowcast]
 
 
+class SeriesPaths(BaseModel):
+    """One series: what its highest and lowest value over the asked horizons will be, and the paths that tell it."""
+
+    series: str
+    quality: Quality
+    peak: dict[str, float | None] = Field(description="The highest value, MW by level, q05 to q95.")
+    trough: dict[str, float | None] = Field(description="The lowest value, MW by level.")
+    paths: list[list[float | None]] = Field(description="Equally likely courses, each aligned with `horizon_min`.")
+
+
+class PathsAnswer(Facts):
+    """Courses that the coming hour may take; each horizon by itself has the quantiles of the nowcast."""
+
+    unit: str = "MW"
+    horizon_min: list[int]
+    valid_at: list[str]
+    seed: int
+    series: list[SeriesPaths]
+
+
 class ShortRow(BaseModel):
     """One series and horizon; `yhat` is the median."""
 

@@ -20,12 +20,20 @@ from power_nowcast.errors import (
 from power_nowcast.features.panel import window
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.live.model_slot import Loaded, ModelSlot
-from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
+from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.regions import Region
-from power_nowcast.serve.answers import answer_of, iso, minute, model_card, region_card
+from power_nowcast.serve.answers import answer_of, iso, minute, model_card, paths_of, region_card
 from power_nowcast.serve.observations import panel_of, parse_time
-from power_nowcast.serve.schemas import ModelCard, NowcastAnswer, Observations, Readiness, RegionCard, RegionState
+from power_nowcast.serve.schemas import (
+    ModelCard,
+    NowcastAnswer,
+    Observations,
+    PathsAnswer,
+    Readiness,
+    RegionCard,
+    RegionState,
+)
 from power_nowcast.store import Store
 
 logger = logging.getLogger("power_nowcast.serve")
@@ -36,6 +44,8 @@ ARCHIVE = "archive"
 READY_AGE_MINUTES = 60
 """A region whose newest observation is older is not ready; from a few steps on the model gives way to persistence."""
 RETRY_SECONDS = 10.0
+PEAK_PATHS = 1000
+"""Paths that peaks and troughs rest on, however few are asked for."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,26 @@ class Service:
             horizons: minutes in the answer, all by default.
             issue_time: an ISO time, or `latest` for the newest observation's; now by default (an archive: `latest`).
         """
+        return self._from_store(name, series, horizons, issue_time)[0]
+
+    def paths(
+        self,
+        name: str,
+        series: Sequence[str] | None,
+        horizons: Sequence[int] | None,
+        issue_time: str | None,
+        *,
+        count: int,
+        seed: int,
+    ) -> PathsAnswer:
+        """Peak, trough and `count` sample paths over the asked horizons, for the nowcast that `from_store` gives."""
+        answer, nowcast, nowcaster = self._from_store(name, series, horizons, issue_time)
+        drawn = nowcaster.paths(nowcast, max(count, PEAK_PATHS), seed)
+        return paths_of(answer, nowcast, drawn, told=count, seed=seed)
+
+    def _from_store(
+        self, name: str, series: Sequence[str] | None, horizons: Sequence[int] | None, issue_time: str | None
+    ) -> tuple[NowcastAnswer, Nowcast, Nowcaster]:
         one = self.of(name)
         _check(one.region, series, horizons)
         now = self.clock()
@@ -135,8 +165,9 @@ class Service:
         at = self._issue_time(one, issue_time, now)
         loaded = one.slot.current
         panel = self._window(one, loaded, at)
-        nowcast = Nowcaster(loaded.bundle, self._calibration(loaded, at)).nowcast(panel, minute(at))
-        return answer_of(loaded, nowcast, series, horizons, now=now, flags=flags)
+        nowcaster = Nowcaster(loaded.bundle, self._calibration(loaded, at))
+        nowcast = nowcaster.nowcast(panel, minute(at))
+        return answer_of(loaded, nowcast, series, horizons, now=now, flags=flags), nowcast, nowcaster
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:
         """The nowcast from rows that the caller brings."""

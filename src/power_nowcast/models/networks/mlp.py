@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.models.encoding import Places
 from power_nowcast.models.linear import Linear
-from power_nowcast.models.networks.training import TrainingConfig
+from power_nowcast.models.networks.config import TrainingConfig
 
 FIRST_STEPS = 0.1
 """The layers' own first answers are made this small, so that training begins at the linear fit."""
@@ -41,27 +42,38 @@ class Network(nn.Module):
     It begins as the linear fit `start`.
     """
 
-    def __init__(self, config: Config, start: Linear, series: int, knots: int) -> None:
+    def __init__(self, config: Config, start: Linear, places: Places) -> None:
         super().__init__()
-        inputs = len(start.weights)
-        self.shape = (-1, series, knots)
+        inputs, outputs = start.weights.shape
+        self.shape = (-1, places.series, places.knots)
         self.noise = config.noise
         self.first = nn.Linear(inputs, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.Sequential(*(Residual(config.width, config.dropout) for _ in range(config.layers)))
-        self.last = nn.Linear(config.width, series * knots * len(QUANTILES))
-        self.straight = nn.Linear(inputs, series * knots)
+        self.last = nn.Linear(config.width, outputs * len(QUANTILES))
+        self.straight = straight(start)
         with torch.no_grad():
-            self.straight.weight.copy_(torch.from_numpy(start.weights.T))
-            self.straight.bias.copy_(torch.from_numpy(start.bias))
             self.last.weight.mul_(FIRST_STEPS)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            x = x + self.noise * torch.randn_like(x)
-        hidden = self.layers(self.dropout(nn.functional.silu(self.first(x))))
+        noisy = x + self.noise * torch.randn_like(x) if self.training else x
+        hidden = self.layers(self.dropout(nn.functional.silu(self.enter(x, noisy))))
         raw = self.last(hidden).view(*self.shape, len(QUANTILES))
-        return ordered(raw, raw[..., MEDIAN] + self.straight(x).view(self.shape))
+        return ordered(raw, raw[..., MEDIAN] + self.straight(noisy).view(self.shape))
+
+    def enter(self, x: Tensor, noisy: Tensor) -> Tensor:  # noqa: ARG002 - what it is without noise is for others
+        """What the layers begin with (row, width), from the inputs as they are and with noise."""
+        first: Tensor = self.first(noisy)
+        return first
+
+
+def straight(start: Linear) -> nn.Linear:
+    """The linear fit as a layer, to learn on from."""
+    layer = nn.Linear(*start.weights.shape)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(start.weights.T))
+        layer.bias.copy_(torch.from_numpy(start.bias))
+    return layer
 
 
 def ordered(raw: Tensor, median: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
-"""How every network is trained: AdamW on one cycle of the learning rate, best epoch kept, and its export to ONNX."""
+"""How every network is trained: AdamW on one cycle of the learning rate, stopping early, and its export to ONNX."""
 
 import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.models.networks.checkpoints import Course, digest_of, load, save
+from power_nowcast.models.networks.config import Epoch, Rows, TrainingConfig
 
 INPUT, OUTPUT = "inputs", "quantiles"
 """Names in the exported graph."""
@@ -20,28 +24,11 @@ EVALUATED_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """Customary parameters; errors of the median beyond `huber` units count linearly.
+class Trained:
+    """A network, and the number of its last epoch."""
 
-    With `refit` the network that is served is trained once more, on train and valid together.
-    """
-
-    epochs: int = 4
-    batch_size: int = 1024
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.1
-    huber: float = 0.5
-    clip_norm: float = 1.0
-    refit: bool = True
-    seed: int = 1
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Inputs (row, input) and outcomes (row, series, knot) in the ramps' units, NaN where nothing is to be learnt."""
-
-    x: NDArray[np.float32]
-    y: NDArray[np.float32]
+    network: nn.Module
+    epochs: int
 
 
 def train(
@@ -49,40 +36,64 @@ def train(
     config: TrainingConfig,
     rows: Rows,
     held_out: Rows | None,
-    progress: Callable[[int, float, float], None],
-) -> nn.Module:
-    """Make a network and train it for all epochs; the seed decides its first weights, too.
+    progress: Callable[[Epoch], None],
+    *,
+    epochs: int | None = None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """Make a network and train it; the seed decides its first weights, too.
 
-    `progress` is told after each epoch its number and the losses of training and held-out rows (NaN without any).
+    Args:
+        make: the network, untrained.
+        config: its parameters.
+        rows: what is learnt.
+        held_out: rows by which the best epoch is told; without them the last one is kept.
+        progress: is told each epoch, those before a resumption, too.
+        epochs: stop after so many of the config's, on the same course of the learning rate.
+        checkpoint: file that is written after each epoch and from which a training that was killed goes on, to the
+            same result; one of another network, configuration or data is not read.
     """
     torch.manual_seed(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = make().to(device).train()
     x, y = torch.from_numpy(rows.x).to(device), torch.from_numpy(rows.y).to(device)
     batches = max(1, len(x) // config.batch_size)
-    weights = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=config.learning_rate,
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.epochs * batches)
+    course = Course.of(network, config, batches)
+    digest = digest_of(network, config, rows, held_out) if checkpoint else ""
+    if checkpoint:
+        load(checkpoint, course, digest)
+    for epoch in course.told:
+        progress(epoch)
+    # Compiling takes longer than it saves on a few cores, and half precision is slower there.
+    answers: Callable[[Tensor], Tensor] = torch.compile(network) if device.type == "cuda" else network
     mixed = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()
-    for epoch in range(1, config.epochs + 1):
+    began, before, last = monotonic(), len(course.told), epochs or config.epochs
+    while len(course.told) < last and not course.exhausted:
         order = torch.randperm(len(x), device=device)
         total = 0.0
         for batch in order[: batches * config.batch_size].chunk(batches):
             with mixed:
-                answer = network(x[batch])
+                answer = answers(x[batch])
             value = loss(answer.float(), y[batch], config.huber)
-            optimizer.zero_grad(set_to_none=True)
+            course.optimizer.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-            optimizer.step()
-            schedule.step()
+            course.optimizer.step()
+            course.schedule.step()
             total += value.item()
-        progress(epoch, total / batches, evaluate(network, held_out, config.huber) if held_out else float("nan"))
-    return network.eval()
+        number = len(course.told) + 1
+        judged = evaluate(network, held_out, config.huber) if held_out else float("nan")
+        left = (monotonic() - began) / (number - before) * (last - number)
+        course.tell(Epoch(number, total / batches, judged, left))
+        if checkpoint:
+            save(checkpoint, course, digest)
+        progress(course.told[-1])
+    return Trained(*course.kept())
+
+
+def limit_threads(threads: int) -> None:
+    """Of this process, for all training from now on."""
+    torch.set_num_threads(threads)
 
 
 def evaluate(network: nn.Module, rows: Rows, huber: float) -> float:
@@ -121,9 +132,20 @@ def loss(quantiles: Tensor, outcome: Tensor, huber: float) -> Tensor:
     return ((middle + outer) * known).sum() / known.sum().clamp(min=1)
 
 
-def export(network: nn.Module, inputs: int) -> bytes:
-    """The network as ONNX in double precision, rows free: an answer does not depend on the rows beside it."""
-    network = network.cpu().double().eval()
+class Mean(nn.Module):
+    """The mean of what networks say."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([network(x) for network in self.networks]).mean(0)
+
+
+def export(networks: Sequence[nn.Module], inputs: int) -> bytes:
+    """The networks' mean as ONNX in double precision, rows free: an answer does not depend on the rows beside it."""
+    network = Mean(networks).cpu().double().eval()
     example = torch.zeros(2, inputs, dtype=torch.float64)
     with warnings.catch_warnings(), _quiet("torch.onnx"), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # the exporter warns of its own parts

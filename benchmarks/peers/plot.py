@@ -1,0 +1,96 @@
+"""The plot of the README: error against horizon by library, and how far its 80 % bands are from what they promise."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from peers.base import Job
+from peers.registry import CLASSES, OURS, PEERS
+from peers.results import Result
+from power_nowcast.evaluate.plots.style import BANDS, MODEL, MUTED, canvas, end_labels, headline, style
+
+COLOURS = ("#7d848c", "#b9a16b", "#a8763e", "#c8500a", "#1a8163", "#8d4a9c", "#c2437e")
+"""Of the peers in the order of `registry.PEERS`; ours is the model's."""
+CUT = 2.2
+"""A line that starts above so many times the best library's last point leaves the plot, and is told in words."""
+PROMISED = (77, 83)
+
+
+def draw(results: Sequence[Result], rows: pl.DataFrame, job: Job, path: Path) -> None:
+    """A row of two panels for each class that has results, of the job's first series."""
+    series = job.series[0]
+    own = rows.filter(pl.col("series") == series)
+    classes = [inputs for inputs in CLASSES if len(own.filter(pl.col("class") == inputs))]
+    titles = {result.name: result.title for result in results}
+    with style():
+        figure, axes = canvas(11.5, 4.6 * len(classes), len(classes), 2, gridspec_kw={"width_ratios": (1.15, 1)})
+        for i, inputs in enumerate(classes):
+            kind = own.filter(pl.col("class") == inputs)
+            what = "own history and calendar only" if inputs == "a" else "with operator's forecast, zones, weather"
+            errors(axes[2 * i], kind, titles, job, f"{series}, {what}")
+            coverage(axes[2 * i + 1], kind, titles)
+        figure.get_layout_engine().set(w_pad=0.25, h_pad=0.2)
+        figure.savefig(path)
+
+
+def errors(axes: Axes, rows: pl.DataFrame, titles: dict[str, str], job: Job, subtitle: str) -> None:
+    """MAPE against horizon, a line a peer; what is far above the others is named below the title."""
+    lines = {name: at["MAPE"].to_list() for (name,), at in rows.group_by("peer", maintain_order=True)}
+    libraries = [values for name, values in lines.items() if not PEERS[name].startswith("peers.naive")]
+    top = CUT * min(values[-1] for values in (libraries or lines.values()))
+    shown = {name: values for name, values in lines.items() if values[0] < top / 1.6}
+    axes.set_ylim(0, min(top, 1.1 * max(max(values) for values in shown.values())))
+    labels = []
+    for name, values in shown.items():
+        is_ours = name == OURS
+        axes.plot(
+            job.horizons_min,
+            values,
+            color=colour(name),
+            linewidth=3 if is_ours else 1.8,
+            marker="o",
+            markersize=6 if is_ours else 4,
+            zorder=3 if is_ours else 2,
+        )
+        inside = values[-1] <= axes.get_ylim()[1]
+        label = f"{titles[name]} {values[-1]:.2f}" + ("" if inside else " \N{UPWARDS ARROW}")
+        labels.append((label, min(values[-1], axes.get_ylim()[1]), colour(name)))
+    end_labels(axes, job.horizons_min[-1], labels, gap=0.062)
+    axes.set_xticks(job.horizons_min)
+    axes.set_xlabel("minutes ahead")
+    axes.margins(x=0.03)
+    beyond = [f"{titles[name]} {lines[name][-1]:.1f}" for name in lines if name not in shown]
+    headline(axes, "Error, MAPE %", subtitle + (f"; not shown: {', '.join(beyond)}" if beyond else ""), small=True)
+
+
+def coverage(axes: Axes, rows: pl.DataFrame, titles: dict[str, str]) -> None:
+    """Where each peer's 80 % bands stand at all horizons, beside what they promise."""
+    names = rows["peer"].unique(maintain_order=True).to_list()[::-1]
+    axes.axvspan(*PROMISED, color=BANDS[90], zorder=0)
+    axes.axvline(80, color=MODEL, linewidth=1, zorder=1)
+    for y, name in enumerate(names):
+        held = 100 * rows.filter(pl.col("peer") == name)["coverage"].to_numpy()
+        axes.plot([held.min(), held.max()], [y, y], color=colour(name), linewidth=5, alpha=0.35, zorder=2)
+        axes.plot(held, [y] * len(held), "o", color=colour(name), markersize=6, zorder=3)
+    axes.set_yticks(range(len(names)), [titles[name] for name in names])
+    for tick, name in zip(axes.get_yticklabels(), names, strict=True):
+        tick.set_color(colour(name))
+        tick.set_fontweight("bold" if name == OURS else "normal")
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    low = 100 * float(rows["coverage"].min())
+    axes.set_xlim(min(50, low - 3), 100)
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
+    axes.tick_params(axis="x", colors=MUTED)
+    headline(axes, "What 80 % bands hold", "a dot a horizon; promised is 80 %", small=True)
+
+
+def colour(name: str) -> str:
+    """Of a peer, the same in every plot."""
+    if name == OURS:
+        return MODEL
+    others = [peer for peer in PEERS if peer != OURS]
+    return COLOURS[others.index(name) % len(COLOURS)]

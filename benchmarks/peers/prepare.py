@@ -1,0 +1,86 @@
+"""The one table that every peer reads, made from the publisher's files by the project's own ingest."""
+
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from peers.base import INPUT, LOAD, REACH_MIN, STEP_MIN
+from power_nowcast.contracts import Panel, Table
+from power_nowcast.evaluate.operator_forecast import OperatorForecast
+from power_nowcast.features.panel import history
+from power_nowcast.regions import Region
+from power_nowcast.store import Store
+from power_nowcast.store.ingest import write_all
+
+RAMPS_MIN = (5, 15, 30, 60)
+ZONE_RAMP_MIN = 15
+MONTH = 8640
+MARGIN = timedelta(days=2)
+
+
+def prepare(region: Region, series: tuple[str, ...], end: datetime, folder: Path) -> tuple[Panel, Path]:
+    """The panel of all history before `end`, and the Parquet made of it; both tables and Parquet are kept.
+
+    No load after `end` is written, so that no peer can read it.
+    """
+    asked = {"region": region.model_dump(mode="json"), "series": series, "end": end.isoformat()}
+    stamp = folder / "prepared.json"
+    is_fresh = stamp.exists() and json.loads(stamp.read_text()) == json.loads(json.dumps(asked))
+    if not is_fresh:
+        stamp.unlink(missing_ok=True)
+        shutil.rmtree(folder / "store", ignore_errors=True)
+    store = Store(str(folder / "store"))
+    if not is_fresh:
+        # The forecast reaches past the last load.
+        write_all(store, region, end=end + MARGIN)
+        (folder / "region.json").write_text(region.model_dump_json())
+    start, last = store.span(Table.POWER, region.name)
+    assert start is not None
+    assert last is not None
+    panel = history(store, region, start, min(last, end))
+    grid = folder / "grid.parquet"
+    if not is_fresh:
+        table(panel, region, series).write_parquet(grid)
+        stamp.write_text(json.dumps(asked))
+    return panel, grid
+
+
+def table(panel: Panel, region: Region, series: tuple[str, ...]) -> pl.DataFrame:
+    """The grid of a panel, as `peers.base.Grid` reads it."""
+    columns: dict[str, object] = {
+        "valid_at": pl.Series(panel.times.astype("datetime64[us]")).dt.replace_time_zone(str(UTC))
+    }
+    for name in series:
+        columns[LOAD + name] = panel.power[:, panel.series.index(name)]
+    reach = REACH_MIN // STEP_MIN
+    if panel.forecast.size:
+        for name, told in _operator(panel, region, series).items():
+            columns[f"{INPUT}{name}:operator"] = told[:, -1]
+            for minutes in RAMPS_MIN:
+                ramp = told[:, -1] - told[:, -1 - minutes // STEP_MIN]
+                columns[f"{INPUT}{name}:operator_ramp_{minutes}"] = ramp
+    for i, name in enumerate(panel.series):
+        ramp = panel.power[:, i] - _later(panel.power[:, i], ZONE_RAMP_MIN // STEP_MIN)
+        columns[f"{INPUT}:ramp {name}"] = _later(ramp, reach)
+    for i, name in enumerate(panel.weather_names):
+        columns[f"{INPUT}:{name.split('.')[-1]}"] = _later(panel.weather[:, i], reach)
+    return pl.DataFrame(columns)
+
+
+def _operator(panel: Panel, region: Region, series: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The operator's forecast at rows and up to an hour before them, all as told an hour before, shape (time, step)."""
+    steps = (0, *range(STEP_MIN, REACH_MIN + 1, STEP_MIN))
+    issues = panel.times - np.timedelta64(REACH_MIN, "m")
+    forecaster = OperatorForecast(region)
+    parts = [forecaster.told(panel, issues[i : i + MONTH], steps) for i in range(0, len(issues), MONTH)]
+    told = np.concatenate(parts)
+    return {name: told[:, panel.series.index(name)] for name in series}
+
+
+def _later(values: np.ndarray, rows: int) -> np.ndarray:
+    """Values moved to `rows` later."""
+    return np.concatenate([np.full(rows, np.nan), values[:-rows]])

@@ -1,0 +1,110 @@
+"""Table, check and plot from results made here."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from peers.base import Grid, Job, rows
+from peers.plot import draw
+from peers.registry import CLASSES
+from peers.results import Result
+from peers.table import beaten, markdown, scored
+
+from tests.benchmarks import toy_grid
+
+OFF = {
+    "persistence": 40,
+    "last-week": 900,
+    "last-week-ramp": 30,
+    "openstef": 20,
+    "nhits": 15,
+    "mlforecast": 10,
+    "ours": 8,
+}
+COST = {"versions": {"somelib": "1.2"}, "train_s": 12.3, "predict_s": 0.4, "peak_mb": 1500, "rows": 1}
+
+
+@pytest.fixture(scope="module")
+def job() -> Job:
+    return Job(**toy_grid.job_of(every_min=60))
+
+
+@pytest.fixture(scope="module")
+def truth(job: Job) -> pl.DataFrame:
+    grid = Grid(toy_grid.grid())
+    at = grid.rows(job.issues)
+    parts = []
+    for series in job.series:
+        y = grid.filled(series)
+        actual = np.stack([y[at + step] for step in job.steps], axis=1)
+        table = rows(job, job.issues, {series: np.repeat(actual[..., None], 3, axis=-1)})
+        stay = np.repeat(y[at], len(job.steps))
+        parts.append(table.select("series", "issue_time", "horizon_min", y="q50").with_columns(y_issue=pl.Series(stay)))
+    return pl.concat(parts)
+
+
+def result(name: str, inputs: str, truth: pl.DataFrame, off: float) -> Result:
+    """A peer that is off by so many MW an hour, with bands that hold about 80 %."""
+    rng = np.random.default_rng(len(name))
+    error = rng.normal(0, off, len(truth)) * truth["horizon_min"].to_numpy() / 60
+    middle = pl.Series(truth["y"].to_numpy() + error)
+    width = 1.28 * off * truth["horizon_min"].to_numpy() / 60
+    told = truth.select("series", "issue_time", "horizon_min").with_columns(
+        q10=middle - pl.Series(width), q50=middle, q90=middle + pl.Series(width)
+    )
+    return Result(name, inputs, "TOTAL", {"title": name.title(), **COST}, told)
+
+
+@pytest.fixture(scope="module")
+def results(truth: pl.DataFrame) -> list[Result]:
+    made = [result(name, "a", truth, off) for name, off in OFF.items()]
+    made.append(Result("skforecast", "a", "TOTAL", {}, None, "ValueError: a | b"))
+    return made + [result(name, "b", truth, 0.9 * OFF[name]) for name in CLASSES["b"] if name in OFF]
+
+
+def test_the_table_has_a_line_a_peer_and_says_what_failed(results: list[Result], truth: pl.DataFrame, job: Job) -> None:
+    table = scored(results, truth)
+    assert len(table) == (len(OFF) + 4) * 8
+    lines = markdown([r for r in results if r.inputs == "a"], table, "TOTAL", job.horizons_min).splitlines()
+    assert len(lines) == 2 + len(OFF) + 1
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith("| Persistence 1.2 | .")
+    assert "| **Ours** | ." in "\n".join(lines)
+    assert "| skforecast | failed: ValueError: a / b |" in lines[-1]
+    assert " 12 | 0 | 1,500 |" in lines[2]
+
+
+def test_missing_answers_are_told(results: list[Result], truth: pl.DataFrame, job: Job) -> None:
+    whole = results[0]
+    assert whole.predictions is not None
+    short = Result(whole.name, "a", "TOTAL", whole.figures, whole.predictions[4:])
+    line = markdown([short], scored([short], truth), "TOTAL", job.horizons_min).splitlines()[-1]
+    assert "(4 missing)" in line
+
+
+def test_the_check_names_every_place_where_ours_does_not_win(results: list[Result], truth: pl.DataFrame) -> None:
+    assert beaten(scored(results, truth)) == []
+    better = [*results, result("nhits", "b", truth, 0.1)]
+    words = beaten(scored([r for r in better if r is not results[-3]], truth))
+    assert len(words) >= 16
+    assert any(word.startswith("class b, TOTAL, 60 min: MAPE") and "nhits has" in word for word in words)
+    assert not any(word.startswith("class a") for word in words)
+    without = beaten(scored([r for r in results if r.name != "ours"], truth))
+    assert any("MAPE nothing, persistence has" in word for word in without)
+
+
+def test_nothing_answered_makes_an_empty_table() -> None:
+    failed = [Result("openstef", "a", "TOTAL", {}, None, "no")]
+    assert scored(failed, pl.DataFrame()).is_empty()
+    assert beaten(pl.DataFrame()) == []
+
+
+def test_the_plot_is_drawn_for_one_class_and_for_both(
+    results: list[Result], truth: pl.DataFrame, job: Job, tmp_path: Path
+) -> None:
+    both, one = tmp_path / "both.png", tmp_path / "one.png"
+    draw(results, scored(results, truth), job, both)
+    mine = [r for r in results if r.inputs == "b"]
+    draw(mine, scored(mine, truth), job, one)
+    assert one.read_bytes()[:8] == both.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from power_nowcast.contracts import MEDIAN
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.base import Examples
+from power_nowcast.models.kinds import create
+from power_nowcast.models.training import examples
+from tests.toy import toy_panel, toy_region
+
+SMALL = {"n_estimators": 30, "learning_rate": 0.2, "num_leaves": 7, "max_depth": 3, "refit": False}
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_of_too_many_rows_every_second_or_third_is_learnt(kind: str) -> None:
+    region = toy_region()
+    panel = toy_panel(region)
+    spec = FeatureSpec.for_interval(30)
+    issues = panel.times[44 * 48 : -4]
+    known = examples(panel, region, issues, spec, series=("ALL",))
+    whole = np.isfinite(known.outcome_mw).all(axis=(1, 2))
+    known = Examples(known.block.take(whole), known.outcome_mw[whole])
+    border = issues[len(issues) * 3 // 4]
+    train, valid = known.during(issues[0], border), known.during(border, issues[-1])
+    rows = len(train.block.issue_times)
+    third = np.arange(0, rows, 3)
+    thinned = Examples(train.block.take(third), train.outcome_mw[third])
+
+    def answer(given: Examples, **options: int) -> np.ndarray:
+        model = create(kind, ("ALL",), spec.knots, **SMALL, **options)
+        model.fit(given, valid)
+        return model.predict(valid.block)
+
+    few, all_of_them = answer(train, max_rows=rows // 3 + 1), answer(train)
+    np.testing.assert_array_equal(few[..., MEDIAN], answer(thinned)[..., MEDIAN])
+    np.testing.assert_array_equal(answer(train, max_rows=rows * len(spec.knots)), all_of_them)
+    assert (all_of_them[..., MEDIAN] != few[..., MEDIAN]).any()
+    # The spread learns from a part of the errors, and of every knot.
+    width = (answer(thinned)[..., -1] - answer(thinned)[..., 0]).mean(axis=(0, 1))
+    assert (few[..., -1] - few[..., 0]).mean(axis=(0, 1)) / width == pytest.approx(1, abs=0.25)

@@ -1,0 +1,70 @@
+"""local: a network a series, each of its own features, side by side in processes or one after the other."""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.base import Examples
+from power_nowcast.models.local import MlpLocal
+from power_nowcast.models.neural import Mlp
+from power_nowcast.models.training import examples
+from tests.toy import toy_panel, toy_region
+
+pytest.importorskip("torch", reason="networks are trained with PyTorch, the extra `neural`")
+SMALL = {"epochs": 1, "width": 8, "layers": 1}
+KNOTS = FeatureSpec.for_interval(30).knots
+
+
+@pytest.fixture(scope="module")
+def known() -> Examples:
+    region = toy_region()
+    panel = toy_panel(region)
+    return examples(panel, region, panel.times[44 * 48 :], FeatureSpec.for_interval(30))
+
+
+@pytest.fixture(scope="module")
+def model(known: Examples) -> MlpLocal:
+    model = MlpLocal.of(known.block.series, KNOTS, **SMALL)
+    report, held_out = model.fit(known, known)
+    assert held_out.shape == model.predict(known.block).shape
+    assert {name.split("/")[0] for name in report.curves} == set(known.block.series)
+    return model
+
+
+def test_each_series_is_answered_by_its_own_network(known: Examples, model: MlpLocal) -> None:
+    answer = model.predict(known.block)
+    name = known.block.series[1]
+    alone = Mlp.of((name,), KNOTS, **SMALL)
+    one = known.block.only((name,))
+    alone.fit(*[Examples(one, known.outcome_mw[:, [1]])] * 2)
+    np.testing.assert_array_equal(answer[:, [1]], alone.predict(one))
+    np.testing.assert_array_equal(model.predict(one), alone.predict(one))
+
+
+def test_a_network_sees_the_ramps_of_other_series(known: Examples, model: MlpLocal) -> None:
+    names = known.block.names
+    first, second = known.block.series[:2]
+    encoder = model.networks[0].encoder
+    assert encoder is not None
+    inputs = {names[n] for n in (*encoder.own, *encoder.shared)}
+    assert f"ramp_30m[{second}]" in inputs
+    assert f"ramp_30m[{first}]" not in inputs
+
+
+def test_it_is_read_as_it_was_saved(known: Examples, model: MlpLocal, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    again = MlpLocal.load(tmp_path, model.series, KNOTS)
+    np.testing.assert_array_equal(again.predict(known.block), model.predict(known.block))
+    assert again.params == model.params
+
+
+@pytest.mark.slow
+def test_processes_side_by_side_train_the_same(known: Examples, model: MlpLocal) -> None:
+    beside = MlpLocal.of(known.block.series, KNOTS, **SMALL)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        beside.fit(known, known, executor=pool)
+    np.testing.assert_allclose(beside.predict(known.block), model.predict(known.block), rtol=1e-5)

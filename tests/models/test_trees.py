@@ -1,0 +1,48 @@
+"""trees: whatever LightGBM has learnt, the compiled walk gives the library's own answers."""
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from power_nowcast.errors import ModelError
+from power_nowcast.models.trees import Trees
+
+
+def trained(
+    x: NDArray[np.floating], y: NDArray[np.float64], categories: list[int] | str = "auto", **params: object
+) -> lightgbm.Booster:
+    data = lightgbm.Dataset(x, y, categorical_feature=categories)
+    return lightgbm.train({"verbosity": -1, "num_threads": 1, **params}, data, 12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10_000), st.integers(2, 31), st.sampled_from([0.0, 0.3]), st.booleans(), st.sampled_from([5, 400])
+)
+def test_answers_are_the_librarys(seed: int, leaves: int, holes: float, zeros: bool, least: int) -> None:
+    chance = np.random.default_rng(seed)
+    x = chance.normal(size=(300, 4)).astype(np.float32)
+    x[chance.random(x.shape) < 0.2] = 0
+    x[chance.random(x.shape) < holes] = np.nan
+    y = np.nan_to_num(x[:, 0]) * 3 + np.isnan(x[:, 1]) + chance.normal(size=300)
+    # With more rows a leaf than there are, trees have no split at all.
+    booster = trained(x, y, num_leaves=leaves, zero_as_missing=zeros, min_data_in_leaf=least, objective="huber")
+    asked = np.concatenate([x, np.full((1, 4), np.nan, np.float32), np.zeros((1, 4), np.float32)])
+    trees = Trees.of(booster.model_to_string())
+    np.testing.assert_array_equal(trees.predict(asked), booster.predict(asked, num_threads=1))
+    one_by_one = np.concatenate([trees.predict(asked[[row]]) for row in range(len(asked))])
+    np.testing.assert_array_equal(one_by_one, trees.predict(asked))
+
+
+@pytest.mark.parametrize("params", [{"linear_tree": True}, {"categories": [1]}])
+def test_what_it_cannot_walk_is_refused(params: dict) -> None:
+    chance = np.random.default_rng(1)
+    x = chance.normal(size=(400, 2))
+    x[:, 1] = chance.integers(0, 4, 400)
+    y = x[:, 0] + np.array([3.0, -2.0, 5.0, 0.0])[x[:, 1].astype(int)]
+    booster = trained(x, y, **params)
+    with pytest.raises(ModelError, match="category or linear"):
+        Trees.of(booster.model_to_string())
