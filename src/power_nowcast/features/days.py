@@ -42,18 +42,18 @@ def smooth(
 ) -> None:  # pragma: no cover - compiled
     """Centred mean over `2 radius + 1` slots of what is known, for slots first..last-1; NaN where the slot is NaN."""
     slots, series = power.shape
+    # All series of a slot at once, as they lie in memory.
+    total, count = np.empty(series), np.empty(series)
     for i in range(max(0, first), min(slots, last)):
+        total[:] = 0.0
+        count[:] = 0.0
+        for j in range(max(0, i - radius), min(slots, i + radius + 1)):
+            for s in range(series):
+                known = power[j, s] == power[j, s]
+                total[s] += power[j, s] if known else 0.0
+                count[s] += 1.0 if known else 0.0
         for s in range(series):
-            if power[i, s] != power[i, s]:
-                out[i, s] = np.nan
-                continue
-            total, count = 0.0, 0
-            for j in range(max(0, i - radius), min(slots, i + radius + 1)):
-                value = power[j, s]
-                if value == value:
-                    total += value
-                    count += 1
-            out[i, s] = total / count
+            out[i, s] = total[s] / count[s] if power[i, s] == power[i, s] else np.nan
 
 
 @njit(cache=True, nogil=True)

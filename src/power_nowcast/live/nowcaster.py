@@ -114,8 +114,9 @@ class Nowcaster:
         return self.bundle.paths(nowcast.issue_time, nowcast.values, nowcast.age_minutes, count, seed)
 
     def _check_history(self, panel: Panel, issue: np.datetime64) -> None:
-        known = np.flatnonzero(np.isfinite(panel.power).any(axis=1))
-        first = panel.start + (known[0] if len(known) else len(panel.power)) * np.timedelta64(panel.step_minutes, "m")
+        # Most often the first row has values, and no other one is looked at.
+        begin = next((n for n, row in enumerate(panel.power) if np.isfinite(row).any()), len(panel.power))
+        first = panel.start + begin * np.timedelta64(panel.step_minutes, "m")
         held = int((issue - first).astype(np.int64))
         if held < self.bundle.minimum_history_minutes:
             needed = self.bundle.minimum_history_minutes
