@@ -46,13 +46,14 @@ REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
 """Families that a region asks for, and how the names of their columns begin."""
 STEPS = {
-    "frozen": (0.0, 0.0),
-    "half": (0.0025, 0.005),
-    "no hours": (0.005, 0.0),
-    "as it is": (0.005, 0.01),
-    "double": (0.01, 0.02),
+    "frozen": (0.0, 0.0, 0.0),
+    "half": (0.0025, 0.005, 0.0025),
+    "no hours": (0.005, 0.0, 0.0),
+    "median still": (0.005, 0.01, 0.0),
+    "as it is": (0.005, 0.01, 0.005),
+    "double": (0.01, 0.02, 0.01),
 }
-"""Steps of online calibration: of series and knot, and of its hour."""
+"""Steps of online calibration: of series and knot, of its hour, and of the hour's median."""
 QUICK = {"refit": False}
 """Rows are compared as the network stands that was trained on the first part, which takes half the time."""
 
@@ -99,7 +100,7 @@ ROWS: dict[str, Row] = {
         without=("operator's forecast", "other series"), train_every=15, long=True,
     ),
     "xgboost": Row("XGBoost", kind="xgboost", options={}, series=JUDGED, train_every=15, long=True),
-    "mlp-local": Row("a network for each series", kind="mlp_local", options={**QUICK, "width": 128}, series=JUDGED),
+    "mlp-local": Row("a network for each series", kind="mlp_local", options={**QUICK, "noise": 0.15}, series=JUDGED),
     "lstm": Row("an LSTM over each series' last ramps", kind="lstm", long=True),
     "tft": Row("a small temporal fusion transformer", kind="tft", long=True),
     "refit": Row("the network as it is served, trained once more on all", options={}, long=True),
@@ -183,9 +184,16 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
     raw = model.predict(judged.block)
     calibrated = {
         name: found.calibration.follow(
-            raw, hours, outcome, judged.block.issue_times, known_at, step=step, hour_step=hour_step
+            raw,
+            hours,
+            outcome,
+            judged.block.issue_times,
+            known_at,
+            step=step,
+            hour_step=hour_step,
+            median_step=min(median_step, model.median_step),
         )[0]
-        for name, (step, hour_step) in STEPS.items()
+        for name, (step, hour_step, median_step) in STEPS.items()
     }
     values = calibrated["as it is"]
     where = regimes(data.region, data.known.block, chosen)

@@ -49,7 +49,9 @@ def test_contributions_add_up_to_what_the_model_answers(job: Job, bundles, kind:
     assert told.age_minutes == late
     assert told.persistence_mw + sum(p.contribution_mw for p in told.parts) == pytest.approx(told.median_mw, abs=1e-9)
     assert told.parts[0].family == explain.BASE
-    assert {part.family for part in told.parts[1:]} <= set(FAMILIES)
+    assert {part.family for part in told.parts[1:]} <= {*FAMILIES, explain.CALIBRATION}
+    if kind == "persistence_ramp":
+        assert explain.CALIBRATION not in {part.family for part in told.parts}
     assert told.low_80_mw < told.median_mw < told.high_80_mw
     assert (told.outcome_mw is None) == bool(late)
     assert json.loads(json.dumps(told.to_json()))["kind"] == kind

@@ -28,7 +28,7 @@ BACKGROUND = 16
 SIMILAR = 3
 SMALLEST = 1e-6
 SHOWN_FEATURES = 3
-BASE, BOUNDS = "average answer", "limits of the plants"
+BASE, BOUNDS, CALIBRATION = "average answer", "limits of the plants", "errors of the last weeks at this hour"
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,9 @@ def explain(
     origin = float(block.origin_mw[0, s])
     by_name, base, methods = _at_lead(bundle, block, name, lead, background)
     parts = _parts(block, s, by_name, background)
+    unmoved = bundle.from_features(block, calibration.unmoved).values[0, s, step]
+    if moved := float(quantiles[MEDIAN] - unmoved[MEDIAN]):
+        parts.append(Part(CALIBRATION, moved))
     ramp = float(quantiles[MEDIAN]) - origin
     # Plants cannot give more than they have, and nothing at night: what the answer lost to that is a part of its own.
     lost = ramp - base - sum(part.contribution_mw for part in parts)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from power_nowcast.contracts import MEDIAN, QUANTILES
-from power_nowcast.models.calibration import LIMIT, Calibration
+from power_nowcast.models.calibration import LIMIT, REACH, Calibration
 
 SERIES, KNOTS = ("A",), (30,)
 LEVELS = np.array(QUANTILES)
@@ -34,10 +34,44 @@ def follow(outcome: np.ndarray, quantiles: np.ndarray, start: Calibration = NONE
 @settings(deadline=None)
 def test_stretched_quantiles_never_cross_and_keep_the_median(values: list[float], factors: list[float]) -> None:
     raw = np.sort(values).reshape(1, 1, 1, 7)
+    factors[MEDIAN] = 0.0
     made = Calibration(SERIES, KNOTS, np.array(factors).reshape(1, 1, 7), NONE.hourly, NONE.as_of)
     out = made.apply(raw, np.zeros((1, 1, 1), np.int64))[0, 0, 0]
     assert (np.diff(out) >= 0).all()
     assert out[MEDIAN] == raw[0, 0, 0, MEDIAN]
+
+
+def test_a_median_that_is_always_low_at_an_hour_is_lifted_there() -> None:
+    rng = np.random.default_rng(5)
+    count, half = 6000, 1.2816
+    hours = (np.arange(count) // 4 % 24)[:, None, None]
+    habit = np.where(hours[:, 0, 0] == 7, 0.5, 0.0)
+    outcome = 100 + habit + rng.normal(size=count)
+    known = (issues(count) + np.timedelta64(30, "m"))[:, None, None]
+    out, after = NONE.follow(normal_quantiles(count), hours, outcome[:, None, None], issues(count), known)
+    moved = out[count // 2 :, 0, 0, MEDIAN] - 100
+    seven = hours[count // 2 :, 0, 0] == 7
+    assert 0.05 < moved[seven].mean() < 0.5
+    assert abs(moved[~seven].mean()) < 0.02
+    assert np.abs(moved).max() <= REACH * half
+    assert np.array_equal(
+        after.unmoved.apply(normal_quantiles(1), hours[:1])[..., MEDIAN], normal_quantiles(1)[..., MEDIAN]
+    )
+    still, _ = NONE.follow(
+        normal_quantiles(count), hours, outcome[:, None, None], issues(count), known, median_step=0.0
+    )
+    assert (still[..., MEDIAN] == 100).all()
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=7, max_size=7), st.lists(st.floats(-1e6, 1e6), max_size=60))
+@settings(deadline=None)
+def test_the_median_stays_within_its_reach_whatever_comes(values: list[float], outcomes: list[float]) -> None:
+    raw = np.tile(np.sort(values), (len(outcomes) + 1, 1, 1, 1))
+    out, _ = follow(np.array([*outcomes, np.nan]), raw)
+    half = (raw[0, 0, 0, 5] - raw[0, 0, 0, 1]) / 2
+    moved = np.abs(out[:, 0, 0, MEDIAN] - raw[0, 0, 0, MEDIAN])
+    assert (moved <= REACH * half * (1 + 1e-9) + 1e-9).all()
+    assert (np.diff(out, axis=-1) >= 0).all()
 
 
 @pytest.mark.parametrize("width", [0.3, 1.0, 4.0])

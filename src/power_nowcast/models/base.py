@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Floats
+from power_nowcast.models.calibration import MEDIAN_STEP
 
 type Progress = Callable[[str], None]
 
@@ -58,6 +59,8 @@ class Model(ABC):
     kind: ClassVar[str]
     joint: ClassVar[bool] = False
     """Series are learnt together, so that a model of a few of them is another model."""
+    median_step: ClassVar[float] = MEDIAN_STEP
+    """How fast online calibration moves the median; 0 leaves it where the model has it."""
     checkpoints: Path | None = None
     """Folder in which a long training keeps its state, to go on after a kill; what trains quickly needs none."""
 

@@ -18,6 +18,8 @@ from power_nowcast.models.base import Examples, FitReport, Model, Progress
 class Baseline(Model):
     """A rule for the centre and, around it, the quantiles of the rule's own errors in training."""
 
+    median_step = 0.0  # a rule stays what it is
+
     def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], errors: Floats | None = None) -> None:
         super().__init__(series, knots)
         self.errors = np.zeros((len(series), len(knots), len(QUANTILES))) if errors is None else errors

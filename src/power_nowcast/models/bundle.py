@@ -99,8 +99,9 @@ class Bundle:
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         block = self.features(panel, issues, delay_minutes)
         outcome, known_at = at_knots(panel, self.region, block, self.model.knots, delay_minutes)
+        hours, step = self._hours(block), self.model.median_step
         quantiles, after = self.calibration.follow(
-            self.model.predict(block), self._hours(block), outcome, issues, known_at
+            self.model.predict(block), hours, outcome, issues, known_at, median_step=step
         )
         return self._at_steps(block, quantiles), after
 

@@ -1,13 +1,16 @@
-"""Conformal calibration: widths that hold on data the model has not seen, and keep holding.
+"""Conformal calibration: widths that hold on data the model has not seen and keep holding, and a median without habits.
 
 A model's quantiles are stretched about its median, each by a factor. The factors come from held-out time (split
 conformal: the empirical quantile of |outcome - median| in units of the model's own distance), are frozen into the
 artifact, and then follow the outcomes: quantile tracking on the log factor (adaptive conformal inference, Gibbs and
 Candes 2021; Angelopoulos, Candes and Tibshirani 2023), a small step for each series and knot and one for its hour.
+
+The median is tracked as well, at each local hour and with a leak: where most outcomes of an hour lay to one side of it
+in the last weeks, it moves there by up to half the interval's half width.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,16 +23,23 @@ STEP = 0.005
 """Step of the factor of a series and knot, for each outcome."""
 HOUR_STEP = 0.01
 """Step of the factor of a series, knot and local hour of the target."""
+MEDIAN_STEP = 0.005
+"""Share of an hour's balance that the newest outcome replaces: it remembers 200 of them."""
+REACH = 0.5
+"""How far the median moves, in half widths of 10-90, when every outcome of an hour lay to one side."""
 LIMIT = np.log(20.0)
 """Factors stay within 1/20 .. 20, whatever happens to the data."""
 HOURS = 24
 _SMALL = 1e-6
+_LEVELS = np.array(QUANTILES)
+_LOW, _HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """Log factors: `base` (series, knot, quantile), `hourly` (series, knot, hour, quantile); 0 leaves a width as it is.
 
+    In the median's place `hourly` holds the balance of outcomes above (1) and below (-1) it, and `base` nothing.
     `as_of` is the time up to which outcomes have been counted. Immutable: `follow` returns a later one.
     """
 
@@ -83,8 +93,15 @@ class Calibration:
             digest.update(np.ascontiguousarray(array, np.float64).tobytes())
         return digest.hexdigest()[:12]
 
+    @property
+    def unmoved(self) -> "Calibration":
+        """The same widths about the model's own median."""
+        hourly = self.hourly.copy()
+        hourly[..., MEDIAN] = 0.0
+        return replace(self, hourly=hourly)
+
     def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Stretch quantiles (issue, series, knot, quantile); `hours` (issue, series, knot) are local hours of the
+        """Move and stretch quantiles (issue, series, knot, quantile); `hours` (issue, series, knot) are local hours of the
         target.
         """
         s = np.arange(len(self.series))[:, None]
@@ -101,8 +118,9 @@ class Calibration:
         *,
         step: float = STEP,
         hour_step: float = HOUR_STEP,
+        median_step: float = MEDIAN_STEP,
     ) -> tuple[NDArray[np.float64], "Calibration"]:
-        """Stretch the quantiles of successive issue times, each with what was known then, and count every outcome.
+        """Move and stretch the quantiles of successive issue times, each with what was known then; count every outcome.
 
         Args:
             quantiles_mw: shape (issue, series, knot, quantile).
@@ -112,6 +130,7 @@ class Calibration:
             known_at: when each outcome could be known, shape (issue, series, knot), NaT where never.
             step: of a series' and knot's log factor, for each outcome; 0 leaves it as it is.
             hour_step: of that of its local hour.
+            median_step: of the hour's balance about the median; 0 leaves the median where the model has it.
 
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
@@ -124,7 +143,8 @@ class Calibration:
         order = np.argsort(due, axis=None, kind="stable")
         order = order[: int((due < len(issue_times)).sum())]
         factors = np.empty(quantiles_mw.shape)
-        _track(factors, base, hourly, quantiles_mw, hours, outcome_mw, due.ravel(), order, step, hour_step, LIMIT)
+        steps = step, hour_step, median_step
+        _track(factors, base, hourly, quantiles_mw, hours, outcome_mw, due.ravel(), order, steps, LIMIT)
         after = type(self)(self.series, self.knots, base, hourly, max(self.as_of, issue_times[-1]))
         return _stretch(quantiles_mw, factors), after
 
@@ -151,13 +171,12 @@ class Calibration:
 def _stretch(quantiles_mw: Floats, log_factors: Floats) -> NDArray[np.float64]:
     median = quantiles_mw[..., [MEDIAN]]
     distance = (quantiles_mw - median) * np.exp(log_factors)
+    half = (quantiles_mw[..., [_HIGH]] - quantiles_mw[..., [_LOW]]) / 2
+    median = median + REACH * log_factors[..., [MEDIAN]] * half
     # Outward from the median no quantile may fall behind the one before it.
     distance[..., MEDIAN:] = np.maximum.accumulate(distance[..., MEDIAN:], axis=-1)
     distance[..., MEDIAN::-1] = np.minimum.accumulate(distance[..., MEDIAN::-1], axis=-1)
     return np.asarray(median + distance, np.float64)
-
-
-_LEVELS = np.array(QUANTILES)
 
 
 @njit(cache=True, nogil=True)
@@ -170,13 +189,15 @@ def _track(
     outcome: NDArray[np.float64],
     due: NDArray[np.int64],
     order: NDArray[np.int64],
-    step: float,
-    hour_step: float,
+    steps: tuple[float, float, float],
     limit: float,
 ) -> None:  # pragma: no cover - compiled
-    """Write the log factors in force at each issue time, counting outcomes in `order` as they fall due."""
+    """Write the log factors in force at each issue time, counting outcomes in `order` as they fall due.
+
+    `steps` are those of a series and knot, of its hour, and of the hour's balance about the median.
+    """
     issues, series, knots, levels = quantiles.shape
-    middle = levels // 2
+    step, hour_step, median_step = steps
     at = 0
     for n in range(issues):
         while at < order.shape[0] and due[order[at]] <= n:
@@ -186,14 +207,18 @@ def _track(
             s = flat // knots % series
             m = flat // (knots * series)
             hour = hours[m, s, k]
-            median = quantiles[m, s, k, middle]
-            if median != median:
+            raw = quantiles[m, s, k, MEDIAN]
+            if raw != raw:
                 continue
+            half = (quantiles[m, s, k, _HIGH] - quantiles[m, s, k, _LOW]) / 2
+            median = raw + REACH * factors[m, s, k, MEDIAN] * half
+            side = np.sign(outcome[m, s, k] - median)
+            hourly[s, k, hour, MEDIAN] += median_step * (side - hourly[s, k, hour, MEDIAN])
             for q in range(levels):
-                if q == middle:
+                if q == MEDIAN:
                     continue
-                bound = median + (quantiles[m, s, k, q] - median) * np.exp(factors[m, s, k, q])
-                if q > middle:
+                bound = median + (quantiles[m, s, k, q] - raw) * np.exp(factors[m, s, k, q])
+                if q > MEDIAN:
                     surplus = (1.0 if outcome[m, s, k] > bound else 0.0) - (1.0 - _LEVELS[q])
                 else:
                     surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]

@@ -21,8 +21,8 @@ from power_nowcast.models.kinds import create, model_class
 
 HEAD = "ensemble.json"
 DEFAULT: dict[str, dict[str, Any]] = {
-    "mlp": {"networks": 3},
-    "mlp_local": {"width": 128},
+    "mlp": {},
+    "mlp_local": {"noise": 0.15},
     "lightgbm": {"max_rows": 60_000},
 }
 """A network of all series, networks and boosters of each: they err differently. Boosters that learn from a third of the

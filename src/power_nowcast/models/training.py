@@ -133,7 +133,9 @@ def fit_and_judge(
     # The held-out time once more in order of time: the hours' own factors start from what it taught.
     hours = local_hours(target_times(valid.block, model.knots), region.timezone)
     known_at = np.maximum(target_times(valid.block, model.knots), valid.block.issue_times[:, None, None])
-    calibrated, calibration = calibration.follow(held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at)
+    calibrated, calibration = calibration.follow(
+        held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at, median_step=model.median_step
+    )
     report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
     dependence = Dependence.from_held_out(model.series, model.knots, calibrated, valid.outcome_mw)
     return Judged(report, calibration, dependence)
