@@ -101,8 +101,9 @@ class Calibration:
         return replace(self, hourly=hourly)
 
     def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Move and stretch quantiles (issue, series, knot, quantile), `hours` (issue, series, knot) being local hours of
-        the targets.
+        """Move and stretch quantiles (issue, series, knot, quantile).
+
+        `hours` (issue, series, knot) are local hours of the targets.
         """
         s = np.arange(len(self.series))[:, None]
         k = np.arange(len(self.knots))
