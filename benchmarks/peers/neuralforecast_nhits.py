@@ -1,7 +1,9 @@
 """neuralforecast: NHITS with a loss over several quantiles.
 
 After its pages "NHITS", "Probabilistic forecasting", "Exogenous variables" and "Temporal normalisation": all steps at
-once, windows scaled one by one, the calendar and the same slots of yesterday and last week as future exogenous series.
+once, the calendar and the same slots of yesterday and last week as future exogenous series. Columns are standardised
+over the whole training time, as its `local_scaler_type="standard"` does. Scaling every window by itself, which the
+library also has, takes the time of day out of the calendar's columns: on validation it is worse by an eighth and more.
 """
 
 import numpy as np
@@ -29,8 +31,10 @@ class NHITSPeer(Peer):
 
     def fit(self, grid: Grid) -> None:
         torch.set_num_threads(self.job.threads)
-        self.models = {}
+        self.models: dict[str, NeuralForecast] = {}
+        self.scales: dict[str, pd.DataFrame] = {}
         for series in self.job.series:
+            self.scales[series] = scales(self.raw(grid, series))
             frame = self.frame(grid, series).iloc[WEEK:]
             outer = [name for name in frame.columns if name not in ("unique_id", "ds", "y")]
             model = NHITS(
@@ -38,7 +42,7 @@ class NHITSPeer(Peer):
                 input_size=WINDOW,
                 futr_exog_list=outer,
                 loss=MQLoss(quantiles=list(LEVELS)),
-                scaler_type="robust",
+                scaler_type="identity",
                 max_steps=MAX_STEPS,
                 num_lr_decays=3,
                 learning_rate=1e-3,
@@ -71,18 +75,32 @@ class NHITSPeer(Peer):
             told = self.models[series].predict(df=windows, futr_df=ahead).sort_values(["unique_id", "ds"])
             columns = [name for name in told.columns if name.startswith("NHITS")]
             parts.append(told[columns].to_numpy().reshape(len(at), steps, len(LEVELS))[:, picked])
-        return np.concatenate(parts)
+        mean, spread = self.scales[series]["y"]
+        return np.concatenate(parts) * spread + mean
 
     def frame(self, grid: Grid, series: str) -> pd.DataFrame:
-        """The long form that the library reads."""
+        """The long form that the library reads, every column standardised as in training."""
+        mean, spread = self.scales[series].to_numpy()
+        scaled = (self.raw(grid, series) - mean) / spread
+        return pd.concat([pd.DataFrame({"unique_id": 0, "ds": grid.times.astype("datetime64[ns]")}), scaled], axis=1)
+
+    def raw(self, grid: Grid, series: str) -> pd.DataFrame:
+        """The load and what is known ahead, in their own units."""
         y = grid.filled(series)
         waves = calendar(grid.times, self.job)
         outer = {name: waves[name] for name in WAVES}
         outer |= {"yesterday": _later(y, DAY), "last_week": _later(y, WEEK)}
         if self.job.inputs == "b":
             outer |= grid.inputs(series)
-        times = grid.times.astype("datetime64[ns]")
-        return pd.DataFrame({"unique_id": 0, "ds": times, "y": y} | outer)
+        return pd.DataFrame({"y": y} | outer)
+
+
+def scales(raw: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread of every column. The library keeps them by series, and here each issue time is one of its own."""
+    y = raw["y"]
+    found = pd.DataFrame([raw.mean(), raw.std().replace(0, 1)])
+    found["yesterday"] = found["last_week"] = [y.mean(), y.std()]
+    return found
 
 
 def _later(values: NDArray[np.float64], steps: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from peers.base import Job
 from peers.registry import CLASSES, OURS, PEERS
@@ -17,37 +17,40 @@ COLOURS = ("#7d848c", "#b9a16b", "#a8763e", "#c8500a", "#1a8163", "#8d4a9c", "#c
 CUT = 2.2
 """A line that starts above so many times the best library's last point leaves the plot, and is told in words."""
 PROMISED = (77, 83)
+LEFT = 50
+CLASS_WORDS = {"a": "own history and calendar only", "b": "with operator's forecast, zones, weather"}
 
 
 def draw(results: Sequence[Result], rows: pl.DataFrame, job: Job, path: Path) -> None:
-    """A row of two panels for each class that has results, of the job's first series."""
-    series = job.series[0]
+    """A row of two panels for each class that has results, of the record's first series, on common scales."""
+    series = rows["series"][0]
     own = rows.filter(pl.col("series") == series)
-    classes = [inputs for inputs in CLASSES if len(own.filter(pl.col("class") == inputs))]
-    titles = {result.name: result.title for result in results}
+    kinds = {inputs: kind for inputs in CLASSES if len(kind := own.filter(pl.col("class") == inputs))}
+    top = max(_top(kind) for kind in kinds.values())
+    low = min(LEFT, 100 * float(own["coverage"].min()) - 3)
     with style():
-        figure, axes = canvas(11.5, 4.6 * len(classes), len(classes), 2, gridspec_kw={"width_ratios": (1.15, 1)})
-        for i, inputs in enumerate(classes):
-            kind = own.filter(pl.col("class") == inputs)
-            what = "own history and calendar only" if inputs == "a" else "with operator's forecast, zones, weather"
-            errors(axes[2 * i], kind, titles, job, f"{series}, {what}")
-            coverage(axes[2 * i + 1], kind, titles)
-        figure.get_layout_engine().set(w_pad=0.25, h_pad=0.2)
+        figure, axes = canvas(12, 4.3 * len(kinds), len(kinds), 2, gridspec_kw={"width_ratios": (1.25, 1)})
+        for i, (inputs, kind) in enumerate(kinds.items()):
+            titles = {one.name: one.title for one in results if one.inputs == inputs and one.series == series}
+            left, right = axes[2 * i : 2 * i + 2]
+            left.set_ylim(0, top)
+            right.set_xlim(low, 100)
+            errors(left, kind, titles, job.horizons_min, f"{series}, {CLASS_WORDS[inputs]}")
+            coverage(right, kind, titles)
+        figure.get_layout_engine().set(w_pad=0.2, h_pad=0.2)
         figure.savefig(path)
 
 
-def errors(axes: Axes, rows: pl.DataFrame, titles: dict[str, str], job: Job, subtitle: str) -> None:
+def errors(axes: Axes, rows: pl.DataFrame, titles: dict[str, str], horizons: Sequence[int], subtitle: str) -> None:
     """MAPE against horizon, a line a peer; what is far above the others is named below the title."""
-    lines = {name: at["MAPE"].to_list() for (name,), at in rows.group_by("peer", maintain_order=True)}
-    libraries = [values for name, values in lines.items() if not PEERS[name].startswith("peers.naive")]
-    top = CUT * min(values[-1] for values in (libraries or lines.values()))
+    lines = _lines(rows)
+    top = axes.get_ylim()[1]
     shown = {name: values for name, values in lines.items() if values[0] < top / 1.6}
-    axes.set_ylim(0, min(top, 1.1 * max(max(values) for values in shown.values())))
     labels = []
     for name, values in shown.items():
         is_ours = name == OURS
         axes.plot(
-            job.horizons_min,
+            horizons,
             values,
             color=colour(name),
             linewidth=3 if is_ours else 1.8,
@@ -55,11 +58,10 @@ def errors(axes: Axes, rows: pl.DataFrame, titles: dict[str, str], job: Job, sub
             markersize=6 if is_ours else 4,
             zorder=3 if is_ours else 2,
         )
-        inside = values[-1] <= axes.get_ylim()[1]
-        label = f"{titles[name]} {values[-1]:.2f}" + ("" if inside else " \N{UPWARDS ARROW}")
-        labels.append((label, min(values[-1], axes.get_ylim()[1]), colour(name)))
-    end_labels(axes, job.horizons_min[-1], labels, gap=0.062)
-    axes.set_xticks(job.horizons_min)
+        label = f"{titles[name]} {_short(values[-1])}" + ("" if values[-1] <= top else " \N{UPWARDS ARROW}")
+        labels.append((label, min(values[-1], top), colour(name)))
+    end_labels(axes, horizons[-1], labels, gap=0.062)
+    axes.set_xticks(horizons)
     axes.set_xlabel("minutes ahead")
     axes.margins(x=0.03)
     beyond = [f"{titles[name]} {lines[name][-1]:.1f}" for name in lines if name not in shown]
@@ -75,17 +77,38 @@ def coverage(axes: Axes, rows: pl.DataFrame, titles: dict[str, str]) -> None:
         held = 100 * rows.filter(pl.col("peer") == name)["coverage"].to_numpy()
         axes.plot([held.min(), held.max()], [y, y], color=colour(name), linewidth=5, alpha=0.35, zorder=2)
         axes.plot(held, [y] * len(held), "o", color=colour(name), markersize=6, zorder=3)
-    axes.set_yticks(range(len(names)), [titles[name] for name in names])
+    axes.set_yticks(range(len(names)), [titles[name].replace(" + ", "\n+ ") for name in names])
     for tick, name in zip(axes.get_yticklabels(), names, strict=True):
         tick.set_color(colour(name))
         tick.set_fontweight("bold" if name == OURS else "normal")
     axes.set_ylim(-0.6, len(names) - 0.4)
-    low = 100 * float(rows["coverage"].min())
-    axes.set_xlim(min(50, low - 3), 100)
     axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_locator(MultipleLocator(10))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
     axes.tick_params(axis="x", colors=MUTED)
     headline(axes, "What 80 % bands hold", "a dot a horizon; promised is 80 %", small=True)
+
+
+def _lines(rows: pl.DataFrame) -> dict[str, list[float]]:
+    """MAPE by peer, in the order of horizons."""
+    return {str(name): at["MAPE"].to_list() for (name,), at in rows.group_by("peer", maintain_order=True)}
+
+
+def _top(rows: pl.DataFrame) -> float:
+    """Where the scale of errors ends."""
+    lines = _lines(rows)
+    libraries = [values for name, values in lines.items() if not PEERS[name].startswith("peers.naive")]
+    top = CUT * min(values[-1] for values in (libraries or lines.values()))
+    return min(top, 1.1 * max(max(values) for values in lines.values() if values[0] < top / 1.6))
+
+
+def _short(value: float) -> str:
+    """A figure as the tables write it.
+
+    >>> _short(0.5634)
+    '.56'
+    """
+    return f"{value:.2f}".removeprefix("0")
 
 
 def colour(name: str) -> str:
