@@ -44,5 +44,6 @@ def job_of(**changes: object) -> dict[str, object]:
         "inputs": "a",
         "timezone": "America/New_York",
         "country": "US",
+        "threads": 1,
     }
     return given | changes
