@@ -59,6 +59,12 @@ def test_ramps_and_windows_by_hand() -> None:
     assert row["ramp_60m"] == np.float32(load[slot] - load[slot - 2])
     assert row["mean_180m"] == pytest.approx(np.mean(load[slot - 5 : slot + 1] - load[slot]), rel=1e-5)
     assert row["spread_180m"] == pytest.approx(np.std(load[slot - 5 : slot + 1]), rel=1e-3)
+    day = load[slot - 47 : slot + 1] - load[slot]
+    assert row["range_lowest_1440m"] == np.float32(day.min())
+    assert row["range_highest_1440m"] == np.float32(day.max())
+    assert row["range_mean_1440m"] == pytest.approx(day.mean(), rel=1e-5)
+    assert row["range_spread_1440m"] == pytest.approx(day.std(), rel=1e-5)
+    assert row["range_lowest_360m"] == np.float32((load[slot - 11 : slot + 1] - load[slot]).min())
     assert row["ramp_60m[B]"] == np.float32(panel.power[slot, 2] - panel.power[slot - 2, 2])
     smooth = [np.mean(load[n - 1 : n + 2]) for n in (slot + 6 - 96, slot + 4 - 96)]
     # Two days before, New York's clock stood an hour behind: the same local time lies an hour later in UTC.

@@ -11,6 +11,7 @@ from tests.features.history import SPEC, bulk, rich_past, rich_region, weighed_r
 
 BUILT = {
     "lags": {"recent hours", "other series"},
+    "ranges": {"range of past hours"},
     "days": {"same time, past days", "level against past days"},
     "calendar": {"time and kind of day", "sun and season"},
     "forecast": {"operator's forecast"},

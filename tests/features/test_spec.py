@@ -31,7 +31,7 @@ def test_knots_cover_the_hour_and_late_data(interval: int, knots: tuple[int, ...
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_every_span_is_on_the_grid(interval: int) -> None:
     spec = FeatureSpec.for_interval(interval)
-    for spans in (spec.knots, spec.lags, spec.rolling, spec.neighbour_lags):
+    for spans in (spec.knots, spec.lags, spec.rolling, spec.ranges, spec.neighbour_lags):
         assert spans
         assert list(spans) == sorted(set(spans))
         assert all(span > 0 and span % interval == 0 for span in spans)

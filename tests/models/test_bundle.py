@@ -17,7 +17,7 @@ from power_nowcast.errors import (
 from power_nowcast.features.build_features import build
 from power_nowcast.models.base import Examples
 from power_nowcast.models.boosting import BoostedModel
-from power_nowcast.models.bundle import Bundle, at_leads
+from power_nowcast.models.bundle import Bundle, at_steps
 from power_nowcast.models.kinds import KINDS, create, model_class
 from power_nowcast.models.outcomes import at_knots, first_known
 from power_nowcast.models.training import VALID_LOSS, examples, train_bundle
@@ -226,7 +226,7 @@ def test_steps_are_read_between_knots() -> None:
         np.ones((1, 3)),
     )  # fmt: skip
     quantiles = np.array([130.0, 190.0]).reshape(1, 1, 2, 1) * np.ones((1, 3, 1, 1))
-    out = at_leads(block, quantiles, (30, 60), (15, 30, 45))[0, :, :, 0]
+    out = at_steps(block, quantiles, (30, 60), (15, 30, 45))[0, :, :, 0]
     assert out[0].tolist() == [115, 130, 160]
     assert out[1][:2].tolist() == [140, 170]  # 20 minutes late: leads of 35 and 50 minutes
     assert np.isnan(out[1][2]), "beyond the last knot there is no answer"

@@ -141,3 +141,24 @@ def test_json_round_trip_keeps_the_id() -> None:
     assert back.id == after.id
     assert back.as_of == after.as_of
     assert np.array_equal(back.hourly, after.hourly)
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=5, unique=True).map(sorted),
+    st.lists(st.integers(1, 60), min_size=1, max_size=8, unique=True).map(sorted),
+    st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_other_leads_are_read_between_its_own(own: list[int], others: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    base, hourly = rng.normal(size=(1, len(own), 7)), rng.normal(size=(1, len(own), 24, 7))
+    start = Calibration(SERIES, tuple(own), base, hourly, NONE.as_of)
+    made = start.at(tuple(others))
+    assert made.leads == tuple(others)
+    for q in range(7):
+        assert np.allclose(made.base[0, :, q], np.interp(others, own, base[0, :, q]))
+        assert np.allclose(made.hourly[0, :, 5, q], np.interp(others, own, hourly[0, :, 5, q]))
+    every = tuple(sorted({*own, *others}))
+    back = start.at(every).at(tuple(own))
+    assert np.allclose(back.base, base, atol=1e-9)
+    assert Calibration.from_json(made.to_json()).id == made.id

@@ -18,6 +18,7 @@ from power_nowcast.features import (
     lags,
     operator_forecast,
     quality,
+    ranges,
     stations,
     weather,
     weather_forecast,
@@ -40,6 +41,7 @@ class Layout:
     def of(cls, panel: Panel, region: Region, spec: FeatureSpec) -> "Layout":
         families: dict[str, tuple[list[str], list[str]]] = {
             "lags": (lags.names(spec, panel.series), []),
+            "ranges": (ranges.names(spec), []),
             "days": (days.common_names(spec), days.knot_names(spec)),
             "calendar": (calendar.common_names(), calendar.knot_names()),
         }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 OTHER = "other"
 FAMILIES: dict[str, str] = {
     "recent hours": r"(ramp|mean|spread)_\d+m",
+    "range of past hours": r"range_.*",
     "other series": r".*\]",
     "same time, past days": r"(day\d+|type|analog|type\d+_sharp)_ramp",
     "level against past days": r"(level|excess_\d+m)_(day\d+|type)",

@@ -12,13 +12,15 @@ class FeatureSpec:
     those that a region asks for (`Region.features`) are its own choice.
 
     `knots` are the horizons that models are trained for, counted from the origin (the last known value); steps and late
-    data are interpolated between them, so the last knot lies beyond the last step. `excess` are the spans over which
-    today's ramp is held against that of days before; `days` and `type_days` count days.
+    data are interpolated between them, so the last knot lies beyond the last step. `ranges` are the spans whose least
+    and most are told, `excess` those over which today's ramp is held against that of days before; `days` and
+    `type_days` count days.
     """
 
     knots: tuple[int, ...] = (5, 15, 30, 45, 60, 75)
     lags: tuple[int, ...] = (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 75, 90, 120, 180)
     rolling: tuple[int, ...] = (15, 30, 60, 180)
+    ranges: tuple[int, ...] = (180, 360, 720, 1440)
     neighbour_lags: tuple[int, ...] = (15, 60)
     excess: tuple[int, ...] = (5, 10, 15, 20, 30, 60, 120, 180)
     days: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 14, 21, 28)
@@ -50,6 +52,7 @@ class FeatureSpec:
             "lags": on_grid(default.lags),
             "excess": on_grid(default.excess),
             "rolling": tuple(w for w in on_grid(default.rolling) if w > interval_minutes),
+            "ranges": on_grid(default.ranges),
             "neighbour_lags": on_grid(default.neighbour_lags),
         }
         return cls(**(values | changes))
@@ -58,13 +61,17 @@ class FeatureSpec:
     def history_minutes(self) -> int:
         """How far back from the origin the features reach."""
         furthest_day = max((*self.days, *self.type_days, self.analog_days)) * DAY_MINUTES
-        # An hour for a clock change, and what recent shapes reach back from a past day's slot.
-        return furthest_day + 60 + max((*self.lags, *self.rolling, *self.excess)) + self.smoothing
+        return max(furthest_day + self._about_a_slot, *self.ranges, 0)
 
     @property
     def minimum_history_minutes(self) -> int:
         """Below this a model would answer from almost nothing: a week and its recent hours."""
-        return 7 * DAY_MINUTES + 60 + max((*self.lags, *self.rolling, *self.excess)) + self.smoothing
+        return 7 * DAY_MINUTES + self._about_a_slot
+
+    @property
+    def _about_a_slot(self) -> int:
+        """Minutes before a past day's slot: an hour for a clock change, and what recent shapes reach back."""
+        return 60 + max((*self.lags, *self.rolling, *self.excess)) + self.smoothing
 
     def to_json(self) -> dict[str, Any]:
         """Its fields as JSON has them: lists, no tuples."""

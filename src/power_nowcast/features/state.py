@@ -26,6 +26,7 @@ from power_nowcast.features import (
     lags,
     operator_forecast,
     quality,
+    ranges,
     stations,
     weather,
     weather_forecast,
@@ -48,7 +49,7 @@ TYPE_DAYS = 28
 """Days over which a mean of the same type of day is taken, if the history reaches that far."""
 MAX_AGE_MINUTES = 180
 """A series whose last value is older has no origin, hence no features."""
-MEGAWATTS = ("lags", "days", "forecast")
+MEGAWATTS = ("lags", "ranges", "days", "forecast")
 """Families in MW, which generation divides by its scale."""
 
 
@@ -72,7 +73,9 @@ class State:
     def __init__(self, panel: Panel, region: Region, spec: FeatureSpec) -> None:
         step = panel.step_minutes
         if bad := [
-            span for span in (*spec.knots, *spec.lags, *spec.rolling, *spec.neighbour_lags, *spec.excess) if span % step
+            span
+            for span in (*spec.knots, *spec.lags, *spec.rolling, *spec.ranges, *spec.neighbour_lags, *spec.excess)
+            if span % step
         ]:
             raise ConfigurationError(
                 f"The features span {bad[0]} minutes, no multiple of the region's {step}.",
@@ -189,6 +192,8 @@ class State:
             slots(spec.rolling),
             slots(spec.neighbour_lags),
         )
+        told = np.isin(spec.ranges, spec.rolling)
+        ranges.fill(x[..., at["ranges"]], self.power, origin, columns, slots(spec.ranges), told)
         days.fill(
             x[..., at["days"]],
             self.power,

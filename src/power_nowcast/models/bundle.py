@@ -25,7 +25,7 @@ from power_nowcast.models.kinds import model_class
 from power_nowcast.models.outcomes import at_knots, local_hours, target_times
 from power_nowcast.regions import Region
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 HEAD = "model.json"
 TOLERANCE_MW = 1e-6
 
@@ -90,31 +90,40 @@ class Bundle:
         """Nowcasts from features that are there already."""
         return self._at_steps(block, self.quantiles(block, calibration))
 
+    @property
+    def leads(self) -> tuple[int, ...]:
+        """Minutes after the origin that are calibrated, each by itself: all of the grid up to the model's last knot."""
+        return self.calibration.leads
+
     def quantiles(self, block: FeatureBlock, calibration: Calibration | None = None) -> NDArray[np.float64]:
-        """Calibrated quantiles in MW at the model's knots, shape (issue, series, knot, quantile)."""
-        return (calibration or self.calibration).apply(self.model.predict(block), self._hours(block))
+        """Calibrated quantiles in MW, shape (issue, series, lead, quantile)."""
+        return (calibration or self.calibration).apply(self._uncalibrated(block), self._hours(block))
 
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Calibration]:
         """Nowcasts of successive issue times, each calibrated with the outcomes that were known then."""
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         block = self.features(panel, issues, delay_minutes)
-        outcome, known_at = at_knots(panel, self.region, block, self.model.knots, delay_minutes)
+        outcome, known_at = at_knots(panel, self.region, block, self.leads, delay_minutes)
         hours, step = self._hours(block), self.model.median_step
         quantiles, after = self.calibration.follow(
-            self.model.predict(block), hours, outcome, issues, known_at, median_step=step
+            self._uncalibrated(block), hours, outcome, issues, known_at, median_step=step
         )
         return self._at_steps(block, quantiles), after
 
+    def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
+        """What the model says at its knots, read at every lead."""
+        return between(block.origin_mw, self.model.predict(block), self.model.knots, np.array(self.leads))
+
     def _hours(self, block: FeatureBlock) -> NDArray[np.int64]:
-        return local_hours(target_times(block, self.model.knots), self.region.timezone)
+        return local_hours(target_times(block, self.leads), self.region.timezone)
 
     def _at_steps(self, block: FeatureBlock, quantiles: Floats) -> Nowcasts:
-        return self._answer(block, at_leads(block, quantiles, self.model.knots, self.region.steps_minutes))
+        return self._answer(block, at_steps(block, quantiles, self.leads, self.region.steps_minutes))
 
     def late(self, block: FeatureBlock) -> Nowcasts:
         """Persistence with wide bands, for data too late for the model."""
         knots = self.fallback.knots
-        return self._answer(block, at_leads(block, self.fallback.predict(block), knots, self.region.steps_minutes))
+        return self._answer(block, at_steps(block, self.fallback.predict(block), knots, self.region.steps_minutes))
 
     def paths(
         self, issue_time: np.datetime64, values_mw: Floats, age_minutes: Floats, count: int, seed: int = 0
@@ -287,23 +296,38 @@ def read_head(folder: Path) -> dict[str, Any]:
     return head
 
 
-def at_leads(
-    block: FeatureBlock, quantiles: Floats, knots: tuple[int, ...], steps_minutes: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """Quantiles at `steps_minutes` after the issue time from those at knots after the origin, between knots linear.
+def leads_of(region: Region, knots: tuple[int, ...]) -> tuple[int, ...]:
+    """Every multiple of the region's interval up to the last knot, in minutes after the origin."""
+    return tuple(range(region.interval_minutes, knots[-1] + 1, region.interval_minutes))
 
-    A step lies its series' age further from the origin; beyond the last knot there is no answer (NaN).
+
+def at_steps(
+    block: FeatureBlock, quantiles: Floats, leads: tuple[int, ...], steps_minutes: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Quantiles at `steps_minutes` after the issue time from those at leads after the origin.
+
+    A step lies its series' age further from the origin; beyond the last lead there is no answer (NaN).
     """
-    at_origin = np.broadcast_to(block.origin_mw[..., None, None], (*block.origin_mw.shape, 1, quantiles.shape[-1]))
-    values = np.concatenate([at_origin, quantiles], axis=2)
-    grid = np.array([0, *knots])
+    has = np.isfinite(block.age_minutes)[..., None]
     lead = np.nan_to_num(block.age_minutes)[..., None] + np.array(steps_minutes)
+    return np.where(has[..., None], between(block.origin_mw, quantiles, leads, lead), np.nan)
+
+
+def between(origin_mw: Floats, quantiles: Floats, knots: tuple[int, ...], lead: NDArray[Any]) -> NDArray[np.float64]:
+    """Quantiles (issue, series, knot, quantile) read at other minutes after the origin, linear from one to the next.
+
+    `lead` has shape (lead,) or (issue, series, lead). At 0 all quantiles are the origin's value, beyond the last knot
+    there is none (NaN).
+    """
+    lead = np.broadcast_to(lead, (*origin_mw.shape, lead.shape[-1]))
+    first = np.broadcast_to(origin_mw[..., None, None], (*origin_mw.shape, 1, quantiles.shape[-1]))
+    values = np.concatenate([first, quantiles], axis=2)
+    grid = np.array([0, *knots])
     right = np.clip(np.searchsorted(grid, lead), 1, len(grid) - 1)
     weight = ((lead - grid[right - 1]) / (grid[right] - grid[right - 1]))[..., None]
     low = np.take_along_axis(values, (right - 1)[..., None], axis=2)
     high = np.take_along_axis(values, right[..., None], axis=2)
-    answered = (lead <= grid[-1]) & np.isfinite(block.age_minutes)[..., None]
-    return np.where(answered[..., None], low + weight * (high - low), np.nan)
+    return np.where((lead <= grid[-1])[..., None], low + weight * (high - low), np.nan)
 
 
 def _listed(values: Floats) -> Any:

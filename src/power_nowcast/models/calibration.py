@@ -3,10 +3,13 @@
 A model's quantiles are stretched about its median, each by a factor. The factors come from held-out time (split
 conformal: the empirical quantile of |outcome - median| in units of the model's own distance), are frozen into the
 artifact, and then follow the outcomes: quantile tracking on the log factor (adaptive conformal inference, Gibbs and
-Candes 2021; Angelopoulos, Candes and Tibshirani 2023), a small step for each series and knot and one for its hour.
+Candes 2021; Angelopoulos, Candes and Tibshirani 2023), a small step for each series and lead and one for its hour.
 
 The median is tracked as well, at each local hour and with a leak: where most outcomes of an hour lay to one side of it
 in the last weeks, it moves there by up to half the interval's half width.
+
+Factors begin at a model's knots and are then tracked at every lead that is answered: what is read between two knots
+errs in its own way.
 """
 
 import hashlib
@@ -20,31 +23,36 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Times
 
 STEP = 0.005
-"""Step of the factor of a series and knot, for each outcome."""
-HOUR_STEP = 0.01
-"""Step of the factor of a series, knot and local hour of the target."""
+"""Step of the factor of a series and lead, for each outcome."""
+HOUR_STEP = 0.015
+"""Step of the factor of a series, lead and local hour of the target."""
 MEDIAN_STEP = 0.005
 """Share of an hour's balance that the newest outcome replaces: it remembers 200 of them."""
 REACH = 0.5
 """How far the median moves, in half widths of 10-90, when every outcome of an hour lay to one side."""
+SKEW_STEP = 0.02
+"""Step of the gain of a series' and lead's skew, for each outcome."""
 LIMIT = np.log(20.0)
 """Factors stay within 1/20 .. 20, whatever happens to the data."""
 HOURS = 24
 _SMALL = 1e-6
 _LEVELS = np.array(QUANTILES)
+_SIDE = np.sign(_LEVELS - 0.5)
 _LOW, _HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Log factors: `base` (series, knot, quantile), `hourly` (series, knot, hour, quantile); 0 leaves a width as it is.
+    """Log factors: `base` (series, lead, quantile), `hourly` (series, lead, hour, quantile); 0 leaves a width as it is.
 
-    In the median's place `hourly` holds the balance of outcomes above (1) and below (-1) it, and `base` nothing.
+    `leads` are minutes after the origin.
+    In the median's place `hourly` holds the balance of outcomes above (1) and below (-1) it, and `base` the gain of the
+    skew: by so much the wider side of a lopsided interval is widened further, and the other one narrowed.
     `as_of` is the time up to which outcomes have been counted. Immutable: `follow` returns a later one.
     """
 
     series: tuple[str, ...]
-    knots: tuple[int, ...]
+    leads: tuple[int, ...]
     base: Floats
     hourly: Floats
     as_of: np.datetime64
@@ -53,21 +61,21 @@ class Calibration:
     def from_held_out(
         cls,
         series: tuple[str, ...],
-        knots: tuple[int, ...],
+        leads: tuple[int, ...],
         quantiles_mw: Floats,
         outcome_mw: Floats,
         as_of: np.datetime64,
     ) -> Self:
-        """Factors with which the held-out `quantiles_mw` (issue, series, knot, quantile) would have been right.
+        """Factors with which the held-out `quantiles_mw` (issue, series, lead, quantile) would have been right.
 
         Args:
             series: their names, in order.
-            knots: minutes after the origin.
-            quantiles_mw: before calibration, shape (issue, series, knot, quantile).
-            outcome_mw: shape (issue, series, knot), NaN where unknown.
+            leads: minutes after the origin.
+            quantiles_mw: before calibration, shape (issue, series, lead, quantile).
+            outcome_mw: shape (issue, series, lead), NaN where unknown.
             as_of: the time up to which these outcomes were known.
         """
-        base = np.zeros((len(series), len(knots), len(QUANTILES)))
+        base = np.zeros((len(series), len(leads), len(QUANTILES)))
         median = quantiles_mw[..., MEDIAN]
         for q, level in enumerate(QUANTILES):
             if q == MEDIAN:
@@ -77,13 +85,27 @@ class Calibration:
             score = side * (outcome_mw - median) / width
             inside = max(level, 1 - level)
             for s in range(len(series)):
-                for k in range(len(knots)):
+                for k in range(len(leads)):
                     known = score[:, s, k][np.isfinite(score[:, s, k])]
                     if len(known):
                         # The conformal rank: one more than the share, so that the level holds for the next outcome.
                         share = min(1.0, inside * (len(known) + 1) / len(known))
                         base[s, k, q] = np.log(np.clip(np.quantile(known, share), 1 / 20, 20.0))
-        return cls(series, knots, base, np.zeros((len(series), len(knots), HOURS, len(QUANTILES))), as_of)
+        return cls(series, leads, base, np.zeros((len(series), len(leads), HOURS, len(QUANTILES))), as_of)
+
+    def at(self, leads: tuple[int, ...]) -> "Calibration":
+        """The same calibration at other leads: between its own linear, beyond them as at the nearest."""
+        right = np.clip(np.searchsorted(self.leads, leads), 1, max(1, len(self.leads) - 1))
+        left, right = right - 1, np.minimum(right, len(self.leads) - 1)
+        own = np.array(self.leads, np.float64)
+        span = np.maximum(own[right] - own[left], 1.0)
+        weight = np.clip((np.array(leads) - own[left]) / span, 0.0, 1.0)
+
+        def between(values: Floats) -> Floats:
+            share = weight.reshape(-1, *(1,) * (values.ndim - 2))
+            return np.asarray(values[:, left] + share * (values[:, right] - values[:, left]))
+
+        return replace(self, leads=leads, base=between(self.base), hourly=between(self.hourly))
 
     @property
     def id(self) -> str:
@@ -101,13 +123,13 @@ class Calibration:
         return replace(self, hourly=hourly)
 
     def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Move and stretch quantiles (issue, series, knot, quantile).
+        """Move and stretch quantiles (issue, series, lead, quantile).
 
-        `hours` (issue, series, knot) are local hours of the targets.
+        `hours` (issue, series, lead) are local hours of the targets.
         """
         s = np.arange(len(self.series))[:, None]
-        k = np.arange(len(self.knots))
-        return _stretch(quantiles_mw, self.base + self.hourly[s, k, hours])
+        k = np.arange(len(self.leads))
+        return _stretch(quantiles_mw, _log_factors(self.base, self.hourly[s, k, hours], quantiles_mw))
 
     def follow(
         self,
@@ -120,18 +142,20 @@ class Calibration:
         step: float = STEP,
         hour_step: float = HOUR_STEP,
         median_step: float = MEDIAN_STEP,
+        skew_step: float = SKEW_STEP,
     ) -> tuple[NDArray[np.float64], "Calibration"]:
         """Move and stretch the quantiles of successive issue times, each with what was known then; count every outcome.
 
         Args:
-            quantiles_mw: shape (issue, series, knot, quantile).
-            hours: local hour of each target, shape (issue, series, knot).
-            outcome_mw: shape (issue, series, knot), NaN where unknown.
+            quantiles_mw: shape (issue, series, lead, quantile).
+            hours: local hour of each target, shape (issue, series, lead).
+            outcome_mw: shape (issue, series, lead), NaN where unknown.
             issue_times: ascending, shape (issue,).
-            known_at: when each outcome could be known, shape (issue, series, knot), NaT where never.
-            step: of a series' and knot's log factor, for each outcome; 0 leaves it as it is.
+            known_at: when each outcome could be known, shape (issue, series, lead), NaT where never.
+            step: of a series' and lead's log factor, for each outcome; 0 leaves it as it is.
             hour_step: of that of its local hour.
             median_step: of the hour's balance about the median; 0 leaves the median where the model has it.
+            skew_step: of the gain of the skew.
 
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
@@ -144,15 +168,15 @@ class Calibration:
         order = np.argsort(due, axis=None, kind="stable")
         order = order[: int((due < len(issue_times)).sum())]
         factors = np.empty(quantiles_mw.shape)
-        steps = step, hour_step, median_step
+        steps = step, hour_step, median_step, skew_step
         _track(factors, base, hourly, quantiles_mw, hours, outcome_mw, due.ravel(), order, steps, LIMIT)
-        after = type(self)(self.series, self.knots, base, hourly, max(self.as_of, issue_times[-1]))
+        after = type(self)(self.series, self.leads, base, hourly, max(self.as_of, issue_times[-1]))
         return _stretch(quantiles_mw, factors), after
 
     def to_json(self) -> dict[str, Any]:
         return {
             "series": list(self.series),
-            "knots": list(self.knots),
+            "leads": list(self.leads),
             "base": self.base.tolist(),
             "hourly": self.hourly.tolist(),
             "as_of": str(self.as_of),
@@ -162,11 +186,21 @@ class Calibration:
     def from_json(cls, values: dict[str, Any]) -> Self:
         return cls(
             tuple(values["series"]),
-            tuple(values["knots"]),
+            tuple(values["leads"]),
             np.array(values["base"]),
             np.array(values["hourly"]),
             np.datetime64(values["as_of"]),
         )
+
+
+def _log_factors(base: Floats, hourly: Floats, quantiles_mw: Floats) -> Floats:
+    """Log factors of quantiles; in the median's place the hour's balance."""
+    above = quantiles_mw[..., _HIGH] - quantiles_mw[..., MEDIAN]
+    below = quantiles_mw[..., MEDIAN] - quantiles_mw[..., _LOW]
+    skew = (above - below) / np.maximum(above + below, _SMALL)
+    found = base + hourly + (base[..., MEDIAN] * skew)[..., None] * _SIDE
+    found[..., MEDIAN] = hourly[..., MEDIAN]
+    return np.asarray(found)
 
 
 def _stretch(quantiles_mw: Floats, log_factors: Floats) -> NDArray[np.float64]:
@@ -190,28 +224,29 @@ def _track(
     outcome: NDArray[np.float64],
     due: NDArray[np.int64],
     order: NDArray[np.int64],
-    steps: tuple[float, float, float],
+    steps: tuple[float, float, float, float],
     limit: float,
 ) -> None:  # pragma: no cover - compiled
     """Write the log factors in force at each issue time, counting outcomes in `order` as they fall due.
 
-    `steps` are those of a series and knot, of its hour, and of the hour's balance about the median.
+    `steps` are those of a series and lead, of its hour, of the hour's balance about the median, and of the skew's gain.
     """
-    issues, series, knots, levels = quantiles.shape
-    step, hour_step, median_step = steps
+    issues, series, leads, levels = quantiles.shape
+    step, hour_step, median_step, skew_step = steps
     at = 0
     for n in range(issues):
         while at < order.shape[0] and due[order[at]] <= n:
             flat = order[at]
             at += 1
-            k = flat % knots
-            s = flat // knots % series
-            m = flat // (knots * series)
+            k = flat % leads
+            s = flat // leads % series
+            m = flat // (leads * series)
             hour = hours[m, s, k]
             raw = quantiles[m, s, k, MEDIAN]
             if raw != raw:
                 continue
-            half = (quantiles[m, s, k, _HIGH] - quantiles[m, s, k, _LOW]) / 2
+            above, below = quantiles[m, s, k, _HIGH] - raw, raw - quantiles[m, s, k, _LOW]
+            half, skew = (above + below) / 2, (above - below) / max(above + below, _SMALL)
             median = raw + REACH * factors[m, s, k, MEDIAN] * half
             side = np.sign(outcome[m, s, k] - median)
             hourly[s, k, hour, MEDIAN] += median_step * (side - hourly[s, k, hour, MEDIAN])
@@ -225,7 +260,14 @@ def _track(
                     surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
                 base[s, k, q] = min(limit, max(-limit, base[s, k, q] + step * surplus))
                 hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + hour_step * surplus))
+                gain = base[s, k, MEDIAN] + skew_step * surplus * skew * _SIDE[q]
+                base[s, k, MEDIAN] = min(limit, max(-limit, gain))
         for s in range(series):
-            for k in range(knots):
+            for k in range(leads):
+                own, gain = hourly[s, k, hours[n, s, k]], base[s, k, MEDIAN]
+                above = quantiles[n, s, k, _HIGH] - quantiles[n, s, k, MEDIAN]
+                below = quantiles[n, s, k, MEDIAN] - quantiles[n, s, k, _LOW]
+                skew = (above - below) / max(above + below, _SMALL)
                 for q in range(levels):
-                    factors[n, s, k, q] = base[s, k, q] + hourly[s, k, hours[n, s, k], q]
+                    factors[n, s, k, q] = base[s, k, q] + own[q] + gain * skew * _SIDE[q]
+                factors[n, s, k, MEDIAN] = own[MEDIAN]

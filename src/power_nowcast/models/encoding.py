@@ -1,6 +1,7 @@
 """From features to the inputs of a network: one row an issue time, all series side by side, standardised."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Floats
+from power_nowcast.features.families import family_of
 
 CYCLES = {"minute_of_day": 1440.0}
 """Features that go round, with their period: sines and cosines take their place."""
@@ -61,14 +63,14 @@ class Encoder:
     spread: NDArray[np.float64]
 
     @classmethod
-    def of(cls, block: FeatureBlock) -> Self:
-        """The encoder for blocks like this one, scaled by it."""
+    def of(cls, block: FeatureBlock, without: Collection[str] = ()) -> Self:
+        """The encoder for blocks like this one, scaled by it, that leaves out the families `without`."""
         rows = np.flatnonzero(np.isfinite(block.origin_mw).all(axis=1))
         sample = block.x[rows[:: max(1, len(rows) // SAMPLE)]]
         same = (sample == sample[:, :1]) | (np.isnan(sample) & np.isnan(sample[:, :1]))
         common = same.all(axis=(0, 1)) if len(block.series) > 1 else np.zeros(len(block.names), bool)
         beside = tuple(f"[{name}]" for name in block.series)
-        kept = [n for n, name in enumerate(block.names) if not name.endswith(beside)]
+        kept = [n for n, name in enumerate(block.names) if not name.endswith(beside) and family_of(name) not in without]
         named = {n for n in kept if block.names[n] in CYCLES or block.names[n] in CODES}
         shared = tuple(n for n in kept if common[n] or n in named)
         own = tuple(n for n in kept if n not in shared)

@@ -22,7 +22,7 @@ from power_nowcast.models.kinds import create, model_class
 HEAD = "ensemble.json"
 DEFAULT: dict[str, dict[str, Any]] = {
     "mlp": {},
-    "mlp_local": {"noise": 0.15},
+    "mlp_local": {"noise": 0.15, "learning_rate": 1e-3},
     "lightgbm": {"max_rows": 60_000},
 }
 """A network of all series, networks and boosters of each: they err differently. Boosters that learn from a third of the

@@ -166,7 +166,12 @@ def permutation_importance(
     chosen = np.unique(np.linspace(0, len(known.block.issue_times) - 1, rows).astype(np.int64))
     sample = Examples(known.block.take(chosen), known.outcome_mw[chosen])
     member = np.array([family_of(name) for name in known.block.names])
-    whole = scaled_pinball(bundle.quantiles(sample.block), sample)
+    knots = [bundle.leads.index(knot) for knot in bundle.model.knots]
+
+    def lost(block: FeatureBlock) -> float:
+        return scaled_pinball(bundle.quantiles(block)[:, :, knots], sample)
+
+    whole = lost(sample.block)
     chance = np.random.default_rng(seed)
     grown: dict[str, NDArray[np.float64]] = {}
     for family in families_of(known.block.names):
@@ -176,5 +181,5 @@ def permutation_importance(
             x = sample.block.x.copy()
             # All series move together: what a network reads of one issue time stays of one time.
             x[:, :, columns] = x[chance.permutation(len(x))][:, :, columns]
-            grown[family][n] = scaled_pinball(bundle.quantiles(replace(sample.block, x=x)), sample) - whole
+            grown[family][n] = lost(replace(sample.block, x=x)) - whole
     return dict(sorted(grown.items(), key=lambda item: -float(item[1].mean())))

@@ -33,7 +33,7 @@ class MlpLocal(Model):
         self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(series, knots)
-        self.networks = tuple(Mlp((name,), knots, options) for name in series)
+        self.networks = tuple(Mlp((name,), knots, {"without": ()} | dict(options or {})) for name in series)
 
     @classmethod
     def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:

@@ -77,7 +77,7 @@ class NeuralModel(Model):
             training.limit_threads(self.threads)
         self.options = self.configuration
         config = network.Config(**self.options)
-        self.encoder = encoder = Encoder.of(train.block)
+        self.encoder = encoder = Encoder.of(train.block, config.without)
         places = encoder.places(self.knots)
         first, second = self._rows(train), self._rows(valid)
         start = Linear.of(*first)

@@ -13,7 +13,7 @@ from power_nowcast.features.build_features import build, targets
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
 from power_nowcast.models.baselines import Persistence
-from power_nowcast.models.bundle import Bundle, Info
+from power_nowcast.models.bundle import Bundle, Info, leads_of
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.dependence import Dependence
 from power_nowcast.models.outcomes import local_hours, target_times
@@ -83,7 +83,7 @@ def train_bundle(
         region,
         spec,
         model,
-        judged.calibration,
+        judged.calibration.at(leads_of(region, model.knots)),
         judged.dependence,
         fallback(train, model.knots),
         info,
