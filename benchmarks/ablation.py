@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pooled import fit_pooled
 from protocol import aware, minute
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Table
@@ -29,6 +30,8 @@ from power_nowcast.features.panel import history
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.fetch import with_source
 from power_nowcast.models.base import Examples
+from power_nowcast.models.calibration import HOUR_STEP, MEDIAN_STEP, SKEW_STEP, STEP
+from power_nowcast.models.ensemble import DEFAULT
 from power_nowcast.models.kinds import create
 from power_nowcast.models.outcomes import at_knots, local_hours, target_times
 from power_nowcast.models.training import examples, fit_and_judge
@@ -45,22 +48,27 @@ JUDGED = ("NYCA", "N.Y.C.", "NORTH")
 REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
 """Families that a region asks for, and how the names of their columns begin."""
-STEPS = {
-    "frozen": (0.0, 0.0, 0.0),
-    "half": (0.0025, 0.005, 0.0025),
-    "no hours": (0.005, 0.0, 0.0),
-    "median still": (0.005, 0.01, 0.0),
-    "as it is": (0.005, 0.01, 0.005),
-    "double": (0.01, 0.02, 0.01),
+STEPS: dict[str, tuple[float, float, float, float]] = {
+    "frozen": (0.0, 0.0, 0.0, 0.0),
+    "half": (STEP / 2, HOUR_STEP / 2, MEDIAN_STEP / 2, SKEW_STEP / 2),
+    "no hours": (STEP, 0.0, 0.0, SKEW_STEP),
+    "median still": (STEP, HOUR_STEP, 0.0, SKEW_STEP),
+    "skew as it is": (STEP, HOUR_STEP, MEDIAN_STEP, 0.0),
+    "as it is": (STEP, HOUR_STEP, MEDIAN_STEP, SKEW_STEP),
+    "double": (2 * STEP, 2 * HOUR_STEP, 2 * MEDIAN_STEP, 2 * SKEW_STEP),
 }
-"""Steps of online calibration: of series and knot, of its hour, and of the hour's median."""
+"""Steps of online calibration: of series and knot, of its hour, of the hour's median, and of the skew's gain."""
 QUICK = {"refit": False}
 """Rows are compared as the network stands that was trained on the first part, which takes half the time."""
+LOCAL = {**DEFAULT["mlp_local"], **QUICK}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A choice: the model with its options, families of features left out, optional ones taken in, and the series."""
+    """A choice: the model with its options, families of features left out, optional ones taken in, and the series.
+
+    With `pooled` one model learns the rows of all series; with `by_sum` the total's median is the sum of the zones'.
+    """
 
     words: str
     kind: str = "mlp"
@@ -69,6 +77,8 @@ class Row:
     extra: tuple[str, ...] = ()
     series: tuple[str, ...] | None = None
     train_every: int = 5
+    pooled: bool = False
+    by_sum: bool = False
     long: bool = False
 
 
@@ -82,6 +92,8 @@ ROWS: dict[str, Row] = {
     "no-sun": Row("without sun and season", without=("sun and season",)),
     "no-weather": Row("without weather", without=("weather",)),
     "no-recent": Row("without recent ramps", without=("recent hours",)),
+    "ranges": Row("with the range of past hours", options={**QUICK, "without": ()}),
+    "by-sum": Row("the state as the sum of its zones", by_sum=True),
     "holidays": Row("with the features of holidays", extra=("holidays",)),
     "quality": Row("with the quality of the data", extra=("quality of the data",)),
     "one-series": Row("one network for NYCA alone, with the zones' ramps", series=("NYCA",)),
@@ -99,8 +111,20 @@ ROWS: dict[str, Row] = {
         "LightGBM on NYCA's own history, calendar and weather", kind="lightgbm", options={}, series=("NYCA",),
         without=("operator's forecast", "other series"), train_every=15, long=True,
     ),
+    "lightgbm-no-ranges": Row(
+        "LightGBM without the range of past hours", kind="lightgbm", options={}, series=JUDGED,
+        without=("range of past hours",), train_every=15, long=True,
+    ),
+    "pooled": Row(
+        "one LightGBM for all series, on every half hour", kind="lightgbm", options={}, train_every=30, pooled=True,
+        long=True,
+    ),
     "xgboost": Row("XGBoost", kind="xgboost", options={}, series=JUDGED, train_every=15, long=True),
-    "mlp-local": Row("a network for each series", kind="mlp_local", options={**QUICK, "noise": 0.15}, series=JUDGED),
+    "mlp-local": Row("a network for each series", kind="mlp_local", options=LOCAL, series=JUDGED),
+    "mlp-local-no-ranges": Row(
+        "a network for each series, without the range of past hours", kind="mlp_local", options=LOCAL, series=JUDGED,
+        without=("range of past hours",),
+    ),
     "lstm": Row("an LSTM over each series' last ramps", kind="lstm", long=True),
     "tft": Row("a small temporal fusion transformer", kind="tft", long=True),
     "refit": Row("the network as it is served, trained once more on all", options={}, long=True),
@@ -170,20 +194,29 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
         part(on_step & (issued + reach < border)),
         part(on_step & (issued >= border) & (issued + reach < end)),
     )
-    model = create(row.kind, train.block.series, spec.knots, **row.options)
-    begin = time.perf_counter()
-    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
-        found = fit_and_judge(
-            data.region, model, train, valid, executor=pool, progress=lambda text: print(f"  {text}", file=sys.stderr)
-        )
-    seconds = time.perf_counter() - begin
     chosen = quarters & (issued >= end)
     judged = part(chosen)
+    begin = time.perf_counter()
+
+    def progress(text: str) -> None:
+        print(f"  {text}", file=sys.stderr)
+
+    median_most = MEDIAN_STEP
+    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+        if row.pooled:
+            parts = train, valid, judged
+            raw, calibration = fit_pooled(data.region, row.kind, row.options, parts, spec.knots, pool, progress)
+        else:
+            model = create(row.kind, train.block.series, spec.knots, **row.options)
+            found = fit_and_judge(data.region, model, train, valid, executor=pool, progress=progress)
+            raw, calibration, median_most = model.predict(judged.block), found.calibration, model.median_step
+    seconds = time.perf_counter() - begin
+    if row.by_sum:
+        raw[:, 0] += (raw[:, 1:, :, MEDIAN].sum(axis=1) - raw[:, 0, :, MEDIAN])[..., None]
     outcome, known_at = (values[chosen][:, columns] for values in data.first_known)
     hours = local_hours(target_times(judged.block, spec.knots), data.region.timezone)
-    raw = model.predict(judged.block)
     calibrated = {
-        name: found.calibration.follow(
+        name: calibration.follow(
             raw,
             hours,
             outcome,
@@ -191,9 +224,10 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
             known_at,
             step=step,
             hour_step=hour_step,
-            median_step=min(median_step, model.median_step),
+            median_step=min(median_step, median_most),
+            skew_step=skew_step,
         )[0]
-        for name, (step, hour_step, median_step) in STEPS.items()
+        for name, (step, hour_step, median_step, skew_step) in STEPS.items()
     }
     values = calibrated["as it is"]
     where = regimes(data.region, data.known.block, chosen)

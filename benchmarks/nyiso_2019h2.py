@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 
 import polars as pl
-from protocol import CALIBRATED, Protocol, finish, parser, predict, within
+from protocol import CALIBRATED, CLOSE, Protocol, finish, parser, predict, within
 
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.fetch import with_source
@@ -78,7 +78,7 @@ BARS = {
                 "pinball",
             ),
         ),
-        ("coverage .785-.815", pl.col("coverage").is_between(0.785, 0.815)),
+        CLOSE,
         ("each tail .085-.115", pl.col("below").is_between(0.085, 0.115) & pl.col("above").is_between(0.085, 0.115)),
     ],
 }

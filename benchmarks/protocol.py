@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -42,6 +43,7 @@ class Protocol:
     issue_every_min: int
     train_every_min: int
     valid_days: int
+    members: Mapping[str, Mapping[str, Any]] | None = None  # of the ensemble, with their options; its own by default
 
 
 def parser(protocol: Protocol, description: str) -> argparse.ArgumentParser:
@@ -117,7 +119,12 @@ def trained(
     learnt = known_before(store, region, period, series=series, spec=spec, delay_minutes=options.delay[0])
     lap("features")
     with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
-        bundle = learnt.train_model(options.model, executor=pool, progress=lambda text: print(text, file=sys.stderr))
+        bundle = learnt.train_model(
+            options.model,
+            {"members": protocol.members} if protocol.members and options.model == "ensemble" else {},
+            executor=pool,
+            progress=lambda text: print(text, file=sys.stderr),
+        )
     lap("train")
     if options.bundle:
         bundle.save(options.bundle)
@@ -235,6 +242,7 @@ SHOWN = (
     "inside50",
     "inside90",
 )
+CLOSE = ("coverage of the 10-90 interval .785-.815", pl.col("coverage").is_between(0.785, 0.815))
 COVERED = ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_between(0.77, 0.83))
 CALIBRATED = [
     COVERED,
@@ -254,4 +262,4 @@ def aware(time_utc: np.datetime64) -> datetime:
     return time_utc.astype("datetime64[us]").item().replace(tzinfo=UTC)
 
 
-__all__ = ["CALIBRATED", "COVERED", "Protocol", "finish", "parser", "predict", "with_folder", "within"]
+__all__ = ["CALIBRATED", "CLOSE", "COVERED", "Protocol", "finish", "parser", "predict", "with_folder", "within"]

@@ -231,3 +231,16 @@ def test_steps_are_read_between_knots() -> None:
     assert out[1][:2].tolist() == [140, 170]  # 20 minutes late: leads of 35 and 50 minutes
     assert np.isnan(out[1][2]), "beyond the last knot there is no answer"
     assert np.isnan(out[2]).all()
+
+
+def test_every_lead_is_calibrated_by_itself(panel) -> None:
+    wide = replace(SPEC, knots=(30, 120))
+    both = examples(panel, region(), panel.times[9 * 48 :], wide)
+    train = both.during(minute(9 * 48), minute(13 * 48), 120)
+    valid = both.during(minute(13 * 48), minute(DAYS * 48 - 6), 120)
+    bundle, _ = train_bundle(region(), wide, create("persistence", region().series, wide.knots), train, valid)
+    assert bundle.leads == (30, 60, 90, 120)
+    start, (_, after) = bundle.calibration, bundle.replay(panel, panel.times[13 * 48 : -6])
+    assert np.allclose(start.base, start.at(wide.knots).at(bundle.leads).base)
+    moved = np.abs(after.base - after.at(wide.knots).at(bundle.leads).base).max(axis=(0, 2))
+    assert moved[[0, 3]].max() < 1e-9 < moved[[1, 2]].min(), "between knots outcomes of their own are counted"

@@ -162,3 +162,33 @@ def test_other_leads_are_read_between_its_own(own: list[int], others: list[int],
     back = start.at(every).at(tuple(own))
     assert np.allclose(back.base, base, atol=1e-9)
     assert Calibration.from_json(made.to_json()).id == made.id
+
+
+def test_a_skew_that_is_told_too_small_is_followed() -> None:
+    rng = np.random.default_rng(8)
+    count = 8000
+    side = rng.choice([-1.0, 1.0], count)
+    # The long side changes from one issue time to the next; the model tells half of how long it is.
+    told, true = np.exp(0.2 * side), np.exp(0.6 * side)
+    noise = np.abs(rng.normal(size=count))
+    above = rng.random(count) < 0.5
+    outcome = 100 + np.where(above, noise * true, -noise / true)
+    flat = normal_quantiles(count) - 100
+    quantiles = 100 + np.where(flat > 0, flat * told[:, None, None, None], flat / told[:, None, None, None])
+    hours = np.zeros((count, 1, 1), np.int64)
+    known = (issues(count) + np.timedelta64(30, "m"))[:, None, None]
+    losses = {}
+    for step in (0.0, 0.02):
+        out, after = NONE.follow(quantiles, hours, outcome[:, None, None], issues(count), known, skew_step=step)
+        late = slice(count // 2, None)
+        gap = outcome[late, None] - out[late, 0, 0]
+        losses[step] = np.maximum(LEVELS * gap, (LEVELS - 1) * gap).mean()
+        assert (np.diff(out, axis=-1) >= 0).all()
+    assert after.base[0, 0, MEDIAN] > 0.5
+    assert losses[0.02] < 0.99 * losses[0.0]
+
+
+def test_what_is_told_even_stays_even() -> None:
+    rng = np.random.default_rng(9)
+    _, after = follow(100 + rng.normal(size=2000), normal_quantiles(2000))
+    assert abs(after.base[0, 0, MEDIAN]) < 1e-9

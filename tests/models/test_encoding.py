@@ -37,6 +37,13 @@ def test_what_all_series_share_is_there_once(block: FeatureBlock) -> None:
     assert encoder.inputs == len(encoder.own) * len(block.series) + plain + codes + 4 * HARMONICS
 
 
+def test_families_can_be_left_out(block: FeatureBlock) -> None:
+    whole, lean = Encoder.of(block), Encoder.of(block, ("range of past hours",))
+    left_out = {whole.names[n] for n in {*whole.own, *whole.shared} - {*lean.own, *lean.shared}}
+    assert left_out == {name for name in block.names if name.startswith("range_")} != set()
+    assert Encoder.from_json(lean.to_json()).encode(block).shape == (len(block.issue_times), lean.inputs)
+
+
 def test_one_issue_time_alone_has_the_same_inputs(block: FeatureBlock) -> None:
     encoder = Encoder.of(block)
     whole = encoder.encode(block)
