@@ -38,7 +38,7 @@ def model(known: Examples) -> MlpLocal:
 def test_each_series_is_answered_by_its_own_network(known: Examples, model: MlpLocal) -> None:
     answer = model.predict(known.block)
     name = known.block.series[1]
-    alone = Mlp.of((name,), KNOTS, **SMALL)
+    alone = Mlp.of((name,), KNOTS, without=(), **SMALL)
     one = known.block.only((name,))
     alone.fit(*[Examples(one, known.outcome_mw[:, [1]])] * 2)
     np.testing.assert_array_equal(answer[:, [1]], alone.predict(one))

@@ -143,7 +143,7 @@ def test_get_counts_only_outcomes_known_at_the_issue_time(serve: Serve, place: P
     fill(store, place.region, toy_rows())
     at = datetime(2024, 4, 25, tzinfo=UTC)
     frozen = place.bundle.calibration
-    later = Calibration(frozen.series, frozen.knots, frozen.base + 0.3, frozen.hourly, np.datetime64(at.date(), "m"))
+    later = Calibration(frozen.series, frozen.leads, frozen.base + 0.3, frozen.hourly, np.datetime64(at.date(), "m"))
     state = json.dumps(later.to_json())
     store.write_calibration("toy", place.bundle.digest, later.id, at, state, now=NOW)
     client = serve(store=store)

@@ -210,7 +210,8 @@ class NeuralModel(Model):
     @classmethod
     def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
         head = json.loads((folder / HEAD).read_text())
-        model = cls(series, knots, head["options"])
+        options = {name: tuple(value) if isinstance(value, list) else value for name, value in head["options"].items()}
+        model = cls(series, knots, options)
         model.encoder, model.unit = Encoder.from_json(head["encoder"]), np.array(head["unit"], np.float64)
         model.graph = (folder / FILE).read_bytes()
         return model
