@@ -19,8 +19,10 @@ from pyarrow import fs
 
 from power_nowcast.contracts import Table
 from power_nowcast.ingest import replayed
+from power_nowcast.ingest.batch import Batch
 from power_nowcast.regions import Region, load
 from power_nowcast.store import AppendReport, Store, raw, write_all
+from power_nowcast.store.ingest import write
 
 from .conftest import manifests, rows_of, start_ingest
 
@@ -131,6 +133,20 @@ def test_two_ingests_at_once_are_as_one(
     said = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert manifests(Store(root)) == whole
+
+
+def test_a_writer_that_lags_behind_stores_nothing_of_what_the_other_noted(root: str) -> None:
+    ahead, behind = Store(root), Store(root)
+    first, second = (
+        Batch("nyiso", Table.POWER, rows_of(("A b", 0, value)), f"{key}.csv", key)
+        for key, value in (("a", 1.0), ("b", 2.0))
+    )
+    for batch in (first, second):
+        write(ahead, batch, now=NOW)
+    late, _ = write(behind, first, now=NOW + timedelta(minutes=1))
+    assert late == AppendReport()
+    assert Store(root).as_of(Table.POWER, "nyiso")["value"].to_list() == [2.0]
+    assert len(Store(root).versions(Table.POWER, "nyiso")) == 2
 
 
 def test_answers_as_received_are_kept_beside_the_tables(root: str) -> None:

@@ -47,9 +47,9 @@ class Store:
     ) -> None:
         self.root = str(root).rstrip("/")
         self._options = dict(storage_options) if storage_options else None
-        remote = "://" in self.root
+        self._has_lease = "://" not in self.root
         self._lease: Callable[[], AbstractContextManager[None]] = (
-            nullcontext if remote else FileLease(Path(self.root), wait_seconds=wait_seconds)
+            FileLease(Path(self.root), wait_seconds=wait_seconds) if self._has_lease else nullcontext
         )
         self._cache = FileCache()
         monthly = pl.Schema({**VALUES, "month": pl.String()})
@@ -77,11 +77,20 @@ class Store:
         """
         return self._lease()
 
-    def append(self, table: Table, rows: pl.DataFrame, *, now: datetime, are_versions: bool = False) -> AppendReport:
+    def append(
+        self,
+        table: Table,
+        rows: pl.DataFrame,
+        *,
+        now: datetime,
+        are_versions: bool = False,
+        delivery: str | None = None,
+    ) -> AppendReport:
         """Store rows of `contracts.VALUES` without `first_seen_at`; what is there already is not stored again.
 
         A value that differs from the stored one is a correction, known from `now`; where rows `are_versions`, it keeps
-        its own `available_at`.
+        its own `available_at`. Of a `delivery` (its key) that another writer has noted meanwhile nothing is stored: the
+        one after it may have replaced some of it already.
 
         Raises:
             WriterBusyError: other writers did not let it through.
@@ -96,6 +105,9 @@ class Store:
         first, last = _span(rows)
 
         def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
+            # Asked after the snapshot was taken: a writer notes a delivery before it stores the next one.
+            if delivery is not None and not self._has_lease and self._is_noted(table, delivery, regions):
+                return rows.clear(), AppendReport()
             known = delta.read(regions, first=first, last=last, of=at)
             stored = known.select(VALUES.names())
             return new_versions(rows, stored, now) if are_versions else changes(table, rows, stored, now)
@@ -253,6 +265,9 @@ class Store:
         }
         frame = pl.DataFrame([row], schema={name: DELIVERIES[name] for name in DELIVERIES if name != "first_seen_at"})
         self._add(self._deliveries, frame, ["region", "table", "key"], now)
+
+    def _is_noted(self, table: Table, key: str, regions: pl.Expr) -> bool:
+        return not self._deliveries.read(regions, pl.col("table") == table.value, pl.col("key") == key).is_empty()
 
     def keep_raw(self, batch: Batch) -> str | None:
         """Keep a delivery as received under `raw/`, once; returns where, None where it came without its bytes."""
