@@ -53,7 +53,7 @@ STEPS: dict[str, tuple[float, float, float, float]] = {
     "half": (STEP / 2, HOUR_STEP / 2, MEDIAN_STEP / 2, SKEW_STEP / 2),
     "no hours": (STEP, 0.0, 0.0, SKEW_STEP),
     "median still": (STEP, HOUR_STEP, 0.0, SKEW_STEP),
-    "skew as it is": (STEP, HOUR_STEP, MEDIAN_STEP, 0.0),
+    "skew still": (STEP, HOUR_STEP, MEDIAN_STEP, 0.0),
     "as it is": (STEP, HOUR_STEP, MEDIAN_STEP, SKEW_STEP),
     "double": (2 * STEP, 2 * HOUR_STEP, 2 * MEDIAN_STEP, 2 * SKEW_STEP),
 }

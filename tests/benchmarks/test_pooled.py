@@ -1,8 +1,11 @@
 """pooled: rows of all series as those of one, in units, and back."""
 
-import numpy as np
-from pooled import stacked, unit_of
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+from pooled import fit_pooled, stacked, unit_of
+
+from power_nowcast.contracts import MEDIAN, QUANTILES
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.training import examples
 from tests.toy import toy_panel, toy_region
@@ -21,3 +24,27 @@ def test_rows_of_all_series_are_in_their_own_units() -> None:
     column = known.block.names.index("ramp_60m")
     assert np.allclose(made.block.x[1::series, 0, column], known.block.x[:, 1, column] / unit[1], rtol=1e-6)
     assert np.array_equal(made.block.x[:series, 0, -1], np.arange(series))
+
+
+def test_one_model_answers_for_every_series_in_mw() -> None:
+    region = toy_region()
+    panel = toy_panel(region)
+    spec = FeatureSpec.for_interval(30)
+    known = examples(panel, region, panel.times[44 * 48 :], spec)
+    times = known.block.issue_times
+    first, second, third, last = times[[0, len(times) // 2, 3 * len(times) // 4, -1]]
+    reach = max(spec.knots)
+    parts = (
+        known.during(first, second, reach),
+        known.during(second, third, reach),
+        known.during(third, last, reach),
+    )
+    small = {"n_estimators": 60, "learning_rate": 0.1, "num_leaves": 7, "early_stopping": 5}
+    with ThreadPoolExecutor(1) as pool:
+        quantiles, start = fit_pooled(region, "lightgbm", small, parts, spec.knots, pool, lambda _: None)
+    judged = parts[2]
+    assert quantiles.shape == (*judged.outcome_mw.shape, len(QUANTILES))
+    assert start.series == judged.block.series
+    assert start.base.shape[0] == start.hourly.shape[0] == len(start.series)
+    off = np.nanmean(np.abs(quantiles[..., MEDIAN] - judged.outcome_mw), axis=(0, 2))
+    assert (off < np.nanmean(np.abs(judged.ramps), axis=(0, 2))).all(), "better than persistence, in each one's MW"

@@ -95,15 +95,9 @@ class Calibration:
 
     def at(self, leads: tuple[int, ...]) -> "Calibration":
         """The same calibration at other leads: between its own linear, beyond them as at the nearest."""
-        right = np.clip(np.searchsorted(self.leads, leads), 1, max(1, len(self.leads) - 1))
-        left, right = right - 1, np.minimum(right, len(self.leads) - 1)
-        own = np.array(self.leads, np.float64)
-        span = np.maximum(own[right] - own[left], 1.0)
-        weight = np.clip((np.array(leads) - own[left]) / span, 0.0, 1.0)
 
         def between(values: Floats) -> Floats:
-            share = weight.reshape(-1, *(1,) * (values.ndim - 2))
-            return np.asarray(values[:, left] + share * (values[:, right] - values[:, left]))
+            return np.apply_along_axis(lambda own: np.interp(leads, self.leads, own), 1, values)
 
         return replace(self, leads=leads, base=between(self.base), hourly=between(self.hourly))
 
@@ -169,7 +163,8 @@ class Calibration:
         order = order[: int((due < len(issue_times)).sum())]
         factors = np.empty(quantiles_mw.shape)
         steps = step, hour_step, median_step, skew_step
-        _track(factors, base, hourly, quantiles_mw, hours, outcome_mw, due.ravel(), order, steps, LIMIT)
+        skew = _skew(quantiles_mw)
+        _track(factors, base, hourly, quantiles_mw, skew, hours, outcome_mw, due.ravel(), order, steps, LIMIT)
         after = type(self)(self.series, self.leads, base, hourly, max(self.as_of, issue_times[-1]))
         return _stretch(quantiles_mw, factors), after
 
@@ -193,12 +188,15 @@ class Calibration:
         )
 
 
+def _skew(quantiles_mw: Floats) -> Floats:
+    """How much further the .9 quantile lies from the median than the .1, as a share of both; -1..1."""
+    low, median, high = (quantiles_mw[..., q] for q in (_LOW, MEDIAN, _HIGH))
+    return np.asarray((high - 2 * median + low) / np.maximum(high - low, _SMALL))
+
+
 def _log_factors(base: Floats, hourly: Floats, quantiles_mw: Floats) -> Floats:
     """Log factors of quantiles; in the median's place the hour's balance."""
-    above = quantiles_mw[..., _HIGH] - quantiles_mw[..., MEDIAN]
-    below = quantiles_mw[..., MEDIAN] - quantiles_mw[..., _LOW]
-    skew = (above - below) / np.maximum(above + below, _SMALL)
-    found = base + hourly + (base[..., MEDIAN] * skew)[..., None] * _SIDE
+    found = base + hourly + (base[..., MEDIAN] * _skew(quantiles_mw))[..., None] * _SIDE
     found[..., MEDIAN] = hourly[..., MEDIAN]
     return np.asarray(found)
 
@@ -220,6 +218,7 @@ def _track(
     base: NDArray[np.float64],
     hourly: NDArray[np.float64],
     quantiles: NDArray[np.float64],
+    skew: NDArray[np.float64],
     hours: NDArray[np.int64],
     outcome: NDArray[np.float64],
     due: NDArray[np.int64],
@@ -245,8 +244,7 @@ def _track(
             raw = quantiles[m, s, k, MEDIAN]
             if raw != raw:
                 continue
-            above, below = quantiles[m, s, k, _HIGH] - raw, raw - quantiles[m, s, k, _LOW]
-            half, skew = (above + below) / 2, (above - below) / max(above + below, _SMALL)
+            half = (quantiles[m, s, k, _HIGH] - quantiles[m, s, k, _LOW]) / 2
             median = raw + REACH * factors[m, s, k, MEDIAN] * half
             side = np.sign(outcome[m, s, k] - median)
             hourly[s, k, hour, MEDIAN] += median_step * (side - hourly[s, k, hour, MEDIAN])
@@ -260,14 +258,11 @@ def _track(
                     surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
                 base[s, k, q] = min(limit, max(-limit, base[s, k, q] + step * surplus))
                 hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + hour_step * surplus))
-                gain = base[s, k, MEDIAN] + skew_step * surplus * skew * _SIDE[q]
+                gain = base[s, k, MEDIAN] + skew_step * surplus * skew[m, s, k] * _SIDE[q]
                 base[s, k, MEDIAN] = min(limit, max(-limit, gain))
         for s in range(series):
             for k in range(leads):
-                own, gain = hourly[s, k, hours[n, s, k]], base[s, k, MEDIAN]
-                above = quantiles[n, s, k, _HIGH] - quantiles[n, s, k, MEDIAN]
-                below = quantiles[n, s, k, MEDIAN] - quantiles[n, s, k, _LOW]
-                skew = (above - below) / max(above + below, _SMALL)
+                own, leaning = hourly[s, k, hours[n, s, k]], base[s, k, MEDIAN] * skew[n, s, k]
                 for q in range(levels):
-                    factors[n, s, k, q] = base[s, k, q] + own[q] + gain * skew * _SIDE[q]
+                    factors[n, s, k, q] = base[s, k, q] + own[q] + leaning * _SIDE[q]
                 factors[n, s, k, MEDIAN] = own[MEDIAN]

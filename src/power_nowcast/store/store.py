@@ -105,7 +105,8 @@ class Store:
         first, last = _span(rows)
 
         def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
-            # Asked after the snapshot was taken: a writer notes a delivery before it stores the next one.
+            # Asked after the snapshot was taken: a writer notes a delivery before it stores the next one. Under a lease
+            # no other writer comes between.
             if delivery is not None and not self._has_lease and self._is_noted(table, delivery, regions):
                 return rows.clear(), AppendReport()
             known = delta.read(regions, first=first, last=last, of=at)
