@@ -120,6 +120,7 @@ ROWS: dict[str, Row] = {
         long=True,
     ),
     "xgboost": Row("XGBoost", kind="xgboost", options={}, series=JUDGED, train_every=15, long=True),
+    "mlp-global": Row("the network with last layers that all series share", kind="mlp_global"),
     "mlp-local": Row("a network for each series", kind="mlp_local", options=LOCAL, series=JUDGED),
     "mlp-local-no-ranges": Row(
         "a network for each series, without the range of past hours", kind="mlp_local", options=LOCAL, series=JUDGED,

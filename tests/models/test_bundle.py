@@ -25,8 +25,8 @@ from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, region, 
 
 BOOSTERS = ("lightgbm", "xgboost")
 SMALL = {"n_estimators": 40, "learning_rate": 0.2, "num_leaves": 7, "max_depth": 3, "early_stopping": 5}
-NETWORK = {"epochs": 3, "width": 16, "hidden": 8}
-OPTIONS = dict.fromkeys(("mlp", "mlp_local", "lstm", "tft"), NETWORK) | {
+NETWORK = {"epochs": 3, "width": 16, "hidden": 8, "shared_width": 8}
+OPTIONS = dict.fromkeys(("mlp", "mlp_global", "mlp_local", "lstm", "tft"), NETWORK) | {
     "ensemble": {"members": {"lightgbm": SMALL, "mlp": NETWORK}}
 }
 

@@ -11,13 +11,14 @@ from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import ModelError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
-from power_nowcast.models.neural import Lstm, Mlp, NeuralModel, Tft
+from power_nowcast.models.neural import Lstm, Mlp, MlpGlobal, NeuralModel, Tft
 from power_nowcast.models.training import examples
 from tests.toy import toy_panel, toy_region
 
 OPTIONS = {"epochs": 6, "batch_size": 64}
 SIZES: dict[type[NeuralModel], dict[str, int]] = {
     Mlp: {"width": 32, "layers": 1},
+    MlpGlobal: {"width": 32, "layers": 1, "shared_width": 16, "shared_layers": 1},
     Lstm: {"width": 32, "layers": 1, "hidden": 8},
     Tft: {"hidden": 16, "heads": 2},
 }

@@ -21,11 +21,11 @@ from power_nowcast.models.kinds import create, model_class
 
 HEAD = "ensemble.json"
 DEFAULT: dict[str, dict[str, Any]] = {
-    "mlp": {},
-    "mlp_local": {"noise": 0.15, "learning_rate": 1e-3},
+    "mlp_global": {},
+    "mlp_local": {"noise": 0.15},
     "lightgbm": {"max_rows": 60_000},
 }
-"""A network of all series, networks and boosters of each: they err differently. Boosters that learn from a third of the
+"""A global network, networks and boosters of each series: they err differently. Boosters that learn from a third of the
 rows are a little worse by themselves and as good in the blend, at a third of the time."""
 PARTS = 10
 """Weights are tried in tenths."""

@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "xgboost": ("xgb", "XGBoost"),
     "lightgbm": ("lgbm", "LightGBM"),
     "mlp": ("neural", "Mlp"),
+    "mlp_global": ("neural", "MlpGlobal"),
     "mlp_local": ("local", "MlpLocal"),
     "lstm": ("neural", "Lstm"),
     "tft": ("neural", "Tft"),

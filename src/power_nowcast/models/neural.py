@@ -233,6 +233,12 @@ class Mlp(NeuralModel):
     kind: ClassVar[str] = "mlp"
 
 
+class MlpGlobal(NeuralModel):
+    """A joint perceptron whose last layers all series share: `networks/mlp_global.py`."""
+
+    kind: ClassVar[str] = "mlp_global"
+
+
 class Lstm(NeuralModel):
     """An LSTM over each series' last ramps: `networks/lstm.py`."""
 

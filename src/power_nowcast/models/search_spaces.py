@@ -63,6 +63,7 @@ SPACES: Mapping[str, Space] = {
     "lightgbm": {"num_leaves": Whole(7, 127, log=True), **_BOOSTING},
     "xgboost": {"max_depth": Whole(3, 10), **_BOOSTING},
     "mlp": _LAYERS,
+    "mlp_global": {"shared_width": Choice((64, 128, 256)), "shared_dropout": Real(0.0, 0.4), **_LAYERS},
     "mlp_local": _LAYERS,
     "lstm": {"hidden": Choice((16, 32, 48, 64)), **_LAYERS},
     "tft": {"hidden": Choice((16, 32, 48)), "dropout": Real(0.0, 0.5), "noise": Real(0.0, 0.5), **_TRAINING},

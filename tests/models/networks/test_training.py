@@ -10,14 +10,15 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra neural is not installed")
 
-from power_nowcast.models.networks import lstm, mlp, tft, training
+from power_nowcast.models.networks import lstm, mlp, mlp_global, tft, training
 from power_nowcast.models.networks.config import Epoch, Rows
 from power_nowcast.models.networks.training import Trained
 from tests.models.networks.rows import INPUTS, places, rows, start
 
-NETWORKS = {"mlp": mlp, "lstm": lstm, "tft": tft}
+NETWORKS = {"mlp": mlp, "mlp_global": mlp_global, "lstm": lstm, "tft": tft}
 OPTIONS = {
     "mlp": {"width": 16, "layers": 1},
+    "mlp_global": {"width": 16, "layers": 1, "shared_width": 8, "shared_layers": 1},
     "lstm": {"width": 16, "layers": 1, "hidden": 4},
     "tft": {"hidden": 8, "heads": 2},
 }

@@ -58,13 +58,18 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         noisy = x + self.noise * torch.randn_like(x) if self.training else x
         hidden = self.layers(self.dropout(nn.functional.silu(self.enter(x, noisy))))
-        raw = self.last(hidden).view(*self.shape, len(QUANTILES))
+        raw = self.leave(hidden, noisy).view(*self.shape, len(QUANTILES))
         return ordered(raw, raw[..., MEDIAN] + self.straight(noisy).view(self.shape))
 
     def enter(self, x: Tensor, noisy: Tensor) -> Tensor:  # noqa: ARG002 - what it is without noise is for others
         """What the layers begin with (row, width), from the inputs as they are and with noise."""
         first: Tensor = self.first(noisy)
         return first
+
+    def leave(self, hidden: Tensor, noisy: Tensor) -> Tensor:  # noqa: ARG002 - series look at their inputs again elsewhere
+        """What the layers (row, width) say of every series, knot and quantile."""
+        last: Tensor = self.last(hidden)
+        return last
 
 
 def straight(start: Linear) -> nn.Linear:
