@@ -23,18 +23,21 @@ def test_of_too_many_rows_every_second_or_third_is_learnt(kind: str) -> None:
     border = issues[len(issues) * 3 // 4]
     train, valid = known.during(issues[0], border), known.during(border, issues[-1])
     rows = len(train.block.issue_times)
-    third = np.arange(0, rows, 3)
-    thinned = Examples(train.block.take(third), train.outcome_mw[third])
 
-    def answer(given: Examples, **options: int) -> np.ndarray:
+    def thinned(part: Examples) -> Examples:
+        third = np.arange(0, len(part.block.issue_times), 3)
+        return Examples(part.block.take(third), part.outcome_mw[third])
+
+    def answer(given: Examples, stop: Examples = valid, **options: int) -> np.ndarray:
         model = create(kind, ("ALL",), spec.knots, **SMALL, **options)
-        model.fit(given, valid)
+        model.fit(given, stop)
         return model.predict(valid.block)
 
     few, all_of_them = answer(train, max_rows=rows // 3 + 1), answer(train)
-    np.testing.assert_array_equal(few[..., MEDIAN], answer(thinned)[..., MEDIAN])
+    np.testing.assert_array_equal(few[..., MEDIAN], answer(thinned(train), thinned(valid))[..., MEDIAN])
     np.testing.assert_array_equal(answer(train, max_rows=rows * len(spec.knots)), all_of_them)
     assert (all_of_them[..., MEDIAN] != few[..., MEDIAN]).any()
     # The spread learns from a part of the errors, and of every knot.
-    width = (answer(thinned)[..., -1] - answer(thinned)[..., 0]).mean(axis=(0, 1))
+    by_third = answer(thinned(train))
+    width = (by_third[..., -1] - by_third[..., 0]).mean(axis=(0, 1))
     assert (few[..., -1] - few[..., 0]).mean(axis=(0, 1)) / width == pytest.approx(1, abs=0.25)
