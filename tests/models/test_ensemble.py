@@ -14,7 +14,7 @@ from power_nowcast.errors import ModelError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
 from power_nowcast.models.baselines import Persistence
-from power_nowcast.models.ensemble import SHRINKAGE, Ensemble, best_weights, best_width_weights, total_of
+from power_nowcast.models.ensemble import DEFAULT, SHRINKAGE, Ensemble, best_weights, best_width_weights, total_of
 from power_nowcast.models.training import examples
 from tests.toy import toy_panel, toy_region
 
@@ -105,6 +105,15 @@ def test_it_is_read_as_it_was_saved(known: Examples, tmp_path: Path) -> None:
     assert model.params["members"] == "persistence,lightgbm"
     assert model.params["lightgbm/n_estimators"] == 10
     assert sum(model.importance().values()) == pytest.approx(1)
+
+
+def test_what_is_asked_of_all_comes_before_defaults_and_after_what_is_asked_of_one() -> None:
+    boosters = Ensemble.of(("A",), (30,), n_estimators=7, learning_rate=None).members[-1]
+    kept = DEFAULT["lightgbm"]
+    assert boosters.params["n_estimators"] == 7
+    assert (boosters.params["learning_rate"], boosters.params["max_rows"]) == (kept["learning_rate"], kept["max_rows"])
+    named = Ensemble.of(("A",), (30,), {"lightgbm": {"n_estimators": 3}}, n_estimators=7, num_leaves=5).members[0]
+    assert (named.params["n_estimators"], named.params["num_leaves"], named.params["max_rows"]) == (3, 5, None)
 
 
 def test_an_empty_one_is_refused(tmp_path: Path) -> None:

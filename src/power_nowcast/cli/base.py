@@ -53,7 +53,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="lightgbm (lgbm), xgboost (xgb), mlp, lstm, tft, ensemble, persistence, "
+        help="lightgbm (lgbm), xgboost (xgb), mlp, mlp_global, mlp_local, lstm, tft, ensemble, persistence, "
         "seasonal_naive or persistence_ramp.",
     ),
 ]

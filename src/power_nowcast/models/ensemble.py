@@ -60,12 +60,20 @@ class Ensemble(Model):
         cls,
         series: tuple[str, ...],
         knots: tuple[int, ...],
-        members: Mapping[str, Mapping[str, Any]] | Sequence[str] = DEFAULT,
+        members: Mapping[str, Mapping[str, Any]] | Sequence[str] | None = None,
         **options: Any,
     ) -> Self:
-        """An ensemble of these kinds; options go to every member, and by name to one."""
-        own = members if isinstance(members, Mapping) else {kind: {} for kind in members}
-        return cls(series, knots, [create(kind, series, knots, **(options | dict(own[kind]))) for kind in own])
+        """An ensemble of these kinds, those of `DEFAULT` if none are named.
+
+        Options that are not None go to every member; what `members` says of one comes before them, a default after.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        if members is None:
+            own = {kind: defaults | given for kind, defaults in DEFAULT.items()}
+        else:
+            named = members if isinstance(members, Mapping) else {kind: {} for kind in members}
+            own = {kind: given | dict(named[kind]) for kind in named}
+        return cls(series, knots, [create(kind, series, knots, **own[kind]) for kind in own])
 
     def fit(
         self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
