@@ -18,7 +18,8 @@ def scored(results: Sequence[Result], truth: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for result in results:
         if result.predictions is not None:
-            rows = protocol_table(result.predictions, truth)
+            asked_for = {result.series, *result.predictions["series"]}
+            rows = protocol_table(result.predictions, truth.filter(pl.col("series").is_in(asked_for)))
             parts.append(rows.select(pl.lit(result.inputs).alias("class"), pl.lit(result.name).alias("peer"), pl.all()))
     return pl.concat(parts) if parts else pl.DataFrame()
 

@@ -1,5 +1,6 @@
 """Table, check and plot from results made here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,9 @@ def results(truth: pl.DataFrame) -> list[Result]:
 def test_the_table_has_a_line_a_peer_and_says_what_failed(results: list[Result], truth: pl.DataFrame, job: Job) -> None:
     table = scored(results, truth)
     assert len(table) == (len(OFF) + 4) * 8
+    total = result("mlforecast", "a", truth, 2.0)
+    total = replace(total, predictions=total.predictions.filter(pl.col("series") == "TOTAL"))
+    assert set(scored([total], truth)["series"]) == {"TOTAL"}, "of other series it was not asked"
     lines = markdown([r for r in results if r.inputs == "a"], table, "TOTAL", job.horizons_min).splitlines()
     assert len(lines) == 2 + len(OFF) + 1
     assert len({line.count("|") for line in lines}) == 1
