@@ -33,7 +33,7 @@ class BoostingConfig:
 
     Errors beyond `huber` standard deviations of the ramp count linearly: the median is robust against steps.
     With `refit` a booster is trained once more on train and valid together, with the rounds that early stopping found.
-    Of more rows than `max_rows` every second, third, ... is learnt from, and as many of the held-out ones stop it.
+    Of more rows than `max_rows` every second, third, ... is learnt from, and of the held-out ones as well.
     """
 
     n_estimators: int = 600
@@ -109,8 +109,7 @@ def fit_series(job: SeriesJob) -> SeriesFit:
         held_x, held_ramp = job.valid_x[valid_ok][:, columns], job.valid_ramp[valid_ok, k]
         thin = _thinned(len(x), job.config.max_rows)
         scale = float(np.std(ramp[thin])) or 1.0
-        stop = slice(None, None, thin.step)
-        booster = job.fit(job.config, x[thin], ramp[thin] / scale, (held_x[stop], held_ramp[stop] / scale), None)
+        booster = job.fit(job.config, x[thin], ramp[thin] / scale, (held_x[thin], held_ramp[thin] / scale), None)
         centre[:, k] = job.predict(booster.payload, job.valid_x[:, columns]) * scale
         if job.config.refit:
             x, ramp = np.concatenate([x, held_x]), np.concatenate([ramp, held_ramp])

@@ -13,7 +13,7 @@ class TrainingConfig:
     The best epoch on held-out rows is kept, and training stops `early_stopping` epochs after it. With `refit` the
     network that is served is trained once more, on train and valid together, for as many epochs; with more than one of
     `networks` so many are, each from another seed, and their mean is served. Families of features in `without` are not
-    read: the range of past hours gives a network of all series nothing.
+    read: the range of past hours gives a joint network nothing.
     """
 
     epochs: int = 4
