@@ -20,16 +20,18 @@ def trained(
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.integers(0, 10_000), st.integers(2, 31), st.sampled_from([0.0, 0.3]), st.booleans(), st.sampled_from([5, 400])
+    st.integers(0, 10_000), st.integers(2, 31) | st.just(200), st.sampled_from([0.0, 0.3]), st.sampled_from([1, 400])
 )
-def test_answers_are_the_librarys(seed: int, leaves: int, holes: float, zeros: bool, least: int) -> None:
+def test_answers_are_the_librarys(seed: int, leaves: int, holes: float, least: int) -> None:
     chance = np.random.default_rng(seed)
     x = chance.normal(size=(300, 4)).astype(np.float32)
+    # Thresholds lie between values; with values side by side in single precision they hardly do.
+    x[:, 3] = 1 + chance.integers(0, 9, 300) * np.finfo(np.float32).eps
     x[chance.random(x.shape) < 0.2] = 0
     x[chance.random(x.shape) < holes] = np.nan
     y = np.nan_to_num(x[:, 0]) * 3 + np.isnan(x[:, 1]) + chance.normal(size=300)
     # With more rows a leaf than there are, trees have no split at all.
-    booster = trained(x, y, num_leaves=leaves, zero_as_missing=zeros, min_data_in_leaf=least, objective="huber")
+    booster = trained(x, y, num_leaves=leaves, min_data_in_leaf=least, objective="huber")
     asked = np.concatenate([x, np.full((1, 4), np.nan, np.float32), np.zeros((1, 4), np.float32)])
     trees = Trees.of(booster.model_to_string())
     np.testing.assert_array_equal(trees.predict(asked), booster.predict(asked, num_threads=1))
@@ -37,12 +39,12 @@ def test_answers_are_the_librarys(seed: int, leaves: int, holes: float, zeros: b
     np.testing.assert_array_equal(one_by_one, trees.predict(asked))
 
 
-@pytest.mark.parametrize("params", [{"linear_tree": True}, {"categories": [1]}])
+@pytest.mark.parametrize("params", [{"linear_tree": True}, {"categories": [1]}, {"zero_as_missing": True}])
 def test_what_it_cannot_walk_is_refused(params: dict) -> None:
     chance = np.random.default_rng(1)
     x = chance.normal(size=(400, 2))
     x[:, 1] = chance.integers(0, 4, 400)
     y = x[:, 0] + np.array([3.0, -2.0, 5.0, 0.0])[x[:, 1].astype(int)]
     booster = trained(x, y, **params)
-    with pytest.raises(ModelError, match="category or linear"):
+    with pytest.raises(ModelError, match="category, zeros"):
         Trees.of(booster.model_to_string())

@@ -39,34 +39,47 @@ class Layout:
 
     @classmethod
     def of(cls, panel: Panel, region: Region, spec: FeatureSpec) -> "Layout":
-        families: dict[str, tuple[list[str], list[str]]] = {
-            "lags": (lags.names(spec, panel.series), []),
-            "ranges": (ranges.names(spec), []),
-            "days": (days.common_names(spec), days.knot_names(spec)),
-            "calendar": (calendar.common_names(), calendar.knot_names()),
-        }
-        if spec.forecast and panel.forecast.size:
-            families["forecast"] = (operator_forecast.common_names(), operator_forecast.knot_names())
-        if generation.is_generation(region):
-            families["generation"] = (generation.common_names(), generation.knot_names())
-        if spec.weather and panel.weather_names:
-            families["weather"] = (weather.names(stations.groups(region, panel.weather_names)), [])
-        if spec.weather_forecast and panel.weather_forecast_names:
-            about = stations.groups(region, panel.weather_forecast_names)
-            families["weather_forecast"] = (weather_forecast.common_names(about), weather_forecast.knot_names(about))
-        if "quality" in region.features:
-            families["quality"] = (quality.names(), [])
-        if "holidays" in region.features:
-            families["holidays"] = (holidays.names(), [])
-        names: list[str] = []
-        slices: dict[str, slice] = {}
-        for family, (common, per_knot) in families.items():
-            first = len(names)
-            names += common
-            for knot in spec.knots if per_knot else ():
-                names += [f"{name}_h{knot}" for name in per_knot]
-            slices[family] = slice(first, len(names))
-        return cls(tuple(names), horizons_of(tuple(names)), slices)
+        told = bool(panel.forecast.size), panel.weather_names, panel.weather_forecast_names
+        return _layout(region, spec, panel.series, *told)
+
+
+@lru_cache(maxsize=64)
+def _layout(
+    region: Region,
+    spec: FeatureSpec,
+    series: tuple[str, ...],
+    has_forecast: bool,
+    weather_names: tuple[str, ...],
+    weather_forecast_names: tuple[str, ...],
+) -> Layout:
+    families: dict[str, tuple[list[str], list[str]]] = {
+        "lags": (lags.names(spec, series), []),
+        "ranges": (ranges.names(spec), []),
+        "days": (days.common_names(spec), days.knot_names(spec)),
+        "calendar": (calendar.common_names(), calendar.knot_names()),
+    }
+    if spec.forecast and has_forecast:
+        families["forecast"] = (operator_forecast.common_names(), operator_forecast.knot_names())
+    if generation.is_generation(region):
+        families["generation"] = (generation.common_names(), generation.knot_names())
+    if spec.weather and weather_names:
+        families["weather"] = (weather.names(stations.groups(region, weather_names)), [])
+    if spec.weather_forecast and weather_forecast_names:
+        about = stations.groups(region, weather_forecast_names)
+        families["weather_forecast"] = (weather_forecast.common_names(about), weather_forecast.knot_names(about))
+    if "quality" in region.features:
+        families["quality"] = (quality.names(), [])
+    if "holidays" in region.features:
+        families["holidays"] = (holidays.names(), [])
+    names: list[str] = []
+    slices: dict[str, slice] = {}
+    for family, (common, per_knot) in families.items():
+        first = len(names)
+        names += common
+        for knot in spec.knots if per_knot else ():
+            names += [f"{name}_h{knot}" for name in per_knot]
+        slices[family] = slice(first, len(names))
+    return Layout(tuple(names), horizons_of(tuple(names)), slices)
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,6 @@ TYPES = {"workday": 0, "bridge": 1, "saturday": 2, "sunday": 3, "holiday": 3}
 """Days that behave alike share a code: a holiday is like a Sunday."""
 
 
-@lru_cache(maxsize=8)
 def _day_codes(region: Region, first: date, last: date) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     frame = days(region, first, last)
     codes = np.array([TYPES[kind] for kind in frame["day_type"]], np.int8)
@@ -57,20 +56,33 @@ def _by_polars(times: Times, timezone: str) -> NDArray[np.int64]:
     return (local.dt.base_utc_offset() + local.dt.dst_offset()).dt.total_minutes().to_numpy().astype(np.int64)
 
 
-def local_days(
-    region: Region, times: Times
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]:
-    """For each time: offset (minutes), local minute of the day, code of the kind of day, weekday (1 Monday .. 7)."""
-    offset = offsets_minutes(times, region.timezone)
-    local = times.astype("datetime64[m]") + offset
-    day = local.astype("datetime64[D]")
+type LocalSlots = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]
+
+
+def local_slots(region: Region, start: np.datetime64, count: int, step: int) -> LocalSlots:
+    """For each of `count` slots from `start` on, `step` minutes apart: offset of local time in slots, local minute of
+    the day, code of the kind of day, weekday (1 Monday .. 7).
+    """
+    begin = start.astype("datetime64[Y]")
+    end = (start + count * np.timedelta64(step, "m")).astype("datetime64[Y]") + np.timedelta64(1, "Y")
+    place, phase = divmod(int((start.astype("datetime64[m]") - begin).astype(np.int64)), step)
     # Whole years, so that neighbouring windows share one cached table.
-    first = date(day[0].astype(date).year, 1, 1)
-    last = date(day[-1].astype(date).year, 12, 31)
-    codes, weekdays = _day_codes(region, first, last)
-    index = (day - np.datetime64(first)).astype(np.int64)
+    years = begin + np.timedelta64(phase, "m"), end + np.timedelta64(phase, "m")
+    offset, minute, kind, weekday = _local_slots(region, *years, step)
+    here = slice(place, place + count)
+    return offset[here], minute[here], kind[here], weekday[here]
+
+
+@lru_cache(maxsize=8)
+def _local_slots(region: Region, begin: np.datetime64, end: np.datetime64, step: int) -> LocalSlots:
+    times = np.arange(begin, end, np.timedelta64(step, "m"))
+    offset = offsets_minutes(times, region.timezone)
+    local = times + offset
+    day = local.astype("datetime64[D]")
+    codes, weekdays = _day_codes(region, day[0].astype(date), day[-1].astype(date))
+    index = (day - day[0]).astype(np.int64)
     minute = (local - day.astype("datetime64[m]")).astype(np.int64)
-    return offset, minute, codes[index], weekdays[index]
+    return offset // step, minute, codes[index], weekdays[index]
 
 
 def common_names() -> list[str]:

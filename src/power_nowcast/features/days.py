@@ -12,6 +12,8 @@ from power_nowcast.features.spec import FeatureSpec
 
 SHAPE = np.array([15, 30, 60, 90, 120, 180])
 """Ramps in minutes by which analog days are found."""
+TOGETHER = 64
+"""Slots that are smoothed side by side: few enough for the nearest memory."""
 OTHER_TYPE = 2.0
 """How much further away a day of another type (weekend, holiday) counts when analogs are chosen."""
 
@@ -42,18 +44,25 @@ def smooth(
 ) -> None:  # pragma: no cover - compiled
     """Centred mean over `2 radius + 1` slots of what is known, for slots first..last-1; NaN where the slot is NaN."""
     slots, series = power.shape
-    # All series of a slot at once, as they lie in memory.
-    total, count = np.empty(series), np.empty(series)
-    for i in range(max(0, first), min(slots, last)):
+    first, last = max(0, first), min(slots, last)
+    values, means = power.reshape(-1), out.reshape(-1)
+    # Many slots of all series at once, as they lie in memory: long loops without a branch.
+    total, count = np.empty(TOGETHER * series), np.empty(TOGETHER * series)
+    for begin in range(first, last, TOGETHER):
+        end = min(begin + TOGETHER, last)
         total[:] = 0.0
         count[:] = 0.0
-        for j in range(max(0, i - radius), min(slots, i + radius + 1)):
-            for s in range(series):
-                known = power[j, s] == power[j, s]
-                total[s] += power[j, s] if known else 0.0
-                count[s] += 1.0 if known else 0.0
-        for s in range(series):
-            out[i, s] = total[s] / count[s] if power[i, s] == power[i, s] else np.nan
+        for j in range(-radius, radius + 1):
+            low, high = max(begin, -j), min(end, slots - j)
+            shifted = values[(low + j) * series : (high + j) * series]
+            sums, known = total[(low - begin) * series :], count[(low - begin) * series :]
+            for k in range(shifted.shape[0]):
+                is_known = shifted[k] == shifted[k]
+                sums[k] += shifted[k] if is_known else 0.0
+                known[k] += 1.0 if is_known else 0.0
+        for k in range((end - begin) * series):
+            at = begin * series + k
+            means[at] = total[k] / count[k] if values[at] == values[at] else np.nan
 
 
 @njit(cache=True, nogil=True)

@@ -83,9 +83,10 @@ class State:
                 minutes=bad[0],
             )
         self.panel, self.region, self.spec = panel, region, spec
-        self.power, self.forecast = panel.power.copy(), panel.forecast.copy()
-        self.weather_forecast = panel.weather_forecast.copy()
-        self.kept_out, self.lateness = panel.kept_out.copy(), panel.lateness.copy()
+        told = panel.power, panel.forecast, panel.weather_forecast, panel.kept_out, panel.lateness
+        # Patches are written into copies; a live window has none most of the time.
+        grids = [grid.copy() for grid in told] if len(panel.patches.slot) else told
+        self.power, self.forecast, self.weather_forecast, self.kept_out, self.lateness = grids
         self.grids = {
             FORECAST_GRID: self.forecast,
             WEATHER_FORECAST_GRID: self.weather_forecast,
@@ -99,9 +100,8 @@ class State:
         self.smoothed = np.empty_like(self.power)
         days.smooth(self.smoothed, self.power, 0, len(self.power), self.radius)
         # A day and an hour beyond the end: the kind of tomorrow.
-        stretch = panel.start + np.arange(len(self.power) + self.per_day + 60 // step) * np.timedelta64(step, "m")
-        offset, self.minute, self.day_type, self.weekday = calendar.local_days(region, stretch)
-        self.offset = offset // step
+        count = len(self.power) + self.per_day + 60 // step
+        self.offset, self.minute, self.day_type, self.weekday = calendar.local_slots(region, panel.start, count, step)
         coordinates = {zone.name: (zone.latitude, zone.longitude) for zone in region.zones}
         self.places = np.array([coordinates.get(name, region.centre) for name in panel.series])
         self.kinds = generation.kinds(region, panel.series)

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -144,6 +145,11 @@ def fit_series(job: SeriesJob) -> SeriesFit:
     )
 
 
+@lru_cache(maxsize=64)
+def _columns_of(horizons: tuple[int, ...], knot: int) -> NDArray[np.int64]:
+    return np.flatnonzero([horizon in (0, knot) for horizon in horizons])
+
+
 def _thinned(rows: int, max_rows: int | None) -> slice:
     return slice(None, None, -(-rows // max_rows) if max_rows else 1)
 
@@ -266,7 +272,7 @@ class BoostedModel(Model):
         )
 
     def _columns(self, knot: int) -> NDArray[np.int64]:
-        return np.flatnonzero([horizon in (0, knot) for horizon in self.horizons])
+        return _columns_of(self.horizons, knot)
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
         out = np.full((*block.origin_mw.shape, len(self.knots), len(QUANTILES)), np.nan)

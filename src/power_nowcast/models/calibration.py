@@ -14,6 +14,7 @@ errs in its own way.
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -101,7 +102,7 @@ class Calibration:
 
         return replace(self, leads=leads, base=between(self.base), hourly=between(self.hourly))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hex digits that name exactly these factors."""
         digest = hashlib.sha256()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -112,27 +113,31 @@ class Encoder:
     def encode(self, block: FeatureBlock) -> NDArray[np.float32]:
         """Inputs of every issue time, shape (issue, input)."""
         values = (self._columns(block) - self.mean) / self.spread
-        return np.nan_to_num(np.clip(values, -LIMIT, LIMIT), nan=0.0).astype(np.float32)
+        values[np.isnan(values)] = 0.0
+        return np.clip(values, -LIMIT, LIMIT, out=values).astype(np.float32)
+
+    @cached_property
+    def _shares(self) -> "_Shares":
+        return _Shares.of([self.names[n] for n in self.shared], self.series * len(self.own))
 
     def _columns(self, block: FeatureBlock) -> Floats:
-        own = block.x[:, :, self.own].reshape(len(block.issue_times), -1)
         # Of the first series that has them: one without an origin has no features at all.
         first = np.isfinite(block.origin_mw).argmax(axis=1)
-        shared = block.x[np.arange(len(first)), first][:, self.shared].astype(np.float64)
-        columns = [own.astype(np.float64)]
-        kind = self.names.index(WORKDAY[0])
-        workday = shared[:, [self.shared.index(kind)]] == WORKDAY[1]
-        for k, n in enumerate(self.shared):
-            name, value = self.names[n], shared[:, [k]]
+        shared = block.x[np.arange(len(first)), first].take(self.shared, axis=1).astype(np.float64)
+        shares = self._shares
+        out = np.empty((len(first), shares.end))
+        out[:, : shares.begin] = block.x.take(self.own, axis=2).reshape(len(first), -1)
+        out[:, shares.places] = shared[:, shares.plain]
+        workday = shared[:, [shares.kind]] == WORKDAY[1]
+        for k, name, at in shares.named:
+            value = shared[:, [k]]
             if name in CYCLES:
                 angle = 2 * np.pi * value / CYCLES[name] * np.arange(1, HARMONICS + 1)
                 waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
-                columns += [waves, waves * workday]
-            elif name in CODES:
-                columns.append(np.where(np.isnan(value), np.nan, value == np.array(CODES[name])))
+                out[:, at] = np.concatenate([waves, waves * workday], axis=1)
             else:
-                columns.append(value)
-        return np.concatenate(columns, axis=1)
+                out[:, at] = np.where(np.isnan(value), np.nan, value == np.array(CODES[name]))
+        return out
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -154,3 +159,26 @@ class Encoder:
             np.array(values["mean"], np.float64),
             np.array(values["spread"], np.float64),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Shares:
+    """Where inputs that all series share stand: from `begin` to `end`, those of `plain` features as they are at
+    `places`, and of each of the `named` (feature, name, slice) at its slice. `kind` is the feature of the day's kind.
+    """
+
+    begin: int
+    end: int
+    plain: NDArray[np.int64]
+    places: NDArray[np.int64]
+    named: tuple[tuple[int, str, slice], ...]
+    kind: int
+
+    @classmethod
+    def of(cls, names: list[str], begin: int) -> Self:
+        sizes = [4 * HARMONICS if name in CYCLES else len(CODES.get(name, "1")) for name in names]
+        at = begin + np.cumsum([0, *sizes])
+        named = [n for n, name in enumerate(names) if name in CYCLES or name in CODES]
+        plain = np.delete(np.arange(len(names)), named)
+        slices = tuple((n, names[n], slice(int(at[n]), int(at[n + 1]))) for n in named)
+        return cls(begin, int(at[-1]), plain, at[plain], slices, names.index(WORKDAY[0]))

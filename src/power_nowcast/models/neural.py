@@ -142,8 +142,7 @@ class NeuralModel(Model):
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
         encoder = self._trained
         whole = self._in_order(block)
-        x = encoder.encode(whole).astype(np.float64)
-        ramps = self.session.run(None, {self.session.get_inputs()[0].name: x})[0]
+        ramps = self.session.run(None, {self.session.get_inputs()[0].name: encoder.encode(whole)})[0]
         return self._in_mw(ramps, whole)[:, [self.series.index(name) for name in block.series]]
 
     def _in_mw(self, ramps: NDArray[np.float64], block: FeatureBlock) -> NDArray[np.float64]:

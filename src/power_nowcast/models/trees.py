@@ -1,7 +1,8 @@
 """The trees of a LightGBM model as arrays, walked by compiled code.
 
 The library's own call takes longer to begin than to answer for one row, and a nowcast asks dozens of boosters for one
-row each. Splits, missing values and the order of sums are the library's, and so are the answers.
+row each. Splits, missing values and the order of sums are the library's, and so are the answers. How far a node is from
+memory is most of the time of a walk, so nodes are as small as they can be.
 """
 
 from collections.abc import Sequence
@@ -15,20 +16,29 @@ from numpy.typing import DTypeLike, NDArray
 from power_nowcast.contracts import Floats
 from power_nowcast.errors import ModelError
 
-NODE = np.dtype(
-    [("threshold", "f8"), ("left", "i4"), ("right", "i4"), ("feature", "i4"), ("decision", "i4")], align=True
-)
-"""A split; children below 0 are leaves, ~child their place. `decision` is LightGBM's: bit 0 for categories, bit 1 for
-missing to the left, bits 2 and 3 for what is missing: nothing, zero or NaN."""
-CATEGORY = 1
-SPLITS = {"split_feature": "feature", "threshold": "threshold", "decision_type": "decision"}
+NAN_LEFT = 0x8000
+"""Bit of a node's `feature`: NaN goes to the left."""
+SMALL_TREE = 128
+"""Leaves up to which a byte tells a child."""
+CATEGORY, DEFAULT_LEFT, MISSING = 1, 2, 12
+"""Bits of LightGBM's decisions: splits by category, missing to the left, and what is missing."""
+MISSING_ZERO, MISSING_NAN = 4, 8
+SPLITS = {"split_feature": np.int64, "threshold": np.float64, "decision_type": np.int64}
 CHILDREN = {"left_child": "left", "right_child": "right"}
+
+
+def node_type(leaves: int) -> np.dtype[np.void]:
+    """A split in a tree of so many leaves; children count within their tree, and below 0 they are leaves, ~child their
+    place.
+    """
+    child = "i1" if leaves <= SMALL_TREE else "i4"
+    return np.dtype([("threshold", "f4"), ("feature", "u2"), ("left", child), ("right", child)])
 
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """All trees of one booster side by side: `nodes` of `NODE`, `leaves`, and for each tree its `first` node (a leaf
-    where it has no split).
+    """All trees of one booster side by side: `nodes` of `node_type` and `leaves`. Nodes of a tree begin at `first`
+    (tree + 1, the last one the number of all); its leaves begin so many trees later, as it has one more of them.
     """
 
     nodes: NDArray[np.void]
@@ -40,7 +50,7 @@ class Trees:
         """Read LightGBM's text format.
 
         Raises:
-            ModelError: a tree splits by categories or has linear leaves.
+            ModelError: a tree splits by categories, counts zeros as missing or has linear leaves.
         """
         fields: dict[str, list[str]] = {
             name: [] for name in (*SPLITS, *CHILDREN, "leaf_value", "num_leaves", "is_linear")
@@ -49,28 +59,36 @@ class Trees:
             name, _, value = line.partition("=")
             if name in fields:
                 fields[name].append(value)
-        counts = np.array(fields["num_leaves"], np.int64)
-        splits = counts - 1
-        nodes = np.zeros(int(splits.sum()), NODE)
-        for name, column in SPLITS.items():
-            nodes[column] = _numbers(fields[name], NODE[column])
-        # Children are counted within their tree: nodes from 0 up, leaves from -1 down.
-        node, leaf = (np.cumsum(sizes) - sizes for sizes in (splits, counts))
-        for name, column in CHILDREN.items():
-            child = _numbers(fields[name], np.int64)
-            nodes[column] = np.where(child >= 0, child + node.repeat(splits), child - leaf.repeat(splits))
-        if (nodes["decision"] & CATEGORY).any() or "1" in fields["is_linear"]:
+        feature, threshold, decision = (_numbers(fields[name], kind) for name, kind in SPLITS.items())
+        missing = decision & MISSING
+        if (decision & CATEGORY).any() or (missing == MISSING_ZERO).any() or "1" in fields["is_linear"]:
             raise ModelError(
-                "The model has splits by category or linear leaves.", remedy="Train it without.", kind="lightgbm"
+                "The model has splits by category, zeros that are missing or linear leaves.",
+                remedy="Train it without.",
+                kind="lightgbm",
             )
-        leaves = _numbers(fields["leaf_value"], np.float64)
-        return cls(nodes, leaves, np.where(splits > 0, node, ~leaf))
+        counts = np.array(fields["num_leaves"], np.int64)
+        nodes = np.zeros(len(feature), node_type(int(counts.max(initial=1))))
+        # Where NaN was never seen it counts as 0.
+        nan_left = np.where(missing == MISSING_NAN, decision & DEFAULT_LEFT > 0, threshold >= 0)
+        nodes["feature"] = feature + NAN_LEFT * nan_left
+        nodes["threshold"] = _rounded_down(threshold)
+        for name, column in CHILDREN.items():
+            nodes[column] = _numbers(fields[name], np.int64)
+        return cls(nodes, _numbers(fields["leaf_value"], np.float64), np.append(0, np.cumsum(counts - 1)))
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """The sum of all trees for each row of `x` (row, feature)."""
         out = np.zeros(len(x))
         _walk(out, x, self.nodes, self.leaves, self.first)
         return out
+
+
+def _rounded_down(values: Floats) -> NDArray[np.float32]:
+    """The greatest single-precision numbers that are not above: those of single precision lie on the same side."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    return np.where(single > values, np.nextafter(single, np.float32(-np.inf)), single)
 
 
 def _numbers(lines: Sequence[str], kind: DTypeLike) -> NDArray[Any]:
@@ -86,18 +104,15 @@ def _walk(
     leaves: NDArray[np.float64],
     first: NDArray[np.int64],
 ) -> None:  # pragma: no cover - compiled
-    for start in first:
+    for tree in range(first.shape[0] - 1):
+        begin = first[tree]
+        root = 0 if first[tree + 1] > begin else -1
         for row in range(x.shape[0]):
-            at = start
+            at = root
             while at >= 0:
-                node = nodes[at]
-                value = np.float64(x[row, node["feature"]])
-                missing = (node["decision"] >> 2) & 3
-                if value != value and missing != 2:
-                    value = np.float64(0.0)
-                if (missing == 1 and abs(value) <= 1e-35) or (missing == 2 and value != value):
-                    left = (node["decision"] & 2) != 0
-                else:
-                    left = value <= node["threshold"]
+                node = nodes[begin + at]
+                feature = node["feature"]
+                value = x[row, feature & (NAN_LEFT - 1)]
+                left = (value <= node["threshold"]) | ((value != value) & (feature >= NAN_LEFT))
                 at = node["left"] if left else node["right"]
-            out[row] += leaves[~at]
+            out[row] += leaves[begin + tree + ~at]

@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="the extra neural is not installed")
 
 import torch
 
-from power_nowcast.models.networks.sequences import Lstm, Past
+from power_nowcast.models.networks.sequences import Past
 from tests.models.networks.rows import INPUTS, OWN, SERIES, places
 
 
@@ -23,12 +23,3 @@ def test_steps_are_what_the_series_moved_by_from_time_to_time() -> None:
     moved = np.diff(level[:, ::-1], axis=1) / where.past_spread[:, [1, 0, 0]]
     np.testing.assert_allclose(steps[0, ..., 0], moved, rtol=1e-5)
     np.testing.assert_allclose(steps[0, ..., 1], np.broadcast_to(moved.mean(axis=0), moved.shape), rtol=1e-5)
-
-
-def test_double_precision_gives_the_same_states() -> None:
-    torch.manual_seed(1)
-    layer, x, state, cell = Lstm(2, 5), torch.randn(3, 7, 2), torch.randn(3, 5), torch.randn(3, 5)
-    single = layer(x, state, cell)
-    double = layer.double()(x.double(), state.double(), cell.double())
-    for one, other in zip(single, double, strict=True):
-        np.testing.assert_allclose(one.detach().numpy(), other.detach().numpy(), atol=1e-6)

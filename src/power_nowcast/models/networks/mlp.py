@@ -94,5 +94,5 @@ def ordered(raw: Tensor, median: Tensor) -> Tensor:
 
 
 def positive(x: Tensor) -> Tensor:
-    """A smooth ramp above zero, of operations that run in double precision everywhere."""
+    """A smooth ramp above zero."""
     return (x + torch.sqrt(x * x + 1)) / 2

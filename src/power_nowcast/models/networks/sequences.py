@@ -1,4 +1,4 @@
-"""What networks of sequences share: the recent ramps step by step, and an LSTM that is exported in double precision."""
+"""What networks of sequences share: the recent ramps step by step, and an LSTM from a given state."""
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +43,7 @@ class Past(nn.Module):
 
 
 class Lstm(nn.Module):
-    """One layer of LSTM over (row, step, input), from a given state to the states of all steps (row, step, hidden).
-
-    In double precision, which is what is exported, it is written out step by step: ONNX Runtime's LSTM is single only.
-    """
+    """One layer of LSTM over (row, step, input), from a given state to the states of all steps (row, step, hidden)."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -54,15 +51,5 @@ class Lstm(nn.Module):
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """States of all steps, and the last hidden state and cell (row, hidden)."""
-        if x.dtype != torch.float64:
-            out, (last, kept) = self.lstm(x, (hidden[None].contiguous(), cell[None].contiguous()))
-            return out, last[0], kept[0]
-        from_input, from_state, bias, bias_of_state = self.lstm.all_weights[0]
-        given, states = nn.functional.linear(x, from_input, bias), []
-        for step in range(x.shape[1]):
-            gates = given[:, step] + nn.functional.linear(hidden, from_state, bias_of_state)
-            let_in, keep, new, let_out = gates.chunk(4, -1)
-            cell = torch.sigmoid(keep) * cell + torch.sigmoid(let_in) * torch.tanh(new)
-            hidden = torch.sigmoid(let_out) * torch.tanh(cell)
-            states.append(hidden)
-        return torch.stack(states, 1), hidden, cell
+        out, (last, kept) = self.lstm(x, (hidden[None].contiguous(), cell[None].contiguous()))
+        return out, last.reshape(hidden.shape), kept.reshape(cell.shape)

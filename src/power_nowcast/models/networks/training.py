@@ -148,9 +148,9 @@ class Mean(nn.Module):
 
 
 def export(networks: Sequence[nn.Module], inputs: int) -> bytes:
-    """The networks' mean as ONNX in double precision, rows free: an answer does not depend on the rows beside it."""
-    network = Mean(networks).cpu().double().eval()
-    example = torch.zeros(2, inputs, dtype=torch.float64)
+    """The networks' mean as ONNX, rows free."""
+    network = Mean(networks).cpu().eval()
+    example = torch.zeros(2, inputs)
     with warnings.catch_warnings(), _quiet("torch.onnx"), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # the exporter warns of its own parts
         program = torch.onnx.export(
