@@ -14,6 +14,7 @@ from protocol import CALIBRATED, CLOSE, Protocol, finish, parser, predict, withi
 
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.fetch import with_source
+from power_nowcast.models.ensemble import DEFAULT
 from power_nowcast.regions import load
 
 PROTOCOL = Protocol(
@@ -25,7 +26,12 @@ PROTOCOL = Protocol(
     issue_every_min=15,
     train_every_min=5,
     valid_days=90,
+    members={
+        **DEFAULT,
+        "mlp_local": {**DEFAULT["mlp_local"], "by_series": {"NORTH": {"learning_rate": 1e-3, "networks": 2}}},
+    },
 )
+"""NORTH, whose plants switch on and off, has options of its own, chosen on January to June 2019."""
 
 
 def main() -> int:
@@ -36,7 +42,10 @@ def main() -> int:
     region = with_source(load("nyiso"), "nyiso", folder=str(options.data))
     protocol, spec, bars = PROTOCOL, None, BARS.get(options.model, [])
     if options.alone:
-        protocol, bars = replace(PROTOCOL, series=("NYCA",)), [("MAPE in percent", within(_bars(ALONE), "MAPE"))]
+        protocol, bars = (
+            replace(PROTOCOL, series=("NYCA",), members=None),
+            [("MAPE in percent", within(_bars(ALONE), "MAPE"))],
+        )
         spec = FeatureSpec.for_interval(region.interval_minutes, forecast=False, neighbour_lags=())
     predictions, truth_rows, seconds = predict(region, protocol, options, spec)
     return finish(predictions, truth_rows, seconds, options, [*bars, *CALIBRATED], cells=region.timezone)

@@ -37,7 +37,7 @@ def test_of_too_many_rows_every_second_or_third_is_learnt(kind: str) -> None:
     np.testing.assert_array_equal(few[..., MEDIAN], answer(thinned(train), thinned(valid))[..., MEDIAN])
     np.testing.assert_array_equal(answer(train, max_rows=rows * len(spec.knots)), all_of_them)
     assert (all_of_them[..., MEDIAN] != few[..., MEDIAN]).any()
-    # The spread learns from a part of the errors, and of every knot.
+    # The sides learn from a part of the errors, and of every knot.
     by_third = answer(thinned(train))
     width = (by_third[..., -1] - by_third[..., 0]).mean(axis=(0, 1))
     assert (few[..., -1] - few[..., 0]).mean(axis=(0, 1)) / width == pytest.approx(1, abs=0.25)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from power_nowcast.errors import ConfigurationError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
 from power_nowcast.models.local import MlpLocal
@@ -60,6 +61,20 @@ def test_it_is_read_as_it_was_saved(known: Examples, model: MlpLocal, tmp_path: 
     again = MlpLocal.load(tmp_path, model.series, KNOTS)
     np.testing.assert_array_equal(again.predict(known.block), model.predict(known.block))
     assert again.params == model.params
+
+
+def test_a_series_can_have_options_of_its_own(known: Examples, model: MlpLocal, tmp_path: Path) -> None:
+    series = known.block.series
+    own = {series[2]: {"width": 4, "learning_rate": 1e-3}}
+    mixed = MlpLocal.of(series, KNOTS, **SMALL, by_series=own)
+    mixed.fit(known, known)
+    assert mixed.params == model.params | {"by_series": own}
+    np.testing.assert_array_equal(mixed.predict(known.block)[:, :2], model.predict(known.block)[:, :2])
+    mixed.save(tmp_path)
+    assert MlpLocal.load(tmp_path, series, KNOTS).params == mixed.params
+    with pytest.raises(ConfigurationError, match="NOWHERE, which the model does not have") as raised:
+        MlpLocal.of(series, KNOTS, by_series={"NOWHERE": {"width": 4}})
+    assert raised.value.fields["names"] == ["NOWHERE"]
 
 
 @pytest.mark.slow

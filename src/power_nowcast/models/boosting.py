@@ -1,8 +1,8 @@
-"""What XGBoost and LightGBM share: for each series a booster of the ramp at every knot, and one of its spread.
+"""Ramp boosters: for each series a booster of the ramp at every knot, and two of how far errors reach to either side.
 
-The median is the origin plus the predicted ramp. The spread booster learns the size of the errors on held-out time,
-with
-the knot as a further feature; quantiles stand at fixed multiples of it, which calibration then corrects.
+The median is the origin plus the predicted ramp. The boosters of the sides learn the .1 and .9 quantiles of the errors
+on held-out time, with the knot as a further feature; all quantiles stand at fixed multiples of these, which calibration
+then corrects.
 """
 
 import json
@@ -23,9 +23,12 @@ from power_nowcast.models.base import Examples, FitReport, Model, Progress
 # Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of load
 # errors.
 SHAPE = np.array([np.sign(level - 0.5) * -np.log(1 - 2 * abs(level - 0.5)) for level in QUANTILES])
-SPREAD_PARAMS = {"n_estimators": 150, "num_leaves": 15, "max_depth": 4, "learning_rate": 0.05, "min_child": 200}
-FLOOR = 0.15
-"""The spread never falls below this share of its mean."""
+SIDES = {"below": 0.1, "above": 0.9}
+"""What the boosters of the sides are called, and the quantile of the errors that each learns."""
+SIDE_PARAMS = {"n_estimators": 150, "num_leaves": 15, "max_depth": 4, "learning_rate": 0.05, "min_child": 200}
+REACH = SHAPE[QUANTILES.index(SIDES["above"])]
+FLOOR = 0.1
+"""Of the mean error, the least unit of `SHAPE` at either side."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,15 @@ class Fitted:
 
 
 type FitOne = Callable[
-    [BoostingConfig, NDArray[np.float32], Floats, tuple[NDArray[np.float32], Floats] | None, int | None], Fitted
+    [
+        BoostingConfig,
+        NDArray[np.float32],
+        Floats,
+        tuple[NDArray[np.float32], Floats] | None,
+        int | None,
+        float | None,
+    ],
+    Fitted,
 ]
 type PredictOne = Callable[[bytes, NDArray[np.float32]], Floats]
 
@@ -92,16 +103,17 @@ class SeriesJob:
 
 @dataclass(frozen=True)
 class SeriesFit:
-    """What it sends back: boosters of the knots, booster of the spread, and both on the valid rows."""
+    """What it sends back: boosters of the knots and of the sides, and the `quantiles` (row, knot, quantile) of both
+    together on the valid rows.
+    """
 
     ramps: tuple[Fitted, ...]
-    spread: Fitted
-    centre: Floats
-    width: Floats
+    sides: tuple[Fitted, ...]
+    quantiles: Floats
 
 
 def fit_series(job: SeriesJob) -> SeriesFit:
-    """Train one series: a booster a knot, then the spread on errors that those boosters had not seen."""
+    """Train one series: a booster a knot, then the sides on errors that those boosters had not seen."""
     ramps: list[Fitted] = []
     centre = np.full(job.valid_ramp.shape, np.nan)
     for k, columns in enumerate(job.columns):
@@ -110,39 +122,48 @@ def fit_series(job: SeriesJob) -> SeriesFit:
         held_x, held_ramp = job.valid_x[valid_ok][:, columns], job.valid_ramp[valid_ok, k]
         thin = _thinned(len(x), job.config.max_rows)
         scale = float(np.std(ramp[thin])) or 1.0
-        booster = job.fit(job.config, x[thin], ramp[thin] / scale, (held_x[thin], held_ramp[thin] / scale), None)
+        booster = job.fit(job.config, x[thin], ramp[thin] / scale, (held_x[thin], held_ramp[thin] / scale), None, None)
         centre[:, k] = job.predict(booster.payload, job.valid_x[:, columns]) * scale
         if job.config.refit:
             x, ramp = np.concatenate([x, held_x]), np.concatenate([ramp, held_ramp])
             thin = _thinned(len(x), job.config.max_rows)
-            more = job.fit(job.config, x[thin], ramp[thin] / scale, None, booster.rounds)
+            more = job.fit(job.config, x[thin], ramp[thin] / scale, None, booster.rounds, None)
             booster = replace(more, curves=booster.curves)
         ramps.append(replace(booster, payload=_with_scale(booster.payload, scale)))
 
-    config = BoostingConfig.of(**(asdict(job.config) | SPREAD_PARAMS))
+    config = BoostingConfig.of(**(asdict(job.config) | SIDE_PARAMS))
     rows = _with_knot(job.valid_x[:, job.shared], job.knots)
-    size = np.abs(job.valid_ramp - centre).ravel()
-    scale = float(np.nanmean(size)) or 1.0
+    error = (job.valid_ramp - centre).ravel()
+    scale = float(np.nanmean(np.abs(error))) or 1.0
     # Whole issue times are left out, so that every knot keeps its share.
     learnt = np.zeros(len(job.valid_ramp), bool)
     most = job.config.max_rows
     learnt[_thinned(len(learnt), max(1, most // len(job.knots)) if most else None)] = True
-    known = np.isfinite(size) & learnt.repeat(len(job.knots))
-    # Weeks in turn: each half's spread comes from the other half, so that calibration starts from honest widths.
+    known = np.isfinite(error) & learnt.repeat(len(job.knots))
+    # Weeks in turn: each half's sides come from the other half, so that calibration starts from honest widths.
     half = (np.arange(len(job.valid_ramp)) * 8 // max(1, len(job.valid_ramp)) % 2).repeat(len(job.knots))
-    width = np.full(size.shape, np.nan)
-    for part in (0, 1):
-        one = job.fit(
-            config, rows[known & (half != part)], size[known & (half != part)] / scale, None, config.n_estimators
+    told = np.full((len(error), len(SIDES)), np.nan)
+    sides: list[Fitted] = []
+    for n, level in enumerate(SIDES.values()):
+        parts = [known & (half != 0), known & (half != 1), known]
+        one, other, whole = (
+            job.fit(config, rows[part], error[part] / scale, None, config.n_estimators, level) for part in parts
         )
-        width[half == part] = job.predict(one.payload, rows[half == part])
-    spread = job.fit(config, rows[known], size[known] / scale, None, config.n_estimators)
-    return SeriesFit(
-        tuple(ramps),
-        replace(spread, payload=_with_scale(spread.payload, scale)),
-        centre,
-        np.maximum(width, FLOOR).reshape(centre.shape) * scale,
-    )
+        for part, booster in enumerate((one, other)):
+            told[half == part, n] = job.predict(booster.payload, rows[half == part])
+        sides.append(replace(whole, payload=_with_scale(whole.payload, scale)))
+    unit = _units(told).reshape(*centre.shape, len(SIDES)) * scale
+    return SeriesFit(tuple(ramps), tuple(sides), _quantiles(centre, unit))
+
+
+def _units(sides: Floats) -> Floats:
+    """The unit of `SHAPE` below and above (row, side) from the .1 and .9 quantiles of the errors."""
+    return np.maximum(sides * np.array([-1.0, 1.0]) / REACH, FLOOR)
+
+
+def _quantiles(centre: Floats, unit: Floats) -> NDArray[np.float64]:
+    """Quantiles (row, knot, quantile) about a centre (row, knot), with the unit of each side (row, knot, side)."""
+    return np.asarray(centre[..., None] + np.where(SHAPE < 0, unit[..., [0]], unit[..., [1]]) * SHAPE)
 
 
 @lru_cache(maxsize=64)
@@ -178,8 +199,8 @@ class BoostedModel(Model):
         self.config = config or BoostingConfig()
         self.names: tuple[str, ...] = ()
         self.horizons: tuple[int, ...] = ()
-        self.scales = np.ones((len(series), len(knots) + 1))
-        self.boosters: list[list[Any]] = []  # [series][knot], the spread last
+        self.scales = np.ones((len(series), len(knots) + len(SIDES)))
+        self.boosters: list[list[Any]] = []  # [series][knot], the sides last
 
     @classmethod
     def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
@@ -194,8 +215,11 @@ class BoostedModel(Model):
         y: Floats,
         valid: tuple[NDArray[np.float32], Floats] | None,
         rounds: int | None,
+        level: float | None,
     ) -> Fitted:
-        """Train one booster with one thread: with early stopping on `valid`, or for exactly `rounds`."""
+        """Train one booster with one thread: with early stopping on `valid`, or for exactly `rounds`. It learns the
+        centre or, with a `level`, that quantile.
+        """
 
     @staticmethod
     @abstractmethod
@@ -238,16 +262,15 @@ class BoostedModel(Model):
         self.boosters = []
         for s, (name, fitted) in enumerate(zip(self.series, results, strict=True)):
             row: list[Any] = []
-            for column, one in enumerate((*fitted.ramps, fitted.spread)):
+            for column, one in enumerate((*fitted.ramps, *fitted.sides)):
                 self.scales[s, column], payload = _without_scale(one.payload)
                 row.append(self.open(payload))
             self.boosters.append(row)
             for knot, one in zip(self.knots, fitted.ramps, strict=True):
                 curves |= {f"{name}/{knot}min/{part}": losses for part, losses in one.curves.items()}
                 metrics[f"rounds/{name}/{knot}min"] = one.rounds
-            scale = valid.block.scale_mw[:, s, None]
-            centre = valid.block.origin_mw[:, s, None] + fitted.centre * scale
-            quantiles[:, s] = centre[..., None] + (fitted.width * scale)[..., None] * SHAPE
+            unit, origin = valid.block.scale_mw[:, s, None, None], valid.block.origin_mw[:, s, None, None]
+            quantiles[:, s] = origin + fitted.quantiles * unit
             progress(f"{self.kind}: {name} trained ({s + 1} of {len(self.series)})")
         return FitReport(curves, metrics), quantiles
 
@@ -289,9 +312,10 @@ class BoostedModel(Model):
             for k in range(len(self.knots)):
                 ramp = self.run(self.boosters[s][k], np.ascontiguousarray(x[:, columns[k]]))
                 centre[:, k] = block.origin_mw[known, at] + ramp * self.scales[s, k] * unit
-            width = self.run(self.boosters[s][-1], _with_knot(x[:, shared], self.knots))
-            width = np.maximum(width, FLOOR).reshape(centre.shape) * self.scales[s, -1] * unit[:, None]
-            out[known, at] = centre[..., None] + width[..., None] * SHAPE
+            rows = _with_knot(x[:, shared], self.knots)
+            sides = np.stack([self.run(booster, rows) for booster in self.boosters[s][len(self.knots) :]], axis=-1)
+            units = _units(sides).reshape(*centre.shape, len(SIDES)) * self.scales[s, -1] * unit[:, None, None]
+            out[known, at] = _quantiles(centre, units)
         return out
 
     def importance(self) -> dict[str, float]:
@@ -330,7 +354,7 @@ class BoostedModel(Model):
                 (folder / self._file(s, k)).write_bytes(self.dump(booster))
 
     def _file(self, s: int, k: int) -> str:
-        part = f"{self.knots[k]:03d}min" if k < len(self.knots) else "spread"
+        part = f"{self.knots[k]:03d}min" if k < len(self.knots) else list(SIDES)[k - len(self.knots)]
         return f"series{s:02d}-{part}.{self.suffix}"
 
     @classmethod
@@ -340,7 +364,7 @@ class BoostedModel(Model):
         model.names, model.horizons = tuple(head["names"]), tuple(head["horizons"])
         model.scales = np.array(head["scales"])
         model.boosters = [
-            [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + 1)]
+            [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + len(SIDES))]
             for s in range(len(series))
         ]
         return model

@@ -25,10 +25,11 @@ class LightGBM(BoostedModel):
         y: Floats,
         valid: tuple[NDArray[np.float32], Floats] | None,
         rounds: int | None,
+        level: float | None,
     ) -> Fitted:
         params = {
-            "objective": "huber",
-            "alpha": config.huber,
+            "objective": "huber" if level is None else "quantile",
+            "alpha": config.huber if level is None else level,
             "metric": "l1",
             "learning_rate": config.learning_rate,
             "num_leaves": config.num_leaves,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
+from power_nowcast.errors import ConfigurationError
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
 from power_nowcast.models.neural import Mlp
 
@@ -24,7 +25,14 @@ class _Job:
 
 
 class MlpLocal(Model):
-    """Networks side by side, each with its own series' features and the recent ramps of the others."""
+    """Networks side by side, each with its own series' features and the recent ramps of the others.
+
+    `options` are those of the joint network; `by_series` holds, by the name of a series, those of its own, which come
+    first.
+
+    Raises:
+        ConfigurationError: `by_series` names a series that the model does not have.
+    """
 
     kind: ClassVar[str] = "mlp_local"
     libraries = Mlp.libraries
@@ -33,12 +41,21 @@ class MlpLocal(Model):
         self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(series, knots)
-        self.networks = tuple(Mlp((name,), knots, {"without": ()} | dict(options or {})) for name in series)
+        common = {"without": (), **(options or {})}
+        by_series = common.pop("by_series", {})
+        if unknown := sorted(set(by_series) - set(series)):
+            raise ConfigurationError(
+                f"Options are given to {', '.join(unknown)}, which the model does not have.",
+                remedy=f"It has: {', '.join(series)}.",
+                kind=self.kind,
+                names=unknown,
+            )
+        self.networks = tuple(Mlp((name,), knots, common | dict(by_series.get(name, {}))) for name in series)
 
     @classmethod
     def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
-        """A model with those options that are not None; they are those of the joint network."""
-        return cls(series, knots, options)
+        """A model with those options that are not None."""
+        return cls(series, knots, {name: value for name, value in options.items() if value is not None})
 
     @classmethod
     def missing(cls) -> tuple[str, ...]:
@@ -87,11 +104,18 @@ class MlpLocal(Model):
 
     @property
     def params(self) -> dict[str, Any]:
-        return {**self.networks[0].params, "model": self.kind}
+        told = [network.params for network in self.networks]
+        common = max(told, key=told.count)
+        own = {
+            name: {key: value for key, value in params.items() if common.get(key) != value}
+            for name, params in zip(self.series, told, strict=True)
+            if params != common
+        }
+        return {**common, "model": self.kind, **({"by_series": own} if own else {})}
 
     @property
     def configuration(self) -> dict[str, Any]:
-        return self.networks[0].configuration
+        return {**self.networks[0].configuration, "by_series": {}}
 
 
 def _fitted(job: _Job) -> tuple[Mlp, FitReport, Floats]:

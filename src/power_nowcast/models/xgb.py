@@ -24,10 +24,12 @@ class XGBoost(BoostedModel):
         y: Floats,
         valid: tuple[NDArray[np.float32], Floats] | None,
         rounds: int | None,
+        level: float | None,
     ) -> Fitted:
+        # Pseudo-Huber bends softly: it needs twice the slope for the same effect.
+        huber = {"objective": "reg:pseudohubererror", "huber_slope": 2 * config.huber}
         params = {
-            "objective": "reg:pseudohubererror",
-            "huber_slope": 2 * config.huber,  # pseudo-Huber bends softly: it needs twice the slope for the same effect
+            **(huber if level is None else {"objective": "reg:quantileerror", "quantile_alpha": level}),
             "eval_metric": "mae",
             "tree_method": "hist",
             "learning_rate": config.learning_rate,
