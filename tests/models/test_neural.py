@@ -38,9 +38,11 @@ def parts() -> tuple[Examples, Examples]:
 def trained(request: pytest.FixtureRequest, parts: tuple[Examples, Examples]) -> NeuralModel:
     pytest.importorskip("torch", reason="the extra neural is not installed")
     size = SIZES[request.param]
-    model = request.param.of(toy_region().series, FeatureSpec.for_interval(30).knots, **OPTIONS, **size)
+    model = request.param.of(toy_region().series, FeatureSpec.for_interval(30).knots, **OPTIONS, **size, refit=False)
     report, held_out = model.fit(*parts)
     assert held_out.shape == (*parts[1].outcome_mw.shape, 7)
+    # What is exported answers as the network that was trained.
+    np.testing.assert_allclose(model.predict(parts[1].block), held_out, rtol=1e-5)
     assert min(report.curves["held out/valid"][1:]) < report.curves["held out/valid"][0]
     return model
 

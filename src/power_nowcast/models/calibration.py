@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Times
 
-STEP = 0.005
+STEP = 0.0075
 """Step of the factor of a series and lead, for each outcome."""
 HOUR_STEP = 0.015
 """Step of the factor of a series, lead and local hour of the target."""
