@@ -121,6 +121,7 @@ def _bulk_to_single(bundle: Bundle, panel: Panel) -> float:
 
 def _pyfunc(folder: Path, bundle: Bundle, rows: object) -> float:
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     from power_nowcast.mlflow_client import packaging  # noqa: PLC0415 - after the environment is set
 
     packaging.save(bundle, folder / "bundle", folder / "pyfunc")
