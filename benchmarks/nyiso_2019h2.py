@@ -42,10 +42,8 @@ def main() -> int:
     region = with_source(load("nyiso"), "nyiso", folder=str(options.data))
     protocol, spec, bars = PROTOCOL, None, BARS.get(options.model, [])
     if options.alone:
-        protocol, bars = (
-            replace(PROTOCOL, series=("NYCA",), members=None),
-            [("MAPE in percent", within(_bars(ALONE), "MAPE"))],
-        )
+        protocol = replace(PROTOCOL, series=("NYCA",), members=None)
+        bars = [("MAPE in percent", within(_bars(ALONE), "MAPE"))]
         spec = FeatureSpec.for_interval(region.interval_minutes, forecast=False, neighbour_lags=())
     predictions, truth_rows, seconds = predict(region, protocol, options, spec)
     return finish(predictions, truth_rows, seconds, options, [*bars, *CALIBRATED], cells=region.timezone)

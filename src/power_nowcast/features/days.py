@@ -53,7 +53,8 @@ def smooth(
         total[:] = 0.0
         count[:] = 0.0
         for j in range(-radius, radius + 1):
-            low, high = max(begin, -j), min(end, slots - j)
+            low = max(begin, -j)
+            high = max(low, min(end, slots - j))
             shifted = values[(low + j) * series : (high + j) * series]
             sums, known = total[(low - begin) * series :], count[(low - begin) * series :]
             for k in range(shifted.shape[0]):

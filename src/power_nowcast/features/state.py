@@ -85,7 +85,8 @@ class State:
         self.panel, self.region, self.spec = panel, region, spec
         told = panel.power, panel.forecast, panel.weather_forecast, panel.kept_out, panel.lateness
         # Patches are written into copies; a live window has none most of the time.
-        grids = [grid.copy() for grid in told] if len(panel.patches.slot) else told
+        copy = True if len(panel.patches.slot) else None
+        grids = (np.array(grid, copy=copy, order="C") for grid in told)
         self.power, self.forecast, self.weather_forecast, self.kept_out, self.lateness = grids
         self.grids = {
             FORECAST_GRID: self.forecast,

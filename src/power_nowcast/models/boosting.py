@@ -168,7 +168,7 @@ def _quantiles(centre: Floats, unit: Floats) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def _columns_of(horizons: tuple[int, ...], knot: int) -> NDArray[np.int64]:
-    return np.flatnonzero([horizon in (0, knot) for horizon in horizons])
+    return np.asarray(np.flatnonzero([horizon in (0, knot) for horizon in horizons]), np.int64)
 
 
 def _thinned(rows: int, max_rows: int | None) -> slice:
