@@ -158,7 +158,7 @@ def fit_series(job: SeriesJob) -> SeriesFit:
 
 def _units(sides: Floats) -> Floats:
     """The unit of `SHAPE` below and above (row, side) from the .1 and .9 quantiles of the errors."""
-    return np.maximum(sides * np.array([-1.0, 1.0]) / REACH, FLOOR)
+    return np.asarray(np.maximum(sides * np.array([-1.0, 1.0]) / REACH, FLOOR))
 
 
 def _quantiles(centre: Floats, unit: Floats) -> NDArray[np.float64]:
