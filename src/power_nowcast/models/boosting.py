@@ -26,6 +26,8 @@ SHAPE = np.array([np.sign(level - 0.5) * -np.log(1 - 2 * abs(level - 0.5)) for l
 SIDES = {"below": 0.1, "above": 0.9}
 """What the boosters of the sides are called, and the quantile of the errors that each learns."""
 SIDE_PARAMS = {"n_estimators": 150, "num_leaves": 15, "max_depth": 4, "learning_rate": 0.05, "min_child": 200}
+ROWS_A_ROUND = 300
+"""Boosters of the sides learn at most one round for so many errors: few errors are soon learnt by heart."""
 REACH = SHAPE[QUANTILES.index(SIDES["above"])]
 FLOOR = 0.1
 """Of the mean error, the least unit of `SHAPE` at either side."""
@@ -144,10 +146,11 @@ def fit_series(job: SeriesJob) -> SeriesFit:
     half = (np.arange(len(job.valid_ramp)) * 8 // max(1, len(job.valid_ramp)) % 2).repeat(len(job.knots))
     told = np.full((len(error), len(SIDES)), np.nan)
     sides: list[Fitted] = []
+    rounds = max(1, min(config.n_estimators, int(known.sum()) // ROWS_A_ROUND))
     for n, level in enumerate(SIDES.values()):
         parts = [known & (half != 0), known & (half != 1), known]
         one, other, whole = (
-            job.fit(config, rows[part], error[part] / scale, None, config.n_estimators, level) for part in parts
+            job.fit(config, rows[part], error[part] / scale, None, rounds, level) for part in parts
         )
         for part, booster in enumerate((one, other)):
             told[half == part, n] = job.predict(booster.payload, rows[half == part])
