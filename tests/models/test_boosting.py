@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from power_nowcast.contracts import MEDIAN
+from power_nowcast.contracts import MEDIAN, QUANTILES
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
 from power_nowcast.models.kinds import create
@@ -41,3 +41,21 @@ def test_of_too_many_rows_every_second_or_third_is_learnt(kind: str) -> None:
     by_third = answer(thinned(train))
     width = (by_third[..., -1] - by_third[..., 0]).mean(axis=(0, 1))
     assert (few[..., -1] - few[..., 0]).mean(axis=(0, 1)) / width == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_bands_reach_further_where_errors_do(kind: str) -> None:
+    region = toy_region()
+    panel = toy_panel(region)
+    spec = FeatureSpec.for_interval(30)
+    issues = panel.times[44 * 48 : -4]
+    known = examples(panel, region, issues, spec, series=("ALL",))
+    # What comes on top is nothing most of the time and much now and then.
+    above = np.random.default_rng(1).exponential(100.0, known.outcome_mw.shape)
+    lopsided = Examples(known.block, known.outcome_mw + above)
+    border = issues[len(issues) // 2]
+    model = create(kind, ("ALL",), spec.knots, **SMALL)
+    model.fit(lopsided.during(issues[0], border), lopsided.during(border, issues[-1]))
+    answer = model.predict(known.during(border, issues[-1]).block)
+    low, median, high = (np.nanmean(answer[..., n]) for n in (QUANTILES.index(0.1), MEDIAN, QUANTILES.index(0.9)))
+    assert high - median > 1.3 * (median - low)

@@ -78,6 +78,13 @@ def test_a_series_can_have_options_of_its_own(known: Examples, model: MlpLocal, 
     assert raised.value.fields["names"] == ["NOWHERE"]
 
 
+def test_its_options_are_known_before_its_series() -> None:
+    known = MlpLocal.of((), (), width=8).configuration
+    assert known["width"] == 8
+    assert known["without"] == ()
+    assert known["by_series"] == {}
+
+
 @pytest.mark.slow
 def test_processes_side_by_side_train_the_same(known: Examples, model: MlpLocal) -> None:
     beside = MlpLocal.of(known.block.series, KNOTS, **SMALL)

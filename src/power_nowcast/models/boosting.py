@@ -149,9 +149,7 @@ def fit_series(job: SeriesJob) -> SeriesFit:
     rounds = max(1, min(config.n_estimators, int(known.sum()) // ROWS_A_ROUND))
     for n, level in enumerate(SIDES.values()):
         parts = [known & (half != 0), known & (half != 1), known]
-        one, other, whole = (
-            job.fit(config, rows[part], error[part] / scale, None, rounds, level) for part in parts
-        )
+        one, other, whole = (job.fit(config, rows[part], error[part] / scale, None, rounds, level) for part in parts)
         for part, booster in enumerate((one, other)):
             told[half == part, n] = job.predict(booster.payload, rows[half == part])
         sides.append(replace(whole, payload=_with_scale(whole.payload, scale)))

@@ -50,6 +50,7 @@ class MlpLocal(Model):
                 kind=self.kind,
                 names=unknown,
             )
+        self.common = common
         self.networks = tuple(Mlp((name,), knots, common | dict(by_series.get(name, {}))) for name in series)
 
     @classmethod
@@ -115,7 +116,7 @@ class MlpLocal(Model):
 
     @property
     def configuration(self) -> dict[str, Any]:
-        return {**self.networks[0].configuration, "by_series": {}}
+        return {**Mlp(self.series, self.knots, self.common).configuration, "by_series": {}}
 
 
 def _fitted(job: _Job) -> tuple[Mlp, FitReport, Floats]:
