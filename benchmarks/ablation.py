@@ -33,7 +33,7 @@ from power_nowcast.models.base import Examples
 from power_nowcast.models.calibration import HOUR_STEP, MEDIAN_STEP, SKEW_STEP, STEP
 from power_nowcast.models.ensemble import DEFAULT
 from power_nowcast.models.kinds import create
-from power_nowcast.models.outcomes import at_knots, local_hours, target_times
+from power_nowcast.models.outcomes import at_knots, local_hours, origin_times, target_times
 from power_nowcast.models.training import examples, fit_and_judge
 from power_nowcast.regions import Region, load
 from power_nowcast.scoring import pinball_losses
@@ -223,6 +223,7 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
             outcome,
             judged.block.issue_times,
             known_at,
+            origin_times(judged.block),
             step=step,
             hour_step=hour_step,
             median_step=min(median_step, median_most),

@@ -28,7 +28,7 @@ BACKGROUND = 16
 SIMILAR = 3
 SMALLEST = 1e-6
 SHOWN_FEATURES = 3
-BASE, BOUNDS, CALIBRATION = "average answer", "limits of the plants", "errors of the last weeks at this hour"
+BASE, BOUNDS, CALIBRATION = "average answer", "limits of the plants", "errors of late"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ BUILT = {
     "days": {"same time, past days", "level against past days"},
     "calendar": {"time and kind of day", "sun and season"},
     "forecast": {"operator's forecast"},
-    "generation": {"output under a clear sky", "operator's forecast"},
+    "generation": {"output under a clear sky", "operator's forecast", "recent hours"},
     "weather": {"weather"},
     "weather_forecast": {"weather forecast"},
     "quality": {"quality of the data"},

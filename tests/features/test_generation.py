@@ -97,6 +97,25 @@ def test_nights_are_dark_for_the_sun_alone() -> None:
     assert generation.dark(plants(), ("A", "B"), times).tolist() == [[[False, True, False], [False] * 3]]
 
 
+def roughness(power: np.ndarray, spans: tuple[int, ...] = (24, 300)) -> np.ndarray:
+    out = np.full(len(spans), np.nan, np.float32)
+    generation._roughness(out, power, len(power) - 1, 1000.0, np.array(spans))
+    return out
+
+
+def test_roughness_tells_noise_from_movement() -> None:
+    noise = np.random.default_rng(2).normal(size=400)
+    line = np.linspace(100, 900, 400)
+    assert roughness(line) == pytest.approx(0, abs=1e-6)
+    assert roughness(500 + 100 * noise)[1] == pytest.approx(np.sqrt(3), abs=0.15)
+    newly_rough = line + np.where(np.arange(400) > 380, 50 * noise, 0)
+    recent, long = roughness(newly_rough)
+    assert recent > 2 * long > 0
+    holes = np.where(np.arange(400) % 50 == 0, np.nan, line)
+    assert roughness(holes) == pytest.approx(0, abs=1e-6)
+    assert np.isnan(roughness(np.full(400, 5.0))).all(), "calm is not smooth"
+
+
 def test_a_night_is_no_outcome() -> None:
     panel = bulk(past(5, gaps=0, late=0, corrections=0))
     day = np.datetime64("2024-03-12T00:00", "m") + np.arange(48) * np.timedelta64(30, "m")

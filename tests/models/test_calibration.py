@@ -1,14 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from power_nowcast.contracts import MEDIAN, QUANTILES
-from power_nowcast.models.calibration import LIMIT, REACH, Calibration
+from power_nowcast.models.calibration import LIMIT, OUTLIER, REACH, Calibration
 
 SERIES, KNOTS = ("A",), (30,)
 LEVELS = np.array(QUANTILES)
-NONE = Calibration(SERIES, KNOTS, np.zeros((1, 1, 7)), np.zeros((1, 1, 24, 7)), np.datetime64("2024-01-01", "m"))
+NONE = Calibration.neutral(SERIES, KNOTS, np.datetime64("2024-01-01", "m"))
 
 
 def issues(count: int) -> np.ndarray:
@@ -20,11 +22,13 @@ def normal_quantiles(count: int, width: float = 1.0) -> np.ndarray:
     return np.tile(100 + width * z, (count, 1, 1, 1))
 
 
-def follow(outcome: np.ndarray, quantiles: np.ndarray, start: Calibration = NONE, delay: int = 30):
+def follow(
+    outcome: np.ndarray, quantiles: np.ndarray, hours: np.ndarray | None = None, delay: int = 30, **steps: float
+):
     n = len(outcome)
-    hours = np.zeros((n, 1, 1), np.int64)
+    at = np.zeros((n, 1, 1), np.int64) if hours is None else hours
     known = (issues(n) + np.timedelta64(delay, "m"))[:, None, None]
-    return start.follow(quantiles, hours, outcome[:, None, None], issues(n), known)
+    return NONE.follow(quantiles, at, outcome[:, None, None], issues(n), known, issues(n)[:, None], **steps)
 
 
 @given(
@@ -35,8 +39,8 @@ def follow(outcome: np.ndarray, quantiles: np.ndarray, start: Calibration = NONE
 def test_stretched_quantiles_never_cross_and_keep_the_median(values: list[float], factors: list[float]) -> None:
     raw = np.sort(values).reshape(1, 1, 1, 7)
     factors[MEDIAN] = 0.0
-    made = Calibration(SERIES, KNOTS, np.array(factors).reshape(1, 1, 7), NONE.hourly, NONE.as_of)
-    out = made.apply(raw, np.zeros((1, 1, 1), np.int64))[0, 0, 0]
+    made = replace(NONE, base=np.array(factors).reshape(1, 1, 7))
+    out = made.apply(raw, np.zeros((1, 1, 1), np.int64), issues(1)[:, None])[0, 0, 0]
     assert (np.diff(out) >= 0).all()
     assert out[MEDIAN] == raw[0, 0, 0, MEDIAN]
 
@@ -47,19 +51,17 @@ def test_a_median_that_is_always_low_at_an_hour_is_lifted_there() -> None:
     hours = (np.arange(count) // 4 % 24)[:, None, None]
     habit = np.where(hours[:, 0, 0] == 7, 0.5, 0.0)
     outcome = 100 + habit + rng.normal(size=count)
-    known = (issues(count) + np.timedelta64(30, "m"))[:, None, None]
-    out, after = NONE.follow(normal_quantiles(count), hours, outcome[:, None, None], issues(count), known)
+    out, after = follow(outcome, normal_quantiles(count), hours)
     moved = out[count // 2 :, 0, 0, MEDIAN] - 100
     seven = hours[count // 2 :, 0, 0] == 7
     assert 0.05 < moved[seven].mean() < 0.5
     assert abs(moved[~seven].mean()) < 0.02
     assert np.abs(moved).max() <= REACH * half
     assert np.array_equal(
-        after.unmoved.apply(normal_quantiles(1), hours[:1])[..., MEDIAN], normal_quantiles(1)[..., MEDIAN]
+        after.unmoved.apply(normal_quantiles(1), hours[:1], issues(1)[:, None])[..., MEDIAN],
+        normal_quantiles(1)[..., MEDIAN],
     )
-    still, _ = NONE.follow(
-        normal_quantiles(count), hours, outcome[:, None, None], issues(count), known, median_step=0.0
-    )
+    still, _ = follow(outcome, normal_quantiles(count), hours, median_step=0.0)
     assert (still[..., MEDIAN] == 100).all()
 
 
@@ -70,7 +72,7 @@ def test_the_median_stays_within_its_reach_whatever_comes(values: list[float], o
     out, _ = follow(np.array([*outcomes, np.nan]), raw)
     half = (raw[0, 0, 0, 5] - raw[0, 0, 0, 1]) / 2
     moved = np.abs(out[:, 0, 0, MEDIAN] - raw[0, 0, 0, MEDIAN])
-    assert (moved <= REACH * half * (1 + 1e-9) + 1e-9).all()
+    assert (moved <= (REACH + OUTLIER) * half * (1 + 1e-9) + 1e-9).all()
     assert (np.diff(out, axis=-1) >= 0).all()
 
 
@@ -80,7 +82,7 @@ def test_held_out_factors_give_the_nominal_levels(width: float) -> None:
     quantiles, outcome = normal_quantiles(4000, width), 100 + rng.standard_t(4, 4000)
     made = Calibration.from_held_out(SERIES, KNOTS, quantiles, outcome[:, None, None], NONE.as_of)
     fresh = 100 + rng.standard_t(4, 4000)
-    out = made.apply(quantiles, np.zeros((4000, 1, 1), np.int64))[:, 0, 0]
+    out = made.apply(quantiles, np.zeros((4000, 1, 1), np.int64), issues(4000)[:, None])[:, 0, 0]
     below = (fresh[:, None] <= out).mean(axis=0)
     assert np.abs(below - LEVELS)[np.arange(7) != MEDIAN].max() < 0.03
 
@@ -152,7 +154,7 @@ def test_json_round_trip_keeps_the_id() -> None:
 def test_other_leads_are_read_between_its_own(own: list[int], others: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     base, hourly = rng.normal(size=(1, len(own), 7)), rng.normal(size=(1, len(own), 24, 7))
-    start = Calibration(SERIES, tuple(own), base, hourly, NONE.as_of)
+    start = replace(Calibration.neutral(SERIES, tuple(own), NONE.as_of), base=base, hourly=hourly)
     made = start.at(tuple(others))
     assert made.leads == tuple(others)
     for q in range(7):
@@ -175,11 +177,9 @@ def test_a_skew_that_is_told_too_small_is_followed() -> None:
     outcome = 100 + np.where(above, noise * true, -noise / true)
     flat = normal_quantiles(count) - 100
     quantiles = 100 + np.where(flat > 0, flat * told[:, None, None, None], flat / told[:, None, None, None])
-    hours = np.zeros((count, 1, 1), np.int64)
-    known = (issues(count) + np.timedelta64(30, "m"))[:, None, None]
     losses = {}
     for step in (0.0, 0.02):
-        out, after = NONE.follow(quantiles, hours, outcome[:, None, None], issues(count), known, skew_step=step)
+        out, after = follow(outcome, quantiles, skew_step=step)
         late = slice(count // 2, None)
         gap = outcome[late, None] - out[late, 0, 0]
         losses[step] = np.maximum(LEVELS * gap, (LEVELS - 1) * gap).mean()
@@ -192,3 +192,38 @@ def test_what_is_told_even_stays_even() -> None:
     rng = np.random.default_rng(9)
     _, after = follow(100 + rng.normal(size=2000), normal_quantiles(2000))
     assert abs(after.base[0, 0, MEDIAN]) < 1e-9
+
+
+def echoing(count: int, echo: float) -> np.ndarray:
+    """Outcomes about 100 whose errors carry on by `echo` from one issue time to the next."""
+    rng, made = np.random.default_rng(4), np.zeros(count)
+    for n, news in enumerate(rng.normal(size=count)):
+        made[n] = echo * made[n - 1] + news if n else news
+    return 100 + made
+
+
+@pytest.mark.parametrize(("echo", "gain"), [(0.0, 0.0), (0.6, 0.36)])
+def test_errors_that_follow_upon_each_other_pull_the_median(echo: float, gain: float) -> None:
+    count = 6000
+    outcome = echoing(count, echo)
+    out, after = follow(outcome, normal_quantiles(count))
+    late = slice(count // 2, None)
+    # The newest error is that of the outcome at the origin, two issue times before the target.
+    assert after.pulls[0, 0, 0] / after.pulls[0, 0, 1] == pytest.approx(gain, abs=0.08)
+    mine, plain = np.abs(outcome[late] - out[late, 0, 0, MEDIAN]).mean(), np.abs(outcome[late] - 100).mean()
+    assert mine < plain * (1.01 if echo == 0 else 0.96)
+    inside = (outcome[late] >= out[late, 0, 0, 1]) & (outcome[late] <= out[late, 0, 0, 5])
+    assert abs(inside.mean() - 0.8) < 0.03
+    assert after.error_at[0] == issues(count)[-1]
+
+
+def test_an_error_of_another_origin_pulls_nothing() -> None:
+    _, after = follow(echoing(500, 0.9), normal_quantiles(500))
+    raw, hours = normal_quantiles(1), np.zeros((1, 1, 1), np.int64)
+    here, later = (after.error_at[None] + np.timedelta64(minutes, "m") for minutes in (0, 15))
+    still = after.unmoved.apply(raw, hours, here)[0, 0, 0, MEDIAN]
+    assert still == 100
+    moved = [after.apply(raw, hours, origins)[0, 0, 0, MEDIAN] for origins in (here, later)]
+    habit = REACH * after.hourly[0, 0, 0, MEDIAN] * 1.2816
+    assert moved[1] == pytest.approx(100 + habit)
+    assert abs(moved[0] - moved[1]) > 0.05

@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.live.model_slot import ModelSlot
 from power_nowcast.live.nowcaster import Nowcast
-from power_nowcast.models.calibration import Calibration
 from power_nowcast.regions import Region
 from power_nowcast.serve.schemas import NowcastAnswer, PathsAnswer, ShortAnswer
 from power_nowcast.store import Store
@@ -143,7 +143,7 @@ def test_get_counts_only_outcomes_known_at_the_issue_time(serve: Serve, place: P
     fill(store, place.region, toy_rows())
     at = datetime(2024, 4, 25, tzinfo=UTC)
     frozen = place.bundle.calibration
-    later = Calibration(frozen.series, frozen.leads, frozen.base + 0.3, frozen.hourly, np.datetime64(at.date(), "m"))
+    later = replace(frozen, base=frozen.base + 0.3, as_of=np.datetime64(at.date(), "m"))
     state = json.dumps(later.to_json())
     store.write_calibration("toy", place.bundle.digest, later.id, at, state, now=NOW)
     client = serve(store=store)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 OTHER = "other"
 FAMILIES: dict[str, str] = {
-    "recent hours": r"(ramp|mean|spread)_\d+m",
+    "recent hours": r"(ramp|mean|spread|roughness)_\d+m",
     "range of past hours": r"range_.*",
     "other series": r".*\]",
     "same time, past days": r"(day\d+|type|analog|type\d+_sharp)_ramp",

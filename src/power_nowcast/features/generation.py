@@ -21,6 +21,12 @@ INDEX_LAGS = np.array([15, 30, 60])
 """Minutes over which the change of the clear-sky index is taken."""
 SHAPE = np.array([-30, -15, 15, 30, 45, 60, 75, 90])
 """Minutes from the origin at which the operator's forecast is compared with its value there."""
+ROUGH_OVER = np.array([120, 720, 1440, 10080])
+"""Minutes before the origin over which roughness is taken."""
+FAINT = 0.02
+"""Share of the peak up to which output tells no roughness: nights and calms are smooth whatever telemetry does."""
+SMALLEST_MOVE = 0.001
+"""Share of the peak added to the movement that roughness is measured in."""
 TWILIGHT = 0.01
 """Added to shares before they are divided: near sunrise and at calm both sides are almost nothing."""
 DARK_DEGREES = -2.0
@@ -36,6 +42,7 @@ def common_names() -> list[str]:
         "operator_level",
         "operator_error",
         *(f"operator_shape_{minutes}m" for minutes in SHAPE),
+        *(f"roughness_{span}m" for span in ROUGH_OVER),
     ]
 
 
@@ -132,6 +139,31 @@ def clear_sky(minute: float, latitude: float, longitude: float) -> float:  # pra
 
 
 @njit(cache=True, nogil=True)
+def _roughness(
+    out: NDArray[np.float32],
+    power: NDArray[np.float64],
+    origin: int,
+    peak: float,
+    spans: NDArray[np.int64],
+) -> None:  # pragma: no cover - compiled
+    """Mean absolute second difference over that of the change across its two slots, over each of ascending `spans`.
+
+    1.7 where output is white noise alone, 0 on a straight line.
+    """
+    bends, moves, count, back = 0.0, 0.0, 0, 0
+    for n in range(spans.shape[0]):
+        while back < spans[n] and origin - back >= 2:
+            last, middle, first = power[origin - back], power[origin - back - 1], power[origin - back - 2]
+            back += 1
+            if middle > FAINT * peak and last == last and first == first:
+                bends += abs(last - 2.0 * middle + first)
+                moves += abs(last - first)
+                count += 1
+        if count > 1:
+            out[n] = bends / (moves + count * SMALLEST_MOVE * peak)
+
+
+@njit(cache=True, nogil=True)
 def fill(
     out: NDArray[np.float32],
     power: NDArray[np.float64],
@@ -148,8 +180,9 @@ def fill(
     knots: NDArray[np.int64],
     index_lags: NDArray[np.int64],
     shape: NDArray[np.int64],
+    rough_over: NDArray[np.int64],
 ) -> None:  # pragma: no cover - compiled
-    """Write `common_names`, then `knot_names` of each knot. Knots and lags in slots, `shape` in minutes.
+    """Write `common_names`, then `knot_names` of each knot. Knots, lags and `rough_over` in slots, `shape` in minutes.
 
     `twice_shift` and `twice_start` are twice the minutes from the forecast's start and from 1970 to the time that slot
     0 stands for, the middle of its interval for means.
@@ -184,6 +217,8 @@ def fill(
                 if told:
                     row[k] = read(forecast, at + 2 * minutes, forecast_step, s) / peak - here
                 k += 1
+            _roughness(row[k : k + rough_over.shape[0]], power[:, s], i, peak, rough_over)
+            k += rough_over.shape[0]
             for knot in knots:
                 if kind[s] == 2:
                     later = clear_sky(minute + knot * step, latitude, longitude) + TWILIGHT

@@ -264,6 +264,7 @@ class State:
                 knots,
                 slots(generation.INDEX_LAGS),
                 generation.SHAPE,
+                slots(generation.ROUGH_OVER),
             )
             for family in MEGAWATTS:
                 if family in at:

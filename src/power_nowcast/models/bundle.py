@@ -22,10 +22,10 @@ from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.dependence import Dependence
 from power_nowcast.models.kinds import model_class
-from power_nowcast.models.outcomes import at_knots, local_hours, target_times
+from power_nowcast.models.outcomes import at_knots, local_hours, origin_times, target_times
 from power_nowcast.regions import Region
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 HEAD = "model.json"
 TOLERANCE = 1e-5
 """Of a series' largest golden answer: processors round single precision each in their way."""
@@ -98,7 +98,8 @@ class Bundle:
 
     def quantiles(self, block: FeatureBlock, calibration: Calibration | None = None) -> NDArray[np.float64]:
         """Calibrated quantiles in MW, shape (issue, series, lead, quantile)."""
-        return (calibration or self.calibration).apply(self._uncalibrated(block), self._hours(block))
+        force = calibration or self.calibration
+        return force.apply(self._uncalibrated(block), self._hours(block), origin_times(block))
 
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Calibration]:
         """Nowcasts of successive issue times, each calibrated with the outcomes that were known then."""
@@ -107,7 +108,7 @@ class Bundle:
         outcome, known_at = at_knots(panel, self.region, block, self.leads, delay_minutes)
         hours, step = self._hours(block), self.model.median_step
         quantiles, after = self.calibration.follow(
-            self._uncalibrated(block), hours, outcome, issues, known_at, median_step=step
+            self._uncalibrated(block), hours, outcome, issues, known_at, origin_times(block), median_step=step
         )
         return self._at_steps(block, quantiles), after
 

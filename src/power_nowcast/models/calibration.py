@@ -6,7 +6,10 @@ artifact, and then follow the outcomes: quantile tracking on the log factor (ada
 Candes 2021; Angelopoulos, Candes and Tibshirani 2023), a small step for each series and lead and one for its hour.
 
 The median is tracked as well, at each local hour and with a leak: where most outcomes of an hour lay to one side of it
-in the last weeks, it moves there by up to half the interval's half width.
+in the last weeks, it moves there by up to half the interval's half width. And the newest error pulls it: that of the
+nowcast whose first lead was the present origin. How far, at each lead, is a regression through zero with exponential
+forgetting. While a series behaves as it did in training it finds next to nothing; where behaviour has changed, or only
+the telemetry, errors follow upon each other, and this mends what the model cannot know.
 
 Factors begin at a model's knots and are then tracked at every lead that is answered: what is read between two knots
 errs in its own way.
@@ -31,6 +34,12 @@ MEDIAN_STEP = 0.005
 """Share of an hour's balance that the newest outcome replaces: it remembers 200 of them."""
 REACH = 0.5
 """How far the median moves, in half widths of 10-90, when every outcome of an hour lay to one side."""
+PULL_KEPT = 0.999
+"""What the sums behind the pull keep at each outcome: they remember a thousand."""
+PULL_PRIOR = 5.0
+"""Added to the squares, so that the first few outcomes pull little."""
+OUTLIER = 3.0
+"""Half widths of 10-90 at which errors are cut off, those that pull and those that teach how far."""
 SKEW_STEP = 0.02
 """Step of the gain of a series' and lead's skew, for each outcome."""
 LIMIT = np.log(20.0)
@@ -49,6 +58,8 @@ class Calibration:
     `leads` are minutes after the origin.
     In the median's place `hourly` holds the balance of outcomes above (1) and below (-1) it, and `base` the gain of the
     skew: by so much the wider side of a lopsided interval is widened further, and the other one narrowed.
+    `pulls` (series, lead, 2) are the sums of products and of squares behind the pull of the newest error; `error_mw`
+    and `error_at` (series,) are that error and the only origin at which it pulls, NaT where there is none.
     `as_of` is the time up to which outcomes have been counted. Immutable: `follow` returns a later one.
     """
 
@@ -56,7 +67,18 @@ class Calibration:
     leads: tuple[int, ...]
     base: Floats
     hourly: Floats
+    pulls: Floats
+    error_mw: Floats
+    error_at: Times
     as_of: np.datetime64
+
+    @classmethod
+    def neutral(cls, series: tuple[str, ...], leads: tuple[int, ...], as_of: np.datetime64) -> Self:
+        """The calibration that leaves everything as it is."""
+        base = np.zeros((len(series), len(leads), len(QUANTILES)))
+        hourly = np.zeros((len(series), len(leads), HOURS, len(QUANTILES)))
+        never = np.full(len(series), np.datetime64("NaT", "m"))
+        return cls(series, leads, base, hourly, np.zeros((*base.shape[:2], 2)), np.zeros(len(series)), never, as_of)
 
     @classmethod
     def from_held_out(
@@ -76,7 +98,8 @@ class Calibration:
             outcome_mw: shape (issue, series, lead), NaN where unknown.
             as_of: the time up to which these outcomes were known.
         """
-        base = np.zeros((len(series), len(leads), len(QUANTILES)))
+        neutral = cls.neutral(series, leads, as_of)
+        base = neutral.base.copy()
         median = quantiles_mw[..., MEDIAN]
         for q, level in enumerate(QUANTILES):
             if q == MEDIAN:
@@ -92,7 +115,7 @@ class Calibration:
                         # The conformal rank: one more than the share, so that the level holds for the next outcome.
                         share = min(1.0, inside * (len(known) + 1) / len(known))
                         base[s, k, q] = np.log(np.clip(np.quantile(known, share), 1 / 20, 20.0))
-        return cls(series, leads, base, np.zeros((len(series), len(leads), HOURS, len(QUANTILES))), as_of)
+        return replace(neutral, base=base)
 
     def at(self, leads: tuple[int, ...]) -> "Calibration":
         """The same calibration at other leads: between its own linear, beyond them as at the nearest."""
@@ -100,13 +123,14 @@ class Calibration:
         def between(values: Floats) -> Floats:
             return np.apply_along_axis(lambda own: np.interp(leads, self.leads, own), 1, values)
 
-        return replace(self, leads=leads, base=between(self.base), hourly=between(self.hourly))
+        base, hourly, pulls = (between(values) for values in (self.base, self.hourly, self.pulls))
+        return replace(self, leads=leads, base=base, hourly=hourly, pulls=pulls)
 
     @cached_property
     def id(self) -> str:
         """Twelve hex digits that name exactly these factors."""
         digest = hashlib.sha256()
-        for array in (self.base, self.hourly):
+        for array in (self.base, self.hourly, self.pulls, self.error_mw, self.error_at.astype(np.int64)):
             digest.update(np.ascontiguousarray(array, np.float64).tobytes())
         return digest.hexdigest()[:12]
 
@@ -115,16 +139,19 @@ class Calibration:
         """The same widths about the model's own median."""
         hourly = self.hourly.copy()
         hourly[..., MEDIAN] = 0.0
-        return replace(self, hourly=hourly)
+        return replace(self, hourly=hourly, pulls=np.zeros_like(self.pulls))
 
-    def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64]) -> NDArray[np.float64]:
+    def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64], origins: Times) -> NDArray[np.float64]:
         """Move and stretch quantiles (issue, series, lead, quantile).
 
-        `hours` (issue, series, lead) are local hours of the targets.
+        `hours` (issue, series, lead) are local hours of the targets, `origins` (issue, series) times of the last
+        values.
         """
         s = np.arange(len(self.series))[:, None]
         k = np.arange(len(self.leads))
-        return _stretch(quantiles_mw, _log_factors(self.base, self.hourly[s, k, hours], quantiles_mw))
+        error = np.where(origins == self.error_at, self.error_mw, 0.0)
+        shift = _shifts(error, _half(quantiles_mw), self.pulls)
+        return _stretch(quantiles_mw, _log_factors(self.base, self.hourly[s, k, hours], quantiles_mw), shift)
 
     def follow(
         self,
@@ -133,6 +160,7 @@ class Calibration:
         outcome_mw: Floats,
         issue_times: Times,
         known_at: Times,
+        origins: Times,
         *,
         step: float = STEP,
         hour_step: float = HOUR_STEP,
@@ -147,15 +175,18 @@ class Calibration:
             outcome_mw: shape (issue, series, lead), NaN where unknown.
             issue_times: ascending, shape (issue,).
             known_at: when each outcome could be known, shape (issue, series, lead), NaT where never.
+            origins: times of the last values, shape (issue, series), NaT where there is none.
             step: of a series' and lead's log factor, for each outcome; 0 leaves it as it is.
             hour_step: of that of its local hour.
-            median_step: of the hour's balance about the median; 0 leaves the median where the model has it.
+            median_step: of the hour's balance about the median; 0 leaves the median where the model has it, which is
+                not pulled either.
             skew_step: of the gain of the skew.
 
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
         """
-        base, hourly = self.base.copy(), self.hourly.copy()
+        base, hourly, pulls = self.base.copy(), self.hourly.copy(), self.pulls.copy()
+        error_mw, error_at = self.error_mw.copy(), _minutes(self.error_at)
         # For each outcome the first issue time at which it counts.
         due = np.searchsorted(issue_times, np.where(np.isnat(known_at), issue_times[-1], known_at))
         due = np.maximum(due, np.arange(1, len(issue_times) + 1)[:, None, None])
@@ -164,10 +195,14 @@ class Calibration:
         order = order[: int((due < len(issue_times)).sum())]
         factors = np.empty(quantiles_mw.shape)
         steps = step, hour_step, median_step, skew_step
-        skew = _skew(quantiles_mw)
-        _track(factors, base, hourly, quantiles_mw, skew, hours, outcome_mw, due.ravel(), order, steps, LIMIT)
-        after = type(self)(self.series, self.leads, base, hourly, max(self.as_of, issue_times[-1]))
-        return _stretch(quantiles_mw, factors), after
+        skew, shift = _skew(quantiles_mw), np.zeros(quantiles_mw.shape[:3])
+        pull = pulls, error_mw, error_at, _minutes(origins), self.leads[0]
+        _track(
+            factors, shift, base, hourly, pull, quantiles_mw, skew, hours, outcome_mw, due.ravel(), order, steps, LIMIT
+        )
+        as_of, at = max(self.as_of, issue_times[-1]), error_at.view("datetime64[m]")
+        after = type(self)(self.series, self.leads, base, hourly, pulls, error_mw, at, as_of)
+        return _stretch(quantiles_mw, factors, shift), after
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -175,6 +210,9 @@ class Calibration:
             "leads": list(self.leads),
             "base": self.base.tolist(),
             "hourly": self.hourly.tolist(),
+            "pulls": self.pulls.tolist(),
+            "error_mw": self.error_mw.tolist(),
+            "error_at": self.error_at.astype(str).tolist(),
             "as_of": str(self.as_of),
         }
 
@@ -185,14 +223,49 @@ class Calibration:
             tuple(values["leads"]),
             np.array(values["base"]),
             np.array(values["hourly"]),
+            np.array(values["pulls"]),
+            np.array(values["error_mw"]),
+            np.array(values["error_at"], "datetime64[m]"),
             np.datetime64(values["as_of"]),
         )
+
+
+def _minutes(times: Times) -> NDArray[np.int64]:
+    """Minutes since 1970 in an array of their own; the least integer for NaT."""
+    return times.astype("datetime64[m]").astype(np.int64)
 
 
 def _skew(quantiles_mw: Floats) -> Floats:
     """How much further the .9 quantile lies from the median than the .1, as a share of both; -1..1."""
     low, median, high = (quantiles_mw[..., q] for q in (_LOW, MEDIAN, _HIGH))
     return np.asarray((high - 2 * median + low) / np.maximum(high - low, _SMALL))
+
+
+def _half(quantiles_mw: Floats) -> Floats:
+    """Half the width of 10-90."""
+    return np.asarray((quantiles_mw[..., _HIGH] - quantiles_mw[..., _LOW]) / 2)
+
+
+@njit(cache=True, nogil=True)
+def _shifts(error: Floats, half: Floats, pulls: Floats) -> Floats:  # pragma: no cover - compiled
+    """The shift of each median (issue, series, lead) by the newest errors (issue, series)."""
+    out = np.empty(half.shape)
+    for n in range(half.shape[0]):
+        for s in range(half.shape[1]):
+            for k in range(half.shape[2]):
+                out[n, s, k] = _shift(error[n, s], half[n, s, k], pulls[s, k, 0], pulls[s, k, 1])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _cut(error: float, half: float) -> float:  # pragma: no cover - compiled
+    return min(OUTLIER * half, max(-OUTLIER * half, error))
+
+
+@njit(cache=True, nogil=True)
+def _shift(error: float, half: float, products: float, squares: float) -> float:  # pragma: no cover - compiled
+    """How far an error pulls, by the sums of products and of squares: at most as far as it went itself."""
+    return _cut(error, half) * min(1.0, max(-1.0, products / (squares + PULL_PRIOR)))
 
 
 def _log_factors(base: Floats, hourly: Floats, quantiles_mw: Floats) -> Floats:
@@ -202,11 +275,10 @@ def _log_factors(base: Floats, hourly: Floats, quantiles_mw: Floats) -> Floats:
     return np.asarray(found)
 
 
-def _stretch(quantiles_mw: Floats, log_factors: Floats) -> NDArray[np.float64]:
+def _stretch(quantiles_mw: Floats, log_factors: Floats, shift: Floats) -> NDArray[np.float64]:
     median = quantiles_mw[..., [MEDIAN]]
     distance = (quantiles_mw - median) * np.exp(log_factors)
-    half = (quantiles_mw[..., [_HIGH]] - quantiles_mw[..., [_LOW]]) / 2
-    median = median + REACH * log_factors[..., [MEDIAN]] * half
+    median = median + (REACH * log_factors[..., MEDIAN] * _half(quantiles_mw) + shift)[..., None]
     # Outward from the median no quantile may fall behind the one before it.
     distance[..., MEDIAN:] = np.maximum.accumulate(distance[..., MEDIAN:], axis=-1)
     distance[..., MEDIAN::-1] = np.minimum.accumulate(distance[..., MEDIAN::-1], axis=-1)
@@ -216,8 +288,10 @@ def _stretch(quantiles_mw: Floats, log_factors: Floats) -> NDArray[np.float64]:
 @njit(cache=True, nogil=True)
 def _track(
     factors: NDArray[np.float64],
+    shift: NDArray[np.float64],
     base: NDArray[np.float64],
     hourly: NDArray[np.float64],
+    pull: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int],
     quantiles: NDArray[np.float64],
     skew: NDArray[np.float64],
     hours: NDArray[np.int64],
@@ -227,12 +301,15 @@ def _track(
     steps: tuple[float, float, float, float],
     limit: float,
 ) -> None:  # pragma: no cover - compiled
-    """Write the log factors in force at each issue time, counting outcomes in `order` as they fall due.
+    """Write the log factors and the shift in force at each issue time, counting outcomes in `order` as they fall due.
 
-    `steps` are those of a series and lead, of its hour, of the hour's balance about the median, and of the skew's gain.
+    `pull` are the sums behind it, the newest errors and their origins, all origins (issue, series) and the first lead;
+    `steps` those of a series and lead, of its hour, of the hour's balance about the median, and of the skew's gain.
     """
     issues, series, leads, levels = quantiles.shape
     step, hour_step, median_step, skew_step = steps
+    pulls, error_mw, error_at, origins, first_lead = pull
+    errors = np.zeros((issues, series))
     at = 0
     for n in range(issues):
         while at < order.shape[0] and due[order[at]] <= n:
@@ -246,7 +323,16 @@ def _track(
             if raw != raw:
                 continue
             half = (quantiles[m, s, k, _HIGH] - quantiles[m, s, k, _LOW]) / 2
-            median = raw + REACH * factors[m, s, k, MEDIAN] * half
+            median = raw + REACH * factors[m, s, k, MEDIAN] * half + shift[m, s, k]
+            error = outcome[m, s, k] - raw
+            if k == 0 and origins[m, s] + first_lead > error_at[s]:
+                error_mw[s], error_at[s] = error, origins[m, s] + first_lead
+            if errors[m, s] != 0.0 and half > _SMALL:
+                before, after = _cut(errors[m, s], half) / half, _cut(error, half) / half
+                # What is left counts by its size, not by its square: the median is what is pulled.
+                weight = 1.0 / (1.0 + abs(error - shift[m, s, k]) / half)
+                pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
+                pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before
             side = np.sign(outcome[m, s, k] - median)
             hourly[s, k, hour, MEDIAN] += median_step * (side - hourly[s, k, hour, MEDIAN])
             for q in range(levels):
@@ -262,7 +348,11 @@ def _track(
                 gain = base[s, k, MEDIAN] + skew_step * surplus * skew[m, s, k] * _SIDE[q]
                 base[s, k, MEDIAN] = min(limit, max(-limit, gain))
         for s in range(series):
+            if median_step > 0.0 and origins[n, s] == error_at[s]:
+                errors[n, s] = error_mw[s]
             for k in range(leads):
+                half = (quantiles[n, s, k, _HIGH] - quantiles[n, s, k, _LOW]) / 2
+                shift[n, s, k] = _shift(errors[n, s], half, pulls[s, k, 0], pulls[s, k, 1])
                 own, leaning = hourly[s, k, hours[n, s, k]], base[s, k, MEDIAN] * skew[n, s, k]
                 for q in range(levels):
                     factors[n, s, k, q] = base[s, k, q] + own[q] + leaning * _SIDE[q]

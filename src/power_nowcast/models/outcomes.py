@@ -49,12 +49,15 @@ def at_knots(
     return value, np.where(inside, known_at[slot, columns], np.datetime64("NaT", "m"))
 
 
+def origin_times(block: FeatureBlock) -> Times:
+    """Time of the last known value, shape (issue, series); NaT without one."""
+    age = np.nan_to_num(block.age_minutes).astype("timedelta64[m]")
+    return np.where(np.isfinite(block.age_minutes), block.issue_times[:, None] - age, np.datetime64("NaT", "m"))
+
+
 def target_times(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
     """Time of each knot after the origin, shape (issue, series, knot); NaT without an origin."""
-    has = np.isfinite(block.age_minutes)
-    age = np.nan_to_num(block.age_minutes).astype("timedelta64[m]")
-    origin = np.where(has, block.issue_times[:, None] - age, np.datetime64("NaT", "m"))
-    return np.asarray(origin[..., None] + np.array(knots, "timedelta64[m]"))
+    return np.asarray(origin_times(block)[..., None] + np.array(knots, "timedelta64[m]"))
 
 
 def local_hours(times: Times, timezone: str) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.bundle import Bundle, Info, leads_of
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.dependence import Dependence
-from power_nowcast.models.outcomes import local_hours, target_times
+from power_nowcast.models.outcomes import local_hours, origin_times, target_times
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
 
@@ -134,7 +134,13 @@ def fit_and_judge(
     hours = local_hours(target_times(valid.block, model.knots), region.timezone)
     known_at = np.maximum(target_times(valid.block, model.knots), valid.block.issue_times[:, None, None])
     calibrated, calibration = calibration.follow(
-        held_out, hours, valid.outcome_mw, valid.block.issue_times, known_at, median_step=model.median_step
+        held_out,
+        hours,
+        valid.outcome_mw,
+        valid.block.issue_times,
+        known_at,
+        origin_times(valid.block),
+        median_step=model.median_step,
     )
     report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
     dependence = Dependence.from_held_out(model.series, model.knots, calibrated, valid.outcome_mw)
