@@ -17,6 +17,7 @@ from power_nowcast.errors import (
 )
 from power_nowcast.live.model_slot import Loader, ModelSlot
 from power_nowcast.models.bundle import HEAD, Bundle
+from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.kinds import create
 from power_nowcast.regions import Region
 from tests.toy import toy_bundle, toy_region
@@ -237,12 +238,7 @@ def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[st
         bundle,
         model=create("persistence", region.series, bundle.model.knots),
         fallback=create("persistence", region.series, bundle.fallback.knots),
-        calibration=replace(
-            bundle.calibration,
-            series=region.series,
-            base=bundle.calibration.base[: len(region.series)],
-            hourly=bundle.calibration.hourly[: len(region.series)],
-        ),
+        calibration=Calibration.neutral(region.series, bundle.leads, bundle.calibration.as_of),
         golden=replace(bundle.golden, series=()).take(np.zeros(0, np.int64)),
         golden_mw=np.empty((0,)),
     )
