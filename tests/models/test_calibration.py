@@ -215,6 +215,9 @@ def test_errors_that_follow_upon_each_other_pull_the_median(echo: float, gain: f
     inside = (outcome[late] >= out[late, 0, 0, 1]) & (outcome[late] <= out[late, 0, 0, 5])
     assert abs(inside.mean() - 0.8) < 0.03
     assert after.error_at[0] == issues(count)[-1]
+    # The state alone answers the last issue time as following on did.
+    alone = after.apply(normal_quantiles(1), np.zeros((1, 1, 1), np.int64), issues(count)[-1:, None])
+    assert alone[0] == pytest.approx(out[-1])
 
 
 def test_an_error_of_another_origin_pulls_nothing() -> None:

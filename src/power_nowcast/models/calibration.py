@@ -195,10 +195,23 @@ class Calibration:
         order = order[: int((due < len(issue_times)).sum())]
         factors = np.empty(quantiles_mw.shape)
         steps = step, hour_step, median_step, skew_step
-        skew, shift = _skew(quantiles_mw), np.zeros(quantiles_mw.shape[:3])
+        skew, half, shift = _skew(quantiles_mw), _half(quantiles_mw), np.zeros(quantiles_mw.shape[:3])
         pull = pulls, error_mw, error_at, _minutes(origins), self.leads[0]
         _track(
-            factors, shift, base, hourly, pull, quantiles_mw, skew, hours, outcome_mw, due.ravel(), order, steps, LIMIT
+            factors,
+            shift,
+            base,
+            hourly,
+            pull,
+            quantiles_mw,
+            skew,
+            half,
+            hours,
+            outcome_mw,
+            due.ravel(),
+            order,
+            steps,
+            LIMIT,
         )
         as_of, at = max(self.as_of, issue_times[-1]), error_at.view("datetime64[m]")
         after = type(self)(self.series, self.leads, base, hourly, pulls, error_mw, at, as_of)
@@ -294,6 +307,7 @@ def _track(
     pull: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int],
     quantiles: NDArray[np.float64],
     skew: NDArray[np.float64],
+    half: NDArray[np.float64],
     hours: NDArray[np.int64],
     outcome: NDArray[np.float64],
     due: NDArray[np.int64],
@@ -322,15 +336,15 @@ def _track(
             raw = quantiles[m, s, k, MEDIAN]
             if raw != raw:
                 continue
-            half = (quantiles[m, s, k, _HIGH] - quantiles[m, s, k, _LOW]) / 2
-            median = raw + REACH * factors[m, s, k, MEDIAN] * half + shift[m, s, k]
+            reach = half[m, s, k]
+            median = raw + REACH * factors[m, s, k, MEDIAN] * reach + shift[m, s, k]
             error = outcome[m, s, k] - raw
             if k == 0 and origins[m, s] + first_lead > error_at[s]:
                 error_mw[s], error_at[s] = error, origins[m, s] + first_lead
-            if errors[m, s] != 0.0 and half > _SMALL:
-                before, after = _cut(errors[m, s], half) / half, _cut(error, half) / half
+            if errors[m, s] != 0.0 and reach > _SMALL:
+                before, after = _cut(errors[m, s], reach) / reach, _cut(error, reach) / reach
                 # What is left counts by its size, not by its square: the median is what is pulled.
-                weight = 1.0 / (1.0 + abs(error - shift[m, s, k]) / half)
+                weight = 1.0 / (1.0 + abs(error - shift[m, s, k]) / reach)
                 pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
                 pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before
             side = np.sign(outcome[m, s, k] - median)
@@ -351,8 +365,7 @@ def _track(
             if median_step > 0.0 and origins[n, s] == error_at[s]:
                 errors[n, s] = error_mw[s]
             for k in range(leads):
-                half = (quantiles[n, s, k, _HIGH] - quantiles[n, s, k, _LOW]) / 2
-                shift[n, s, k] = _shift(errors[n, s], half, pulls[s, k, 0], pulls[s, k, 1])
+                shift[n, s, k] = _shift(errors[n, s], half[n, s, k], pulls[s, k, 0], pulls[s, k, 1])
                 own, leaning = hourly[s, k, hours[n, s, k]], base[s, k, MEDIAN] * skew[n, s, k]
                 for q in range(levels):
                     factors[n, s, k, q] = base[s, k, q] + own[q] + leaning * _SIDE[q]
