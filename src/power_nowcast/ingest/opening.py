@@ -1,132 +1,207 @@
-"""Bytes of a file, whatever it is packed in, as one table of text."""
+"""What a file or an answer holds, whatever it is packed in, within limits that no packing can break."""
 
 import gzip
 import lzma
-import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePath
-
-import polars as pl
+from pathlib import PurePosixPath
+from typing import IO
 
 from power_nowcast.errors import SourceFormatError
 
-_CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d)?$")
+UNPACKED_BYTES = 512 * 2**20
+"""All that one delivery may unpack to: ten years of five-minute values of twenty zones are half of it."""
+MEMBERS = 10_000
+"""Files in one archive: a file an hour for a year."""
+DEPTH = 3
+"""Archives within archives."""
+_CHUNK = 2**20
+_DICTIONARY_BYTES = 256 * 2**20
+"""Memory that unpacking xz may take: four times what its strongest usual setting needs."""
+_GZIP, _XZ, _ZIP, _TAR = b"\x1f\x8b", b"\xfd7zXZ\x00", (b"PK\x03\x04", b"PK\x05\x06"), b"ustar"
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, OverflowError, KeyError, RuntimeError, NotImplementedError),
+    *(lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError),
+)
+"""What the packing libraries raise for damaged, encrypted or unknown content."""
+_FOREIGN = {
+    b"\xd0\xcf\x11\xe0": "a workbook of an old spreadsheet (.xls)",
+    b"BZh": "packed with bzip2",
+    b"\x28\xb5\x2f\xfd": "packed with zstd",
+    b"7z\xbc\xaf\x27\x1c": "packed with 7-Zip",
+    b"Rar!": "packed with RAR",
+    b"ARROW1": "an Arrow (Feather) file",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"\x89HDF": "an HDF5 file",
+    b"%PDF": "a PDF",
+}
+_WORKBOOKS = {"[Content_Types].xml": "a workbook (.xlsx)", "content.xml": "a workbook (.ods)"}
 
 
-def table(
-    data: bytes,
-    origin: str,
-    *,
-    date_in_name: str | None = None,
-    stamp: str = "valid_at",
-    drop_extra_fields: bool = False,
-) -> pl.DataFrame:
-    """All rows of CSV or Parquet, plain or packed (gz, xz, zip, tar), members of an archive in order of their names.
+@dataclass(frozen=True)
+class Member:
+    """A file as it was before it was packed; `name` has those of the archives before it where it lay deeper."""
+
+    name: str
+    data: bytes
+    written: tuple[int, int, int, int, int, int] | None = None
+    """Wall clock of its time in a zip archive."""
+
+
+class _Budget:
+    """What may still be unpacked of one delivery."""
+
+    def __init__(self, origin: str, limit: int) -> None:
+        self.origin, self.limit, self.left, self.members = origin, limit, limit, MEMBERS
+
+    def take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise SourceFormatError(
+                f"{self.origin} unpacks to more than {self.limit / 2**20:.0f} MB.",
+                remedy="If it is what it should be, unpack it yourself, or divide it into several.",
+                file=self.origin,
+                limit=self.limit,
+            )
+
+    def count(self, members: int) -> None:
+        self.members -= members
+        if self.members < 0:
+            raise SourceFormatError(
+                f"{self.origin} holds more than {MEMBERS:,} files.",
+                remedy="If it is what it should be, divide it into several.",
+                file=self.origin,
+                limit=MEMBERS,
+            )
+
+
+def members(data: bytes, origin: str, *, limit: int = UNPACKED_BYTES) -> Iterator[Member]:
+    """Every file of a delivery, unpacked (gz, xz, zip, tar, one in another), in order of their names.
+
+    What a Mac leaves in archives (`__MACOSX/`, names with a dot before them) is no file of the publisher's.
 
     Args:
         data: as received.
-        origin: name of the file.
-        date_in_name: `strptime` format of the day that a member's name begins with, for stamps that hold the time of
-            day only; a time that goes back belongs to the next day.
-        stamp: title of the column of stamps.
-        drop_extra_fields: read lines of CSV with more fields than titles up to the last title; an error otherwise.
-
-    Returns:
-        Columns of text, null where empty; times of Parquet as ISO 8601 in UTC.
+        origin: name of the delivery.
+        limit: bytes that it may unpack to.
 
     Raises:
-        SourceFormatError: damaged, of another form, or with members of different columns.
+        SourceFormatError: damaged, encrypted, of a form that is none of these, or larger than the limits.
     """
-    frames = []
-    for name, member in _members(data, origin):
-        frame = _frame(member, name, drop_extra_fields)
-        if date_in_name is not None and stamp in frame.columns:
-            frame = frame.with_columns(_dated(frame[stamp], name, date_in_name))
-        frames.append((name, frame))
-    if not frames:
+    is_empty = True
+    for member in _opened(Member(origin, data), _Budget(origin, limit), DEPTH):
+        is_empty = False
+        yield member
+    if is_empty:
         raise SourceFormatError(f"{origin} holds no file.", remedy="Download it again.", file=origin)
-    first, columns = frames[0][0], frames[0][1].columns
-    for name, frame in frames[1:]:
-        if frame.columns != columns:
-            raise SourceFormatError(
-                f"{origin}: {name} has the columns {', '.join(frame.columns)}, {first} has {', '.join(columns)}.",
-                remedy="If the publisher changed the format, keep the two kinds in different folders or archives.",
-                file=origin,
-                member=name,
-                expected=tuple(columns),
-                found=tuple(frame.columns),
-            )
-    return pl.concat(frame for _, frame in frames)
 
 
-def _members(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every file inside, unpacked."""
+def _opened(member: Member, budget: _Budget, depth: int) -> Iterator[Member]:
+    data, name = member.data, member.name
+    if foreign := next((what for magic, what in _FOREIGN.items() if data.startswith(magic)), None):
+        raise _other_form(name, foreign)
+    packed = data[:2] == _GZIP or data[:6] == _XZ or data[:4] in _ZIP or data[257:262] == _TAR
+    if not packed:
+        yield member
+        return
+    if depth == 0:
+        raise SourceFormatError(
+            f"{budget.origin} has archives in more than {DEPTH} archives.",
+            remedy="Unpack it yourself.",
+            file=budget.origin,
+        )
     try:
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        elif data[:6] == b"\xfd7zXZ\x00":
-            data = lzma.decompress(data)
-        if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):  # with members, without
-            with zipfile.ZipFile(BytesIO(data)) as archive:
-                for info in sorted(archive.infolist(), key=lambda member: member.filename):
-                    if not info.is_dir():
-                        yield info.filename, archive.read(info)
-        elif data[257:262] == b"ustar":
-            with tarfile.open(fileobj=BytesIO(data)) as archive:
-                for member in sorted(archive.getmembers(), key=lambda member: member.name):
-                    if (file := archive.extractfile(member)) is not None:
-                        yield member.name, file.read()
+        if data[:2] == _GZIP:
+            inside = [Member(name, _gunzipped(data, budget), member.written)]
+        elif data[:6] == _XZ:
+            inside = [Member(name, _unxzed(data, budget), member.written)]
+        elif data[:4] in _ZIP:
+            inside = _unzipped(member, budget)
         else:
-            yield name, data
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError) as error:
+            inside = _untarred(member, budget)
+    except _DAMAGED as error:
         raise SourceFormatError(f"{name} is damaged: {error}.", remedy="Download it again.", file=name) from error
+    for one in inside:
+        yield from _opened(one, budget, depth - 1)
 
 
-def _frame(data: bytes, name: str, drop_extra_fields: bool) -> pl.DataFrame:
-    try:
-        if data[:4] == b"PAR1":
-            return _as_text(pl.read_parquet(BytesIO(data)))
-        return pl.read_csv(data, infer_schema=False, truncate_ragged_lines=drop_extra_fields)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise SourceFormatError(
-            f"{name} is no CSV file: {reason}.", remedy="Save it as CSV, UTF-8, or as Parquet.", file=name
-        ) from error
+def _gunzipped(data: bytes, budget: _Budget) -> bytes:
+    with gzip.GzipFile(fileobj=BytesIO(data)) as file:
+        return _read(file, budget)
 
 
-def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
-    aware = [name for name in times if frame.schema[name].time_zone is not None]  # type: ignore[attr-defined]
-    frame = frame.with_columns(pl.col(aware).dt.convert_time_zone("UTC")) if aware else frame
-    return frame.with_columns(
-        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f" + ("Z" if name in aware else "")) for name in times
-    ).with_columns(pl.all().cast(pl.String))
+def _read(file: IO[bytes], budget: _Budget) -> bytes:
+    chunks = []
+    while chunk := file.read(_CHUNK):
+        budget.take(len(chunk))
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
-def _dated(stamps: pl.Series, name: str, form: str) -> pl.Series:
-    """Stamps of the time of day with the date before them, as ISO 8601; others stay as they are."""
-    stem = PurePath(name).stem
-    try:
-        day = datetime.strptime(stem[: len(datetime(2000, 12, 31).strftime(form))], form)  # noqa: DTZ001, DTZ007 - a date
-    except ValueError as error:
-        raise SourceFormatError(
-            f"{name} does not begin with a date like {form}.",
-            remedy="Correct the source's option date_in_name.",
-            file=name,
-            format=form,
-        ) from error
-    dated, before = [], ""
-    for stamp in stamps:
-        clock = "" if stamp is None else stamp.strip().zfill(5)
-        if not _CLOCK.match(clock):
-            dated.append(stamp)
-            continue
-        # Text of one width sorts like the times that it stands for.
-        day += timedelta(days=clock < before)
-        before = clock
-        dated.append(f"{day:%Y-%m-%d} {clock}")
-    return pl.Series(stamps.name, dated, dtype=pl.String)
+def _unxzed(data: bytes, budget: _Budget) -> bytes:
+    chunks = []
+    while data.strip(b"\0"):
+        unpacking = lzma.LZMADecompressor(memlimit=_DICTIONARY_BYTES)
+        rest = data
+        while not unpacking.eof:
+            chunk = unpacking.decompress(rest, max_length=_CHUNK)
+            budget.take(len(chunk))
+            chunks.append(chunk)
+            rest = b""
+            if not chunk and unpacking.needs_input:
+                raise EOFError("it ends too early")
+        data = unpacking.unused_data
+    return b"".join(chunks)
+
+
+def _unzipped(packed: Member, budget: _Budget) -> list[Member]:
+    with zipfile.ZipFile(BytesIO(packed.data)) as archive:
+        infos = [info for info in archive.infolist() if not info.is_dir()]
+        names = {info.filename for info in infos}
+        for marker, what in _WORKBOOKS.items():
+            if marker in names and (marker.startswith("[") or "mimetype" in names):
+                raise _other_form(packed.name, what)
+        budget.count(len(infos))
+        infos = sorted((info for info in infos if _is_of_publisher(info.filename)), key=lambda info: info.filename)
+        if sum(info.file_size for info in infos) > budget.left:
+            budget.take(budget.left + 1)
+        unpacked = []
+        for info in infos:
+            with archive.open(info) as file:
+                unpacked.append(Member(info.filename, _read(file, budget), info.date_time))
+        return unpacked
+
+
+def _untarred(packed: Member, budget: _Budget) -> list[Member]:
+    unpacked = []
+    with tarfile.open(fileobj=BytesIO(packed.data)) as archive:
+        for info in archive:
+            budget.count(1)
+            if not info.isreg() or not _is_of_publisher(info.name):
+                continue
+            # A sparse file tells a size that its bytes do not have.
+            if info.size > budget.left:
+                budget.take(info.size)
+            file = archive.extractfile(info)
+            unpacked.append(Member(info.name, b"" if file is None else _read(file, budget)))
+    return sorted(unpacked, key=lambda member: member.name)
+
+
+def _is_of_publisher(name: str) -> bool:
+    path = PurePosixPath(name)
+    return "__MACOSX" not in path.parts and not path.name.startswith(".")
+
+
+def _other_form(name: str, what: str) -> SourceFormatError:
+    is_packed = what.startswith("packed")
+    return SourceFormatError(
+        f"{name} is {what}.",
+        remedy="Unpack it, or pack it as zip or gz." if is_packed else "Save it as CSV (UTF-8) or as Parquet.",
+        file=name,
+    )
