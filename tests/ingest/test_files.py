@@ -219,7 +219,7 @@ def test_weather_has_its_variables_as_columns(victoria: Region, file: Path) -> N
     [
         ({}, "no files"),
         ({"files": "x", "untis": "GW"}, "no option 'untis'"),
-        ({"files": "x", "unit": "PS"}, "unknown unit 'PS'"),
+        ({"files": "x", "unit": "PS"}, "unit is 'PS'"),
         ({"files": "x", "ambiguous": "first"}, "ambiguous is 'first'"),
         ({"files": "x", "extra_fields": "keep"}, "extra_fields is 'keep'"),
     ],

@@ -2,11 +2,10 @@
 
 import csv
 import re
-import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from io import BytesIO, StringIO
+from io import StringIO
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,9 @@ import polars as pl
 from power_nowcast.contracts import Basis, Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.ingest.http import Body, Http, base_url, client
+from power_nowcast.ingest.opening import members
 from power_nowcast.ingest.published import Delivery, Received, Request, check_options, published
+from power_nowcast.ingest.stamps import times, with_dates
 
 OUTLOOK = "https://www.caiso.com/outlook"
 OASIS = "https://oasis.caiso.com/oasisapi"
@@ -174,28 +175,22 @@ def _scheduled(rows: pl.DataFrame, day: pl.Expr) -> pl.DataFrame:
 
 
 def _timed(rows: pl.DataFrame, day: date, column: str) -> pl.DataFrame:
-    """Columns stamp, at, value, text of one column; empty cells are no rows, as are the hours to come.
+    """Columns stamp, at, fault, value, text of one column; empty cells are no rows, as are the hours to come.
 
-    Times are wall clock. One that goes back by hours is the next day's; by less, the repeat of an autumn hour. A
-    repeated hour that stands there once is the first.
+    Times are wall clock. One that goes back by an hour or more is the next day's; by less, the repeat of an autumn
+    hour. A repeated hour that stands there once is the first.
     """
-    clock = pl.col("Time").str.strip_chars().str.zfill(5)
-    minutes = clock.str.slice(0, 2).cast(pl.Int64, strict=False) * 60 + clock.str.slice(3, 2).cast(
-        pl.Int64, strict=False
-    )
-    back = minutes - minutes.shift()
-    days = (back < -720).fill_null(False).cast(pl.Int64).cum_sum()
-    local = pl.lit(day).cast(pl.Datetime("us")) + pl.duration(days=days, minutes=minutes)
-    again = pl.int_range(pl.len()).over("local") > 0
-    side = pl.when(again).then(pl.lit("latest")).otherwise(pl.lit("earliest"))
-    at = pl.col("local").dt.replace_time_zone(LOCAL, ambiguous=side, non_existent="null").dt.convert_time_zone("UTC")
+    one = pl.Series([0] * len(rows), dtype=pl.Int64)
+    dated = with_dates(rows["Time"], pl.Series([day] * len(rows), dtype=pl.Date), one)
+    options = {"time_zone": LOCAL, "ambiguous": "earliest"}
+    at, fault = times(dated, options, str(day), timezone=LOCAL, sequence=one)
     text = pl.col(column).str.strip_chars()
     return (
-        rows.with_columns(local=local)
-        .with_columns(at=at, text=text, value=text.cast(pl.Float64, strict=False))
+        rows.with_columns(at=at, fault=fault, text=text, value=text.cast(pl.Float64, strict=False))
         .filter(pl.col("text").is_not_null() & (pl.col("text") != ""))
         .select(
             "at",
+            "fault",
             "value",
             stamp=pl.concat_str(pl.lit(f"{day} "), "Time"),
             text=pl.when(pl.col("value").is_null()).then("text"),
@@ -229,14 +224,10 @@ def _whole_lines(data: bytes) -> bytes:
 
 
 def _member(archive: bytes, origin: str) -> bytes:
-    try:
-        with zipfile.ZipFile(BytesIO(archive)) as opened:
-            name = opened.namelist()[0]
-            text = opened.read(name)
-    except (zipfile.BadZipFile, EOFError, OSError, IndexError) as error:
-        raise SourceFormatError(
-            f"{origin} is no whole zip archive: {error}.", remedy="Fetch it again.", file=origin
-        ) from error
+    if not archive.startswith(b"PK"):
+        raise SourceFormatError(f"{origin} is no whole zip archive.", remedy="Fetch it again.", file=origin)
+    first = next(members(archive, origin))
+    name, text = first.name, first.data
     if name.lower().endswith(".xml"):
         said = re.search(rb"ERR_DESC>([^<]*)<", text)
         raise MissingDataError(

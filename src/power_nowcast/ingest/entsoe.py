@@ -3,22 +3,26 @@
 The library asks; its answers are kept as received and read here, so that tables can be rebuilt without it.
 """
 
+import logging
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
+from xml.parsers import expat
 
 import polars as pl
 
 from power_nowcast.contracts import UTC as UTC_TIME
 from power_nowcast.contracts import Table
-from power_nowcast.errors import ConfigurationError, SourceFormatError
+from power_nowcast.errors import ConfigurationError, SourceFormatError, listed
 from power_nowcast.ingest.http import Http, client, redact
 from power_nowcast.ingest.libraries import Asking, check_library, check_library_options, key_of, library
 from power_nowcast.ingest.published import Delivery, Received, Request, published
 from power_nowcast.settings import settings
+
+logger = logging.getLogger("power_nowcast.ingest")
 
 SERVER = "https://web-api.tp.entsoe.eu/"
 VARIABLE = "ENTSOE_API_KEY"
@@ -109,23 +113,37 @@ def parse(data: bytes, *, request: Request, origin: str) -> pl.DataFrame:
     """Rows of a document: `at` is the start of the interval (its end where the region file says so).
 
     What a curve of type A03 leaves out repeats the point before it, up to the end of its period; what one of type A01
-    leaves out is unknown. An answer that says that there is no data has no rows.
+    leaves out is unknown. Where the resolution changes within a document, the parts of the agreed one are read. An answer that says that
+    there is no data has no rows.
 
     Raises:
-        SourceFormatError: no document of load or generation in MW, or values of another length than agreed.
+        SourceFormatError: no document of load or generation in MW, or values of another length than agreed
+            only.
     """
     root = _document(data, origin)
     if root is None:
         return published(pl.DataFrame({"series": []}, {"series": pl.String}))
     minutes = request.spec.interval_minutes or request.region.interval_minutes
+    others: list[tuple[str, datetime, datetime]] = []
     try:
-        points = [point for series in root.findall("{*}TimeSeries") for point in _points(series, minutes)]
+        points = [point for series in root.findall("{*}TimeSeries") for point in _points(series, minutes, others)]
+        if others and not points:
+            raise ValueError(f"its values are of {others[0][0]}, the region file says {minutes} minutes")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceFormatError(
             f"{origin} is no document of load or generation as agreed: {error}.",
             remedy="Check area, dataset and interval_minutes; if the format has changed, the parser must follow.",
             file=origin,
         ) from error
+    if others:
+        logger.warning(
+            "entsoe: %s: values of %s from %s to %s are left out: the region file says %d minutes.",
+            origin,
+            listed(sorted({one[0] for one in others})),
+            min(one[1] for one in others).strftime("%Y-%m-%dT%H:%MZ"),
+            max(one[2] for one in others).strftime("%Y-%m-%dT%H:%MZ"),
+            minutes,
+        )
     columns = pl.Schema({"type": pl.String(), "at": UTC_TIME, "value": pl.Float64(), "text": pl.String()})
     rows = pl.DataFrame(points, columns, orient="row").sort("type", "at", maintain_order=True)
     if request.spec.label == "end":
@@ -154,7 +172,7 @@ def _document(data: bytes, origin: str) -> ET.Element | None:
     said = None
     if not start:
         said = "is empty"
-    elif b"<!doctype" in data[:1000].lower() or start.startswith(b"<html"):
+    elif start.startswith((b"<!doctype html", b"<html")) or _declares_a_type(data):
         said = "is a web page or declares entities"
     else:
         try:
@@ -174,8 +192,34 @@ def _document(data: bytes, origin: str) -> ET.Element | None:
     )
 
 
-def _points(series: ET.Element, minutes: int) -> Iterator[Point]:
-    """The points of one series, those left out filled in where its type of curve says so."""
+def _declares_a_type(data: bytes) -> bool:
+    """Whether a document declares a type, wherever and in whatever encoding: entities can be declared there only."""
+
+    def declared(*_: object) -> None:
+        raise _TypeDeclaredError
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = declared
+    try:
+        parser.Parse(data, True)
+    except _TypeDeclaredError:
+        return True
+    except expat.ExpatError:
+        pass  # no whole XML: reading it says so
+    return False
+
+
+class _TypeDeclaredError(Exception):
+    """Ends the reading of a document before its entities are declared."""
+
+
+def _points(
+    series: ET.Element, minutes: int, others: list[tuple[str, datetime, datetime]]
+) -> Iterator[Point]:
+    """The points of one series, those left out filled in where its type of curve says so.
+
+    Periods of another resolution are left out, and told in `others`.
+    """
     kind = series.findtext("{*}MktPSRType/{*}psrType")
     if kind is not None and series.find("{*}outBiddingZone_Domain.mRID") is not None:
         return  # what plants of this type draw, such as pumps
@@ -188,9 +232,8 @@ def _points(series: ET.Element, minutes: int) -> Iterator[Point]:
         start, end = (_time(period.findtext(f"{{*}}timeInterval/{{*}}{side}")) for side in ("start", "end"))
         resolution = period.findtext("{*}resolution") or ""
         if not (found := _RESOLUTION.fullmatch(resolution)) or int(found[1]) != minutes:
-            raise ValueError(
-                f"its values are of {resolution or 'no resolution'}, the region file says {minutes} minutes"
-            )
+            others.append((resolution or "no resolution", start, end))
+            continue
         step, texts = timedelta(minutes=minutes), {}
         for point in period.findall("{*}Point"):
             place = int(str(point.findtext("{*}position")))

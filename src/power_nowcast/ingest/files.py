@@ -94,7 +94,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     written = rows[titles.written] if has_written else pl.Series(titles.written, [None] * len(rows), pl.String)
     # The order of rows tells the passes of a repeated hour apart within one series, file and vintage.
     keys = [_MEMBER, *(titles.series if is_long else ()), *([titles.written] if has_written else ())]
-    sequence = rows.select(pl.int_range(pl.len()).first().over(keys).alias("sequence")).to_series()
+    sequence = rows.with_row_index("\0row").select(pl.col("\0row").first().over(keys).alias("sequence")).to_series()
     if days:
         stamp = with_dates(stamp, rows[_MEMBER].replace_strict(days, return_dtype=pl.Date), sequence)
     at, fault = times(

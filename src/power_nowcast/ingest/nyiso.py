@@ -3,13 +3,10 @@
 `pal`, `isolf` and `rtfuelmix` are CSV files of a day, alone or as the zip archive of a month.
 """
 
-import gzip
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
 from zoneinfo import ZoneInfo
@@ -18,7 +15,9 @@ import polars as pl
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
+from power_nowcast.ingest.opening import members
 from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, published
+from power_nowcast.ingest.wallclock import to_utc
 from power_nowcast.regions import Region
 
 LOCAL = "America/New_York"
@@ -133,14 +132,12 @@ def parse_forecast(data: bytes, *, region: Region, origin: str) -> pl.DataFrame:
         )
     order = ["Time Stamp", "written", *names.values()]
     rows = pl.concat([file.select(order) for file in files])
-    repeat = pl.int_range(pl.len()).over("written", "Time Stamp")
-    local = pl.col("Time Stamp").str.to_datetime("%m/%d/%Y %H:%M", time_unit="us", strict=False)
-    at = local.dt.replace_time_zone(
-        LOCAL, ambiguous=pl.when(repeat == 0).then(pl.lit("earliest")).otherwise(pl.lit("latest")), non_existent="null"
-    ).dt.convert_time_zone("UTC")
+    file = rows.with_row_index("row").select(pl.col("row").first().over("written")).to_series()
+    local = rows["Time Stamp"].str.to_datetime("%m/%d/%Y %H:%M", time_unit="us", strict=False)
+    told = to_utc(local, LOCAL, sequence=file, ambiguous="earliest")
     return published(
-        rows.select(pl.col("Time Stamp").alias("stamp"), "written", *names.values(), at=at)
-        .unpivot(index=["stamp", "written", "at"], variable_name="series", value_name="text")
+        rows.select(pl.col("Time Stamp").alias("stamp"), "written", *names.values(), at=told["at"], fault=told["fault"])
+        .unpivot(index=["stamp", "written", "at", "fault"], variable_name="series", value_name="text")
         .with_columns(value=pl.col("text").cast(pl.Float64, strict=False))
         .with_columns(text=pl.when(pl.col("value").is_null()).then(pl.col("text").fill_null("")))
     )
@@ -152,10 +149,7 @@ def parse_reports(file: bytes, *, station: str, origin: str) -> pl.DataFrame:
     Raises:
         SourceFormatError: not a CSV with the agreed columns.
     """
-    try:
-        text = gzip.decompress(file) if file[:2] == b"\x1f\x8b" else file
-    except (OSError, EOFError) as error:
-        raise SourceFormatError(f"{origin} is damaged: {error}.", remedy="Download it again.", file=origin) from error
+    text = next(members(file, origin)).data
     rows = _read_csv(text, origin)
     needed = ("utc", *REPORT_COLUMNS, "cloud_code")
     if missing := [name for name in needed if name not in rows.columns]:
@@ -233,15 +227,11 @@ def _members(data: bytes, origin: str) -> Iterator[_Member]:
     if not (origin.endswith(".zip") or data.startswith(b"PK")):
         yield _Member(origin, data)
         return
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as opened:
-            for info in sorted(opened.infolist(), key=lambda member: member.filename):
-                written = datetime(*info.date_time, tzinfo=ZoneInfo(LOCAL)).astimezone(UTC)
-                yield _Member(f"{origin}: {info.filename}", opened.read(info), written)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise SourceFormatError(
-            f"{origin} is no whole zip archive: {error}.", remedy="Download it again.", file=origin
-        ) from error
+    if not data.startswith(b"PK"):
+        raise SourceFormatError(f"{origin} is no whole zip archive.", remedy="Download it again.", file=origin)
+    for member in members(data, origin):
+        written = None if member.written is None else datetime(*member.written, tzinfo=ZoneInfo(LOCAL)).astimezone(UTC)
+        yield _Member(f"{origin}: {member.name}", member.data, written)
 
 
 def _read_csv(text: bytes, origin: str) -> pl.DataFrame:

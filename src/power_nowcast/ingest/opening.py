@@ -116,17 +116,20 @@ def _opened(member: Member, budget: _Budget, depth: int) -> Iterator[Member]:
             remedy="Unpack it yourself.",
             file=budget.origin,
         )
+    kind = "gz" if data[:2] == _GZIP else "xz" if data[:6] == _XZ else "zip" if data[:4] in _ZIP else "tar"
     try:
-        if data[:2] == _GZIP:
+        if kind == "gz":
             inside = [Member(name, _gunzipped(data, budget), member.written)]
-        elif data[:6] == _XZ:
+        elif kind == "xz":
             inside = [Member(name, _unxzed(data, budget), member.written)]
-        elif data[:4] in _ZIP:
+        elif kind == "zip":
             inside = _unzipped(member, budget)
         else:
             inside = _untarred(member, budget)
     except _DAMAGED as error:
-        raise SourceFormatError(f"{name} is damaged: {error}.", remedy="Download it again.", file=name) from error
+        raise SourceFormatError(
+            f"{name} is damaged, no whole {kind} archive: {error}.", remedy="Download it again.", file=name
+        ) from error
     for one in inside:
         yield from _opened(one, budget, depth - 1)
 

@@ -51,7 +51,7 @@ def times(
     naive = text.filter(local.is_not_null())
     if len(naive) and zone is None:
         raise SourceFormatError(
-            f"{origin}: the stamp {naive[0]} in the column {stamps.name} has no offset from UTC.",
+            f"{origin}: the stamp {naive[0]} has no offset from UTC, in the column {stamps.name}.",
             remedy='Write 2019-06-30T23:55:00Z or +02:00, or set the source\'s option time_zone = "UTC" (or another).',
             file=origin,
             stamp=naive[0],
@@ -115,7 +115,7 @@ def with_dates(clocks: pl.Series, days: pl.Series, sequence: pl.Series) -> pl.Se
         pl.when("is_falling").then(pl.col("backward").max().over("sequence") - pl.col("backward")).otherwise("forward")
     )
     dated = own.select(
-        "row", dated=pl.format("{} {}", (pl.col("day") + pl.duration(days=later)).dt.strftime("%Y-%m-%d"), "text")
+        "row", dated=pl.format("{} {}", (pl.col("day") + pl.duration(days=later)).dt.strftime("%Y-%m-%d"), pl.col("text").str.replace(r"^(\d[:.])", "0${1}"))
     )
     joined = frame.join(dated, on="row", how="left", maintain_order="left")
     return joined.select(pl.coalesce("dated", "text").alias(clocks.name)).to_series()
