@@ -38,7 +38,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
     report = write_all(
         job.store, job.region, place=job.data, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}")
     )
-    job.progress(f"ingest: {report.stored:,} new rows, {report.quarantined} in quarantine")
+    job.progress(f"ingest: {report}")
     models = _trainable(job, models)
     wanted = _recipe(job, plan, models)
     production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)

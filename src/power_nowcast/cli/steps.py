@@ -101,10 +101,7 @@ def ingest(
                 place=place,
                 progress=told,
             )
-        console.print(
-            f"{report.deliveries} files read, {report.stored:,} rows stored, {report.quarantined:,} in quarantine, "
-            f"{report.superseded:,} replaced by a later value of their slot."
-        )
+        console.print(str(report))
 
 
 @app.command()

@@ -40,7 +40,8 @@ class Batch:
     slot replaced by the publisher's own rule, `repeated` those that were published twice alike. `key` identifies the
     delivery together with how it is read: a delivery whose key the store knows need not be read again. `raw` is the
     answer as received, where it is not part of this package; `reading` how it was read. Where rows
-    `are_versions`, as those of a replay, they tell by themselves when each was known and are stored as they are.
+    `are_versions`, as those of a replay, they tell by themselves when each was known and are stored as they are. A
+    batch `is_unusable` if the file had rows and none of them passed.
     """
 
     region: str
@@ -54,3 +55,4 @@ class Batch:
     raw: bytes | None = None
     reading: Reading | None = None
     are_versions: bool = False
+    is_unusable: bool = False

@@ -113,8 +113,8 @@ def parse(data: bytes, *, request: Request, origin: str) -> pl.DataFrame:
     """Rows of a document: `at` is the start of the interval (its end where the region file says so).
 
     What a curve of type A03 leaves out repeats the point before it, up to the end of its period; what one of type A01
-    leaves out is unknown. Where the resolution changes within a document, the parts of the agreed one are read. An answer that says that
-    there is no data has no rows.
+    leaves out is unknown. Where the resolution changes within a document, the parts of the agreed one are read. An
+    answer that says that there is no data has no rows.
 
     Raises:
         SourceFormatError: no document of load or generation in MW, or values of another length than agreed
@@ -213,9 +213,7 @@ class _TypeDeclaredError(Exception):
     """Ends the reading of a document before its entities are declared."""
 
 
-def _points(
-    series: ET.Element, minutes: int, others: list[tuple[str, datetime, datetime]]
-) -> Iterator[Point]:
+def _points(series: ET.Element, minutes: int, others: list[tuple[str, datetime, datetime]]) -> Iterator[Point]:
     """The points of one series, those left out filled in where its type of curve says so.
 
     Periods of another resolution are left out, and told in `others`.

@@ -49,7 +49,7 @@ SOURCES: dict[str, Source] = {
 
 NOT_FOUND = 404
 
-READ_BY = 1
+READ_BY = 2
 """Counts up when the same bytes would be read in another way: deliveries are then read again."""
 
 _READ_FOR: dict[str, Any] = {
@@ -196,7 +196,8 @@ def batch_of(
     if spec.source == REPLAY:
         return _played(request, received, origin), PUBLISHED.to_frame()
     held = PUBLISHED.to_frame() if held is None else held
-    checked = _checked(source_of(region, spec), received, held, request, origin)
+    source = source_of(region, spec)
+    checked = _checked(source, received, held, request, origin)
     closed, still_open = checked.rows, held.clear()
     if table is Table.POWER:
         closed, still_open = split_last_slot(checked.rows, region, spec)
@@ -226,6 +227,7 @@ def batch_of(
         repeated=checked.repeated,
         raw=received.data,
         reading=reading,
+        is_unusable=source.reads_files and checked.rows.is_empty() and len(checked.bad) > 0,
     )
     return batch, still_open
 

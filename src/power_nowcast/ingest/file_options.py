@@ -31,7 +31,17 @@ OPTIONS = (
     "extra_fields",
     "allow_negative",
 )
-_TEXTS = ("folder", "unit", "time_zone", "stamp_format", "ambiguous", "date_in_name", "separator", "decimal", "thousands")
+_TEXTS = (
+    "folder",
+    "unit",
+    "time_zone",
+    "stamp_format",
+    "ambiguous",
+    "date_in_name",
+    "separator",
+    "decimal",
+    "thousands",
+)
 
 
 def check_file_options(request: Request) -> None:
@@ -51,7 +61,7 @@ def check_file_options(request: Request) -> None:
         raise wrong(f"the source files has no option {unknown[0]!r}.", f"Use {', '.join(OPTIONS)}.")
     for name in _TEXTS:
         if not isinstance(options.get(name, ""), str):
-            raise wrong(f"{name} is {options[name]!r}.", f"Write it as text: {name} = \"...\".")
+            raise wrong(f"{name} is {options[name]!r}.", f'Write it as text: {name} = "...".')
     for name, remedy in _wrong(options):
         raise wrong(f"{name} is {options.get(name)!r}.", remedy)
     columns = options.get("columns", {})
@@ -105,7 +115,9 @@ def _is_format(form: object) -> bool:
     if form == EXCEL:
         return True
     try:
-        pl.Series(["2024-05-01"]).str.to_datetime(str(form), strict=False, time_zone="UTC" if "%z" in str(form) else None)
+        pl.Series(["2024-05-01"]).str.to_datetime(
+            str(form), strict=False, time_zone="UTC" if "%z" in str(form) else None
+        )
     except pl.exceptions.PolarsError:
         return False
     return "%" in str(form)

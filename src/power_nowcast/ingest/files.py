@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from power_nowcast.contracts import Reason, Table
+from power_nowcast.contracts import Table
 from power_nowcast.errors import MissingDataError, SourceFormatError, listed
 from power_nowcast.ingest.file_options import DROP, OTHERS, TO_MW, check_file_options
 from power_nowcast.ingest.numbers import numbers
@@ -85,7 +85,9 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     options = spec.options
     titles = _Titles.of(region, table, spec)
     rows, days = _rows(data, origin, titles, options)
-    rows = rows if options.get("ignore", ()) == OTHERS else rows.drop(map(named, options.get("ignore", ())), strict=False)
+    rows = (
+        rows if options.get("ignore", ()) == OTHERS else rows.drop(map(named, options.get("ignore", ())), strict=False)
+    )
     columns = [name for name in rows.columns if name != _MEMBER]
     is_long = titles.are_long(columns)
     _check_columns(columns, titles, is_long, origin, is_open=options.get("ignore") == OTHERS)
@@ -97,9 +99,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     sequence = rows.with_row_index("\0row").select(pl.col("\0row").first().over(keys).alias("sequence")).to_series()
     if days:
         stamp = with_dates(stamp, rows[_MEMBER].replace_strict(days, return_dtype=pl.Date), sequence)
-    at, fault = times(
-        stamp, options, origin, timezone=region.timezone, label=spec.label, sequence=sequence
-    )
+    at, fault = times(stamp, options, origin, timezone=region.timezone, label=spec.label, sequence=sequence)
     told, untold = publish_times(written, options, origin, timezone=region.timezone)
     stamps = pl.DataFrame({"stamp": stamp.fill_null(""), "at": at, "fault": fault, "written": told}).with_columns(
         fault=pl.col("fault").fill_null(untold),
@@ -229,8 +229,8 @@ def _check_columns(columns: list[str], titles: _Titles, is_long: bool, origin: s
         raise SourceFormatError(
             f"{origin} has the columns {listed(columns)}; expected {stamp} with {listed(titles.names)}, "
             f"or {stamp}, {' and '.join(titles.series)}, {titles.value}; {'; '.join(faults)}.",
-            remedy='Say what they are by the source\'s options columns and series (and ignore = "others" for those that '
-            "are none of the table's), or rename them.",
+            remedy='Say what they are by the source\'s options columns and series (ignore = "others" for those that are '
+            "none of the table's), or rename them.",
             file=origin,
             expected=(*titles.stamp, *titles.names),
             found=tuple(columns),
@@ -250,7 +250,11 @@ def _check_columns(columns: list[str], titles: _Titles, is_long: bool, origin: s
 
 
 def _joined(parts: tuple[str, ...]) -> pl.Expr:
-    return pl.col(parts[0]) if len(parts) == 1 else pl.concat_str([pl.col(part).str.strip_chars() for part in parts], separator=" ")
+    return (
+        pl.col(parts[0])
+        if len(parts) == 1
+        else pl.concat_str([pl.col(part).str.strip_chars() for part in parts], separator=" ")
+    )
 
 
 def _long(rows: pl.DataFrame, stamps: pl.DataFrame, titles: _Titles) -> pl.DataFrame:
@@ -279,7 +283,15 @@ def _day(name: str, form: str) -> date:
         SourceFormatError: it says none, or several.
     """
     stem = PurePath(name).name
-    widths = {"Y": r"\d{4}", "y": r"\d\d", "m": r"\d\d", "d": r"\d\d", "j": r"\d{3}", "b": "[A-Za-z]{3}", "B": "[A-Za-z]+"}
+    widths = {
+        "Y": r"\d{4}",
+        "y": r"\d\d",
+        "m": r"\d\d",
+        "d": r"\d\d",
+        "j": r"\d{3}",
+        "b": "[A-Za-z]{3}",
+        "B": "[A-Za-z]+",
+    }
     pattern = "".join(
         widths.get(part[1], ".+?") if part.startswith("%") else re.escape(part) for part in re.findall("%.|[^%]", form)
     )

@@ -139,7 +139,7 @@ def _gunzipped(data: bytes, budget: _Budget) -> bytes:
         return _read(file, budget)
 
 
-def _read(file: IO[bytes], budget: _Budget) -> bytes:
+def _read(file: gzip.GzipFile | IO[bytes], budget: _Budget) -> bytes:
     chunks = []
     while chunk := file.read(_CHUNK):
         budget.take(len(chunk))

@@ -12,6 +12,7 @@ EXCEL = "excel"
 """Value of `stamp_format` for serial numbers of a spreadsheet, days since 1899-12-30."""
 DAY = timedelta(days=1)
 _EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - wall clock
+_UNIX_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - its offset stands beside it
 _UNIX = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}
 """Units in a second of Unix time by how many digits the times of our days have."""
 _SAME_NAMES = {"MEZ": "CET", "MESZ": "CEST"}
@@ -55,6 +56,14 @@ _CLOCK = re.compile(_TIME, re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)(?:\.(\d+))?")
 _EXPONENT = re.compile(r"\d+(?:[.,]\d+)?e[+-]?\d+", re.IGNORECASE)
 _NUMERIC_DATE = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})\2(\d{4}|\d\d)\b(.*)")
+
+_NO_DATE = (
+    "If the file's name has the date, set the source's option date_in_name (its format, such as %Y%m%d); if another "
+    'column has it, columns = { valid_at = ["date", "time"] }.'
+)
+_AS_TEXT = "export the column as text such as 2024-05-01 00:15."
+_UNIX_OR_NOT = f'Set the source\'s option stamp_format = "%Y%m%d%H", or {_AS_TEXT}'
+_SERIAL = f'Set the source\'s option stamp_format = "{EXCEL}" if it counts days since 1899-12-30, or {_AS_TEXT}'
 
 
 @dataclass(frozen=True)
@@ -128,24 +137,13 @@ def why_not(text: str) -> tuple[str, str]:
         written = " or ".join(f'stamp_format = "{order}"' for order in orders) or "stamp_format"
         return "does not say which number is the day and which the month", f"Set the source's option {written}."
     if read_clock(text) is not None:
-        return (
-            "has a time of day and no date",
-            "If the file's name has the date, set the source's option date_in_name (its format, such as %Y%m%d); if "
-            'another column has it, columns = { valid_at = ["date", "time"] }.',
-        )
+        return "has a time of day and no date", _NO_DATE
     if len(text) in _UNIX and text.isdecimal():
-        return (
-            "may be Unix time, or year, month, day and hour",
-            'Set the source\'s option stamp_format = "%Y%m%d%H", or export the column as text such as 2024-05-01 00:15.',
-        )
+        return "may be Unix time, or year, month, day and hour", _UNIX_OR_NOT
     if _EXPONENT.fullmatch(text):
         return "is a number cut to few digits", "Export the column as text or as a whole number."
     if read_excel(text) is not None:
-        return (
-            "is a number, perhaps the serial number of a spreadsheet",
-            f'Set the source\'s option stamp_format = "{EXCEL}" if it counts days since 1899-12-30; else export the '
-            "column as text such as 2024-05-01 00:15.",
-        )
+        return "is a number, perhaps the serial number of a spreadsheet", _SERIAL
     stamp = read_stamp(text)
     if stamp is not None and stamp.name is not None:
         return (
@@ -156,6 +154,12 @@ def why_not(text: str) -> tuple[str, str]:
         return (
             "is a date without a time, as are all in the file",
             'Name the column of times as well: columns = { valid_at = ["date", "time"] }.',
+        )
+    if stamp is not None:
+        return (
+            "is a time that the clocks of its time zone never show",
+            "Check the source's options time_zone and label; an interval may end, but not begin, where the hour is "
+            "skipped.",
         )
     return "is in no form that can mean one thing only", "Say its form by the source's option stamp_format."
 
@@ -179,7 +183,7 @@ def _unix(whole: str, fraction: str | None) -> Stamp | None:
     micros = int(whole) * 1_000_000 // per_second
     if per_second == 1 and fraction is not None:
         micros += int(fraction[:6].ljust(6, "0"))
-    return Stamp(datetime(1970, 1, 1) + timedelta(microseconds=micros), timedelta(0))  # noqa: DTZ001 - offset is beside it
+    return Stamp(_UNIX_EPOCH + timedelta(microseconds=micros), timedelta(0))
 
 
 def _is_date_and_hour(digits: str) -> bool:
@@ -224,7 +228,7 @@ def _clock(parts: dict[str, str | None]) -> timedelta | None:
         hour = hour % 12 + (12 if half[0].lower() == "p" else 0)
     clock = timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micros)
     is_shown = hour < 24 and minute < 60 and second < 60
-    return clock if is_shown or clock == DAY and hour == 24 else None
+    return clock if is_shown or (clock == DAY and hour == 24) else None
 
 
 def _zone(text: str | None) -> tuple[timedelta | None, str | None]:

@@ -1,13 +1,13 @@
 """Stamps as text, in whatever form a publisher writes them, as UTC."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
 from power_nowcast.contracts import UTC, Reason
 from power_nowcast.errors import SourceFormatError
-from power_nowcast.ingest.stamp_forms import DAY, EXCEL, Stamp, offset_of, read_clock, read_excel, read_stamp
+from power_nowcast.ingest.stamp_forms import EXCEL, Stamp, offset_of, read_clock, read_excel, read_stamp
 from power_nowcast.ingest.wallclock import to_utc
 
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"
@@ -59,9 +59,7 @@ def times(
     if zone is None:
         return aware.cast(UTC), pl.Series("fault", [None] * len(aware), pl.String)
     side = options.get("ambiguous")
-    told = to_utc(
-        local, str(zone), sequence=sequence, label=label, ambiguous=None if side is None else str(side)
-    )
+    told = to_utc(local, str(zone), sequence=sequence, label=label, ambiguous=None if side is None else str(side))
     return told["at"].fill_null(aware.cast(UTC)), told["fault"]
 
 
@@ -115,7 +113,12 @@ def with_dates(clocks: pl.Series, days: pl.Series, sequence: pl.Series) -> pl.Se
         pl.when("is_falling").then(pl.col("backward").max().over("sequence") - pl.col("backward")).otherwise("forward")
     )
     dated = own.select(
-        "row", dated=pl.format("{} {}", (pl.col("day") + pl.duration(days=later)).dt.strftime("%Y-%m-%d"), pl.col("text").str.replace(r"^(\d[:.])", "0${1}"))
+        "row",
+        dated=pl.format(
+            "{} {}",
+            (pl.col("day") + pl.duration(days=later)).dt.strftime("%Y-%m-%d"),
+            pl.col("text").str.replace(r"^(\d[:.])", "0${1}"),
+        ),
     )
     joined = frame.join(dated, on="row", how="left", maintain_order="left")
     return joined.select(pl.coalesce("dated", "text").alias(clocks.name)).to_series()
@@ -183,6 +186,8 @@ def _by_format(text: pl.Series, form: str) -> tuple[pl.Series, pl.Series]:
         read = {one: time for one in text.drop_nulls().unique() if (time := read_excel(one)) is not None}
         return text.replace_strict(read, default=None, return_dtype=_LOCAL), _nothing(text)
     is_aware = "%z" in form
+    if "%H" in form and "%M" not in form and not is_aware:
+        text, form = text + ":00", f"{form}:%M"
 
     def read_all(texts: pl.Series) -> pl.Series:
         return texts.str.to_datetime(form, time_unit="us", strict=False, time_zone="UTC" if is_aware else None)

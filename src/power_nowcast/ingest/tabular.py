@@ -113,9 +113,7 @@ def _utf8(data: bytes, origin: str) -> bytes:
     return data
 
 
-def _header(
-    text: bytes, origin: str, is_header: IsHeader, separator: str | None
-) -> tuple[int, list[str], str]:
+def _header(text: bytes, origin: str, is_header: IsHeader, separator: str | None) -> tuple[int, list[str], str]:
     """Where the lines below the header begin, its titles, and the separator."""
     candidates = SEPARATORS if separator is None else (separator,)
     start, first = 0, None
@@ -141,7 +139,7 @@ def _header(
             if is_header({named(title) for title in titles}):
                 return start, titles, one
         if first is None:
-            best = max(candidates, key=lambda one, line=line: len(_fields(line, one)))  # type: ignore[misc]
+            best = max(candidates, key=lambda one, line=line: len(_fields(line, one)))
             first = start, _fields(line, best), best
     if first is None:
         raise SourceFormatError(
@@ -157,9 +155,7 @@ def _fields(line: str, separator: str) -> list[str]:
         return line.split(separator)
 
 
-def _csv(
-    body: bytes, origin: str, names: Sequence[str], separator: str, *, drop_extra_fields: bool
-) -> pl.DataFrame:
+def _csv(body: bytes, origin: str, names: Sequence[str], separator: str, *, drop_extra_fields: bool) -> pl.DataFrame:
     def read(width: int, ragged: bool) -> pl.DataFrame:
         header = separator.join(f"c{number}" for number in range(width)).encode()
         rows = pl.read_csv(
@@ -259,9 +255,9 @@ def _unique(names: Sequence[str]) -> list[str]:
     seen: dict[str, int] = {}
     unique = []
     for place, name in enumerate(names, start=1):
-        name = name or untitled(place)
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name}{AGAIN.format(seen[name])}")
+        title = name or untitled(place)
+        seen[title] = seen.get(title, 0) + 1
+        unique.append(title if seen[title] == 1 else f"{title}{AGAIN.format(seen[title])}")
     return unique
 
 
@@ -302,4 +298,3 @@ def _too_wide(origin: str, columns: int) -> SourceFormatError:
         file=origin,
         limit=COLUMNS,
     )
-

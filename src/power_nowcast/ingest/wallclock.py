@@ -1,4 +1,4 @@
-"""Local wall clock times to UTC, across the hour that autumn repeats and the one that spring skips: one rule for all."""
+"""Local wall clock times to UTC, across the hour that autumn repeats and the one that spring skips."""
 
 import numpy as np
 import polars as pl

@@ -1,5 +1,6 @@
 """From batches to tables: write what ingest brings, once, whatever interrupts it."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,43 +9,69 @@ from pathlib import Path
 import polars as pl
 
 from power_nowcast.contracts import Table
-from power_nowcast.errors import ConfigurationError
+from power_nowcast.errors import ConfigurationError, SourceFormatError, listed
 from power_nowcast.ingest import fetch
 from power_nowcast.ingest.batch import Batch
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.replay import REPLAY
+from power_nowcast.ingest.unusable import nothing_usable, reasons_of, told
 from power_nowcast.regions import Region, calendar
 from power_nowcast.store.changes import AppendReport
 from power_nowcast.store.store import Store
 
+logger = logging.getLogger("power_nowcast.ingest")
+
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did: deliveries read, rows by table, rows newly in quarantine, values that their slot replaced."""
+    """What an ingest did: deliveries read, rows by table, rows newly in quarantine, values that their slot replaced.
+
+    `reasons` counts the rows of these deliveries that did not pass, also those that were in quarantine before;
+    `contradictions` the values in which one delivery contradicts another.
+    """
 
     deliveries: int = 0
     tables: dict[Table, AppendReport] = field(default_factory=dict)
     quarantined: int = 0
     superseded: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    contradictions: int = 0
 
     @property
     def stored(self) -> int:
         return sum(report.stored for report in self.tables.values())
 
-    def plus(self, table: Table, report: AppendReport, quarantined: int, superseded: int) -> "IngestReport":
+    def plus(self, batch: Batch, report: AppendReport, quarantined: int, contradictions: int = 0) -> "IngestReport":
         """This report with one more delivery."""
-        tables = {**self.tables, table: self.tables.get(table, AppendReport()) + report}
-        return IngestReport(self.deliveries + 1, tables, self.quarantined + quarantined, self.superseded + superseded)
+        reasons = reasons_of(batch.quarantined)
+        return self + IngestReport(1, {batch.table: report}, quarantined, batch.superseded, reasons, contradictions)
 
     def __add__(self, other: "IngestReport") -> "IngestReport":
-        tables = dict(self.tables)
+        tables, reasons = dict(self.tables), dict(self.reasons)
         for table, report in other.tables.items():
             tables[table] = tables.get(table, AppendReport()) + report
+        for reason, count in other.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
         return IngestReport(
             self.deliveries + other.deliveries,
             tables,
             self.quarantined + other.quarantined,
             self.superseded + other.superseded,
+            reasons,
+            self.contradictions + other.contradictions,
+        )
+
+    def __str__(self) -> str:
+        """In a sentence, for people."""
+        reasons = f" ({told(self.reasons)})" if self.reasons else ""
+        contradictions = (
+            f" {self.contradictions:,} values differ from those of another file: the last one read counts."
+            if self.contradictions
+            else ""
+        )
+        return (
+            f"{self.deliveries} files read, {self.stored:,} rows stored, {self.quarantined:,} in quarantine{reasons}, "
+            f"{self.superseded:,} replaced by a later value of their slot.{contradictions}"
         )
 
 
@@ -73,7 +100,9 @@ def write_all(
 ) -> IngestReport:
     """Write what a region's sources have, under one lease; `start` .. `http` as for `ingest.fetch`.
 
-    A delivery is noted last: one that was interrupted is read again, and what it had stored is found unchanged.
+    A delivery is noted last: one that was interrupted is read again, and what it had stored is found unchanged. One of
+    which no row can be used is told when all others are stored; its rows are in quarantine, and it is read again the
+    next time.
 
     Raises:
         WriterBusyError: another process kept the lease.
@@ -81,7 +110,8 @@ def write_all(
         ConfigurationError: a source is not what the region file says, or a replay has no tables of its own.
         DataError: a source's delivery cannot be read; those before it are stored.
     """
-    report = IngestReport()
+    report, unusable = IngestReport(), list[SourceFormatError]()
+    ingested = _Ingested(clock())
     with store.lease():
         noted = store.deliveries(region.name)
         since = _played(store, region, noted)
@@ -99,12 +129,69 @@ def write_all(
             since=since,
         ):
             rows, quarantined = write(store, batch, now=clock())
-            report = report.plus(batch.table, rows, quarantined, batch.superseded)
+            report = report.plus(batch, rows, quarantined, ingested.contradictions(store, batch, rows))
+            if batch.is_unusable:
+                unusable.append(nothing_usable(batch, region))
             if progress is not None:
                 progress(batch, rows)
         if Table.POWER in tables:
             write_calendar(store, region, now=clock())
+    if unusable:
+        raise _all_of(unusable)
     return report
+
+
+@dataclass
+class _Ingested:
+    """What this ingest has stored until now: since when, and each delivery's table, origin and span of `valid_at`."""
+
+    since: datetime
+    spans: list[tuple[Table, str, datetime, datetime]] = field(default_factory=list)
+
+    def contradictions(self, store: Store, batch: Batch, report: AppendReport) -> int:
+        """In how many values a delivery differs from those before it, which is told with an example.
+
+        A forecast has several values of a time by nature; a replay has the corrections of the original.
+        """
+        if batch.rows.is_empty() or batch.table.is_forecast or batch.are_versions:
+            return 0
+        first, last = batch.rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
+        others = [
+            origin for table, origin, one, end in self.spans if table is batch.table and one <= last and first <= end
+        ]
+        self.spans.append((batch.table, batch.origin, first, last))
+        if not others or not report.corrected:
+            return 0
+        key = ["series", "valid_at"]
+        own = store.versions(batch.table, batch.region, start=first, end=last).filter(
+            pl.col("first_seen_at") >= self.since
+        )
+        told = own.join(batch.rows.select(*key, told="value"), on=key).filter(pl.col("value") != pl.col("told"))
+        differing = told.unique(key, keep="last", maintain_order=True)
+        if len(differing):
+            one = differing.row(0, named=True)
+            logger.warning(
+                "%s contradicts %s in %d values, such as %s at %s: %s and %s. The last one read counts.",
+                batch.origin,
+                listed(others),
+                len(differing),
+                one["series"],
+                one["valid_at"].strftime("%Y-%m-%dT%H:%MZ"),
+                one["told"],
+                one["value"],
+            )
+        return len(differing)
+
+
+def _all_of(unusable: list[SourceFormatError]) -> SourceFormatError:
+    """One error for all deliveries of which no row can be used."""
+    first, others = unusable[0], len(unusable) - 1
+    if not others:
+        return first
+    message = (
+        f"{first.message} The same is true of {others} more: {listed(one.fields['file'] for one in unusable[1:])}."
+    )
+    return SourceFormatError(message, remedy=first.remedy, **first.fields)
 
 
 def _played(store: Store, region: Region, noted: pl.DataFrame) -> dict[Table, datetime]:
@@ -146,5 +233,6 @@ def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, i
         kept = store.keep_raw(batch)
         quarantined = store.quarantine(batch.quarantined, now=now)
         report = store.append(batch.table, batch.rows, now=now, are_versions=batch.are_versions, delivery=batch.key)
-        store.note_delivery(batch, kept=kept, now=now)
+        if not batch.is_unusable:
+            store.note_delivery(batch, kept=kept, now=now)
     return report, quarantined
