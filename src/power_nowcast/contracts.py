@@ -94,6 +94,11 @@ class Reason(StrEnum):
     UNREADABLE_STAMP = "unreadable stamp"
     AMBIGUOUS_STAMP = "ambiguous stamp"
     NOT_A_NUMBER = "not a number"
+    FUTURE = "future"  # of an interval that was not over when it was received: no measurement
+    MISSING_CODE = "code of a missing value"  # -9999 and the like
+    ZERO = "zero in place of a value"  # of a load that is never near zero, of the sun while it stands high
+    UNIT = "another unit"  # a thousand times smaller or larger than the series is
+    INCOMPLETE = "incomplete interval"  # parts of an interval whose other parts are not there
 
 
 class Flag(StrEnum):

@@ -99,7 +99,8 @@ class Follower:
         spec = self.region.spec(table)
         if spec is not None and spec.source == REPLAY:
             return None
-        now, power = self.clock(), self.store.last(Table.POWER, self.region.name)
+        now = self.clock()
+        power = self.store.last(Table.POWER, self.region.name, until=now)
         newest = [time for time in (power, turn.asked_at) if time is not None]
         if table is not Table.POWER and turn.asked_at is None:
             # What an earlier process missed; forecasts lie in the future and do not tell.

@@ -76,14 +76,15 @@ def test_units_are_converted(victoria: Region, file: Path, unit: str, value: str
 
 
 def test_another_unit_than_said_is_found(victoria: Region, file: Path) -> None:
-    lines = "".join(f"2014-01-01T{hour:02d}:00Z,{4 + hour / 10}\n" for hour in range(20))
+    lines = "".join(f"2014-01-01T{slot // 2:02d}:{slot % 2 * 30:02d}Z,{4 + slot / 10}\n" for slot in range(20))
     with pytest.raises(SourceFormatError, match=r'look like GW.*unit = "GW"'):
         read(victoria, file, f"valid_at,VIC\n{lines}")
 
 
 def test_values_that_are_none_are_quarantined(victoria: Region, file: Path) -> None:
     rows = "".join(
-        f"2014-01-01T0{hour}:00Z,{value}\n" for hour, value in enumerate(("nan", "inf", "", "n/a", "-5", "4000", "1e9"))
+        f"2014-01-01T0{slot // 2}:{slot % 2 * 30:02d}Z,{value}\n"
+        for slot, value in enumerate(("nan", "inf", "", "n/a", "-5", "4000", "1e9"))
     )
     batch = read(victoria, file, f"valid_at,VIC\n{rows}")
     assert batch.rows["value"].to_list() == [4000.0]

@@ -9,6 +9,7 @@ import polars as pl
 
 from power_nowcast.contracts import Table
 from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.regions.sun import dark
 from power_nowcast.store import IngestReport, Store, write_all
 
 REPORTS_EVERY = timedelta(hours=3)
@@ -102,7 +103,18 @@ def _gaps(
     # The grid lies on whole steps since the epoch, wherever the span begins.
     first = first + (datetime.min.replace(tzinfo=UTC) - first) % step
     grid = pl.datetime_range(first, last, step, time_unit="us", eager=True).alias("valid_at").to_frame()
+    if table is Table.POWER:
+        return [gap for name in expected for gap in _holes(_by_day(grid, region, name), rows, table, name, step)]
     return [gap for name in expected for gap in _holes(grid, rows, table, name, step)]
+
+
+def _by_day(grid: pl.DataFrame, region: Region, name: str) -> pl.DataFrame:
+    """The slots in which a zone gives something: of the sun those of the day, nights are nothing whoever is silent."""
+    zone = next(zone for zone in region.zones if zone.name == name)
+    if zone.kind != "solar":
+        return grid
+    times = grid["valid_at"].dt.replace_time_zone(None).to_numpy()
+    return grid.filter(~pl.Series(dark(times, zone.latitude, zone.longitude, region.interval_minutes)))
 
 
 def _expected(region: Region, table: Table, spec: SourceSpec, rows: pl.DataFrame) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import polars as pl
 
 from power_nowcast.contracts import Manifest, Table
 from power_nowcast.errors import StoreError
+from power_nowcast.ingest.checks.usual import from_text
 from power_nowcast.ingest.fetch import batch_of, keys_of, source_of
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
@@ -63,6 +64,8 @@ def rebuild(store: Store, region: Region, into: Store, *, progress: Progress | N
                 held=still_open.get((request.table, row["after"])) if row["after"] else None,
                 after=row["after"] or "",
                 is_last=row["is_last"],
+                read_at=row["read_at"] or row["received_at"] or row["first_seen_at"],
+                usual=from_text(row["usual"]),
             )
             still_open[request.table, row["sha256"]] = rest
             otherwise[request.table] += row["key"] not in keys_of(request, received)

@@ -9,6 +9,7 @@ import polars as pl
 from power_nowcast.care.gaps import gaps
 from power_nowcast.contracts import Table
 from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.regions.sun import known_until
 from power_nowcast.store import Store
 
 PATIENCE = 3
@@ -56,10 +57,14 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
         if spec is None:
             continue
         rows = store.versions(table, region.name).select("series", "valid_at")
+        if not table.is_forecast:
+            # What lies ahead is no measurement, whatever it says.
+            rows = rows.filter(pl.col("valid_at") <= now)
         last = rows["valid_at"].max()
         first = rows["valid_at"].min()
         last, first = (time if isinstance(time, datetime) else None for time in (last, first))
-        behind = timedelta(0) if last is None else max(now - last - _usual(region, table, spec), timedelta(0))
+        until = known_until(region, last, now) if last is not None and table is Table.POWER else last
+        behind = timedelta(0) if until is None else max(now - until - _usual(region, table, spec), timedelta(0))
         holes = gaps(store, region, tables=[table])
         live = _is_live(deliveries.filter(pl.col("table") == table.value))
         late = Freshness.LATE if behind > timedelta(0) else Freshness.FRESH

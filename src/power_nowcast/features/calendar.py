@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import Times
 from power_nowcast.regions import Region
 from power_nowcast.regions.calendar import days
+from power_nowcast.regions.sun import solar
 
 TYPES = {"workday": 0, "bridge": 1, "saturday": 2, "sunday": 3, "holiday": 3}
 """Days that behave alike share a code: a holiday is like a Sunday."""
@@ -102,37 +103,6 @@ def common_names() -> list[str]:
 def knot_names() -> list[str]:
     """Columns of one knot."""
     return ["sun_change"]
-
-
-@njit(cache=True, nogil=True)
-def solar(minute: float, latitude: float, longitude: float) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Elevation of the sun in degrees and length of the day in hours, `minute` counted from 1970-01-01 UTC.
-
-    Fourier series of declination and equation of time (Spencer 1971), good to about .01 rad; no refraction.
-    """
-    day = minute / 1440.0
-    year = 6.283185307179586 * ((day - 0.5) / 365.2425 % 1.0)
-    declination = (
-        0.006918
-        - 0.399912 * np.cos(year)
-        + 0.070257 * np.sin(year)
-        - 0.006758 * np.cos(2 * year)
-        + 0.000907 * np.sin(2 * year)
-        - 0.002697 * np.cos(3 * year)
-        + 0.00148 * np.sin(3 * year)
-    )
-    equation = 229.18 * (
-        0.000075
-        + 0.001868 * np.cos(year)
-        - 0.032077 * np.sin(year)
-        - 0.014615 * np.cos(2 * year)
-        - 0.040849 * np.sin(2 * year)
-    )
-    hour_angle = np.radians((minute % 1440.0 + equation + 4.0 * longitude) / 4.0 - 180.0)
-    phi = np.radians(latitude)
-    sine = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
-    sunset = -np.tan(phi) * np.tan(declination)
-    return np.degrees(np.arcsin(sine)), 24.0 / np.pi * np.arccos(min(1.0, max(-1.0, sunset)))
 
 
 @njit(cache=True, nogil=True)

@@ -10,9 +10,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Times
-from power_nowcast.features.calendar import solar
 from power_nowcast.features.operator_forecast import read
-from power_nowcast.regions import Region
+from power_nowcast.regions import Region, sun
+from power_nowcast.regions.sun import solar
 
 PEAK_DAYS = 28
 SMALLEST_PEAK = 0.01
@@ -29,8 +29,6 @@ SMALLEST_MOVE = 0.001
 """Share of the peak added to the movement that roughness is measured in."""
 TWILIGHT = 0.01
 """Added to shares before they are divided: near sunrise and at calm both sides are almost nothing."""
-DARK_DEGREES = -2.0
-"""Below this elevation during a whole interval there is no solar power."""
 
 
 def common_names() -> list[str]:
@@ -86,21 +84,9 @@ def dark(region: Region, series: tuple[str, ...], times: Times) -> NDArray[np.bo
     places = {zone.name: (zone.latitude, zone.longitude) for zone in region.zones}
     for s in np.flatnonzero(kinds(region, series) == 2):
         known = ~np.isnat(times[:, s])
-        minutes, inverse = np.unique(times[:, s][known].astype("datetime64[m]").astype(np.int64), return_inverse=True)
+        minutes, inverse = np.unique(times[:, s][known].astype("datetime64[m]"), return_inverse=True)
         latitude, longitude = places.get(series[s], region.centre)
-        out[:, s][known] = _dark(minutes, latitude, longitude, region.interval_minutes)[inverse]
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _dark(
-    minutes: NDArray[np.int64], latitude: float, longitude: float, interval: int
-) -> NDArray[np.bool_]:  # pragma: no cover - compiled
-    out = np.empty(len(minutes), np.bool_)
-    for n in range(len(minutes)):
-        begin, _ = solar(float(minutes[n] - interval), latitude, longitude)
-        end, _ = solar(float(minutes[n]), latitude, longitude)
-        out[n] = max(begin, end) < DARK_DEGREES
+        out[:, s][known] = sun.dark(minutes, latitude, longitude, region.interval_minutes)[inverse]
     return out
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import VALUES, Basis, Flag, Floats, Panel, Patches, Table, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.regions import Region
+from power_nowcast.regions.sun import fill_nights
 
 POWER_GRID, FORECAST_GRID, WEATHER_FORECAST_GRID, KEPT_OUT_GRID, LATENESS_GRID = range(5)
 WINDOW = timedelta(days=44)
@@ -125,6 +126,7 @@ def assemble(
     on_time = pl.col("available_at") <= pl.col("valid_at") + timedelta(minutes=delay_minutes)
     on_time |= pl.col("basis") == "delay"
     power, power_patches = _grid(power_rows, series, first, step, slots, POWER_GRID, known_at, on_time)
+    fill_nights(power, region, first)
     add_total(power, region)
 
     patches = [power_patches]

@@ -8,8 +8,11 @@ from power_nowcast.contracts import UTC, Floats, Panel, Times
 from power_nowcast.errors import HistoryError, SourceFormatError
 from power_nowcast.features.panel import add_total, grid_start
 from power_nowcast.regions import Region
+from power_nowcast.regions.sun import fill_nights
 
 FORECAST_PREFIX = "forecast."
+MAX_NIGHT_MINUTES = 1440
+"""How far past its last observation a panel goes on at most, for solar zones that are silent at night."""
 
 
 def optional_columns(region: Region) -> tuple[str, ...]:
@@ -20,7 +23,7 @@ def optional_columns(region: Region) -> tuple[str, ...]:
     return (*(f"{FORECAST_PREFIX}{name}" for name in (*forecasts, *weather)), *observed)
 
 
-def from_rows(region: Region, rows: pl.DataFrame) -> Panel:
+def from_rows(region: Region, rows: pl.DataFrame, *, until: np.datetime64 | None = None) -> Panel:
     """A panel from wide rows: `valid_at`, one column a zone, further ones as `to_rows` writes them.
 
     `valid_at` is ISO text with an offset, or UTC datetimes, on the region's grid. The total is the sum of the zones; a
@@ -28,6 +31,9 @@ def from_rows(region: Region, rows: pl.DataFrame) -> Panel:
     intervals, also of the hours to come, `forecast.<variable>` that of weather, each as it was told last before its
     time; weather columns hold the latest report known at each row's time. What is in quarantine and how late values
     came is not carried: the features of the family `quality` that need it are NaN.
+
+    The panel ends with the last row that holds an observation. Where a zone is solar it goes on to `until`, the issue
+    time: while the sun is down its power is 0, whether there are rows of the night or not.
 
     Raises:
         SourceFormatError: a column is missing, unknown or not a number; a time is naive, repeated or off the grid.
@@ -57,11 +63,15 @@ def from_rows(region: Region, rows: pl.DataFrame) -> Panel:
             "No row holds an observation.", remedy=f"Fill the columns {', '.join(zones)}.", region=region.name
         )
     start, end = minutes[known[0]], minutes[known[-1]]
+    if until is not None and any(zone.kind == "solar" for zone in region.zones):
+        nights = (until - end).astype("timedelta64[m]").astype(np.int64)
+        end += np.timedelta64(min(max(int(nights), 0), MAX_NIGHT_MINUTES) // step * step, "m")
     slots = int((end - start).astype(np.int64)) // step + 1
     slot = (minutes - start).astype(np.int64) // step
     inside = (slot >= 0) & (slot < slots)
     grid = np.full((slots, len(region.series)), np.nan)
     grid[slot[inside]] = power[inside]
+    fill_nights(grid, region, start)
     add_total(grid, region)
     weather = np.full((slots, len(variables)), np.nan)
     for column, name in enumerate(variables):

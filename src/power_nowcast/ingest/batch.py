@@ -19,7 +19,9 @@ class Reading:
     """How a delivery was read: with its bytes, and the region file, enough to read it again.
 
     `published_at` and `received_at` are those of `Received`, `start` and `end` the span that was asked for. `after` is
-    the SHA-256 of the delivery whose last slot went on in this one, if any; `is_last` if none followed.
+    the SHA-256 of the delivery whose last slot went on in this one, if any; `is_last` if none followed. `read_at` is
+    when this system had it, live or not: what lay ahead then was not measured. `usual` is what the tables said of power
+    then (`checks.usual`).
     """
 
     source: str
@@ -30,6 +32,8 @@ class Reading:
     end: datetime | None = None
     after: str | None = None
     is_last: bool = False
+    read_at: datetime | None = None
+    usual: str | None = None
 
 
 @dataclass(frozen=True)

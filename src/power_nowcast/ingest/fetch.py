@@ -11,11 +11,12 @@ from typing import Any
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Reason, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.caiso import Caiso
+from power_nowcast.ingest.checks.usual import USUAL, to_text
 from power_nowcast.ingest.elia import Elia
 from power_nowcast.ingest.entsoe import Entsoe
 from power_nowcast.ingest.files import Files
@@ -25,10 +26,11 @@ from power_nowcast.ingest.meteostat import Meteostat
 from power_nowcast.ingest.nws import Nws
 from power_nowcast.ingest.nyiso import NyisoArchives
 from power_nowcast.ingest.nyiso_live import NyisoLive
+from power_nowcast.ingest.parts import join_parts
 from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, Source
 from power_nowcast.ingest.replay import REPLAY, Replay, versions
 from power_nowcast.ingest.sample import Sample
-from power_nowcast.ingest.validate import Checked, check
+from power_nowcast.ingest.validate import Checked, check, quarantined
 from power_nowcast.regions import Region, SourceSpec
 
 logger = logging.getLogger("power_nowcast.ingest")
@@ -54,7 +56,7 @@ READ_BY = 2
 
 _READ_FOR: dict[str, Any] = {
     **dict.fromkeys(("name", "timezone", "interval_minutes", "total"), True),
-    "zones": {"__all__": {"name", "kind", "latitude", "longitude", "max_mw"}},
+    "zones": {"__all__": {"name", "kind", "latitude", "longitude", "max_mw", "allow_zero"}},
 }
 """What of a region decides how its deliveries are read."""
 
@@ -74,6 +76,7 @@ def fetch(
     http: Http | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     since: Mapping[Table, datetime] | None = None,
+    usual: Callable[[], pl.DataFrame] = USUAL.to_frame,
 ) -> Iterator[Batch]:
     """Batches of a region's sources, oldest delivery first.
 
@@ -86,8 +89,9 @@ def fetch(
         known: keys of deliveries that need not be read again.
         place: folder that the sources' files are in (or the one file), in place of their option `folder`.
         http: asks the servers of live sources; the process's own client where it is None.
-        clock: what time it is for a replay.
+        clock: what time it is: what a file has of later times was not measured; a replay plays what is known by then.
         since: until when each table was played, for a replay.
+        usual: what is usual of power by what is stored, rows of `checks.usual.USUAL`; asked for each delivery.
 
     Raises:
         ConfigurationError: a source is unknown or lacks an option.
@@ -104,7 +108,7 @@ def fetch(
         spec = region.spec(table)
         if spec is not None:
             played = (since or {}).get(table)
-            yield from _batches(Request(region, table, spec, start, end, place, http, clock, played), known)
+            yield from _batches(Request(region, table, spec, start, end, place, http, clock, played), known, usual)
 
 
 def reads_files(region: Region) -> bool:
@@ -144,7 +148,9 @@ def with_source(region: Region, source: str, **options: object) -> Region:
     return region.model_copy(update=changed)
 
 
-def _batches(request: Request, known: Collection[str]) -> Iterator[Batch]:
+def _batches(
+    request: Request, known: Collection[str], usual: Callable[[], pl.DataFrame] = USUAL.to_frame
+) -> Iterator[Batch]:
     source = source_of(request.region, request.spec)
     deliveries = list(source.deliveries(request))
     nothing = PUBLISHED.to_frame()
@@ -157,12 +163,16 @@ def _batches(request: Request, known: Collection[str]) -> Iterator[Batch]:
         if whole in known or key in known:
             held, stored = nothing, (received, delivery.origin)
             continue
+        read_at = received.received_at or request.clock()
+        told = usual() if request.table is Table.POWER else None
         if request.table is Table.POWER and stored is not None:
             # Its last slot goes on in this delivery, and may not have been stored before an interruption.
-            _, held = batch_of(request, *stored)
+            _, held = batch_of(request, *stored, read_at=read_at, usual=told)
             before, stored = hashlib.sha256(stored[0].data).hexdigest(), None
         is_last = number + 1 == len(deliveries)
-        batch, held = batch_of(request, received, delivery.origin, held=held, after=before, is_last=is_last)
+        batch, held = batch_of(
+            request, received, delivery.origin, held=held, after=before, is_last=is_last, read_at=read_at, usual=told
+        )
         before = batch.reading.sha256 if batch.reading else ""
         yield batch if delivery.keep else replace(batch, raw=None)
 
@@ -175,6 +185,8 @@ def batch_of(
     held: pl.DataFrame | None = None,
     after: str = "",
     is_last: bool = False,
+    read_at: datetime | None = None,
+    usual: pl.DataFrame | None = None,
 ) -> tuple[Batch, pl.DataFrame]:
     """The batch of one delivery, and its rows of `PUBLISHED` in a slot that the next one may still add to.
 
@@ -187,6 +199,8 @@ def batch_of(
         held: such rows of the delivery before it.
         after: SHA-256 of the delivery that `held` comes from.
         is_last: whether none follows: its last slot is over, too.
+        read_at: when this system had them; None where that is not known.
+        usual: what was usual of power by what was stored then, rows of `checks.usual.USUAL`.
 
     Raises:
         ConfigurationError: there is no such source.
@@ -197,11 +211,19 @@ def batch_of(
         return _played(request, received, origin), PUBLISHED.to_frame()
     held = PUBLISHED.to_frame() if held is None else held
     source = source_of(region, spec)
-    checked = _checked(source, received, held, request, origin)
-    closed, still_open = checked.rows, held.clear()
+    checked = _checked(source, received, held, request, origin, read_at, usual)
+    closed, still_open, bad = checked.rows, held.clear(), [checked.bad]
     if table is Table.POWER:
         closed, still_open = split_last_slot(checked.rows, region, spec)
-    aligned, superseded = align(checked.rows if is_last else closed, region, table, spec, received)
+        joined, incomplete, waiting = join_parts(checked.rows if is_last else closed, region, spec)
+        if is_last:
+            incomplete = pl.concat([incomplete, waiting.filter(_is_over(region, spec, read_at))])
+        elif len(waiting):
+            still_open = waiting
+        why = pl.lit("the mean of a part is not that of the interval")
+        incomplete = incomplete.with_columns(reason=pl.lit(Reason.INCOMPLETE.value), detail=why)
+        closed, bad = joined, [*bad, quarantined(incomplete, region, table, origin)]
+    aligned, superseded = align(closed, region, table, spec, received)
     if start is not None:
         aligned = aligned.filter(pl.col("valid_at") >= start)
     if end is not None:
@@ -215,6 +237,8 @@ def batch_of(
         end=end,
         after=after if len(held) else None,
         is_last=is_last,
+        read_at=read_at,
+        usual=None if usual is None or usual.is_empty() else to_text(usual),
     )
     batch = Batch(
         region=region.name,
@@ -222,7 +246,7 @@ def batch_of(
         rows=aligned,
         origin=origin,
         key=keys_of(request, received)[1],
-        quarantined=checked.bad,
+        quarantined=pl.concat(bad),
         superseded=superseded,
         repeated=checked.repeated,
         raw=received.data,
@@ -272,13 +296,30 @@ def _read(delivery: Delivery) -> Received | None:
         return None
 
 
-def _checked(source: Source, received: Received, held: pl.DataFrame, request: Request, origin: str) -> Checked:
+def _is_over(region: Region, spec: SourceSpec, read_at: datetime | None) -> pl.Expr:
+    """Whether the interval that a part belongs to was over when it was received."""
+    if read_at is None:
+        return pl.lit(True)
+    grid = timedelta(minutes=region.interval_minutes)
+    begin = pl.col("at") if spec.label == "start" else pl.col("at") - timedelta(microseconds=1)
+    return begin.dt.truncate(grid) + grid <= read_at
+
+
+def _checked(
+    source: Source,
+    received: Received,
+    held: pl.DataFrame,
+    request: Request,
+    origin: str,
+    read_at: datetime | None,
+    usual: pl.DataFrame | None,
+) -> Checked:
     """The plausible rows of a delivery, and the others; errors and warnings tell where it came from."""
     region, table, spec = request.region, request.table, request.spec
     came = "" if received.url is None else f" It came from {received.url} at {received.received_at:%Y-%m-%dT%H:%M:%SZ}."
     try:
         rows = pl.concat([held, source.parse(received, request, origin)])
-        checked = check(rows, region, table, spec, origin=origin)
+        checked = check(rows, region, table, spec, origin=origin, read_at=read_at, usual=usual)
     except SourceFormatError as error:
         if not came:
             raise

@@ -22,7 +22,7 @@ from power_nowcast.contracts import (
     Table,
 )
 from power_nowcast.ingest.align import LIVE
-from power_nowcast.ingest.validate import FLAT_SAMPLES
+from power_nowcast.ingest.checks.shape import FLAT_SAMPLES
 from power_nowcast.regions import Region, SourceSpec
 
 FLAGGED = pl.Schema({"series": pl.String(), "valid_at": UTC, "flag": pl.String()})

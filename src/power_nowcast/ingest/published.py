@@ -41,7 +41,8 @@ class Request:
 
     A source may hand over more than the span; what lies outside of it is left out later. `place` is the folder that
     files are in, or the one file, where the caller names it and not the region. Live sources ask through `http`, the
-    process's own client where it is None; without `start` they hand over the last days only. A replay hands over what
+    process's own client where it is None; without `start` they hand over the last days only. Of a file what lies after
+    `clock` was not measured. A replay hands over what
     was known by `clock` and was not at `since`, the time of the table's last delivery (None: there was none).
     """
 

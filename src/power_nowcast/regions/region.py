@@ -39,6 +39,7 @@ class Zone(_Frozen):
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     max_mw: float = Field(gt=0, description="Above this a value is implausible.")
+    allow_zero: bool = Field(False, description="Zero is a value of this zone, and not what stands for a missing one.")
     weather: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="Weights of weather stations; by distance where it names none."
     )
@@ -60,7 +61,17 @@ class SourceSpec(_Frozen):
     delay_minutes: int = Field(0, ge=0, description="From `valid_at` until a row of an archive counts as known.")
     schedule: Schedule | None = Field(None, description="When the rows of a day count as known, in place of a delay.")
     variables: tuple[str, ...] = Field((), description="Weather only: the columns that features read.")
+    limits: Mapping[str, tuple[float, float]] = Field(
+        default_factory=dict, description="Weather only: least and most plausible value, by variable or series."
+    )
     options: Mapping[str, Any] = Field(default_factory=dict, description="What only this kind of source understands.")
+
+    @field_validator("limits")
+    @classmethod
+    def _in_order(cls, value: Mapping[str, tuple[float, float]]) -> Mapping[str, tuple[float, float]]:
+        if wrong := [name for name, (low, high) in value.items() if low >= high]:
+            raise ValueError(f"{wrong[0]}: the least plausible value comes first, then the most")
+        return value
 
 
 class Holidays(_Frozen):

@@ -23,6 +23,7 @@ from power_nowcast.live.model_slot import Loaded, ModelSlot
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.regions import Region
+from power_nowcast.regions.sun import known_until
 from power_nowcast.serve.answers import answer_of, iso, minute, model_card, paths_of, region_card
 from power_nowcast.serve.observations import panel_of, parse_time
 from power_nowcast.serve.schemas import (
@@ -202,12 +203,13 @@ class Service:
     def _state(self, one: Served) -> RegionState:
         reason, version, last, age = "", None, None, None
         try:
-            last = self.store.last(Table.POWER, one.region.name)
+            last = self.store.last(Table.POWER, one.region.name, until=self.clock())
             version = one.slot.current.version
         except NowcastError as error:
             reason = error.message
         if last is not None:
-            age = float((minute(self.clock()) - minute(last)).astype(np.int64))
+            now = self.clock()
+            age = float((minute(now) - minute(known_until(one.region, last, now))).astype(np.int64))
         limit = max(READY_AGE_MINUTES, 3 * one.region.interval_minutes)
         if not reason and age is None:
             reason = "There are no observations: nowcast ingest."
@@ -230,14 +232,14 @@ class Service:
                     [{"type": "future", "loc": ("query", "issue_time"), "msg": f"lies after now, {iso(now)}"}]
                 )
             return at.replace(second=0, microsecond=0)
-        last = self.store.last(Table.POWER, name)
+        last = self.store.last(Table.POWER, name, until=now)
         if last is None:
             raise MissingDataError(
                 f"The store holds no power of {name}.", remedy="Ingest it first: nowcast ingest.", region=name
             )
         if asked == LATEST or one.archive:
             return last
-        if now - last > timedelta(minutes=MAX_AGE_MINUTES):
+        if now - known_until(one.region, last, now) > timedelta(minutes=MAX_AGE_MINUTES):
             raise StaleDataError(
                 f"The newest observation of {name} is of {iso(last)}; it is {iso(now)}.",
                 remedy=f"Ingest newer data, or ask about the past: issue_time={LATEST} or an ISO time.",

@@ -130,10 +130,19 @@ def _load(
     """Each file with its rows."""
     if files.is_empty():
         return
-    plain = [name for name in schema if name not in folders]
+    plain = {name: dtype for name, dtype in schema.items() if name not in folders}
     # One scan of many small files is quicker than many scans, and brings their rows in order, each in its own memory.
-    scanned = pl.scan_parquet(files["path"].to_list(), hive_partitioning=False, glob=False, storage_options=options)
-    rows = scanned.select(plain).collect()
+    # Files that are older than a column have nulls in it.
+    scanned = pl.scan_parquet(
+        files["path"].to_list(),
+        schema=plain,
+        missing_columns="insert",
+        extra_columns="ignore",
+        hive_partitioning=False,
+        glob=False,
+        storage_options=options,
+    )
+    rows = scanned.select(list(plain)).collect()
     begin = 0
     for file in files.iter_rows(named=True):
         constants = [pl.lit(file[name], schema[name]).alias(name) for name in folders]

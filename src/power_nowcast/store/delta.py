@@ -176,6 +176,8 @@ class Delta:
                     table,
                     rows.select(self.schema.names()),
                     mode="append",
+                    # A table may be older than a column.
+                    schema_mode="merge" if len(self.schema) > len(table.schema().fields) else None,
                     writer_properties=_WRITER,
                     # No retry: delta-rs would append behind the other writer's rows without comparing again.
                     commit_properties=CommitProperties(

@@ -127,6 +127,7 @@ def write_all(
             http=http,
             clock=clock,
             since=since,
+            usual=lambda: store.usual(region.name),
         ):
             rows, quarantined = write(store, batch, now=clock())
             report = report.plus(batch, rows, quarantined, ingested.contradictions(store, batch, rows))

@@ -12,6 +12,7 @@ import polars as pl
 from power_nowcast.contracts import QUARANTINE, UTC, VALUES, Manifest, Table
 from power_nowcast.errors import SourceFormatError, WriterBusyError
 from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
+from power_nowcast.ingest.checks.usual import USUAL_OVER, usual_of
 from power_nowcast.regions.calendar import CALENDAR
 from power_nowcast.store import features, raw
 from power_nowcast.store.changes import AppendReport, changes, latest, new_versions
@@ -195,18 +196,27 @@ class Store:
         """Version of the newest commit of a table, -1 before the first."""
         return self._values[table].version
 
-    def span(self, table: Table, region: str) -> tuple[datetime | None, datetime | None]:
-        """The oldest and the newest `valid_at` of a region, None where there is none."""
+    def span(
+        self, table: Table, region: str, *, until: datetime | None = None
+    ) -> tuple[datetime | None, datetime | None]:
+        """The oldest and the newest `valid_at` of a region up to `until`, None where there is none."""
         one = pl.col("region") == region
+        mine = one if until is None else one & (pl.col("valid_at") <= until)
         times = self._values[table].read_lazily(
-            lambda rows: rows.filter(one).select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()), one
+            lambda rows: rows.filter(mine).select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()), one
         )
         first, last = times.row(0)
         return first, last
 
-    def last(self, table: Table, region: str) -> datetime | None:
-        """The newest `valid_at` of a region, None where there is none."""
-        return self.span(table, region)[1]
+    def last(self, table: Table, region: str, *, until: datetime | None = None) -> datetime | None:
+        """The newest `valid_at` of a region up to `until`, None where there is none."""
+        return self.span(table, region, until=until)[1]
+
+    def usual(self, region: str) -> pl.DataFrame:
+        """What is usual of each zone's power by its newest values: rows of `ingest.checks.usual.USUAL`."""
+        last = self.last(Table.POWER, region)
+        start = None if last is None else last - USUAL_OVER
+        return usual_of(self.as_of(Table.POWER, region, start=start))
 
     def quarantine(self, rows: pl.DataFrame, *, now: datetime) -> int:
         """Keep rows of `contracts.QUARANTINE` without `first_seen_at`; returns how many are new."""

@@ -23,6 +23,8 @@ DELIVERIES = pl.Schema(
         "end": UTC,
         "after": pl.String(),
         "is_last": pl.Boolean(),
+        "read_at": UTC,
+        "usual": pl.String(),
         "first_seen_at": UTC,
     }
 )

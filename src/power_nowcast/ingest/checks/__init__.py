@@ -1,0 +1,1 @@
+"""Rules of which published values may enter the tables; `ingest.validate` applies them in their order."""

@@ -1,0 +1,159 @@
+"""Values in another unit than MW: by series, within a delivery, and against what is stored."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import Reason
+from power_nowcast.errors import SourceFormatError
+from power_nowcast.ingest.checks.reasons import REASONS
+from power_nowcast.ingest.checks.zones import ZoneRows
+from power_nowcast.regions.sun import elevations
+
+WRONG_UNIT_FACTOR = 30
+"""So far off the plausible range a whole series is in another unit."""
+SMALL_SHARE = 0.1 / WRONG_UNIT_FACTOR
+"""Share of the plausible maximum that a series in GW never reaches."""
+ENOUGH = 12
+"""So many values of a series tell its unit; fewer are kept out by themselves."""
+FEW = 3
+"""Fewer values a thousand times too small are what stands for a missing one, not another unit."""
+THOUSAND = (300.0, 3000.0)
+"""Times its level by which a load is off if it is in another unit."""
+STEP = (500.0, 2000.0)
+"""Times the value before it by which wind or solar power is off where its unit changes."""
+SUBSTANTIAL = 0.01
+"""Share of the plausible maximum from which a change of wind or solar power can tell."""
+CALM = np.timedelta64(10, "D")
+"""Wind was seen to stay below `SMALL_SHARE` for three days, and not for five."""
+SUNNY_DEGREES, SUNNY_DAYS = 15.0, 3
+"""The sun stands so high, on so many days, before the output of solar power tells its unit."""
+NEXT = 3
+"""Values so many intervals apart follow one another."""
+
+
+def check_units(zones: Sequence[ZoneRows], origin: str) -> None:
+    """Check that no series is in another unit than MW.
+
+    Raises:
+        SourceFormatError: one is, or all are; the message says which and what they look like.
+    """
+    for unit, times, is_in in (("kW", "large", _is_kw), ("GW", "small", _is_gw)):
+        if found := [one.zone.name for one in zones if is_in(one)]:
+            raise _refusal(origin, unit, times, found, all_of=len(found) == len(zones))
+
+
+def in_another_unit(zones: Sequence[ZoneRows], origin: str) -> pl.DataFrame:
+    """Rows of `REASONS`: values of power that are in another unit than their series.
+
+    Raises:
+        SourceFormatError: they are many.
+    """
+    reasons = [REASONS.to_frame()]
+    for one in zones:
+        for unit, marked in (_by_level if one.zone.kind == "load" else _by_steps)(one):
+            if not marked.any():
+                continue
+            if marked.sum() >= ENOUGH and len(np.unique(one.value[marked])) >= FEW:
+                raise _change(origin, unit, one, marked)
+            usual = "" if one.level is None else f"; it usually has {one.level:.6g} MW"
+            detail = f"looks like {unit}, not MW{usual}"
+            rows = pl.DataFrame({"row": one.row[marked]}, {"row": pl.UInt32})
+            reasons.append(rows.with_columns(reason=pl.lit(Reason.UNIT.value), detail=pl.lit(detail)))
+    return pl.concat(reasons)
+
+
+def may_be_gw(one: ZoneRows) -> bool:
+    """Whether wind or solar power is so small for a day or longer that it is calm or in GW, and nothing tells which."""
+    size = np.abs(one.value[one.value != 0])
+    if one.zone.kind == "load" or len(size) < ENOUGH or one.at[-1] - one.at[0] < np.timedelta64(1, "D"):
+        return False
+    return bool(size.max() < SMALL_SHARE * one.zone.max_mw)
+
+
+def _is_kw(one: ZoneRows) -> bool:
+    size = np.abs(one.value[one.value != 0])
+    return len(size) >= ENOUGH and bool(np.quantile(size, 0.1) > WRONG_UNIT_FACTOR * one.zone.max_mw)
+
+
+def _is_gw(one: ZoneRows) -> bool:
+    some = one.value != 0
+    size, at = np.abs(one.value[some]), one.at[some]
+    # One value, or a calm night of a wind farm, says nothing about the unit.
+    if len(size) < ENOUGH or size.max() >= SMALL_SHARE * one.zone.max_mw:
+        return False
+    if one.zone.kind == "load":
+        return True
+    if one.zone.kind == "wind":
+        return bool(at[-1] - at[0] >= CALM)
+    sunny = elevations(at, one.zone.latitude, one.zone.longitude) > SUNNY_DEGREES
+    return sunny.sum() >= ENOUGH and len(np.unique(at[sunny].astype("datetime64[D]"))) >= SUNNY_DAYS
+
+
+def _by_level(one: ZoneRows) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Load a thousand times below or above its level."""
+    if one.level is None:
+        return []
+    with np.errstate(divide="ignore"):
+        times = np.where(one.value > 0, one.level / one.value, np.nan)
+    small = one.near_zero & (times >= THOUSAND[0]) & (times <= THOUSAND[1])
+    large = (1 / times >= THOUSAND[0]) & (1 / times <= THOUSAND[1])
+    few = small.sum() < FEW or len(np.unique(one.value[small])) < FEW - 1
+    return [("GW", np.zeros_like(small) if few else small), ("kW", large)]
+
+
+def _by_steps(one: ZoneRows) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Wind and solar power from a step by a thousand on, until it is back."""
+    small = np.zeros(len(one.value), np.bool_)
+    places = np.flatnonzero(one.value > 0)
+    at, value = one.at[places], one.value[places]
+    spacing = np.median(np.diff(one.at)) if len(one.at) > 1 else np.timedelta64(1, "h")
+    if one.stored is not None and len(at) and one.stored[0] < at[0] and one.stored[1] > 0:
+        places = np.concatenate([[-1], places])
+        at, value = np.concatenate([[one.stored[0]], at]), np.concatenate([[one.stored[1]], value])
+    if len(value) < 2:
+        return []
+    follows = np.diff(at) <= NEXT * spacing
+    ratio = value[1:] / value[:-1]
+    large = SUBSTANTIAL * one.zone.max_mw
+    down = follows & (1 / ratio >= STEP[0]) & (1 / ratio <= STEP[1]) & (value[:-1] >= large)
+    up = follows & (ratio >= STEP[0]) & (ratio <= STEP[1]) & (value[1:] >= large)
+    for k in np.flatnonzero(down):
+        back = np.flatnonzero(value[k + 1 :] > value[k] / 100)
+        small[places[k + 1 : k + 1 + (back[0] if len(back) else len(value))]] = True
+    for k in np.flatnonzero(up):
+        if not (value[: k + 1] > value[k + 1] / 100).any():
+            before = places[: k + 1]
+            small[before[before >= 0]] = True
+    return [("GW", small)]
+
+
+def _refusal(origin: str, unit: str, times: str, names: Sequence[str], *, all_of: bool) -> SourceFormatError:
+    whose = "all values" if all_of else f"the values of {', '.join(names)}"
+    remedy = f'Set the source\'s option unit = "{unit}", or correct max_mw of the zones in the region file.'
+    if not all_of:
+        remedy = f"Bring {', '.join(names)} to MW, as the other zones are, or correct max_mw in the region file."
+    return SourceFormatError(
+        f"{origin}: {whose} are about a thousand times too {times}: they look like {unit}, not MW.",
+        remedy=remedy,
+        file=origin,
+        unit=unit,
+        series=tuple(names),
+    )
+
+
+def _change(origin: str, unit: str, one: ZoneRows, marked: NDArray[np.bool_]) -> SourceFormatError:
+    first = f"{one.at[marked][0].astype('datetime64[s]')}Z"
+    than = "smaller" if unit == "GW" else "larger"
+    usual = "than the others" if one.level is None else f"than usual ({one.level:.6g} MW)"
+    return SourceFormatError(
+        f"{origin}: from {first} on {marked.sum()} values of {one.zone.name} are about a thousand times {than} {usual}"
+        f": they look like {unit}, not MW.",
+        remedy="Bring all values to MW. If those before it, or the tables, are in another unit, correct them instead.",
+        file=origin,
+        unit=unit,
+        series=(one.zone.name,),
+        first=first,
+    )

@@ -1,0 +1,57 @@
+"""What is usual of each zone's power: by what is stored, and by what a delivery brings.
+
+A delivery may be too short to tell whether its values are usual, so each is compared with the tables as they were when
+it came. That is kept with the delivery: tables that are made again from raw bytes are the same.
+"""
+
+import json
+from datetime import UTC as _UTC
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from power_nowcast.contracts import UTC, Floats
+
+USUAL = pl.Schema({"series": pl.String(), "level": pl.Float64(), "at": UTC, "value": pl.Float64()})
+"""Of each zone the median of its substantial values in MW (`level_of`), and its newest value, valid `at`."""
+USUAL_OVER = timedelta(days=28)
+"""The newest stored values that tell what is usual."""
+ENOUGH = 24
+"""So many stored values tell what is usual."""
+SUBSTANTIAL = 1 / 30
+"""Share of nearly the largest value from which values count for the level: zeros say nothing of it."""
+NEARLY_ALL = 0.98
+
+
+def usual_of(stored: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `USUAL` from rows of `contracts.VALUES`, one version a slot."""
+    rows = []
+    for (series,), values in stored.sort("valid_at").group_by("series", maintain_order=True):
+        level = level_of(values["value"].to_numpy()) if len(values) >= ENOUGH else None
+        rows.append((series, level, values["valid_at"][-1], values["value"][-1]))
+    return pl.DataFrame(rows, USUAL, orient="row").sort("series")
+
+
+def level_of(values: Floats) -> float | None:
+    """Median of the substantial magnitudes in MW, None where no value is one; `values` (n,) finite."""
+    size = np.abs(values)
+    if not len(size):
+        return None
+    most = float(np.quantile(size, NEARLY_ALL, method="lower"))
+    most = most or float(size.max())
+    return float(np.median(size[size >= most * SUBSTANTIAL])) if most > 0 else None
+
+
+def to_text(usual: pl.DataFrame) -> str:
+    """Rows of `USUAL` as JSON, to be kept with a delivery."""
+    return json.dumps({row[0]: [row[1], row[2].isoformat(), row[3]] for row in usual.iter_rows()})
+
+
+def from_text(text: str | None) -> pl.DataFrame:
+    """Rows of `USUAL` from what `to_text` made; none where nothing was kept."""
+    found = json.loads(text or "{}")
+    rows = [
+        (name, level, datetime.fromisoformat(at).astimezone(_UTC), value) for name, (level, at, value) in found.items()
+    ]
+    return pl.DataFrame(rows, USUAL, orient="row")

@@ -1,0 +1,73 @@
+"""The rows of a delivery of power zone by zone, each with what is usual of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import Floats, Times
+from power_nowcast.ingest.checks.usual import level_of
+from power_nowcast.regions import Region, Zone
+
+SMALLEST_LEVEL = 1 / 300
+"""Share of the plausible maximum below which a zone's level is not believed: it may be in another unit."""
+NEAR_ZERO = 0.01
+"""Share of its level below which a load is near zero."""
+BETWEEN = 0.1
+"""Share of its level up to which a load lies between: what comes near zero by itself passes through there."""
+
+
+@dataclass(frozen=True)
+class ZoneRows:
+    """Rows of one zone in order of their stamps, all of shape (n,): `row` is their number, `at` the publisher's stamp,
+    `value` in MW, finite. `level` is the usual size in MW, None where nothing tells it; `stored` the newest value of
+    the tables with its time, if there is any.
+    """
+
+    zone: Zone
+    row: NDArray[np.uint32]
+    at: Times
+    value: Floats
+    level: float | None
+    stored: tuple[np.datetime64, float] | None
+
+    @property
+    def near_zero(self) -> NDArray[np.bool_]:
+        """Where it is near zero and usually is not; nowhere if values lie between, or nothing tells what is usual."""
+        if self.level is None:
+            return np.zeros(len(self.value), np.bool_)
+        size = np.abs(self.value)
+        near = size <= NEAR_ZERO * self.level
+        between = int(((size > NEAR_ZERO * self.level) & (size < BETWEEN * self.level)).sum())
+        return near if between < max(3, int(near.sum()) / 2) else np.zeros(len(near), np.bool_)
+
+
+def by_zone(rows: pl.DataFrame, region: Region, usual: pl.DataFrame | None) -> Iterator[ZoneRows]:
+    """Each zone that has rows.
+
+    Args:
+        rows: row, series, at, value; those without a stamp or a finite value are left out.
+        region: whose zones.
+        usual: rows of `checks.usual.USUAL`.
+    """
+    known = {} if usual is None else {row[0]: row[1:] for row in usual.iter_rows()}
+    finite = rows.filter(pl.col("at").is_not_null(), pl.col("value").is_finite())
+    for zone in region.zones:
+        mine = finite.filter(pl.col("series") == zone.name).sort("at", maintain_order=True)
+        if mine.is_empty():
+            continue
+        value = mine["value"].to_numpy()
+        level, at, newest = known.get(zone.name, (None, None, None))
+        if level is None:
+            own = level_of(value[np.abs(value) <= zone.max_mw])
+            level = own if own is not None and own >= SMALLEST_LEVEL * zone.max_mw else None
+        yield ZoneRows(
+            zone=zone,
+            row=mine["row"].to_numpy(),
+            at=mine["at"].dt.replace_time_zone(None).to_numpy(),
+            value=value,
+            level=level,
+            stored=None if at is None else (np.datetime64(at.replace(tzinfo=None), "us"), newest),
+        )
