@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from power_nowcast.errors import ConfigurationError, NowcastError, SourceFormatError, SourceUnavailableError, StoreError
 from power_nowcast.ingest.answers import Answers
-from power_nowcast.ingest.http import Body, Http, base_url, client, redact
+from power_nowcast.ingest.http import Body, Http, Limits, base_url, client, redact
 from power_nowcast.regions import SourceSpec
 from power_nowcast.settings import settings
 from tests.faults import Clock
@@ -105,7 +105,8 @@ def test_a_busy_server_is_asked_again_ever_more_slowly(make_http: MakeHttp, cloc
 def test_waits_are_jittered_and_bounded(chance: float, attempts: int) -> None:
     clock = Clock(START)
     transport = httpx.MockTransport(lambda request: reply(503))
-    options = {"clock": clock, "sleep": clock.sleep, "chance": lambda: chance, "transport": transport}
+    limits = Limits(whole=timedelta(hours=1))
+    options = {"clock": clock, "sleep": clock.sleep, "chance": lambda: chance, "transport": transport, "limits": limits}
     with Http(attempts=attempts, **options) as http, pytest.raises(SourceUnavailableError) as caught:  # type: ignore[arg-type]
         get(http)
     assert caught.value.fields["attempts"] == attempts
