@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 LONGEST_PATIENCE = timedelta(days=1)
-"""A server that asks for a longer pause is asked again after this one: nobody means a century."""
-_SECONDS = re.compile(r"[0-9]{1,400}")
+"""What asks for more than this is not meant: a host that sends such a header would not be asked again for years."""
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def http_date(header: str | None) -> datetime | None:
@@ -25,16 +25,19 @@ def http_date(header: str | None) -> datetime | None:
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """How long a server asks to wait, at most `LONGEST_PATIENCE`; None where the header says no such thing.
+    """How long a server asks to wait; None where the header says no such thing, or more than `LONGEST_PATIENCE`.
 
     >>> retry_after("30", datetime(2025, 2, 19, tzinfo=UTC))
     datetime.timedelta(seconds=30)
     """
     text = (header or "").strip()
     if _SECONDS.fullmatch(text):
-        return timedelta(seconds=min(int(text), LONGEST_PATIENCE.total_seconds()))
-    time = http_date(text)
-    return None if time is None else min(max(time - now, timedelta(0)), LONGEST_PATIENCE)
+        wait = timedelta(seconds=int(text))
+    elif (time := http_date(text)) is not None:
+        wait = max(time - now, timedelta(0))
+    else:
+        return None
+    return wait if wait <= LONGEST_PATIENCE else None
 
 
 def doubled(first: timedelta, times: int, most: timedelta) -> timedelta:
