@@ -268,7 +268,7 @@ def _mlflow(settings: Settings) -> Finding:
         mlflow_client.check_reachable(settings.tracking_uri)
     except NowcastError as error:
         return Finding("mlflow", State.FAIL, error.message, error.remedy)
-    return Finding("mlflow", State.OK, redact(settings.tracking_uri))
+    return Finding("mlflow", State.OK, mlflow_client.shown_address(settings.tracking_uri))
 
 
 def _last_data(region: Region, settings: Settings, world: Outside) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from power_nowcast.settings import settings
 
 _KEY = r"[^=&#?\s]*(?:token|key|secret|passw|signature|credential|auth)[^=&#\s]*="
 _KEY_IN_URL = re.compile(rf"([?&;]{_KEY})[^&#\s\"']*", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"(://)[^/@\s]+@")
+_USER_IN_URL = re.compile(r"(://)[^/?#\s]+@")
 _HARMLESS = ("accept", "if-none-match", "if-modified-since")
 """Headers of a request that any host may see; every other may hold a key."""
 SHORTEST_KEY = 6
