@@ -1,8 +1,10 @@
 """A publisher's server that misbehaves on demand, and a clock that passes when told to."""
 
 import hashlib
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -109,3 +111,40 @@ class Server:
         request.end_headers()
         request.wfile.write(body[: len(body) // 2] if reply.cut else body)
         request.close_connection = reply.cut
+
+
+class Dripping:
+    """A server that sends `head` at once and then `drop` after `drop`, without an end; a context manager."""
+
+    def __init__(self, head: bytes, drop: bytes = b"a", pause: float = 0.02) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.settimeout(0.05)
+        self._over = threading.Event()
+        self._head, self._drop, self._pause = head, drop, pause
+        self._thread = threading.Thread(target=self._serve)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            try:
+                connection, _ = self._listening.accept()
+            except TimeoutError:
+                continue
+            with connection, suppress(OSError):
+                connection.sendall(self._head)
+                while not self._over.wait(self._pause):
+                    connection.sendall(self._drop)

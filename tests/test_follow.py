@@ -1,9 +1,12 @@
 """follow: what came bit by bit, through outages, is what a single ingest brings."""
 
+import gzip
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 import pytest
@@ -11,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from power_nowcast.contracts import Table
-from power_nowcast.errors import ConfigurationError
+from power_nowcast.errors import ConfigurationError, SourceUnavailableError
 from power_nowcast.follow import BEHIND, LONGEST_WAIT, Follower
+from power_nowcast.ingest.fetch import SOURCES
+from power_nowcast.ingest.files import Files
 from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.published import Delivery, Received, Request
 from power_nowcast.regions import Region, SourceSpec, load
 from power_nowcast.store import Store, write_all
 from tests.faults import Clock, Reply, Server
@@ -120,6 +126,121 @@ def test_a_wrong_region_file_ends_it(tmp_path: Path) -> None:
         Follower(Store(tmp_path / "data"), wrong, clock=lambda: world.now, sleep=world.sleep).run(END)
 
 
+class Broken:
+    """A source with a defect at one place."""
+
+    reads_files: ClassVar[bool] = True
+
+    def __init__(self, error: BaseException, place: str) -> None:
+        self.error, self.place = error, place
+
+    def check(self, request: Request) -> None:
+        pass
+
+    def deliveries(self, request: Request) -> Iterator[Delivery]:
+        self.fail("deliveries")
+        yield Delivery("today.json", self.read)
+
+    def read(self) -> Received:
+        self.fail("read")
+        return Received(b"{}", received_at=START, url="https://example.org/today.json")
+
+    def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
+        self.fail("parse")
+        raise AssertionError("it fails earlier")
+
+    def fail(self, place: str) -> None:
+        if place == self.place:
+            raise self.error
+
+
+DEFECTS = [
+    OverflowError("date value out of range"),
+    RecursionError("maximum recursion depth exceeded"),
+    MemoryError(),
+    ValueError("https://user:hunter2@example.org/?token=c0ffee"),
+    KeyError("properties"),
+    pl.exceptions.PanicException("index out of bounds"),
+]
+
+
+@pytest.mark.parametrize("place", ["deliveries", "read", "parse"])
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda error: type(error).__name__)
+def test_a_defect_of_one_source_is_told_and_ends_no_other(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    defect: BaseException,
+    place: str,
+) -> None:
+    monkeypatch.setitem(SOURCES, "broken", Broken(defect, place))
+    world, said, store = World(tmp_path), list[str](), Store(tmp_path / "data")
+    region = world.region.model_copy(update={"weather": SourceSpec(source="broken")})
+    Follower(store, region, clock=lambda: world.now, sleep=world.sleep, progress=said.append).run(
+        START + timedelta(hours=2)
+    )
+    last = store.last(Table.POWER, "toy")
+    assert last is not None
+    assert last >= START + timedelta(hours=1, minutes=30)
+    told = [text for text in said if text.startswith("follow: weather: broken")]
+    assert len(told) >= 4
+    assert all(type(defect).__name__ in text and text.endswith("Again in 900 s.") for text in told)
+    assert all("today.json" in text for text in told if place == "parse")
+    assert "Traceback" in caplog.text
+    assert "test_follow.py" in caplog.text, "where it happened"
+    assert not [text for text in (*said, caplog.text) if "hunter2" in text or "c0ffee" in text]
+
+
+def test_the_distance_between_attempts_grows_and_ends_at_its_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SOURCES, "broken", Broken(SourceUnavailableError("Out.", remedy="Wait.", status=503), "read"))
+    world = World(tmp_path)
+    region = world.region.model_copy(update={"power": SourceSpec(source="broken"), "interval_minutes": 5})
+    Follower(Store(tmp_path / "data"), region, clock=lambda: world.now, sleep=world.sleep).run(
+        START + timedelta(hours=20)
+    )
+    assert world.waits[:2] == [300.0, 600.0]
+    assert set(world.waits[2:]) == {900.0}
+    assert len(world.waits) == 81, "more than a power of 2 fits into"
+
+
+def test_a_busy_store_is_no_failure_of_the_source(tmp_path: Path) -> None:
+    world, said, root = World(tmp_path), list[str](), tmp_path / "data"
+    with ExitStack() as held:
+        held.enter_context(Store(root).lease())
+
+        def sleep(seconds: float) -> None:
+            held.close()
+            world.sleep(seconds)
+
+        store = Store(root, wait_seconds=0)
+        Follower(store, world.region, clock=lambda: world.now, sleep=sleep, progress=said.append).run(
+            START + timedelta(hours=1)
+        )
+    assert "is being written by" in said[0]
+    assert world.waits[0] == 1800.0, "an interval, not the distance of an outage"
+    assert store.last(Table.POWER, "toy") == START + timedelta(minutes=30)
+
+
+def test_a_setting_that_goes_wrong_later_does_not_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, said = World(tmp_path), list[str]()
+    follower = world.follower(Store(tmp_path / "data"), said)
+    monkeypatch.setitem(SOURCES, "files", Files())
+    follower.run(START + timedelta(minutes=10))
+    sleeps = iter([None, ConfigurationError("The key is gone.", remedy="Set it.")])
+
+    def sleep(seconds: float) -> None:
+        world.sleep(seconds)
+        if (error := next(sleeps, None)) is not None:
+            monkeypatch.setitem(SOURCES, "files", Broken(error, "deliveries"))
+
+    Follower(follower.store, world.region, clock=lambda: world.now, sleep=sleep, progress=said.append).run(
+        START + timedelta(hours=2)
+    )
+    assert any("The key is gone. Set it. Again in 900 s." in text for text in said)
+
+
 NOON = datetime(2025, 2, 19, 15, tzinfo=UTC)
 
 
@@ -135,6 +256,7 @@ class Publishers:
         self.server, self.clock, self.out, self.said = server, Clock(NOON), set[Table](), list[str]()
         self.http = Http(folder, contact="me@example.org", clock=self.clock, sleep=self.clock.sleep, attempts=1)
         self.zones, self.back_at = load("nyiso").zones, datetime.max.replace(tzinfo=UTC)
+        self.broken = Reply(status=503)
         self.publish()
 
     @property
@@ -160,7 +282,7 @@ class Publishers:
         self.serve(Table.WEATHER, "/stations/KLGA/observations", json.dumps(reports), "application/geo+json")
 
     def serve(self, table: Table, path: str, body: str, content_type: str = "text/csv") -> None:
-        reply = Reply(status=503) if table in self.out else Reply(body.encode(), content_type=content_type)
+        reply = self.broken if table in self.out else Reply(body.encode(), content_type=content_type)
         self.server.serve(path, reply)
 
     def follow(self, store: Store, hours: float) -> None:
@@ -208,6 +330,36 @@ def test_a_source_that_is_out_holds_up_no_other_and_is_caught_up(
     rows = store.as_of(out, "nyiso")["valid_at"].unique().sort()
     assert rows[-1] >= NOON + timedelta(hours=5.5)
     assert rows.diff()[1:].max() == timedelta(minutes=30), "longer than what is asked again anyway"
+
+
+MISBEHAVING = [
+    Reply(status=503, headers={"Retry-After": "9" * 30}),
+    Reply(status=503, headers={"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}),
+    Reply(status=503, headers={"Retry-After": "Wed, 19 Feb 9999999 12:00:00 GMT"}),
+    Reply(status=429, headers={"Retry-After": "-1"}),
+    Reply(b"[" * 100_000, content_type="application/json"),
+    Reply(gzip.compress(bytes(130 << 20), 1), headers={"Content-Encoding": "gzip"}, content_type="application/json"),
+    Reply(b"{}", headers={"Content-Encoding": "br"}, content_type="application/json"),
+]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    MISBEHAVING,
+    ids=["seconds", "last date", "no date", "negative", "nested without an end", "gzip bomb", "coding"],
+)
+def test_a_server_that_misbehaves_ends_nothing_but_its_own_table(
+    publishers: Publishers, tmp_path: Path, broken: Reply
+) -> None:
+    store = Store(tmp_path / "data")
+    publishers.broken = broken
+    publishers.out.add(Table.WEATHER)
+    publishers.publish()
+    publishers.follow(store, 1.5)
+    assert store.last(Table.POWER, "nyiso") >= NOON + timedelta(hours=1)  # type: ignore[operator]
+    told = [text for text in publishers.said if text.startswith("follow: weather: nws: ")]
+    assert len(told) > 3
+    assert all(f"{publishers.server.url}/stations/KLGA/observations" in text for text in told)
 
 
 @pytest.mark.parametrize("out", [Table.POWER, Table.WEATHER])

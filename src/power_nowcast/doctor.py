@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from importlib import metadata
 from itertools import dropwhile
 from pathlib import Path
@@ -21,7 +20,7 @@ from power_nowcast.care.status import Freshness
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceUnavailableError, StoreError
 from power_nowcast.ingest.fetch import NOT_FOUND, source_of
-from power_nowcast.ingest.http import Body, Http, redact
+from power_nowcast.ingest.http import Body, Http, http_date, redact
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
@@ -58,11 +57,7 @@ def ask(url: str) -> Reply:
             remedy="Check the network, a proxy (HTTPS_PROXY), and NOWCAST_URLS.",
             url=redact(url),
         ) from error
-    try:
-        date = parsedate_to_datetime(told).astimezone(UTC) if told else None
-    except ValueError:
-        date = None
-    return Reply(response.status_code, date)
+    return Reply(response.status_code, http_date(told))
 
 
 def _free(folder: Path) -> int:
@@ -273,7 +268,7 @@ def _mlflow(settings: Settings) -> Finding:
         mlflow_client.check_reachable(settings.tracking_uri)
     except NowcastError as error:
         return Finding("mlflow", State.FAIL, error.message, error.remedy)
-    return Finding("mlflow", State.OK, redact(settings.tracking_uri))
+    return Finding("mlflow", State.OK, mlflow_client.shown_address(settings.tracking_uri))
 
 
 def _last_data(region: Region, settings: Settings, world: Outside) -> Iterator[Finding]:

@@ -1,18 +1,24 @@
 """Ingest that goes on: every interval, aligned to it, through outages, catching up what it missed."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from traceback import format_exc
+
+from polars.exceptions import PanicException
 
 from power_nowcast.contracts import Table
-from power_nowcast.errors import DataError, StoreError
-from power_nowcast.ingest.http import Http
+from power_nowcast.errors import ConfigurationError, NowcastError, WriterBusyError
+from power_nowcast.ingest.http import Http, doubled, redact
 from power_nowcast.ingest.replay import REPLAY
 from power_nowcast.models.base import Progress
 from power_nowcast.regions import Region
 from power_nowcast.store import IngestReport, Store, write_all
+
+logger = logging.getLogger("power_nowcast.follow")
 
 BEHIND = timedelta(hours=3)
 """How far before the newest stored value publishers are asked again: what is late or corrected comes with it."""
@@ -53,10 +59,11 @@ class Follower:
     def run(self, until: datetime | None = None) -> IngestReport:
         """Ingest until the clock says `until`, for ever without it; returns what was stored in all.
 
-        An outage is told and outlived: the next success asks for all that has come since the last one.
+        An outage is told and outlived, and so is whatever else goes wrong with one source: the next success asks for
+        all that has come since the last one.
 
         Raises:
-            ConfigurationError: a source is not what the region file says.
+            ConfigurationError: a source that has not been asked with success yet is not what the region file says.
         """
         total, begun = IngestReport(), self.clock()
         turns = {table: _Turn(begun) for table in Table if self.region.spec(table) is not None}
@@ -85,14 +92,42 @@ class Follower:
                 http=self.http,
                 clock=self.clock,
             )
-        except (DataError, StoreError) as error:
-            turn.failures += 1
-            wait = min(self._interval * 2 ** (turn.failures - 1), LONGEST_WAIT)
-            turn.due = self.clock() + wait
-            self.progress(f"follow: {table}: {error.message} {error.remedy} Again in {wait.total_seconds():.0f} s.")
-            return IngestReport()
-        turn.failures, turn.asked_at, turn.due = 0, asked_at, self._next()
-        return report
+        except WriterBusyError as error:
+            # The source is well: the next interval brings what this one did not.
+            self._come_back(table, turn, self._interval, error)
+        except ConfigurationError as error:
+            if turn.asked_at is None:
+                raise
+            self._failed(table, turn, error)
+        except NowcastError as error:
+            self._failed(table, turn, error)
+        except (Exception, PanicException) as error:
+            # A defect of one source's part is no reason to let the other tables grow old, but it must be seen.
+            logger.error("follow: %s of %s failed:\n%s", table, self._source(table), redact(format_exc()))  # noqa: TRY400
+            self._failed(table, turn, error)
+        else:
+            turn.failures, turn.asked_at, turn.due = 0, asked_at, self._next()
+            return report
+        return IngestReport()
+
+    def _failed(self, table: Table, turn: _Turn, error: BaseException) -> None:
+        turn.failures += 1
+        self._come_back(table, turn, doubled(self._interval, turn.failures - 1, LONGEST_WAIT), error)
+
+    def _come_back(self, table: Table, turn: _Turn, wait: timedelta, error: BaseException) -> None:
+        turn.due = self.clock() + wait
+        if isinstance(error, NowcastError):
+            said = str(error)
+        else:
+            said = (
+                f"{self._source(table)} failed: {redact(' '.join(f'{type(error).__name__}: {error}'.split())[:300])}."
+            )
+            said += " The log has the trace."
+        self.progress(f"follow: {table}: {said} Again in {wait.total_seconds():.0f} s.")
+
+    def _source(self, table: Table) -> str:
+        spec = self.region.spec(table)
+        return "" if spec is None else spec.source
 
     def _start(self, table: Table, turn: _Turn) -> datetime | None:
         """From which `valid_at` on a table's source is asked; None for a replay, which knows by itself."""

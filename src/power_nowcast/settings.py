@@ -38,7 +38,10 @@ class Settings(BaseSettings):
     urls: dict[str, str] = Field({}, description="JSON: base addresses of sources in place of the publishers' own.")
     workers: int = Field(2, ge=1, description="Processes for work over series and folds; models use one thread each.")
     tracking_uri: str = Field(
-        "sqlite:///mlflow.db", validation_alias="MLFLOW_TRACKING_URI", description="MLflow tracking server or database."
+        "sqlite:///mlflow.db",
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow tracking server or database.",
+        repr=False,  # it may hold a password
     )
     entsoe_api_key: SecretStr | None = Field(
         None, validation_alias="ENTSOE_API_KEY", description="Security token of the ENTSO-E Transparency Platform."

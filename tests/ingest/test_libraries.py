@@ -1,8 +1,11 @@
+import gzip
 import logging
 import subprocess
 import sys
 import urllib.error
-from datetime import UTC, datetime
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from pathlib import Path
 
@@ -12,9 +15,11 @@ from pydantic import SecretStr
 from power_nowcast.errors import ConfigurationError, DataError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.entsoe import Entsoe
 from power_nowcast.ingest.gridstatus import Gridstatus
+from power_nowcast.ingest.http import Limits
 from power_nowcast.ingest.libraries import Asking, check_library, key_of, library, read_table, table_bytes, time_of
 from power_nowcast.ingest.published import Source
 from power_nowcast.settings import settings
+from tests.faults import Dripping, Reply, Server
 
 from .conftest import Recorder, needs, region_of, request_of
 
@@ -163,3 +168,80 @@ def test_a_table_is_the_same_bytes_each_time_and_reads_back() -> None:
     rows = read_table(data, "x.csv")
     assert rows.select(time_of("Time"))["Time"].to_list()[1] == datetime(2026, 3, 8, 8, tzinfo=UTC)
     assert rows["Load"].to_list() == ["0.30000000000000004", None]
+
+
+SMALL = Limits(whole=timedelta(seconds=0.3), sent=1000, content=5000)
+
+
+def by_urllib(url: str) -> bytes:
+    with urllib.request.urlopen(url) as response:  # noqa: S310 - a server of the test
+        return bytes(response.read())
+
+
+def by_requests(url: str) -> bytes:
+    return bytes(pytest.importorskip("requests").get(url).content)
+
+
+def by_pandas(url: str) -> bytes:
+    return pytest.importorskip("pandas").read_csv(url).to_csv(index=False).encode()
+
+
+LIBRARIES = [by_urllib, by_requests, by_pandas]
+
+
+def call(ask: Callable[[str], bytes], url: str, limits: Limits = SMALL) -> bytes:
+    return Asking("publisher", "load of today", NOON, limits=limits).call(lambda: ask(url))
+
+
+@pytest.mark.parametrize("ask", LIBRARIES)
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"]
+)
+def test_a_server_that_drips_does_not_hold_a_library(ask: Callable[[str], bytes], head: bytes) -> None:
+    with Dripping(head) as server, pytest.raises(SourceUnavailableError, match="took longer than 0 s"):
+        call(ask, server.url)
+
+
+@pytest.mark.parametrize("ask", LIBRARIES)
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (Reply(b"a" * 1001), "sends more than 1,000 bytes"),
+        (Reply(gzip.compress(b"0" * 5001), headers={"Content-Encoding": "gzip"}), "more than 5,000 bytes once"),
+    ],
+)
+def test_what_is_too_large_does_not_reach_a_library(ask: Callable[[str], bytes], reply: Reply, message: str) -> None:
+    with Server() as server:
+        server.serve("/x", reply)
+        with pytest.raises(SourceFormatError, match=message) as caught:
+            call(ask, f"{server.url}/x")
+    assert "--start" in caught.value.remedy
+
+
+@pytest.mark.parametrize("ask", LIBRARIES)
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
+def test_what_is_in_order_reaches_a_library_as_it_is(ask: Callable[[str], bytes], headers: dict[str, str]) -> None:
+    table = b"a,b\n1,2\n3,4\n"
+    with Server() as server:
+        server.serve("/x", Reply(gzip.compress(table) if headers else table, headers=headers))
+        server.serve("/cut", Reply(table, cut=True))
+        for _ in range(2):
+            assert call(ask, f"{server.url}/x", Limits()) == table
+        with pytest.raises(SourceUnavailableError, match="failed"):
+            call(ask, f"{server.url}/cut", Limits())
+        assert ask(f"{server.url}/x") == table, "nothing is bound outside of a call"
+
+
+@pytest.mark.parametrize("ask", LIBRARIES)
+def test_a_library_with_a_key_follows_no_redirect_to_another_address(ask: Callable[[str], bytes]) -> None:
+    with Server() as server, Server() as other:
+        other.serve("/x", Reply(b"a\n1\n"))
+        server.serve("/x", Reply(b"a\n2\n"))
+        server.serve("/away", Reply(status=302, headers={"Location": f"{other.url}/x"}))
+        server.serve("/near", Reply(status=302, headers={"Location": "/x"}))
+        with_key = Asking("publisher", "load of today", NOON, KEY)
+        with pytest.raises(SourceUnavailableError, match="redirects to another address"):
+            with_key.call(lambda: ask(f"{server.url}/away"))
+        assert other.asked == []
+        assert with_key.call(lambda: ask(f"{server.url}/near")) == b"a\n2\n"
+        assert call(ask, f"{server.url}/away", Limits()) == b"a\n1\n", "without a key nothing can be told"

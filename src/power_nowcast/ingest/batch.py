@@ -13,6 +13,9 @@ ROWS = pl.Schema({name: dtype for name, dtype in VALUES.items() if name != "firs
 BAD_ROWS = pl.Schema({name: dtype for name, dtype in QUARANTINE.items() if name != "first_seen_at"})
 """`contracts.QUARANTINE` before the store has seen them."""
 
+WHOLE_KEY = 64
+"""Characters of a delivery's key that name its bytes and how they are read, before the span that was asked for."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -60,3 +63,8 @@ class Batch:
     reading: Reading | None = None
     are_versions: bool = False
     is_unusable: bool = False
+
+    @property
+    def whole_key(self) -> str:
+        """The key of the same delivery read without a span: what has that is in the tables with this one's rows."""
+        return self.key[:WHOLE_KEY]

@@ -4,15 +4,17 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 import polars as pl
 
 from power_nowcast.contracts import Reason, Table
-from power_nowcast.errors import ConfigurationError, SourceFormatError, SourceUnavailableError
+from power_nowcast.errors import ConfigurationError, NowcastError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.caiso import Caiso
@@ -21,7 +23,7 @@ from power_nowcast.ingest.elia import Elia
 from power_nowcast.ingest.entsoe import Entsoe
 from power_nowcast.ingest.files import Files
 from power_nowcast.ingest.gridstatus import Gridstatus
-from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.http import Http, redact
 from power_nowcast.ingest.meteostat import Meteostat
 from power_nowcast.ingest.nws import Nws
 from power_nowcast.ingest.nyiso import NyisoArchives
@@ -206,6 +208,13 @@ def batch_of(
         ConfigurationError: there is no such source.
         SourceFormatError: the bytes are not what the source agreed to.
     """
+    with _unforeseen_told(request.spec.source, received, origin):
+        return _batch_of(request, received, origin, held, after, is_last)
+
+
+def _batch_of(
+    request: Request, received: Received, origin: str, held: pl.DataFrame | None, after: str, is_last: bool
+) -> tuple[Batch, pl.DataFrame]:
     region, table, spec, start, end = request.region, request.table, request.spec, request.start, request.end
     if spec.source == REPLAY:
         return _played(request, received, origin), PUBLISHED.to_frame()
@@ -316,7 +325,7 @@ def _checked(
 ) -> Checked:
     """The plausible rows of a delivery, and the others; errors and warnings tell where it came from."""
     region, table, spec = request.region, request.table, request.spec
-    came = "" if received.url is None else f" It came from {received.url} at {received.received_at:%Y-%m-%dT%H:%M:%SZ}."
+    came = _came(received)
     try:
         rows = pl.concat([held, source.parse(received, request, origin)])
         checked = check(rows, region, table, spec, origin=origin, read_at=read_at, usual=usual)
@@ -339,6 +348,34 @@ def _checked(
                 came,
             )
     return checked
+
+
+def _came(received: Received) -> str:
+    """Where a live delivery is from, as a sentence."""
+    if received.url is None:
+        return ""
+    return f" It came from {received.url} at {received.received_at:%Y-%m-%dT%H:%M:%SZ}."
+
+
+@contextmanager
+def _unforeseen_told(source: str, received: Received, origin: str) -> Iterator[None]:
+    """What no parser foresaw becomes an error of the delivery, and its trace goes into the log: it may be a defect."""
+    try:
+        yield
+    except NowcastError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        what = f"{source}: {origin} cannot be read: {type(error).__name__}"
+        said = redact(" ".join(str(error).split())[:300])
+        logger.error("%s.%s\n%s", what, _came(received), redact(format_exc()))  # noqa: TRY400 - a trace may hold keys
+        raise SourceFormatError(
+            f"{what}{': ' * bool(said)}{said.rstrip('.')}.{_came(received)}",
+            remedy="Look at the delivery; if it is in order, report this with the trace in the log.",
+            source=source,
+            file=origin,
+            url=received.url,
+            time=received.received_at,
+        ) from error
 
 
 def source_of(region: Region, spec: SourceSpec) -> Source:

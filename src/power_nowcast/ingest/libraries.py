@@ -2,6 +2,7 @@
 
 import io
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -17,7 +18,9 @@ import polars as pl
 from pydantic import SecretStr
 
 from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceFormatError, SourceUnavailableError
-from power_nowcast.ingest.http import redact
+from power_nowcast.ingest.http import Limits, redact
+from power_nowcast.ingest.http.library import limited
+from power_nowcast.ingest.http.limits import TooLargeError
 from power_nowcast.ingest.published import Request, check_options
 
 EXTRA = "pip install power-nowcast[grids]"
@@ -137,6 +140,7 @@ class Asking:
     key: str = field(default="", repr=False)
     variable: str = ""
     absent: tuple[type[Exception], ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def call[T](self, ask: Callable[[], T]) -> T:
         """What the library returns; its key appears neither in logs nor in errors.
@@ -147,23 +151,29 @@ class Asking:
         """
         if self.key:
             _hiding.keys.add(self.key)
+        begun = time.monotonic()
         try:
-            with _quiet():
+            with _quiet(), limited(self.limits, has_key=bool(self.key)):
                 return ask()
         except NowcastError:
             raise
         except Exception as error:
-            failure = self._failure(error)
+            took = time.monotonic() - begun
+            failure = self._failure(error, is_late=took >= self.limits.whole.total_seconds())
         # Outside of the handler: the library's error, which may hold the key, does not come along as its context.
         raise failure
 
-    def _failure(self, error: Exception) -> DataError:
+    def _failure(self, error: Exception, *, is_late: bool = False) -> DataError:
         status = _status(error)
         said = " ".join(hidden(str(error), {self.key} if self.key else set()).split())[:_LONGEST]
         said = f"{type(error).__name__}{': ' * bool(said)}{said}"
         kind: type[DataError] = SourceUnavailableError
         remedy = "Run it again later; what has arrived is kept."
-        if isinstance(error, self.absent):
+        if isinstance(error, TooLargeError):
+            kind, reason, remedy = SourceFormatError, error.said, "Ask for fewer days at a time (--start, --end)."
+        elif is_late:
+            reason = f"took longer than {self.limits.whole.total_seconds():.0f} s ({said})"
+        elif isinstance(error, self.absent):
             status, reason = NOT_FOUND, f"has nothing ({said})"
         elif status in REFUSED:
             reason = f"was refused with {status}"

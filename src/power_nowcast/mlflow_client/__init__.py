@@ -3,7 +3,7 @@
 Nothing in here is logged automatically, and no pickle is written or read.
 """
 
-from power_nowcast.mlflow_client.connection import check_reachable, connect
+from power_nowcast.mlflow_client.connection import check_reachable, connect, shown_address
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.predictions import Predictions, predictions
 from power_nowcast.mlflow_client.registry import (
@@ -49,5 +49,6 @@ __all__ = [
     "serve_command",
     "server_command",
     "set_alias",
+    "shown_address",
     "versions",
 ]

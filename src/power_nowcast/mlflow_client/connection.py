@@ -1,16 +1,19 @@
 """The connection to MLflow: where it is, how long it may take, and its errors as this package's."""
 
 import os
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from traceback import format_exc
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+import httpx
 
 from power_nowcast.errors import RegistryError, RegistryUnavailableError
+from power_nowcast.ingest.http import Deadline, redact
 from power_nowcast.settings import settings
 
 if TYPE_CHECKING:
@@ -29,6 +32,13 @@ ENVIRONMENT = {
 }
 """What MLflow reads from the environment, for this process and for the servers that it starts."""
 SQLITE = "sqlite:///"
+LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+"""MLflow's own variables for who asks."""
+LOCKED = "database is locked"
+DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""Packages of a database's driver, where they are not named as the module."""
+_logged_in: set[str] = set()
+"""Which of `LOGIN` this process took from an address."""
 
 
 def prepare_environment() -> None:
@@ -45,17 +55,19 @@ def connect(tracking_uri: str | None = None) -> "MlflowClient":
 
     Raises:
         RegistryUnavailableError: the server does not answer, or the database's folder cannot be written.
+        RegistryError: the address is none that MLflow knows, or the database's driver is not installed.
     """
     uri = tracking_uri or settings().tracking_uri
     prepare_environment()
     check_reachable(uri)
+    bare = _log_in(uri)
     with translated(uri):
         import mlflow  # noqa: PLC0415
 
         # Downloads by address go where the last connection went.
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        return _client(uri)
+        mlflow.set_tracking_uri(bare)
+        mlflow.set_registry_uri(bare)
+        return _client(bare)
 
 
 @cache
@@ -66,27 +78,64 @@ def _client(uri: str) -> "MlflowClient":
     return MlflowClient(uri, uri)
 
 
+def login_of(uri: str) -> tuple[str, dict[str, str]]:
+    """A server's address without its user, and MLflow's own variables for that user; a database's as it is, without.
+
+    MLflow prints a server's address, and writes it into those of artifacts: no password may be in it.
+    """
+    parts = urlsplit(uri)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    if parts.scheme not in ("http", "https") or not user:
+        return uri, {}
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return bare, dict(zip(LOGIN, (unquote(user), unquote(password)), strict=True))
+
+
+def _log_in(uri: str) -> str:
+    """The address without its user, who is told MLflow by its own variables; those that the user set stay otherwise."""
+    bare, login = login_of(uri)
+    for name in _logged_in - login.keys():
+        os.environ.pop(name, None)
+    os.environ.update(login)
+    _logged_in.clear()
+    _logged_in.update(login)
+    return bare
+
+
 @contextmanager
 def translated(uri: str | None = None) -> Iterator[None]:
-    """MLflow's and its connections' errors as RegistryError and RegistryUnavailableError."""
+    """MLflow's, its connections' and its database's errors as RegistryError and RegistryUnavailableError.
+
+    No password of the address is in them, nor in what they come from.
+    """
     import requests  # noqa: PLC0415
+    from google.protobuf.json_format import ParseError  # noqa: PLC0415
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     where = uri or settings().tracking_uri
     try:
         yield
-    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-        raise _unavailable(where, type(error).__name__) from error
-    except MlflowException as error:
-        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if any(mark in text for mark in ("API request to", "Max retries exceeded", "timed out", "unable to open")):
-            raise _unavailable(where, text) from error
-        raise RegistryError(
-            f"MLflow at {_shown(where)} refused: {text.rstrip('.')}.",
-            remedy="Read its message; `nowcast models` lists what is registered.",
-            tracking_uri=_shown(where),
-            code=getattr(error, "error_code", None),
-        ) from error
+    except (requests.exceptions.RequestException, MlflowException, SQLAlchemyError, ParseError, ImportError) as error:
+        text = hidden(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__, where)
+        if isinstance(error, ImportError):
+            failure: RegistryError = _no_driver(where, error)
+        elif isinstance(error, requests.exceptions.RequestException):
+            failure = _unavailable(where, type(error).__name__)
+        elif isinstance(error, ParseError):
+            failure = no_mlflow(where, text)
+        elif LOCKED in text:
+            failure = _locked(where)
+        elif any(mark in text for mark in ("error code 401", "error code 403")):
+            failure = _refused(where, text, "Check the user and the password in MLFLOW_TRACKING_URI.", error)
+        elif "not in a valid JSON format" in text:
+            failure = no_mlflow(where, text)
+        elif any(mark in text for mark in ("API request to", "Max retries exceeded", "timed out", "unable to open")):
+            failure = _unavailable(where, text)
+        else:
+            failure = _refused(where, text, "Read its message; `nowcast models` lists what is registered.", error)
+        # What the error comes from is told with it in a trace.
+        raise failure from (error if hidden(format_exc(), where) == format_exc() else None)
 
 
 def database_folder(uri: str) -> Path | None:
@@ -104,15 +153,8 @@ def check_reachable(tracking_uri: str | None = None) -> None:
     """
     uri = tracking_uri or settings().tracking_uri
     if uri.startswith(("http://", "https://")):
-        try:
-            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=CONNECT_SECONDS):  # noqa: S310 - http only
-                return
-        except urllib.error.HTTPError as error:
-            if error.code < 500:  # it answers; a proxy in front of it may hide /health
-                return
-            raise _unavailable(uri, f"it answers {error.code}") from error
-        except OSError as error:
-            raise _unavailable(uri, str(getattr(error, "reason", error))) from error
+        _check_server(uri)
+        return
     folder = database_folder(uri)
     if folder is None:
         return
@@ -125,17 +167,98 @@ def check_reachable(tracking_uri: str | None = None) -> None:
         raise _unavailable(uri, "it cannot be written")
 
 
+def _check_server(uri: str) -> None:
+    """Check that a server answers within `CONNECT_SECONDS`, headers that drip included."""
+    bare, login = login_of(uri)
+    user = (login[LOGIN[0]], login[LOGIN[1]]) if login else None
+    deadline = Deadline()
+    try:
+        with httpx.Client(timeout=CONNECT_SECONDS, follow_redirects=True, auth=user) as client:
+            deadline.bind(client)
+            with (
+                deadline.until(deadline.timer() + CONNECT_SECONDS),
+                client.stream("GET", f"{bare.rstrip('/')}/health") as response,
+            ):
+                start = next(response.iter_bytes(), b"").lstrip()[:20].lower()
+    except httpx.TimeoutException as error:
+        raise _unavailable(uri, f"it does not answer within {CONNECT_SECONDS} s") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _unavailable(uri, hidden(str(error) or type(error).__name__, uri)) from error
+    if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        raise _unavailable(uri, f"it answers {response.status_code}")
+    if response.is_success and start.startswith((b"<html", b"<!doctype", b"<?xml")):
+        raise no_mlflow(uri, "it answers with a web page")
+
+
+def no_mlflow(uri: str | None, why: str) -> RegistryUnavailableError:
+    """The error of a server that answers, but not as MLflow does."""
+    shown = shown_address(uri or settings().tracking_uri)
+    return RegistryUnavailableError(
+        f"What answers at {shown} is no MLflow: {why.rstrip('.')}.",
+        remedy="Set MLFLOW_TRACKING_URI to where MLflow runs; a proxy before it must pass its answers on unchanged.",
+        tracking_uri=shown,
+    )
+
+
+def shown_address(uri: str) -> str:
+    """The address without a user or password in it.
+
+    >>> shown_address("postgresql://ada:p@ss/word@db.example.org/mlflow?sslpassword=x")
+    'postgresql://db.example.org/mlflow?sslpassword=***'
+    """
+    scheme, separator, rest = uri.partition("://")
+    if scheme.startswith("sqlite"):
+        return uri
+    place, mark, query = rest.partition("?")
+    return redact(f"{scheme}{separator}{place.rpartition('@')[2]}{mark}{query}")
+
+
+def hidden(text: str, uri: str) -> str:
+    """The text without the password of the address, as it stands there and as it is meant."""
+    login = "" if uri.startswith("sqlite") else uri.partition("://")[2].partition("?")[0].rpartition("@")[0]
+    for secret in (login, login.partition(":")[2]):
+        for form in {secret, unquote(secret), quote(unquote(secret)), quote_plus(unquote(secret))} - {""}:
+            text = text.replace(form, "***")
+    return redact(text)
+
+
 def _unavailable(uri: str, why: str) -> RegistryUnavailableError:
-    shown = _shown(uri)
+    shown = shown_address(uri)
     remedy = (
         "Start it with `make mlflow`, or set MLFLOW_TRACKING_URI to where it runs."
         if uri.startswith("http")
         else "Set MLFLOW_TRACKING_URI to a database that can be written, such as sqlite:///mlflow.db."
     )
-    return RegistryUnavailableError(f"MLflow at {shown} cannot be reached: {why}.", remedy=remedy, tracking_uri=shown)
+    return RegistryUnavailableError(
+        f"MLflow at {shown} cannot be reached: {why.rstrip('.')}.", remedy=remedy, tracking_uri=shown
+    )
 
 
-def _shown(uri: str) -> str:
-    """The address without a password in it."""
-    scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+def _locked(uri: str) -> RegistryUnavailableError:
+    shown = shown_address(uri)
+    return RegistryUnavailableError(
+        f"MLflow at {shown} cannot be reached: another process holds a lock on the database.",
+        remedy="Try again when it has ended; where several write at once, start `make mlflow` and use its address.",
+        tracking_uri=shown,
+    )
+
+
+def _no_driver(uri: str, error: ImportError) -> RegistryError:
+    shown, module = shown_address(uri), str(error.name or error).partition(".")[0]
+    package = DRIVERS.get(module, module)
+    return RegistryError(
+        f"MLflow at {shown} needs the Python package {module}, which is not installed.",
+        remedy=f"Install it: pip install '{package}'; or set MLFLOW_TRACKING_URI to a server's address.",
+        tracking_uri=shown,
+        package=module,
+    )
+
+
+def _refused(uri: str, text: str, remedy: str, error: Exception) -> RegistryError:
+    shown = shown_address(uri)
+    return RegistryError(
+        f"MLflow at {shown} refused: {text.rstrip('.')}.",
+        remedy=remedy,
+        tracking_uri=shown,
+        code=getattr(error, "error_code", None),
+    )

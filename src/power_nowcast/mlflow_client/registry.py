@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from power_nowcast.errors import ArtifactDigestError, NowcastError, PromotionRefusedError, RegistryError
 from power_nowcast.evaluate.promotion import Decision
-from power_nowcast.mlflow_client.connection import connect, translated
+from power_nowcast.mlflow_client.connection import connect, no_mlflow, translated
 from power_nowcast.models.bundle import read_head
 from power_nowcast.regions import Region
 
@@ -281,11 +281,14 @@ def _registered(client: "MlflowClient", region: Region) -> Any:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:
-        return client.get_registered_model(region.model)
+        model = client.get_registered_model(region.model)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
+    if model.name != region.model:  # MLflow's client takes an empty answer for a model without a name
+        raise no_mlflow(None, f"asked for the model {region.model}, it answers with {model.name!r}")
+    return model
 
 
 def _aliases(client: "MlflowClient", region: Region) -> dict[str, str]:

@@ -18,7 +18,7 @@ import numpy as np
 import power_nowcast
 from power_nowcast.contracts import Manifest
 from power_nowcast.errors import RegistryError
-from power_nowcast.mlflow_client.connection import connect, database_folder, translated
+from power_nowcast.mlflow_client.connection import connect, database_folder, no_mlflow, translated
 from power_nowcast.regions import Region
 from power_nowcast.settings import settings
 
@@ -141,6 +141,8 @@ def run(
         if run_id is None:
             own = standard_tags(region, command) | dict(tags or {}) | ({PARENT: parent} if parent else {})
             run_id = client.create_run(experiment(client, region), tags=own, run_name=command).info.run_id
+            if not run_id:
+                raise no_mlflow(None, "it makes a run without an id")
         else:
             client.update_run(run_id, status="RUNNING")
             for key, value in (tags or {}).items():
@@ -167,14 +169,12 @@ def has_run(run_id: str) -> bool:
     Raises:
         RegistryUnavailableError: it does not answer.
     """
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
     client = connect()
     try:
         with translated():
             return str(client.get_run(run_id).info.lifecycle_stage) == "active"
     except RegistryError as error:
-        if isinstance(error.__cause__, MlflowException) and error.__cause__.error_code == "RESOURCE_DOES_NOT_EXIST":
+        if error.fields.get("code") == "RESOURCE_DOES_NOT_EXIST":
             return False
         raise
 
@@ -195,6 +195,8 @@ def experiment(client: "MlflowClient", region: Region) -> str:
             found = client.get_experiment_by_name(name)  # another process was faster
             if found is None:
                 raise error from None
+    if found.name != name:  # MLflow's client takes an empty answer for an experiment without a name
+        raise no_mlflow(None, f"asked for the experiment {name}, it answers with {found.name!r}")
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from power_nowcast.mlflow_client.connection import ENVIRONMENT
+from power_nowcast.mlflow_client.connection import ENVIRONMENT, login_of, shown_address
 from power_nowcast.settings import settings
 
 
@@ -22,7 +22,9 @@ def server_command(
 ) -> list[str]:
     """The command of the tracking server and registry over the database, with artifacts served through it."""
     uri = tracking_uri or settings().tracking_uri
-    store = ["--backend-store-uri", uri, "--serve-artifacts", "--artifacts-destination", artifacts]
+    # Every user of a machine sees what its commands are: an address with a password is in `environment` only.
+    backend = ["--backend-store-uri", uri] if shown_address(uri) == uri else []
+    store = [*backend, "--serve-artifacts", "--artifacts-destination", artifacts]
     return [sys.executable, "-m", "mlflow", "server", *store, "--host", host, "--port", str(port), "--workers", "1"]
 
 
@@ -31,10 +33,15 @@ def environment(tracking_uri: str | None = None) -> dict[str, str]:
     # MLflow calls itself and uv by name, and uv looks for the interpreter that a model asks for: this one's come first.
     own = [Path(sys.executable).parent, Path(sys.base_prefix) / "bin"]
     path = os.pathsep.join([*map(str, own), os.environ.get("PATH", os.defpath)])
+    uri = tracking_uri or settings().tracking_uri
+    bare, login = login_of(uri)
+    backend = {} if shown_address(bare) == bare else {"MLFLOW_BACKEND_STORE_URI": bare}
     return {
         **ENVIRONMENT,
         **os.environ,
+        **login,
+        **backend,
         "PATH": path,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_TRACKING_URI": tracking_uri or settings().tracking_uri,
+        "MLFLOW_TRACKING_URI": bare,
     }

@@ -98,11 +98,12 @@ def write_all(
     clock: Callable[[], datetime] = _now,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Write what a region's sources have, under one lease; `start` .. `http` as for `ingest.fetch`.
+    """Write what a region's sources have; `start` .. `http` as for `ingest.fetch`.
 
-    A delivery is noted last: one that was interrupted is read again, and what it had stored is found unchanged. One of
-    which no row can be used is told when all others are stored; its rows are in quarantine, and it is read again the
-    next time.
+    The lease is held for each delivery's rows, never while a source is asked: a server that is slow holds up no other
+    writer. What another writer has stored meanwhile is not stored again. A delivery is noted last: one that was
+    interrupted is read again, and what it had stored is found unchanged. A delivery of which no row can be used is told
+    when all others are stored; its rows are in quarantine, and it is read again the next time.
 
     Raises:
         WriterBusyError: another process kept the lease.
@@ -112,31 +113,37 @@ def write_all(
     """
     report, unusable = IngestReport(), list[SourceFormatError]()
     ingested = _Ingested(clock())
-    with store.lease():
+    with store.lease():  # a store that cannot be written is told before anybody is asked
         noted = store.deliveries(region.name)
-        since = _played(store, region, noted)
-        known = frozenset(noted["key"])
-        for batch in fetch(
-            region,
-            start=start,
-            end=end,
-            days=days,
-            tables=tables,
-            known=known,
-            place=place,
-            http=http,
-            clock=clock,
-            since=since,
-            usual=lambda: store.usual(region.name),
-        ):
+    since = _played(store, region, noted)
+    known = frozenset(noted["key"])
+    own: set[str] = set()
+    for batch in fetch(
+        region,
+        start=start,
+        end=end,
+        days=days,
+        tables=tables,
+        known=known,
+        place=place,
+        http=http,
+        clock=clock,
+        since=since,
+        usual=lambda: store.usual(region.name),
+    ):
+        with store.lease():
+            others = store.deliveries(region.name).filter(pl.col("key").is_in([*known, *own]).not_())
+            if _is_outrun(batch, others):
+                continue
             rows, quarantined = write(store, batch, now=clock())
-            report = report.plus(batch, rows, quarantined, ingested.contradictions(store, batch, rows))
-            if batch.is_unusable:
-                unusable.append(nothing_usable(batch, region))
-            if progress is not None:
-                progress(batch, rows)
-        if Table.POWER in tables:
-            write_calendar(store, region, now=clock())
+        own.add(batch.key)
+        report = report.plus(batch, rows, quarantined, ingested.contradictions(store, batch, rows))
+        if batch.is_unusable:
+            unusable.append(nothing_usable(batch, region))
+        if progress is not None:
+            progress(batch, rows)
+    if Table.POWER in tables:
+        write_calendar(store, region, now=clock())
     if unusable:
         raise _all_of(unusable)
     return report
@@ -193,6 +200,20 @@ def _all_of(unusable: list[SourceFormatError]) -> SourceFormatError:
         f"{first.message} The same is true of {others} more: {listed(one.fields['file'] for one in unusable[1:])}."
     )
     return SourceFormatError(message, remedy=first.remedy, **first.fields)
+
+
+def _is_outrun(batch: Batch, others: pl.DataFrame) -> bool:
+    """Whether another writer has noted a delivery, or a later answer in its place, since this one was asked for.
+
+    Of values that are written over, the older answer would come back as a correction of the newer one; a forecast says
+    by itself when it was known.
+    """
+    others = others.filter(pl.col("table") == batch.table.value)
+    is_there = pl.col("key").is_in([batch.key, batch.whole_key])
+    received_at = None if batch.reading is None else batch.reading.received_at
+    if received_at is not None and not batch.table.is_forecast:
+        is_there |= (pl.col("origin") == batch.origin) & (pl.col("received_at") > received_at)
+    return not others.filter(is_there).is_empty()
 
 
 def _played(store: Store, region: Region, noted: pl.DataFrame) -> dict[Table, datetime]:

@@ -1,16 +1,13 @@
-"""Asking publishers' servers: patient, polite and distrustful. Keys in addresses never leave this module."""
+"""The client: asks politely, waits patiently, gives up in time, and keeps what it received."""
 
 import atexit
 import hashlib
 import logging
 import random
-import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -19,59 +16,28 @@ from typing import Self
 import httpx
 
 from power_nowcast import __version__
-from power_nowcast.errors import ConfigurationError, DataError, SourceFormatError, SourceUnavailableError
+from power_nowcast.errors import DataError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.answers import Answer, Answers
+from power_nowcast.ingest.http.addresses import Hop, address_of, redact, secrets_of
+from power_nowcast.ingest.http.body import Body, fault
+from power_nowcast.ingest.http.limits import Deadline, Limits, TooLargeError, UnknownCodingError, body_of, length_of
+from power_nowcast.ingest.http.times import doubled, http_date, retry_after
 from power_nowcast.ingest.published import Received
-from power_nowcast.regions import SourceSpec
 from power_nowcast.settings import settings
 
 logger = logging.getLogger("power_nowcast.ingest")
 
 TIMEOUT = httpx.Timeout(30, connect=10)
+"""Of one read or write; `Limits` bounds the request."""
 ATTEMPTS = 4
 FIRST_WAIT = timedelta(seconds=1)
 """Before the second attempt; each further wait is twice as long, up to ..."""
 LONGEST_WAIT = timedelta(minutes=2)
-"""... this. Where a server asks for more patience, or a body takes longer, the call fails instead."""
+"""... this. Where a server asks for more patience the call fails instead."""
 SPACING = timedelta(seconds=0.5)
 """Between two requests to one host."""
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """States of a server that pass."""
-
-
-class Body(StrEnum):
-    """What an answer should hold; the content types that say so or leave it open."""
-
-    CSV = "csv"
-    JSON = "json"
-    ZIP = "zip"
-
-
-_OPEN = ("", "application/octet-stream", "binary/octet-stream", "application/x-download", "application/force-download")
-_TYPES = {
-    Body.CSV: ("text/csv", "text/plain", "application/csv", "application/vnd.ms-excel", *_OPEN),
-    Body.JSON: ("application/json", "text/json", "text/plain", *_OPEN),
-    Body.ZIP: ("application/zip", "application/x-zip", "application/x-zip-compressed", *_OPEN),
-}
-_BEGINNINGS = {Body.CSV: (), Body.JSON: (b"{", b"["), Body.ZIP: (b"PK",)}
-
-_KEY = r"[^=&#?\s]*(?:token|key|secret|passw|signature|credential|auth)[^=&#\s]*="
-_KEY_IN_URL = re.compile(rf"([?&;]{_KEY})[^&#\s\"']*", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"(://)[^/@\s]+@")
-
-
-def redact(text: str) -> str:
-    """The text without what the addresses in it hold of keys and passwords."""
-    return _KEY_IN_URL.sub(r"\1***", _USER_IN_URL.sub(r"\1***@", text))
-
-
-class _Redacting(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), ()
-        return True
-
-
-logging.getLogger("httpx").addFilter(_Redacting())  # it logs every address
 
 
 @dataclass(frozen=True)
@@ -84,6 +50,7 @@ class _Failure:
     wait: timedelta | None = None
     kind: type[DataError] = SourceUnavailableError
     remedy: str = "Run it again later; what has arrived is kept."
+    more: Mapping[str, object] = field(default_factory=dict)
 
 
 class Http:
@@ -94,7 +61,10 @@ class Http:
         contact: mail address or page for the User-Agent.
         attempts: how often a request is sent that fails for a reason that passes.
         spacing: between two requests to one host.
-        clock: the time, aware.
+        timeout: of one read or write.
+        limits: of one request.
+        clock: the time, aware; the system's without it.
+        timer: seconds that pass; those of `clock` where one is given, else the system's, which no one sets back.
         sleep: waits so many seconds.
         chance: a number in [0, 1).
         transport: in place of the network.
@@ -108,23 +78,30 @@ class Http:
         attempts: int = ATTEMPTS,
         spacing: timedelta = SPACING,
         timeout: httpx.Timeout | float = TIMEOUT,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: Limits | None = None,
+        clock: Callable[[], datetime] | None = None,
+        timer: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.contact = contact
-        self.clock = clock
+        self.limits = limits or Limits()
+        self.clock = clock or (lambda: datetime.now(UTC))
+        self._timer = timer or (time.monotonic if clock is None else lambda: clock().timestamp())
         self._answers = None if folder is None else Answers(folder)
         self._attempts = attempts
         self._spacing = spacing
         self._sleep = sleep
         self._chance = chance
-        self._next: dict[str, datetime] = {}
+        self._next: dict[str, float] = {}
+        """When each host may be asked again, by the timer."""
         agent = f"power-nowcast/{__version__}" + (f" ({contact})" if contact else "")
         self._client = httpx.Client(
-            transport=transport, timeout=timeout, follow_redirects=True, headers={"User-Agent": agent}
+            transport=transport, timeout=timeout, headers={"User-Agent": agent, "Accept-Encoding": "gzip, deflate"}
         )
+        self._deadline = Deadline(self._timer)
+        self._deadline.bind(self._client)
 
     def __enter__(self) -> Self:
         return self
@@ -166,21 +143,24 @@ class Http:
             ConfigurationError: the address is none.
             StoreError: the answer cannot be kept.
         """
-        address = _address(url, params, source)
+        address = address_of(url, params, source)
         shown = redact(str(address))
         known = None if self._answers is None else self._answers.newest(shown)
-        headers = {**_conditions(known), **(headers or {})}
+        hop = Hop(address, {**_conditions(known), **(headers or {})})
+        end = self._timer() + self.limits.whole.total_seconds()
         failure = _Failure("was not asked")
         for attempt in range(1, self._attempts + 1):
-            self._take_turn(address.host, source, shown, failure, attempt - 1)
-            outcome = self._ask(address, headers, body, known, dated)
-            self._next[address.host] = self.clock() + (spacing or self._spacing)
+            too_late = self._take_turn(address.host, end, failure)
+            if too_late is not None:
+                raise self._error(too_late, source, shown, attempt - 1)
+            outcome = self._ask(hop, end, body, known, dated)
+            self._rest(address.host, spacing or self._spacing)
             if isinstance(outcome, Received):
                 return outcome
             failure = outcome
             wait = max(failure.wait or timedelta(0), self._backoff(attempt))
             if failure.again:
-                self._next[address.host] = self.clock() + wait
+                self._rest(address.host, wait)
             if not failure.again or attempt == self._attempts:
                 break
             logger.warning(
@@ -195,53 +175,93 @@ class Http:
             )
         raise self._error(failure, source, shown, attempt)
 
-    def _take_turn(self, host: str, source: str, shown: str, failure: _Failure, attempts: int) -> None:
-        """Wait until the host may be asked again."""
-        wait = self._next.get(host, self.clock()) - self.clock()
-        if wait > LONGEST_WAIT:
-            asked_for = f"{self._next[host]:%Y-%m-%dT%H:%M:%SZ}"
+    def _rest(self, host: str, wait: timedelta) -> None:
+        self._next[host] = self._timer() + wait.total_seconds()
+
+    def _take_turn(self, host: str, end: float, failure: _Failure) -> _Failure | None:
+        """Wait until the host may be asked again; why not, where that is too long."""
+        now = self._timer()
+        wait = self._next.get(host, now) - now
+        if wait > LONGEST_WAIT.total_seconds():
+            asked_for = f"{self.clock().astimezone(UTC) + timedelta(seconds=wait):%Y-%m-%dT%H:%M:%SZ}"
             reason = f"{failure.reason}; the server asked to wait until {asked_for}"
-            raise self._error(
-                replace(failure, reason=reason, remedy=f"Run it again after {asked_for}."), source, shown, attempts
-            )
-        if wait > timedelta(0):
-            self._sleep(wait.total_seconds())
+            return replace(failure, reason=reason, remedy=f"Run it again after {asked_for}.")
+        if now + max(wait, 0) >= end:
+            reason = f"{failure.reason}; another attempt would end after the {_seconds(self.limits.whole)} of a request"
+            return replace(failure, reason=reason)
+        if wait > 0:
+            self._sleep(wait)
+        return None
 
     def _ask(
-        self,
-        address: httpx.URL,
-        headers: Mapping[str, str],
-        body: Body,
-        known: tuple[Answer, bytes] | None,
-        dated: bool,
+        self, hop: Hop, end: float, body: Body, known: tuple[Answer, bytes] | None, dated: bool
     ) -> Received | _Failure:
         """One attempt."""
-        asked_at = self.clock()
+        limit = min(self.limits.attempt.total_seconds(), end - self._timer())
+        until = self._timer() + limit
         try:
-            with self._client.stream("GET", address, headers=headers) as response:
-                chunks = []
-                for chunk in response.iter_bytes():
-                    chunks.append(chunk)
-                    if self.clock() - asked_at > LONGEST_WAIT:
-                        return _Failure(f"took longer than {LONGEST_WAIT}", response.status_code)
-        except httpx.TimeoutException as error:
+            with self._deadline.until(until):
+                return self._follow(hop, body, known, dated)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            if self._timer() >= until:
+                return _Failure(f"took longer than {limit:.0f} s")
             return _Failure(f"timed out ({type(error).__name__})")
+        except TooLargeError as error:
+            remedy = "Ask for fewer days at a time (--start, --end), or check the address."
+            more = {"limit_bytes": error.limit}
+            return _Failure(error.said, again=False, kind=SourceFormatError, remedy=remedy, more=more)
+        except UnknownCodingError as error:
+            remedy = "Check the address, and a proxy on the way to it."
+            return _Failure(str(error), again=False, kind=SourceFormatError, remedy=remedy)
         except (httpx.TransportError, httpx.DecodingError) as error:
             return _Failure(f"failed: {redact(str(error)) or type(error).__name__}")
         except httpx.RequestError as error:
             return _Failure(f"failed: {redact(str(error))}", again=False, remedy="Check the address.")
-        data, status = b"".join(chunks), response.status_code
+
+    def _follow(self, hop: Hop, body: Body, known: tuple[Answer, bytes] | None, dated: bool) -> Received | _Failure:
+        """The answer, wherever it is redirected to."""
+        asked, secrets = hop.address, secrets_of(hop.address, hop.headers)
+        for _ in range(self.limits.redirects + 1):
+            with self._client.stream("GET", hop.address, headers=hop.headers) as response:
+                if response.next_request is None:
+                    return self._judge(response, hop, asked, body, known, dated)
+                status, following = response.status_code, hop.to(response.next_request.url, secrets)
+            if following is None:
+                reason = "redirects to what is no address, or to another host with the key in its address"
+                return _Failure(reason, status, again=False, remedy="Ask the publisher for the new address.")
+            hop = following
+        reason = f"redirects more than {self.limits.redirects} times"
+        return _Failure(reason, status, again=False, remedy="Check the address.")
+
+    def _judge(
+        self,
+        response: httpx.Response,
+        hop: Hop,
+        asked: httpx.URL,
+        body: Body,
+        known: tuple[Answer, bytes] | None,
+        dated: bool,
+    ) -> Received | _Failure:
+        """What the last response of an attempt is worth."""
+        status = response.status_code
+        said = f"answered {status} {response.reason_phrase}".rstrip()
+        if hop.is_foreign:
+            said += f" at {hop.address.host}, to which it redirected and which is told no key"
         if status == httpx.codes.NOT_MODIFIED and known is not None:
             return _received(*known, dated)
         if status in BUSY:
-            wait = _retry_after(response.headers.get("Retry-After"), self.clock())
-            return _Failure(f"answered {status} {response.reason_phrase}", status, wait=wait)
+            return _Failure(said, status, wait=retry_after(response.headers.get("Retry-After"), self.clock()))
         if status != httpx.codes.OK:
             remedy = "Check the address and the key; the publisher may not have this (yet, or any more)."
-            return _Failure(f"answered {status} {response.reason_phrase}", status, again=False, remedy=remedy)
-        if (failure := _fault(response, data, body, address)) is not None:
-            return failure
-        return self._keep(response, data, known, address, dated)
+            return _Failure(said, status, again=False, remedy=remedy)
+        data = body_of(response, self.limits, self._deadline)
+        told = length_of(response)
+        if told is not None and told != response.num_bytes_downloaded:
+            return _Failure(f"broke off after {response.num_bytes_downloaded} of {told} bytes", status)
+        if (reason := fault(response, data, body, asked)) is not None:
+            remedy = "Run it again later; if it stays, open the address in a browser to see what the publisher says."
+            return _Failure(reason, status, kind=SourceFormatError, remedy=remedy)
+        return self._keep(response, data, known, asked, dated)
 
     def _keep(
         self,
@@ -267,8 +287,7 @@ class Http:
         return _received(answer, data, dated)
 
     def _backoff(self, attempt: int) -> timedelta:
-        wait: timedelta = FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + 0.5 * self._chance())
-        return min(wait, LONGEST_WAIT)
+        return doubled(FIRST_WAIT * (0.5 + 0.5 * self._chance()), attempt - 1, LONGEST_WAIT)
 
     def _error(self, failure: _Failure, source: str, shown: str, attempts: int) -> DataError:
         at = self.clock().astimezone(UTC)
@@ -281,6 +300,7 @@ class Http:
             time=at,
             status=failure.status,
             attempts=attempts,
+            **failure.more,
         )
 
 
@@ -298,28 +318,6 @@ def answers_folder(data: str) -> Path:
     return Path(data, "raw", "http")
 
 
-def base_url(spec: SourceSpec, default: str, *, name: str | None = None) -> str:
-    """Where a source is: the region file's option `url`, else what NOWCAST_URLS says of `name`, else the default."""
-    return str(spec.options.get("url") or settings().urls.get(name or spec.source) or default).rstrip("/")
-
-
-def _address(url: str, params: Mapping[str, str] | None, source: str) -> httpx.URL:
-    try:
-        address = httpx.URL(url).copy_merge_params(params or {})
-    except httpx.InvalidURL as error:
-        reason = str(error)
-    else:
-        if address.scheme in ("http", "https") and address.host:
-            return address
-        reason = "it is no http:// or https:// address"
-    raise ConfigurationError(
-        f"{source}: {redact(url)} cannot be asked: {redact(reason)}.",
-        remedy="Correct NOWCAST_URLS or the option url in the region file.",
-        source=source,
-        url=redact(url),
-    )
-
-
 def _conditions(known: tuple[Answer, bytes] | None) -> dict[str, str]:
     if known is None:
         return {}
@@ -327,60 +325,18 @@ def _conditions(known: tuple[Answer, bytes] | None) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def _fault(response: httpx.Response, data: bytes, body: Body, address: httpx.URL) -> _Failure | None:
-    """What is wrong with a body that came with status 200."""
-    status, told = response.status_code, response.headers.get("Content-Length", "")
-    if told.isdigit() and int(told) != response.num_bytes_downloaded:
-        return _Failure(f"broke off after {response.num_bytes_downloaded} of {told} bytes", status)
-    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")
-    remedy = "Run it again later; if it stays, open the address in a browser to see what the publisher says."
-    if not start:
-        reason = f"gave an empty body in place of {body}"
-    elif content_type in ("text/html", "application/xhtml+xml") or start[:14].lower().startswith(
-        (b"<!doctype html", b"<html")
-    ):
-        reason = f"gave a web page ({_title(start, address)}) in place of {body}"
-    elif content_type not in _TYPES[body] and not (body is Body.JSON and content_type.endswith("+json")):
-        reason = f"gave {content_type} in place of {body}"
-    elif _BEGINNINGS[body] and not start.startswith(_BEGINNINGS[body]):
-        reason = f"gave something else than {body}, beginning {_plain(start[:60], address)!r}"
-    else:
-        return None
-    return _Failure(reason, status, kind=SourceFormatError, remedy=remedy)
-
-
-def _title(page: bytes, address: httpx.URL) -> str:
-    title = re.search(rb"<(?:title|h1)[^>]*>([^<]*)", page, re.IGNORECASE)
-    return _plain((title[1] if title else re.sub(rb"<[^>]*>", b" ", page))[:80], address) or "without words"
-
-
-def _plain(words: bytes, address: httpx.URL) -> str:
-    """Words of an answer without the keys of its address, which a server may repeat."""
-    text = " ".join(redact(words.decode(errors="replace")).split())
-    keys = [value for name, value in address.params.multi_items() if re.fullmatch(_KEY, f"{name}=", re.IGNORECASE)]
-    # A base address that ends in a key has the path of what is asked for behind it.
-    for key in (address.password, *keys, *(key.partition("/")[0] for key in keys)):
-        text = text.replace(key, "***") if key else text
-    return text
-
-
-def _retry_after(header: str | None, now: datetime) -> timedelta | None:
-    if not header:
-        return None
-    if header.strip().isdigit():
-        return timedelta(seconds=int(header))
-    try:
-        return max(parsedate_to_datetime(header).astimezone(UTC) - now, timedelta(0))
-    except ValueError:
-        return None
-
-
 def _received(answer: Answer, data: bytes, dated: bool) -> Received:
     published_at = None
     if dated and answer.last_modified:
-        try:
-            published_at = parsedate_to_datetime(answer.last_modified).astimezone(UTC)
-        except ValueError:
-            logger.warning("%s: unreadable Last-Modified %r", answer.url, answer.last_modified)
+        published_at = http_date(answer.last_modified)
+        if published_at is None:
+            logger.warning("%s: unreadable Last-Modified %r", answer.url, answer.last_modified[:100])
+        elif published_at > answer.received_at:
+            # What is here has been published: the server's clock, or its word, is wrong.
+            logger.warning("%s: Last-Modified %s lies after its receipt", answer.url, answer.last_modified)
+            published_at = None
     return Received(data, published_at=published_at, received_at=answer.received_at, url=answer.url)
+
+
+def _seconds(time: timedelta) -> str:
+    return f"{time.total_seconds():.0f} s"

@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,67 +10,12 @@ from hypothesis import strategies as st
 
 from power_nowcast.errors import ConfigurationError, NowcastError, SourceFormatError, SourceUnavailableError, StoreError
 from power_nowcast.ingest.answers import Answers
-from power_nowcast.ingest.http import Body, Http, base_url, client, redact
+from power_nowcast.ingest.http import Body, Http, Limits, base_url, client, redact
 from power_nowcast.regions import SourceSpec
 from power_nowcast.settings import settings
 from tests.faults import Clock
 
-START = datetime(2025, 2, 19, 12, tzinfo=UTC)
-URL = "https://example.org/day.csv"
-CSV = b"a,b\n1,2\n"
-
-type Respond = Callable[[httpx.Request], httpx.Response]
-type MakeHttp = Callable[..., Http]
-
-
-def reply(status: int = 200, content: bytes = CSV, content_type: str = "text/csv", **headers: str) -> httpx.Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, content=content, headers={"Content-Type": content_type, **named})
-
-
-def as_sent(told: httpx.Response) -> httpx.Response:
-    """The response as a connection gives it, still to be read."""
-    stream = httpx.ByteStream(told.content) if told.is_closed else told.stream
-    return httpx.Response(told.status_code, headers=told.headers, stream=stream)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
-
-
-@pytest.fixture
-def make_http(clock: Clock) -> Iterator[MakeHttp]:
-    """Makes a client whose server gives these responses in turn, the last one for ever."""
-    made: list[Http] = []
-
-    def make(*responses: httpx.Response | Respond | Exception, folder: Path | None = None, **options: object) -> Http:
-        queue = list(responses)
-
-        def answer(request: httpx.Request) -> httpx.Response:
-            given = queue.pop(0) if len(queue) > 1 else queue[0]
-            if isinstance(given, Exception):
-                raise given
-            return as_sent(given if isinstance(given, httpx.Response) else given(request))
-
-        http = Http(
-            folder,
-            clock=clock,
-            sleep=clock.sleep,
-            chance=lambda: 1.0,
-            transport=httpx.MockTransport(answer),
-            **options,  # type: ignore[arg-type]
-        )
-        made.append(http)
-        return http
-
-    yield make
-    for http in made:
-        http.close()
-
-
-def get(http: Http, url: str = URL, body: Body = Body.CSV, **options: object) -> bytes:
-    return http.get(url, source="test", body=body, **options).data  # type: ignore[arg-type]
+from .conftest import CSV, START, URL, MakeHttp, as_sent, get, reply
 
 
 def test_an_answer_says_when_and_from_where(make_http: MakeHttp) -> None:
@@ -105,7 +50,8 @@ def test_a_busy_server_is_asked_again_ever_more_slowly(make_http: MakeHttp, cloc
 def test_waits_are_jittered_and_bounded(chance: float, attempts: int) -> None:
     clock = Clock(START)
     transport = httpx.MockTransport(lambda request: reply(503))
-    options = {"clock": clock, "sleep": clock.sleep, "chance": lambda: chance, "transport": transport}
+    limits = Limits(whole=timedelta(hours=1))
+    options = {"clock": clock, "sleep": clock.sleep, "chance": lambda: chance, "transport": transport, "limits": limits}
     with Http(attempts=attempts, **options) as http, pytest.raises(SourceUnavailableError) as caught:  # type: ignore[arg-type]
         get(http)
     assert caught.value.fields["attempts"] == attempts
@@ -132,10 +78,43 @@ def test_a_server_that_wants_an_hour_of_peace_gets_it(make_http: MakeHttp, clock
     assert get(http) == CSV
 
 
-@pytest.mark.parametrize("told", ["soon", "", "-5", "Wed, 99 Feb 2025"])
-def test_an_unreadable_retry_after_is_none(make_http: MakeHttp, clock: Clock, told: str) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [
+        *("soon", "", "-5", "inf", "nan", "1e9", "1.5", "0x10", "30, 60", "9" * 9000, "Wed, 99 Feb 2025"),
+        *("86401", "999999999999999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        *("Wed, 19 Feb 9999999 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "Wed, 19 Feb 2025 12:00:00 +9999999"),
+    ],
+)
+def test_a_retry_after_that_is_unreadable_or_not_meant_is_none(make_http: MakeHttp, clock: Clock, told: str) -> None:
     assert get(make_http(reply(503, Retry_After=told), reply())) == CSV
     assert clock.slept == [1]
+
+
+def test_a_clock_that_is_set_back_holds_up_nobody(clock: Clock) -> None:
+    seconds = iter(range(100))
+    transport = httpx.MockTransport(lambda request: as_sent(reply()))
+    with Http(clock=clock, timer=lambda: next(seconds), sleep=clock.sleep, transport=transport) as http:
+        get(http)
+        clock.now -= timedelta(days=400)
+        get(http)
+    assert clock.slept == []
+
+
+def test_all_attempts_together_have_a_deadline(make_http: MakeHttp, clock: Clock) -> None:
+    limits = Limits(whole=timedelta(seconds=10))
+    with pytest.raises(SourceUnavailableError, match=r"503.*another attempt would end after the 10 s") as caught:
+        get(make_http(reply(503), attempts=12, limits=limits))
+    assert (clock.slept, caught.value.fields["attempts"]) == ([1, 2, 4], 4)
+
+
+@pytest.mark.parametrize("told", ["Wed, 19 Feb 2025 12:00:01 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 99, "x"])
+def test_a_publish_time_that_cannot_be_is_none(
+    make_http: MakeHttp, caplog: pytest.LogCaptureFixture, told: str
+) -> None:
+    received = make_http(reply(Last_Modified=told)).get(URL, source="test", body=Body.CSV, dated=True)
+    assert (received.data, received.published_at) == (CSV, None)
+    assert "Last-Modified" in caplog.text
 
 
 def test_each_host_is_asked_with_pauses(make_http: MakeHttp, clock: Clock) -> None:
@@ -188,9 +167,6 @@ def test_what_will_not_pass_is_not_tried_again(make_http: MakeHttp, clock: Clock
     assert (caught.value.fields["status"], caught.value.fields["attempts"], clock.slept) == (404, 1, [])
     with pytest.raises(SourceUnavailableError, match="304"):
         get(make_http(reply(304)))
-    circle = reply(302, Location=URL)
-    with pytest.raises(SourceUnavailableError, match="redirects"):
-        get(make_http(circle))
 
 
 @pytest.mark.parametrize(

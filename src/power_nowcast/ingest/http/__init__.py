@@ -1,0 +1,20 @@
+"""Asking publishers' servers: patient, polite and distrustful. Keys in addresses never leave this package."""
+
+from power_nowcast.ingest.http.addresses import base_url, redact
+from power_nowcast.ingest.http.asking import Http, answers_folder, client
+from power_nowcast.ingest.http.body import Body
+from power_nowcast.ingest.http.limits import Deadline, Limits
+from power_nowcast.ingest.http.times import doubled, http_date
+
+__all__ = [
+    "Body",
+    "Deadline",
+    "Http",
+    "Limits",
+    "answers_folder",
+    "base_url",
+    "client",
+    "doubled",
+    "http_date",
+    "redact",
+]

@@ -1,0 +1,106 @@
+"""The same limits for libraries that ask by themselves: requests, urllib and pandas all read by `http.client`."""
+
+import http.client
+import io
+import re
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socket import socket
+from typing import Any
+
+import httpx
+
+from power_nowcast.ingest.http.limits import CODINGS, Deadline, Limits, TooLargeError, UnknownCodingError, decoded
+
+_PIECE = 1 << 16
+_REDIRECTS = (301, 302, 303, 307, 308)
+_RELATIVE = re.compile(r"/(?!/)")
+"""An address on the same server."""
+_deadline = Deadline()
+_of = threading.local()
+"""The limits of what this thread asks; none outside of `limited`."""
+
+
+@contextmanager
+def limited(limits: Limits, *, has_key: bool = False) -> Iterator[None]:
+    """Bound all that this thread asks by `http.client` in the block: each body, and the whole of it in time.
+
+    What it asks raises TimeoutError, TooLargeError or UnknownCodingError, unless the library makes something else of
+    them. Where the library `has_key`, which it would tell to whom it is redirected, such an answer counts as broken off.
+    """
+    http.client.HTTPConnection.response_class = _Response
+    before = getattr(_of, "limits", None)
+    _of.limits, _of.has_key = limits, has_key
+    try:
+        with _deadline.until(_deadline.timer() + limits.whole.total_seconds()):
+            yield
+    finally:
+        _of.limits = before
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose body is there, whole and decoded, when its headers are; as ever where no limits are set."""
+
+    def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self._limits: Limits | None = getattr(_of, "limits", None)
+        if self._limits is not None:
+            self.fp = io.BufferedReader(_Reading(self.fp, sock))
+
+    def begin(self) -> None:
+        has_begun = self.headers is not None  # type: ignore[redundant-expr]
+        super().begin()
+        if self._limits is None or has_begun or self.fp is None:
+            return
+        if self.status in _REDIRECTS and _of.has_key and not _RELATIVE.match(self.headers.get("Location", "")):
+            raise ConnectionAbortedError("it redirects to another address, which is not told the key")
+        coding = (self.headers.get("Content-Encoding") or "").strip().lower()
+        if coding not in CODINGS:
+            raise UnknownCodingError(f"is encoded as {coding[:40]}, which is not read")
+        try:
+            content = self._whole(coding, self._limits)
+        except (httpx.DecodingError, zlib.error) as error:
+            raise http.client.HTTPException(str(error)) from error
+        for name in ("Content-Encoding", "Content-Length", "Transfer-Encoding"):
+            del self.headers[name]
+        self.fp, self.length, self.chunked = io.BufferedReader(io.BytesIO(content)), len(content), False  # type: ignore[arg-type]
+
+    def _whole(self, coding: str, limits: Limits) -> bytes:
+        def sent() -> Iterator[bytes]:
+            size = 0
+            while piece := self.read(_PIECE):
+                size += len(piece)
+                if size > limits.sent:
+                    raise TooLargeError(f"sends more than {limits.sent:,} bytes", limits.sent)
+                yield piece
+            if self.length:
+                raise ConnectionResetError(f"the body broke off {self.length} bytes before its end")
+
+        chunks, size = [], 0
+        for chunk in decoded(sent(), coding):
+            size += len(chunk)
+            if size > limits.content:
+                raise TooLargeError(f"holds more than {limits.content:,} bytes once it is decoded", limits.content)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+class _Reading(io.RawIOBase):
+    """A socket's bytes, each read of which has what is left of the time."""
+
+    def __init__(self, raw: Any, sock: socket) -> None:
+        self._raw, self._sock, self._timeout = raw, sock, sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_deadline.within(self._timeout, TimeoutError))
+        return int(self._raw.readinto1(buffer))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
