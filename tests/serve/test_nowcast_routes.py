@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from power_nowcast.contracts import MEDIAN
-from power_nowcast.live.model_slot import ModelSlot
+from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.live.nowcaster import Nowcast
 from power_nowcast.regions import Region
 from power_nowcast.serve.schemas import NowcastAnswer, PathsAnswer, ShortAnswer
@@ -235,7 +235,7 @@ def test_rows_without_the_operators_forecast_are_answered(serve: Serve, tmp_path
     )
     bundle = toy_bundle(region, kind="lightgbm", n_estimators=5, min_child=5)
     bundle.save(tmp_path / "bundle")
-    slot = ModelSlot(region, lambda: (tmp_path / "bundle", "1"), tmp_path / "cache")
+    slot = ModelSlot(region, lambda: Fetched(tmp_path / "bundle", "1", bundle.digest), tmp_path / "cache")
     slot.load()
     client = serve(region=region, slot=slot)
     rows = toy_rows().to_dicts()
