@@ -18,9 +18,10 @@ from power_nowcast.errors import (
 from power_nowcast.live.model_slot import Fetched, Loader, ModelSlot
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
-from power_nowcast.models.files import HEAD
+from power_nowcast.models.files import HEAD, digest_of
 from power_nowcast.models.kinds import create
 from power_nowcast.regions import Region
+from tests.forging import change_head, forge, head_of
 from tests.toy import toy_bundle, toy_region
 
 DOWN = RegistryUnavailableError("MLflow does not answer.", remedy="Start it.")
@@ -201,6 +202,58 @@ def test_a_version_that_answers_its_golden_rows_otherwise_is_refused(
     with pytest.raises(ModelError, match=r"golden rows is off by 1 MW"):
         slot.load()
     assert not slot.is_loaded
+
+
+def test_a_forged_version_is_not_served_under_its_registered_digest(
+    make: Callable[[Loader], ModelSlot], folders: list[Path], bundles: list[Bundle]
+) -> None:
+    registered = fetched(folders[1], "2")
+    slot = make(Registry(fetched(folders[0], "1"), registered, registered))
+    before = slot.load()
+    forge(folders[1])
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        slot.load()
+    # Not even where the folder agrees with itself: what counts is what the registry says.
+    change_head(folders[1], digest=digest_of(head_of(folders[1])))
+    Bundle.load(folders[1]).check()
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        slot.load()
+    assert slot.current is before
+
+
+def test_the_last_good_version_is_held_against_the_digest_of_its_note(
+    make: Callable[[Loader], ModelSlot], folders: list[Path], cache: Path
+) -> None:
+    make(Registry(fetched(folders[0], "1"))).load()
+    note = cache / "last_good.json"
+    told = json.loads(note.read_text())
+    assert told == {"folder": "v1", "version": "1", "digest": head_of(folders[0])["digest"]}
+    note.write_text(json.dumps(told | {"folder": "v2"}))
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        make(Registry(DOWN)).load()
+    note.write_text(json.dumps({"folder": "v1", "version": "1"}))  # as versions before this rule left it
+    with pytest.raises(RegistryUnavailableError):
+        make(Registry(DOWN)).load()
+
+
+@pytest.mark.parametrize("features", [{"days": (1,)}, {"lags": (7,)}])
+def test_a_version_that_gives_no_nowcast_is_refused_before_it_answers(
+    make: Callable[[Loader], ModelSlot],
+    folders: list[Path],
+    bundles: list[Bundle],
+    cache: Path,
+    features: dict[str, tuple[int, ...]],
+) -> None:
+    """Golden rows hold features that are made already: only a nowcast shows that the model's cannot be made."""
+    odd = replace(bundles[0], spec=replace(bundles[0].spec, **features))
+    odd.check()
+    odd.save(cache / "odd")
+    slot = make(Registry(fetched(folders[0], "1"), fetched(cache / "odd", "2")))
+    before = slot.load()
+    with pytest.raises(ModelError, match="gives no nowcast"):
+        slot.load()
+    assert slot.current is before
+    assert make(Registry(fetched(cache / "odd", "2"))).load().version == "1", "the last good one"
 
 
 def test_a_model_of_another_region_is_refused(

@@ -11,7 +11,8 @@ import pytest
 
 from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelError
 from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.files import HEAD, digest_of, finite, sums, verify
+from power_nowcast.models.files import HEAD, digest_of, finite, verify
+from tests.forging import change_head, forge, head_of, sums_of
 from tests.toy import toy_bundle, toy_region
 
 
@@ -24,41 +25,6 @@ def bundle() -> Bundle:
 def folder(bundle: Bundle, tmp_path: Path) -> Path:
     bundle.save(tmp_path / "bundle")
     return tmp_path / "bundle"
-
-
-def head_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / HEAD).read_text())
-
-
-def change_head(folder: Path, **changes: Any) -> dict[str, Any]:
-    head = head_of(folder) | changes
-    (folder / HEAD).write_text(json.dumps(head))
-    return head
-
-
-def forge(folder: Path) -> None:
-    """Other leaves, the golden rows that go with them, and sums of both: nothing but the digest is as it was."""
-    registered = head_of(folder)["digest"]
-    for part in (folder / "model").glob("*.txt"):
-        text = part.read_text()
-        lines = [
-            "leaf_value=" + " ".join(str(3 * float(value) + 9) for value in line.removeprefix("leaf_value=").split())
-            if line.startswith("leaf_value=")
-            else line
-            for line in text.split("\n")
-        ]
-        part.write_text("\n".join(lines))
-    head = change_head(folder, files=sums_of(folder))
-    change_head(folder, digest=digest_of(head))
-    other = Bundle.load(folder)
-    golden = json.loads((folder / "golden.json").read_text())
-    golden["answer"] = other.from_features(other.golden).values.tolist()
-    (folder / "golden.json").write_text(json.dumps(golden))
-    change_head(folder, files=sums_of(folder), digest=registered)
-
-
-def sums_of(folder: Path) -> dict[str, str]:
-    return {name: value for name, value in sums(folder).items() if name != HEAD}
 
 
 def as_format_6(folder: Path) -> str:

@@ -126,9 +126,7 @@ class ModelSlot:
         panel = _ordinary_week(bundle)
         try:
             nowcaster.nowcast(panel, panel.end)
-        except NowcastError:
-            raise
-        except Exception as error:  # whatever its features or files make go wrong, callers would meet it
+        except Exception as error:  # whatever goes wrong here, every caller would meet
             raise ModelError(
                 f"Version {version} gives no nowcast: {error!r}.", remedy="Train it again.", version=version
             ) from error
