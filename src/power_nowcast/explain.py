@@ -28,7 +28,7 @@ BACKGROUND = 16
 SIMILAR = 3
 SMALLEST = 1e-6
 SHOWN_FEATURES = 3
-BASE, BOUNDS, CALIBRATION = "average answer", "limits of the plants", "errors of late"
+BASE, BOUNDS, CALIBRATION = "average answer", "plausible limits", "errors of late"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ def load(job: Job, version: str = mlflow_client.PRODUCTION) -> Bundle:
     Raises:
         RegistryError: there is none.
     """
-    return Bundle.load(mlflow_client.download(job.region, version, job.artifacts / "versions")[0])
+    folder, found = mlflow_client.download(job.region, version, job.artifacts / "versions")
+    return Bundle.load(folder, found.digest)
 
 
 def overview(job: Job, bundle: Bundle, *, repeats: int = 5, rows: int = 400) -> tuple[Overview, dict[str, Floats]]:
@@ -202,7 +203,8 @@ def explain(
     if moved := float(quantiles[MEDIAN] - unmoved[MEDIAN]):
         parts.append(Part(CALIBRATION, moved))
     ramp = float(quantiles[MEDIAN]) - origin
-    # Plants cannot give more than they have, and nothing at night: what the answer lost to that is a part of its own.
+    # Answers stay within what is plausible, and the sun gives nothing at night: what was lost to that is a part of its
+    # own.
     lost = ramp - base - sum(part.contribution_mw for part in parts)
     if abs(lost) > SMALLEST * max(1.0, abs(ramp)):
         parts.append(Part(BOUNDS, lost))

@@ -356,7 +356,7 @@ def keep_calibration(job: Job, bundle: Bundle, calibration: Calibration) -> None
 
 def _registered(job: Job, version: str) -> tuple[Bundle, Version]:
     folder, found = mlflow_client.download(job.region, version, job.artifacts / "versions")
-    return Bundle.load(folder), found
+    return Bundle.load(folder, found.digest), found
 
 
 def _held_out(job: Job, first: np.datetime64, every_minutes: int) -> tuple[Times, Panel]:

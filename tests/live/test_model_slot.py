@@ -15,11 +15,13 @@ from power_nowcast.errors import (
     RegistryError,
     RegistryUnavailableError,
 )
-from power_nowcast.live.model_slot import Loader, ModelSlot
-from power_nowcast.models.bundle import HEAD, Bundle
+from power_nowcast.live.model_slot import Fetched, Loader, ModelSlot
+from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.files import HEAD, digest_of
 from power_nowcast.models.kinds import create
 from power_nowcast.regions import Region
+from tests.forging import change_head, forge, head_of
 from tests.toy import toy_bundle, toy_region
 
 DOWN = RegistryUnavailableError("MLflow does not answer.", remedy="Start it.")
@@ -49,13 +51,18 @@ def folders(bundles: list[Bundle], cache: Path) -> list[Path]:
     return found
 
 
+def fetched(folder: Path, version: str) -> Fetched:
+    """A version, registered under the digest that its folder names now."""
+    return Fetched(folder, version, json.loads((folder / HEAD).read_text())["digest"])
+
+
 class Registry:
     """What a loader stands for: it brings what it was told to, or fails as it was told to."""
 
-    def __init__(self, *answers: tuple[Path, str] | Exception) -> None:
+    def __init__(self, *answers: Fetched | Exception) -> None:
         self.answers = list(answers)
 
-    def __call__(self) -> tuple[Path, str]:
+    def __call__(self) -> Fetched:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -77,7 +84,7 @@ def test_an_empty_slot_says_so(make: Callable[[Loader], ModelSlot]) -> None:
 def test_it_loads_and_swaps_whole_versions(
     make: Callable[[Loader], ModelSlot], folders: list[Path], bundles: list[Bundle]
 ) -> None:
-    slot = make(Registry((folders[0], "1"), (folders[1], "2")))
+    slot = make(Registry(fetched(folders[0], "1"), fetched(folders[1], "2")))
     first = slot.load()
     assert slot.current is first
     assert (first.version, first.from_disk, first.bundle.digest) == ("1", False, bundles[0].digest)
@@ -91,8 +98,8 @@ def test_it_loads_and_swaps_whole_versions(
 def test_the_last_good_version_answers_without_a_registry(
     make: Callable[[Loader], ModelSlot], folders: list[Path], bundles: list[Bundle], caplog: pytest.LogCaptureFixture
 ) -> None:
-    make(Registry((folders[1], "2"))).load()
-    slot = make(Registry(DOWN, (folders[0], "3")))
+    make(Registry(fetched(folders[1], "2"))).load()
+    slot = make(Registry(DOWN, fetched(folders[0], "3")))
     with caplog.at_level(logging.WARNING):
         loaded = slot.load()
     assert (loaded.version, loaded.from_disk, loaded.bundle.digest) == ("2", True, bundles[1].digest)
@@ -105,7 +112,7 @@ def test_the_last_good_version_answers_without_a_registry(
 def test_the_cache_may_be_moved(
     make: Callable[[Loader], ModelSlot], folders: list[Path], cache: Path, region: Region
 ) -> None:
-    make(Registry((folders[0], "1"))).load()
+    make(Registry(fetched(folders[0], "1"))).load()
     moved = cache.rename(cache.with_name("elsewhere"))
     assert ModelSlot(region, Registry(DOWN), moved).load().version == "1"
 
@@ -114,7 +121,7 @@ def test_a_folder_outside_of_the_cache_is_found_again(
     make: Callable[[Loader], ModelSlot], bundles: list[Bundle], tmp_path: Path
 ) -> None:
     bundles[0].save(tmp_path / "outside")
-    make(Registry((tmp_path / "outside", "1"))).load()
+    make(Registry(fetched(tmp_path / "outside", "1"))).load()
     assert make(Registry(DOWN)).load().version == "1"
 
 
@@ -136,7 +143,7 @@ def test_a_damaged_note_is_no_model(make: Callable[[Loader], ModelSlot], cache: 
 
 
 def test_a_registry_without_a_version_is_believed(make: Callable[[Loader], ModelSlot], folders: list[Path]) -> None:
-    make(Registry((folders[0], "1"))).load()
+    make(Registry(fetched(folders[0], "1"))).load()
     slot = make(Registry(NONE))
     with pytest.raises(RegistryError, match="no version"):
         slot.load()
@@ -175,7 +182,7 @@ def no_list_of_files(folder: Path) -> None:
 def test_a_damaged_version_leaves_the_one_before(
     make: Callable[[Loader], ModelSlot], folders: list[Path], harm: Callable[[Path], None], error: type[ModelError]
 ) -> None:
-    slot = make(Registry((folders[0], "1"), (folders[1], "2")))
+    slot = make(Registry(fetched(folders[0], "1"), fetched(folders[1], "2")))
     before = slot.load()
     harm(folders[1])
     with pytest.raises(error):
@@ -183,7 +190,7 @@ def test_a_damaged_version_leaves_the_one_before(
     assert slot.current is before
     assert isinstance(slot.trouble, error)
     # At a start the last good one takes its place.
-    fresh = make(Registry((folders[1], "2")))
+    fresh = make(Registry(fetched(folders[1], "2")))
     assert (fresh.load().version, fresh.current.from_disk) == ("1", True)
 
 
@@ -191,10 +198,62 @@ def test_a_version_that_answers_its_golden_rows_otherwise_is_refused(
     make: Callable[[Loader], ModelSlot], bundles: list[Bundle], cache: Path
 ) -> None:
     replace(bundles[0], golden_mw=bundles[0].golden_mw + 1.0).save(cache / "odd")
-    slot = make(Registry((cache / "odd", "1")))
+    slot = make(Registry(fetched(cache / "odd", "1")))
     with pytest.raises(ModelError, match=r"golden rows is off by 1 MW"):
         slot.load()
     assert not slot.is_loaded
+
+
+def test_a_forged_version_is_not_served_under_its_registered_digest(
+    make: Callable[[Loader], ModelSlot], folders: list[Path], bundles: list[Bundle]
+) -> None:
+    registered = fetched(folders[1], "2")
+    slot = make(Registry(fetched(folders[0], "1"), registered, registered))
+    before = slot.load()
+    forge(folders[1])
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        slot.load()
+    # Not even where the folder agrees with itself: what counts is what the registry says.
+    change_head(folders[1], digest=digest_of(head_of(folders[1])))
+    Bundle.load(folders[1]).check()
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        slot.load()
+    assert slot.current is before
+
+
+def test_the_last_good_version_is_held_against_the_digest_of_its_note(
+    make: Callable[[Loader], ModelSlot], folders: list[Path], cache: Path
+) -> None:
+    make(Registry(fetched(folders[0], "1"))).load()
+    note = cache / "last_good.json"
+    told = json.loads(note.read_text())
+    assert told == {"folder": "v1", "version": "1", "digest": head_of(folders[0])["digest"]}
+    note.write_text(json.dumps(told | {"folder": "v2"}))
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        make(Registry(DOWN)).load()
+    note.write_text(json.dumps({"folder": "v1", "version": "1"}))  # as versions before this rule left it
+    with pytest.raises(RegistryUnavailableError):
+        make(Registry(DOWN)).load()
+
+
+@pytest.mark.parametrize("features", [{"days": (1,)}, {"lags": (7,)}])
+def test_a_version_that_gives_no_nowcast_is_refused_before_it_answers(
+    make: Callable[[Loader], ModelSlot],
+    folders: list[Path],
+    bundles: list[Bundle],
+    cache: Path,
+    features: dict[str, tuple[int, ...]],
+) -> None:
+    """Golden rows hold features that are made already: only a nowcast shows that the model's cannot be made."""
+    odd = replace(bundles[0], spec=replace(bundles[0].spec, **features))
+    odd.check()
+    odd.save(cache / "odd")
+    slot = make(Registry(fetched(folders[0], "1"), fetched(cache / "odd", "2")))
+    before = slot.load()
+    with pytest.raises(ModelError, match="gives no nowcast"):
+        slot.load()
+    assert slot.current is before
+    assert make(Registry(fetched(cache / "odd", "2"))).load().version == "1", "the last good one"
 
 
 def test_a_model_of_another_region_is_refused(
@@ -202,7 +261,7 @@ def test_a_model_of_another_region_is_refused(
 ) -> None:
     replace(bundles[0], region=toy_region("elsewhere")).save(cache / "other")
     with pytest.raises(ModelError, match="is a model of elsewhere every 30 minutes") as caught:
-        make(Registry((cache / "other", "1"))).load()
+        make(Registry(fetched(cache / "other", "1"))).load()
     assert "Train one of toy" in caught.value.remedy
 
 
@@ -216,7 +275,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_it(
 ) -> None:
     bundles[0].save(tmp_path / "v1")
     (tmp_path / "a file").write_text("")
-    slot = ModelSlot(region, Registry((tmp_path / "v1", "1")), tmp_path / "a file" / "cache")
+    slot = ModelSlot(region, Registry(fetched(tmp_path / "v1", "1")), tmp_path / "a file" / "cache")
     assert slot.load().version == "1"
     assert "is not noted" in caplog.text
 
@@ -243,12 +302,12 @@ def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[st
         golden_mw=np.empty((0,)),
     )
     from power_nowcast.live import model_slot
-    from power_nowcast.live.nowcaster import Nowcaster, Quality
+    from power_nowcast.live.nowcaster import BEFORE_TRAINING, Nowcaster, Quality
 
     panel = model_slot._ordinary_week(bundle)
     answer = Nowcaster(bundle).nowcast(panel, panel.end)
     assert set(answer.quality) == {Quality.REDUCED}
-    assert set(answer.flags) <= {"short history"}
+    assert set(answer.flags) <= {"short history", BEFORE_TRAINING}
     assert np.isfinite(answer.values).all()
     if forecast:
         blind = replace(panel, weather_forecast=np.full_like(panel.weather_forecast, np.nan))

@@ -1,14 +1,16 @@
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
 from power_nowcast.contracts import Panel, Table
-from power_nowcast.errors import HistoryError, StaleDataError
+from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.live.nowcaster import Nowcaster, Quality, calibration_in_force
-from power_nowcast.models.bundle import Bundle
+from power_nowcast.models.bundle import Bundle, Info
+from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.kinds import create
 from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.store import Store
@@ -74,6 +76,61 @@ def test_missing_families_and_gaps_are_told(bundle: Bundle, panel: Panel) -> Non
     assert np.isfinite(answer.values).all()
 
 
+@pytest.mark.parametrize(("slots", "flagged"), [((0, 5), True), ((0, 6), False), ((6, 7, 8), False), ((4, 5), True)])
+def test_gaps_count_in_the_three_hours_up_to_the_issue_time(
+    bundle: Bundle, panel: Panel, slots: tuple[int, ...], flagged: bool
+) -> None:
+    """Of six slots one that is empty is within what is usual, two are not; nothing before and after them counts."""
+    power = panel.power.copy()
+    power[[-1 - slot for slot in slots]] = np.nan
+    # A caller's rows may reach past the issue time.
+    empty = np.full((20, power.shape[1]), np.nan)
+    longer = replace(
+        panel,
+        power=np.concatenate([power, empty]),
+        weather=np.concatenate([panel.weather, np.full((20, panel.weather.shape[1]), 10.0)]),
+    )
+    for one in (replace(panel, power=power), longer):
+        assert ("gaps in the recent hours" in Nowcaster(bundle).nowcast(one, ISSUE).flags) is flagged
+
+
+@pytest.mark.parametrize(("hour", "flagged"), [(-1, False), (0, True), (1, True), (2, False)])
+def test_the_operators_forecast_is_asked_of_the_interval_at_hand_and_the_next(
+    bundle: Bundle, panel: Panel, hour: int, flagged: bool
+) -> None:
+    issue = ISSUE - np.timedelta64(30, "m")  # in the middle of an hour
+    assert panel.forecast_step_minutes == 60
+    ends = panel.forecast_start + np.arange(len(panel.forecast)) * np.timedelta64(60, "m")
+    forecast = panel.forecast.copy()
+    assert Nowcaster(bundle).nowcast(panel, issue).flags[:-1] == ()
+    at_hand = int(np.flatnonzero(ends > issue)[0])
+    forecast[at_hand + hour] = np.nan
+    found = Nowcaster(bundle).nowcast(replace(panel, forecast=forecast), issue)
+    assert ("no operator forecast" in found.flags) is flagged
+    assert set(found.quality) == {Quality.REDUCED if flagged else Quality.FULL}
+
+
+def test_answers_for_times_that_the_model_has_learnt_from_say_so(
+    bundle: Bundle, panel: Panel, frames: dict[Table, pl.DataFrame]
+) -> None:
+    first, last = bundle.info.training
+    assert (f"{first}Z", f"{last}Z") == (bundle.info.train_start, bundle.info.train_end)
+    step, caster = np.timedelta64(30, "m"), Nowcaster(bundle)
+
+    def flags(issue: np.datetime64, info: Info = bundle.info) -> tuple[str, ...]:
+        at = issue.item().replace(tzinfo=UTC)
+        answer = Nowcaster(replace(bundle, info=info)).nowcast(live(frames, at), issue)
+        assert set(answer.quality) == {Quality.FULL}, "its inputs are whole"
+        return answer.flags
+
+    assert caster.nowcast(panel, ISSUE).flags == ()
+    assert flags(last) == (), "its outcomes come after all that was learnt"
+    assert flags(last - step) == ("inside training data",)
+    later = replace(bundle.info, train_start=f"{last - step}Z")
+    assert flags(last - step, later) == ("inside training data",)
+    assert flags(last - 2 * step, later) == ("before training data",)
+
+
 def test_late_data_fall_back_to_persistence_with_wider_bands(bundle: Bundle, panel: Panel) -> None:
     caster = Nowcaster(bundle)
     fresh, late = caster.nowcast(panel, ISSUE), caster.nowcast(blank(panel, slice(None), 4), ISSUE)
@@ -127,8 +184,6 @@ def test_stale_and_short_are_errors_with_facts(bundle: Bundle, panel: Panel) -> 
 
 
 def test_the_newest_kept_calibration_is_in_force(bundle: Bundle, tmp_path, frames: dict[Table, pl.DataFrame]) -> None:
-    import json
-
     store = Store(tmp_path)
     assert calibration_in_force(store, bundle).id == bundle.calibration.id
     _, after = bundle.replay(bulk(frames), bulk(frames).times[14 * 48 : (DAYS - 1) * 48])
@@ -137,3 +192,26 @@ def test_the_newest_kept_calibration_is_in_force(bundle: Bundle, tmp_path, frame
         store.write_calibration("toy", bundle.digest, after.id, as_of, json.dumps(after.to_json()), now=as_of)
     assert calibration_in_force(store, bundle).id == after.id
     assert calibration_in_force(store, bundle, AT).id == bundle.calibration.id
+
+
+def test_a_kept_calibration_of_something_else_is_refused(bundle: Bundle) -> None:
+    whole = bundle.calibration
+
+    class Kept:
+        def __init__(self, calibration: Calibration) -> None:
+            self.calibration = calibration
+
+        def read_calibration(self, region: str, model_digest: str, *, at: datetime | None = None) -> str:
+            return json.dumps(self.calibration.to_json())
+
+    assert calibration_in_force(Kept(whole), bundle).id == whole.id
+    nowhere = whole.base.copy()
+    nowhere[0, 0, 0] = np.nan
+    for other in (
+        replace(whole, series=("ALL", "B", "A")),
+        replace(whole, leads=whole.leads[:-1]),
+        replace(whole, base=nowhere),
+        replace(whole, hourly=whole.hourly[:, :, 1:]),
+    ):
+        with pytest.raises(ModelError, match=other.id):
+            calibration_in_force(Kept(other), bundle)

@@ -14,6 +14,7 @@ from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.mlflow_client import PRODUCTION, Version, registry
 from power_nowcast.models.bundle import Bundle
+from power_nowcast.models.files import verify
 from power_nowcast.regions import Region
 from tests.toy import toy_panel, toy_region, toy_rows
 
@@ -229,7 +230,7 @@ def test_a_damaged_copy_is_fetched_again(
     else:
         (folder / "model.json").write_text("{")
     again, version = mlflow_client.download(region, "1", tmp_path / "cache")
-    registry.verify(again, version.digest)
+    verify(again, version.digest)
     assert again == folder
 
 

@@ -15,7 +15,7 @@ from power_nowcast.errors import (
     ModelError,
 )
 from power_nowcast.features.build_features import build
-from power_nowcast.models.base import Examples
+from power_nowcast.models.base import Examples, Model
 from power_nowcast.models.boosting import BoostedModel
 from power_nowcast.models.bundle import Bundle, at_steps
 from power_nowcast.models.kinds import KINDS, create, model_class
@@ -179,6 +179,52 @@ def test_golden_rows_unmask_another_answer(bundles: dict[str, Bundle]) -> None:
     bundle = bundles["lightgbm"]
     with pytest.raises(ModelError, match="golden"):
         replace(bundle, golden_mw=bundle.golden_mw + 1).check()
+
+
+def limited(bundle: Bundle, *, allow_negative: bool = False, **maxima: float) -> Bundle:
+    """The bundle in a region with other limits."""
+    zones = [zone.model_copy(update={"max_mw": maxima.get(zone.name, zone.max_mw)}) for zone in bundle.region.zones]
+    power = bundle.region.power.model_copy(update={"options": {"allow_negative": allow_negative}})
+    return replace(bundle, region=bundle.region.model_copy(update={"zones": tuple(zones), "power": power}))
+
+
+def test_answers_for_a_load_stay_within_what_is_plausible(bundles: dict[str, Bundle], panel) -> None:
+    bundle, issues = bundles["persistence"], panel.times[12 * 48 : 14 * 48]
+    # Bands much wider than the load itself, on both sides.
+    wide = replace(bundle, model=wider(bundle.model, 5000.0), fallback=wider(bundle.fallback, 5000.0))
+    free = limited(wide, allow_negative=True, A=1e9, B=1e9)
+    block = free.features(panel, issues)
+    for answer in (Bundle.from_features, Bundle.late):
+        whole = answer(free, block).values
+        assert np.nanmin(whole) < 0
+        assert np.nanmax(whole) > 6000
+        values = answer(limited(wide, A=3000.0, B=2500.0), block).values
+        most = np.array([5500.0, 3000.0, 2500.0])[:, None, None]
+        np.testing.assert_array_equal(values, np.clip(whole, 0.0, most))
+        assert (np.diff(values, axis=-1) >= 0).all()
+        below = answer(limited(wide, allow_negative=True, A=3000.0, B=2500.0), block).values
+        np.testing.assert_array_equal(below, np.minimum(whole, most))
+    quiet = limited(bundle, A=1e9, B=1e9, allow_negative=True).from_features(block).values
+    np.testing.assert_array_equal(bundle.from_features(block).values, quiet, "nothing exceeds: nothing changes")
+
+
+def wider[M: Model](model: M, by_mw: float) -> M:
+    return type(model)(model.series, model.knots, model.errors + np.linspace(-by_mw, by_mw, 7))
+
+
+def test_paths_stay_within_what_is_plausible(bundles: dict[str, Bundle], panel) -> None:
+    bundle = limited(bundles["persistence"], A=1000.0, B=1000.0)
+    issue = panel.times[13 * 48]
+    values = np.tile(np.linspace(-50.0, 2500.0, 7), (3, 2, 1))
+    paths = bundle.paths(issue, values, np.zeros(3), 500)
+    assert (paths.min(axis=(1, 2)) == 0).all()
+    assert paths.max(axis=(1, 2)).tolist() == [2000.0, 1000.0, 1000.0]
+
+
+def test_golden_answers_of_before_may_lie_outside(bundles: dict[str, Bundle]) -> None:
+    bundle = limited(bundles["persistence"], A=1.0, B=1.0)
+    assert bundle.golden_mw.max() > 2
+    bundle.check()
 
 
 def test_replay_does_not_learn_from_the_future(bundles: dict[str, Bundle]) -> None:

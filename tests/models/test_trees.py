@@ -48,3 +48,54 @@ def test_what_it_cannot_walk_is_refused(params: dict) -> None:
     booster = trained(x, y, **params)
     with pytest.raises(ModelError, match="category, zeros"):
         Trees.of(booster.model_to_string())
+
+
+def whole() -> str:
+    chance = np.random.default_rng(2)
+    x = chance.normal(size=(300, 3))
+    return trained(x, x[:, 0] + x[:, 1] ** 2, num_leaves=7).model_to_string()
+
+
+def put(text: str, name: str, place: int, value: object) -> str:
+    """The text with one number of the first tree's line `name` exchanged."""
+    line = next(one for one in text.splitlines() if one.startswith(f"{name}="))
+    numbers = line.partition("=")[2].split()
+    numbers[place] = str(value)
+    return text.replace(line, f"{name}={' '.join(numbers)}", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "said"),
+    [
+        ("left_child", 0, 6, "outside of it or lead back"),
+        ("right_child", 0, 99, "outside of it or lead back"),
+        ("left_child", 0, -8, "outside of it or lead back"),
+        ("right_child", 1, 0, "outside of it or lead back"),
+        ("left_child", 2, 2, "outside of it or lead back"),
+        ("split_feature", 0, 3, "a feature that there is not"),
+        ("split_feature", 0, -1, "a feature that there is not"),
+        ("threshold", 0, "nan", "no finite number"),
+        ("leaf_value", 3, "nan", "no finite number"),
+        ("leaf_value", 3, "inf", "no finite number"),
+        ("leaf_value", 3, "", "not whole"),
+        ("num_leaves", 0, 8, "not whole"),
+        ("num_leaves", 0, 0, "not whole"),
+        ("leaf_value", 3, "x", "not every number in it can be read"),
+        ("max_feature_idx", 0, 40_000, "a feature that there is not"),
+    ],
+)
+def test_trees_that_no_training_grows_are_refused(name: str, place: int, value: object, said: str) -> None:
+    text = whole()
+    Trees.of(text)
+    with pytest.raises(ModelError, match=said):
+        Trees.of(put(text, name, place, value))
+
+
+def test_a_text_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(ModelError, match="cut off"):
+        Trees.of(whole()[:900])
+
+
+def test_rows_of_another_width_are_refused() -> None:
+    with pytest.raises(ModelError, match="knows 3 features, not 2"):
+        Trees.of(whole()).predict(np.zeros((1, 2), np.float32))

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from power_nowcast import contracts
 from power_nowcast.contracts import Table
 from power_nowcast.features.panel import window
-from power_nowcast.live.model_slot import ModelSlot
+from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.regions import Region
@@ -102,7 +102,7 @@ def folder(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def slot(place: Place, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelSlot:
-    slot = ModelSlot(place.region, lambda: (folder, "7"), tmp_path_factory.mktemp("cache"))
+    slot = ModelSlot(place.region, lambda: Fetched(folder, "7", place.bundle.digest), tmp_path_factory.mktemp("cache"))
     slot.load()
     return slot
 

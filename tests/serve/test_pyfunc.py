@@ -1,3 +1,5 @@
+import json
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +8,12 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModelContext
 
+from power_nowcast.errors import ArtifactDigestError
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.models.bundle import Bundle
+from power_nowcast.models.files import digest_of
 from power_nowcast.serve.pyfunc import NowcastModel
+from tests.forging import change_head, forge, head_of
 from tests.toy import toy_bundle, toy_panel, toy_region, toy_rows
 
 
@@ -70,11 +75,70 @@ def test_rows_after_the_issue_time_change_nothing(model: NowcastModel, rows: pd.
 
 def test_rows_come_in_any_form_of_the_same(model: NowcastModel, rows: pd.DataFrame) -> None:
     expected = ask(model, rows)
-    stamped = rows.assign(valid_at=pd.to_datetime(rows["valid_at"]))
-    assert stamped["valid_at"].dt.tz is not None
-    pd.testing.assert_frame_equal(ask(model, stamped), expected)
+    stamped = pd.to_datetime(rows["valid_at"])
+    assert stamped.dt.tz is not None
+    naive = stamped.dt.tz_localize(None)
+    for stamps in (
+        stamped,
+        stamped.dt.tz_convert("America/New_York"),
+        naive,
+        *(naive.astype(f"datetime64[{unit}]") for unit in ("s", "ms", "us")),
+        stamped.astype(object),
+        naive.astype(object),
+        pd.Series([time.to_pydatetime() for time in stamped], dtype=object),
+        pd.Series(list(naive.to_numpy()), dtype=object),
+        stamped.map(lambda time: time.isoformat()),
+    ):
+        pd.testing.assert_frame_equal(ask(model, rows.assign(valid_at=stamps)), expected)
     pd.testing.assert_frame_equal(ask(model, rows.sample(frac=1, random_state=1)), expected)
-    pd.testing.assert_frame_equal(ask(model, rows.astype({"N.E.": object})), expected)
+    pd.testing.assert_frame_equal(ask(model, rows.set_index(stamped)), expected)
+    for kind in (object, "Float64"):
+        pd.testing.assert_frame_equal(ask(model, rows.astype({"N.E.": kind})), expected)
+    whole = rows.assign(**{"N.E.": rows["N.E."].round()})
+    expected = ask(model, whole)
+    for kind in ("int64", "int32", "uint16", "Int64", object):
+        pd.testing.assert_frame_equal(ask(model, whole.astype({"N.E.": kind})), expected)
+
+
+def test_a_column_of_whole_numbers_may_have_gaps(model: NowcastModel, rows: pd.DataFrame) -> None:
+    gaps = rows.assign(**{"N.E.": rows["N.E."].round()})
+    gaps.loc[gaps.index[-4:-2], "N.E."] = np.nan
+    expected = ask(model, gaps)
+    pd.testing.assert_frame_equal(ask(model, gaps.astype({"N.E.": "Int64"})), expected)
+    missing = gaps["N.E."].astype(object).where(gaps["N.E."].notna(), None)
+    pd.testing.assert_frame_equal(ask(model, gaps.assign(**{"N.E.": missing})), expected)
+
+
+def test_nothing_of_the_minute_after_the_issue_time_is_known(model: NowcastModel, rows: pd.DataFrame) -> None:
+    at_noon = ask(model, rows, issue_time="2024-04-25T12:00:00Z")
+    for late in ("2024-04-25T12:00:59Z", "2024-04-25T12:00:59.999999Z", "2024-04-25T14:00:01+02:00"):
+        pd.testing.assert_frame_equal(ask(model, rows, issue_time=late), at_noon)
+    before = ask(model, rows, issue_time="2024-04-25T11:59:59Z")
+    assert set(before["issue_time"]) == {"2024-04-25T11:59:00Z"}
+    assert (before["yhat"] != at_noon["yhat"]).all()
+
+
+def test_no_answer_is_none_and_becomes_null(model: NowcastModel, rows: pd.DataFrame) -> None:
+    from mlflow.pyfunc.scoring_server import predictions_to_json
+
+    rows.loc[rows.index[-8:], "N.E."] = None
+    answer = ask(model, rows)
+    refused = answer["quality"] == "refused"
+    assert set(answer["series"][refused]) == {"ALL", "N.E."}
+    assert answer["yhat"][refused].map(lambda value: value is None).all()
+    assert np.isfinite(answer["q95"][~refused].astype(float)).all()
+    out = StringIO()
+    predictions_to_json(answer, out)
+    told = json.loads(out.getvalue(), parse_constant=pytest.fail)["predictions"]
+    assert [row["q05"] is None for row in told] == refused.tolist()
+
+
+def test_an_answer_inside_the_training_data_says_so(model: NowcastModel, bundle: Bundle, rows: pd.DataFrame) -> None:
+    assert set(ask(model, rows)["flags"]) == {""}
+    inside = ask(model, rows, issue_time="2024-04-25T12:00:00Z")
+    assert (set(inside["quality"]), set(inside["flags"])) == ({"full"}, {"inside training data"})
+    dry = ask(model, rows.drop(columns="KTOY.temperature_c"), issue_time="2024-04-25T12:00:00Z")
+    assert set(dry["flags"]) == {"no weather; inside training data"}
 
 
 def test_a_missing_input_is_said(model: NowcastModel, rows: pd.DataFrame) -> None:
@@ -99,7 +163,16 @@ def test_a_missing_input_is_said(model: NowcastModel, rows: pd.DataFrame) -> Non
         (lambda rows: rows.assign(**{"N.E.": "many"}), {}, "not every value is a number"),
         (lambda rows: rows.assign(**{"N.E.": np.inf}), {}, "infinite"),
         (lambda rows: rows.assign(valid_at=rows["valid_at"].str[:-1]), {}, "no offset from UTC"),
-        (lambda rows: rows.assign(valid_at=pd.to_datetime(rows["valid_at"]).dt.tz_localize(None)), {}, "no offset"),
+        (lambda rows: rows.assign(valid_at=rows["valid_at"].str[:10]), {}, "no offset from UTC"),
+        (lambda rows: rows.assign(valid_at=range(len(rows))), {}, "no offset from UTC"),
+        (lambda rows: rows.assign(**{"N.E.": rows["N.E."].astype(str)}), {}, "N.E.: not every value is a number"),
+        (lambda rows: rows.assign(**{"N.E.": True}), {}, "N.E.: not every value is a number"),
+        (
+            lambda rows: rows.assign(**{"N.E.": pd.to_datetime(rows["valid_at"])}),
+            {},
+            "N.E.: not every value is a number",
+        ),
+        (lambda rows: pd.concat([rows, rows[["N.E."]]], axis=1), {}, "the column N.E. twice"),
         (lambda rows: pd.concat([rows, rows.iloc[-1:]]), {}, "occurs twice"),
     ],
 )
@@ -112,9 +185,19 @@ def test_bad_input_is_the_callers_error(
 
 
 def test_a_damaged_model_does_not_load(bundle: Bundle, tmp_path: Path) -> None:
-    from power_nowcast.errors import ArtifactDigestError
-
     bundle.save(tmp_path / "bundle")
     (tmp_path / "bundle" / "golden.json").write_text("{}")
     with pytest.raises(ArtifactDigestError):
         NowcastModel().load_context(PythonModelContext({"bundle": str(tmp_path / "bundle")}, {}))
+
+
+def test_a_forged_model_does_not_load(bundle: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    bundle.save(folder)
+    forge(folder)
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        NowcastModel().load_context(PythonModelContext({"bundle": str(folder)}, {}))
+    # A forgery whose books agree has another digest than the one that MLflow's model was packed with.
+    change_head(folder, digest=digest_of(head_of(folder)))
+    with pytest.raises(ArtifactDigestError, match="not the registered"):
+        NowcastModel().load_context(PythonModelContext({"bundle": str(folder)}, {"digest": bundle.digest}))

@@ -10,7 +10,7 @@ import pytest
 
 from power_nowcast import __version__
 from power_nowcast.errors import ModelError, RegistryUnavailableError
-from power_nowcast.live.model_slot import ModelSlot
+from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.serve import service
 from power_nowcast.serve.schemas import ModelCard, NowcastAnswer, Observations, Problem, ShortAnswer, ShortRequest
 from power_nowcast.store import Store
@@ -54,7 +54,7 @@ def test_not_ready_without_observations(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_not_ready_without_a_model(serve: Serve, place: Place, tmp_path: Path) -> None:
-    def loader() -> tuple[Path, str]:
+    def loader() -> Fetched:
         raise DOWN
 
     slot = ModelSlot(place.region, loader, tmp_path)
@@ -79,12 +79,12 @@ def test_models_are_loaded_beside_and_tried_again(
     monkeypatch.setattr(service, "RETRY_SECONDS", 0.0)
     answers, loaded = [DOWN, ValueError("a defect"), None], threading.Event()
 
-    def loader() -> tuple[Path, str]:
+    def loader() -> Fetched:
         answer = answers.pop(0)
         if answer is not None:
             raise answer
         loaded.set()
-        return folder, "9"
+        return Fetched(folder, "9", place.bundle.digest)
 
     slot = ModelSlot(place.region, loader, tmp_path)
     client = serve(slot=slot)
@@ -120,9 +120,9 @@ def test_models_say_what_is_loaded(client: Client, place: Place) -> None:
 
 
 def test_a_model_from_disk_says_why(serve: Serve, place: Place, folder: Path, tmp_path: Path) -> None:
-    ModelSlot(place.region, lambda: (folder, "7"), tmp_path).load()
+    ModelSlot(place.region, lambda: Fetched(folder, "7", place.bundle.digest), tmp_path).load()
 
-    def loader() -> tuple[Path, str]:
+    def loader() -> Fetched:
         raise DOWN
 
     slot = ModelSlot(place.region, loader, tmp_path)

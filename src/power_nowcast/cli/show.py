@@ -38,8 +38,8 @@ def closing(job: "Job", outcome: "Outcome") -> None:
         scorecard(job, outcome.evaluation)
     elif summary.is_file():
         console.print(summary.read_text(encoding="utf-8"), highlight=False, markup=False)
-    folder, _ = mlflow_client.download(job.region, production.version, job.artifacts / "versions")
-    drawn = fan(job, Bundle.load(folder))
+    folder, found = mlflow_client.download(job.region, production.version, job.artifacts / "versions")
+    drawn = fan(job, Bundle.load(folder, found.digest))
     if drawn is not None:
         console.print(draw_fan(drawn, width=min(80, console.width)))
     console.print()

@@ -69,10 +69,9 @@ def maxima(region: Region, series: tuple[str, ...]) -> NDArray[np.float64]:
 
 
 def bounds(region: Region, series: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and most that each series can be in MW; load has no bounds."""
-    free = kinds(region, series) == 0
+    """Least and most that each series can plausibly be in MW; where negative values are allowed there is no least."""
     least = -np.inf if region.power.options.get("allow_negative") else 0.0
-    return np.where(free, -np.inf, least), np.where(free, np.inf, maxima(region, series))
+    return np.full(len(series), least), maxima(region, series)
 
 
 def dark(region: Region, series: tuple[str, ...], times: Times) -> NDArray[np.bool_]:

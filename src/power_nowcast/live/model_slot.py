@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +19,17 @@ from power_nowcast.regions import Region
 
 logger = logging.getLogger("power_nowcast.live")
 
-type Loader = Callable[[], tuple[Path, str]]
-"""Brings the folder of the version that should answer and its label, or raises RegistryUnavailableError."""
+
+class Fetched(NamedTuple):
+    """A version's folder, its label, and the digest under which it is registered."""
+
+    folder: Path
+    version: str
+    digest: str
+
+
+type Loader = Callable[[], Fetched]
+"""Brings the version that should answer, or raises RegistryUnavailableError."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class ModelSlot:
     Args:
         region: what the version must be for.
         loader: brings the version that should answer; called by `load` only, never by a reader.
-        cache: folder in which versions are kept; a note in it names the last good one.
+        cache: folder in which versions are kept; a note in it names the last good one and its registered digest.
     """
 
     def __init__(self, region: Region, loader: Loader, cache: Path) -> None:
@@ -81,8 +91,8 @@ class ModelSlot:
             NowcastError: the registry's version was not put in and no version on disk took its place.
         """
         try:
-            folder, version = self._loader()
-            loaded = self._open(folder, version, from_disk=False)
+            fetched = self._loader()
+            loaded = self._open(fetched, from_disk=False)
         except (RegistryUnavailableError, ModelError, OSError) as error:
             self.trouble = _as_own(error)
             if self._loaded is not None:
@@ -95,16 +105,13 @@ class ModelSlot:
             self.trouble = error
             raise
         self._loaded, self.trouble = loaded, None
-        self._remember(folder, version)
+        self._remember(fetched)
         return loaded
 
-    def _open(self, folder: Path, version: str, *, from_disk: bool) -> Loaded:
-        try:
-            bundle = Bundle.load(folder)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"The model in {folder} cannot be read: {error!r}.", remedy="Train it again.", path=str(folder)
-            ) from error
+    def _open(self, fetched: Fetched, *, from_disk: bool) -> Loaded:
+        folder, version, digest = fetched
+        # What the folder says of itself proves nothing: the digest that counts is the registry's.
+        bundle = Bundle.load(folder, digest)
         if _borders(bundle.region) != _borders(self.region):
             raise ModelError(
                 f"Version {version} is a model of {bundle.region.name} every {bundle.region.interval_minutes} minutes, "
@@ -117,14 +124,20 @@ class ModelSlot:
         nowcaster = Nowcaster(bundle)
         # Kernels are compiled and model files touched before the first caller waits for them.
         panel = _ordinary_week(bundle)
-        nowcaster.nowcast(panel, panel.end)
+        try:
+            nowcaster.nowcast(panel, panel.end)
+        except Exception as error:  # whatever goes wrong here, every caller would meet
+            raise ModelError(
+                f"Version {version} gives no nowcast: {error!r}.", remedy="Train it again.", version=version
+            ) from error
         return Loaded(nowcaster, version, from_disk)
 
-    def _remember(self, folder: Path, version: str) -> None:
+    def _remember(self, fetched: Fetched) -> None:
         # Relative where it can be, so that the cache may be moved as a whole.
         cache = self._note.parent.resolve()
-        place = folder.resolve()
-        note = {"version": version, "folder": str(place.relative_to(cache) if place.is_relative_to(cache) else place)}
+        place = fetched.folder.resolve()
+        kept = place.relative_to(cache) if place.is_relative_to(cache) else place
+        note = fetched._asdict() | {"folder": str(kept)}
         beside = self._note.with_suffix(f".{os.getpid()}")
         try:
             cache.mkdir(parents=True, exist_ok=True)
@@ -136,10 +149,10 @@ class ModelSlot:
     def _last_good(self, why: NowcastError) -> Loaded:
         try:
             note = json.loads(self._note.read_text())
-            folder, version = self._note.parent / note["folder"], str(note["version"])
+            kept = Fetched(self._note.parent / note["folder"], str(note["version"]), str(note["digest"]))
         except (OSError, ValueError, KeyError, TypeError):
             raise why from None
-        return self._open(folder, version, from_disk=True)
+        return self._open(kept, from_disk=True)
 
 
 def _borders(region: Region) -> tuple[object, ...]:

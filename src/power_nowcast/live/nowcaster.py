@@ -9,13 +9,16 @@ from typing import Protocol
 import numpy as np
 
 from power_nowcast.contracts import QUANTILES, Floats, Panel
-from power_nowcast.errors import HistoryError, StaleDataError
+from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
 
 GAP_HOURS = 3
 GAP_SHARE = 0.2
+INSIDE_TRAINING, BEFORE_TRAINING = "inside training data", "before training data"
+"""Flags of answers for times whose outcomes the model has learnt from, and for earlier ones: they tell nothing of how
+well it foresees."""
 
 
 class Quality(StrEnum):
@@ -31,7 +34,8 @@ class Quality(StrEnum):
 class Nowcast:
     """One issue time: `values` (series, step, quantile) in MW, NaN for a series that is refused.
 
-    `age_minutes` says how old each series' last value is; `flags` name what was missing.
+    `age_minutes` says how old each series' last value is; `flags` name what was missing, and whether the model had
+    learnt from outcomes of that time or of later ones.
     """
 
     region: str
@@ -80,14 +84,14 @@ class Nowcaster:
         late = np.isfinite(age) & ~np.isfinite(values).all(axis=(1, 2))
         if late.any():
             values[late] = bundle.late(block).values[0, late]
-        flags = self._flags(panel, issue)
+        missing = self._flags(panel, issue)
         quality = tuple(
             Quality.REFUSED
             if np.isnan(old)
             else Quality.PERSISTENCE
             if fallback
             else Quality.REDUCED
-            if flags
+            if missing
             else Quality.FULL
             for old, fallback in zip(age, late, strict=True)
         )
@@ -101,7 +105,7 @@ class Nowcaster:
             origin_mw=block.origin_mw[0],
             age_minutes=age,
             quality=quality,
-            flags=flags,
+            flags=(*missing, *self._training_flags(issue)),
             model_digest=bundle.digest,
             calibration_id=self.calibration.id,
         )
@@ -129,6 +133,13 @@ class Nowcaster:
                 history_minutes=held,
                 needed_minutes=needed,
             )
+
+    def _training_flags(self, issue: np.datetime64) -> tuple[str, ...]:
+        """Whether the model knew the future of the issue time; its inputs are whole, so the quality stays the same."""
+        first, last = self.bundle.info.training
+        if issue >= last:
+            return ()
+        return (INSIDE_TRAINING,) if issue >= first else (BEFORE_TRAINING,)
 
     def _flags(self, panel: Panel, issue: np.datetime64) -> tuple[str, ...]:
         """What the model misses: a family of inputs, some of its history, or much of the recent hours."""
@@ -172,6 +183,20 @@ class Calibrations(Protocol):
 def calibration_in_force(records: Calibrations, bundle: Bundle, at: datetime | None = None) -> Calibration:
     """The newest state of the bundle's calibration that counts no outcome after `at`; the frozen one where none is
     kept.
+
+    Raises:
+        ModelError: what is kept has other series or leads than the bundle, or factors that are no finite numbers.
     """
     state = records.read_calibration(bundle.region.name, bundle.digest, at=at)
-    return bundle.calibration if state is None else Calibration.from_json(json.loads(state))
+    if state is None:
+        return bundle.calibration
+    frozen, kept = bundle.calibration, Calibration.from_json(json.loads(state))
+    if (kept.series, kept.leads) != (frozen.series, frozen.leads) or not kept.is_whole:
+        raise ModelError(
+            f"The calibration {kept.id} that is kept for the model {bundle.digest[:12]} of {bundle.region.name} is not "
+            "one of it.",
+            remedy="Restore the table `calibrations` of the store from a copy.",
+            region=bundle.region.name,
+            calibration_id=kept.id,
+        )
+    return kept

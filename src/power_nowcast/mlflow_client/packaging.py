@@ -17,6 +17,7 @@ from power_nowcast.mlflow_client.registry import METRIC, Version
 from power_nowcast.mlflow_client.runs import sanitised
 from power_nowcast.mlflow_client.wheel import build_wheel, requirements
 from power_nowcast.models.bundle import Bundle
+from power_nowcast.models.files import verify
 from power_nowcast.regions import Region
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from mlflow.models import Model, ModelSignature
 
 OUTPUTS = ("series", "issue_time", "valid_at", "horizon_min", "yhat", "q05", "q10", "q25", "q50", "q75", "q90", "q95")
-TEXT = ("series", "issue_time", "valid_at", "model_digest", "calibration_id", "quality")
+DETAILS = ("model_digest", "calibration_id", "quality", "flags")
+TEXT = ("series", "issue_time", "valid_at", *DETAILS)
 
 
 def register(
@@ -54,7 +56,7 @@ def register(
         ArtifactDigestError: the folder does not hold this bundle.
         RegistryUnavailableError: MLflow does not answer.
     """
-    registry.verify(folder, bundle.digest)
+    verify(folder, bundle.digest)
     region = bundle.region
     for known in registry.versions(region):
         if known.digest == bundle.digest:
@@ -98,7 +100,8 @@ def describe(bundle: Bundle) -> str:
     region = bundle.region
     return (
         f"{region.title}: {bundle.model.kind}, quantiles every {region.interval_minutes} minutes up to "
-        f"{region.steps_minutes[-1]}. Input: wide rows on the grid, `valid_at` in ISO UTC and one column a zone in MW, "
+        f"{region.steps_minutes[-1]}. Input: wide rows on the grid, `valid_at` (ISO text with an offset, or "
+        "times; those without a time zone are in UTC) and one column a zone in MW, "
         f"reaching back at least {bundle.minimum_history_minutes / 60:.0f} hours from the issue time, "
         f"{bundle.history_minutes / 60:.0f} for full accuracy. Params: `issue_time` (empty: the last row with an "
         "observation) and `horizon` in minutes (0: all)."
@@ -108,15 +111,21 @@ def describe(bundle: Bundle) -> str:
 def signature(region: Region) -> "ModelSignature":
     """Columns that `predict` takes and returns, and its params."""
     from mlflow.models import ModelSignature  # noqa: PLC0415
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec  # noqa: PLC0415
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+    from mlflow.types.schema import AnyType  # noqa: PLC0415
 
+    # MLflow takes neither whole numbers for a column of doubles nor times for one of text; the model reads both, and
+    # refuses what is neither with better words.
+    needed = ["valid_at", *(zone.name for zone in region.zones)]
     optional = [*optional_columns(region), *([] if region.total is None else [region.total])]
-    inputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, "valid_at")]
-    inputs += [ColSpec(DataType.double, zone.name) for zone in region.zones]
-    inputs += [ColSpec(DataType.double, name, required=False) for name in optional]
-    outputs: list[ColSpec | TensorSpec] = [
-        ColSpec(DataType.string if name in TEXT else DataType.long if name == "horizon_min" else DataType.double, name)
-        for name in (*OUTPUTS, "model_digest", "calibration_id", "quality")
+    inputs = [ColSpec(AnyType(), name, required=name in needed) for name in (*needed, *optional)]
+    outputs = [
+        ColSpec(DataType.string, name)
+        if name in TEXT
+        else ColSpec(DataType.long, name)
+        if name == "horizon_min"
+        else ColSpec(DataType.double, name, required=False)
+        for name in (*OUTPUTS, *DETAILS)
     ]
     params = ParamSchema([ParamSpec("issue_time", DataType.string, ""), ParamSpec("horizon", DataType.long, 0)])
     return ModelSignature(Schema(inputs), Schema(outputs), params)
@@ -160,6 +169,7 @@ def save(bundle: Bundle, folder: Path, target: Path, model: "Model | None" = Non
             pip_requirements=[*needs, f"code/{wheel.name}"],
             signature=signature(bundle.region),
             input_example=(input_example(bundle), {"issue_time": "", "horizon": 0}),
+            model_config={"digest": bundle.digest},
             metadata={"digest": bundle.digest, "region": bundle.region.name},
             mlflow_model=model,
         )

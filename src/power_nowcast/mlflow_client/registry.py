@@ -1,6 +1,5 @@
 """Registered versions of a region's model: aliases are the one source of truth for what is where."""
 
-import hashlib
 import json
 import re
 import shutil
@@ -11,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from power_nowcast.errors import ArtifactDigestError, NowcastError, PromotionRefusedError, RegistryError
+from power_nowcast.errors import NowcastError, PromotionRefusedError, RegistryError
 from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.mlflow_client.connection import connect, no_mlflow, translated
-from power_nowcast.models.bundle import read_head
+from power_nowcast.models.files import verify
 from power_nowcast.regions import Region
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
     if target.is_dir():
         try:
             verify(target, chosen.digest)
-        except (NowcastError, KeyError, ValueError):
+        except NowcastError:
             shutil.rmtree(target)
         else:
             return target, chosen
@@ -212,27 +211,6 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
             if not target.is_dir():  # otherwise another process was faster
                 raise
     return target, chosen
-
-
-def verify(folder: Path, digest: str) -> None:
-    """Check every file of a bundle against its head, and the head against the registered digest.
-
-    Raises:
-        ArtifactDigestError: a file differs or is missing.
-    """
-    head = read_head(folder)
-    damaged = [
-        name
-        for name, expected in head["files"].items()
-        if not (folder / name).is_file() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected
-    ]
-    if damaged or head["digest"] != digest:
-        raise ArtifactDigestError(
-            f"{', '.join(damaged) or 'model.json'} in {folder} is missing or not what was registered.",
-            remedy="Download it again; if that fails too, train and register the model again.",
-            path=str(folder),
-            expected=digest,
-        )
 
 
 def _to_production(

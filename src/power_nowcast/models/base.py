@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Floats
 from power_nowcast.models.calibration import MEDIAN_STEP
+from power_nowcast.models.files import Folder
 
 type Progress = Callable[[str], None]
 
@@ -99,8 +100,12 @@ class Model(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
-        """Read what `save` wrote."""
+    def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: the files hold what no training writes.
+        """
 
     @property
     @abstractmethod

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.files import Folder, finite
 
 
 class Baseline(Model):
@@ -51,8 +52,9 @@ class Baseline(Model):
         (folder / "errors.json").write_text(json.dumps(self.errors.tolist()))
 
     @classmethod
-    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
-        return cls(series, knots, np.array(json.loads((folder / "errors.json").read_text())))
+    def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+        errors = json.loads((folder / "errors.json").read_text())
+        return cls(series, knots, finite(errors, (len(series), len(knots), len(QUANTILES))))
 
     @property
     def params(self) -> dict[str, Any]:

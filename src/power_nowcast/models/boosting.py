@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.files import Folder, finite
+from power_nowcast.models.trees import no_trees
 
 # Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of load
 # errors.
@@ -225,7 +227,16 @@ class BoostedModel(Model):
     @staticmethod
     @abstractmethod
     def open(payload: bytes) -> Any:
-        """A booster from its native bytes."""
+        """A booster from its native bytes.
+
+        Raises:
+            ModelError: a walk through its trees would not end at a leaf, or reads what is not there.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def features(booster: Any) -> int:
+        """How many columns it reads."""
 
     @staticmethod
     @abstractmethod
@@ -359,15 +370,19 @@ class BoostedModel(Model):
         return f"series{s:02d}-{part}.{self.suffix}"
 
     @classmethod
-    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+    def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
         head = json.loads((folder / "boosters.json").read_text())
         model = cls(series, knots, BoostingConfig(**head["config"]))
         model.names, model.horizons = tuple(head["names"]), tuple(head["horizons"])
-        model.scales = np.array(head["scales"])
+        model.scales = finite(head["scales"], (len(series), len(knots) + len(SIDES)))
         model.boosters = [
             [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + len(SIDES))]
             for s in range(len(series))
         ]
+        # The boosters of the sides read the knot beside what all knots share.
+        widths = [*(len(model._columns(knot)) for knot in knots), *[len(model._columns(0)) + 1] * len(SIDES)]
+        if any([cls.features(booster) for booster in row] != widths for row in model.boosters):
+            raise no_trees(cls.kind, "it reads other features than the model has")
         return model
 
     @property

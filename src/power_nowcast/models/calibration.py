@@ -135,6 +135,14 @@ class Calibration:
         return digest.hexdigest()[:12]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all of its numbers are there and finite."""
+        shape = (len(self.series), len(self.leads))
+        wanted = [(*shape, len(QUANTILES)), (*shape, HOURS, len(QUANTILES)), (*shape, 2), shape[:1]]
+        arrays = [self.base, self.hourly, self.pulls, self.error_mw]
+        return [array.shape for array in arrays] == wanted and all(np.isfinite(array).all() for array in arrays)
+
+    @property
     def unmoved(self) -> "Calibration":
         """The same widths about the model's own median."""
         hourly = self.hourly.copy()

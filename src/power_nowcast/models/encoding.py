@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Floats
+from power_nowcast.errors import ModelError
 from power_nowcast.features.families import family_of
+from power_nowcast.models.files import finite
 
 CYCLES = {"minute_of_day": 1440.0}
 """Features that go round, with their period: sines and cosines take their place."""
@@ -151,14 +153,16 @@ class Encoder:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        return cls(
-            tuple(values["names"]),
-            int(values["series"]),
-            tuple(values["own"]),
-            tuple(values["shared"]),
-            np.array(values["mean"], np.float64),
-            np.array(values["spread"], np.float64),
-        )
+        """What `to_json` wrote.
+
+        Raises:
+            ModelError: an input is made of a feature that there is not, or a scale is no finite number.
+        """
+        names, own, shared = (tuple(values[key]) for key in ("names", "own", "shared"))
+        if not {*own, *shared} <= set(range(len(names))):
+            raise ModelError("The network reads features that there are not.", remedy="Train it again.")
+        mean = finite(values["mean"])
+        return cls(names, int(values["series"]), own, shared, mean, finite(values["spread"], mean.shape))
 
 
 @dataclass(frozen=True, eq=False)

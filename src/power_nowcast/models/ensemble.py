@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats
 from power_nowcast.errors import ModelError
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.files import Folder, finite
 from power_nowcast.models.kinds import create, model_class
 
 HEAD = "ensemble.json"
@@ -149,12 +150,14 @@ class Ensemble(Model):
             member.save(folder / member.kind)
 
     @classmethod
-    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+    def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
         head = json.loads((folder / HEAD).read_text())
         model = cls(series, knots, [model_class(kind).load(folder / kind, series, knots) for kind in head["members"]])
-        model.weights = np.array(head["weights"], np.float64)
-        model.width_weights = np.array(head["width_weights"], np.float64)
-        model.total, model.summed = head["total"], np.array(head["summed"], np.float64)
+        shape = (len(series), len(knots), len(model.members))
+        model.weights, model.width_weights = finite(head["weights"], shape), finite(head["width_weights"], shape)
+        model.total, model.summed = head["total"], finite(head["summed"], (len(knots),))
+        if model.total is not None and model.total not in range(len(series)):
+            raise ModelError("The total of the ensemble is none of its series.", remedy="Train it again.")
         return model
 
     @property

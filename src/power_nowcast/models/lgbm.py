@@ -68,6 +68,10 @@ class LightGBM(BoostedModel):
         return Forest(payload)
 
     @staticmethod
+    def features(booster: "Forest") -> int:
+        return booster.trees.features
+
+    @staticmethod
     def run(booster: "Forest", x: NDArray[np.float32]) -> Floats:
         return booster.trees.predict(x)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.files import Folder
 from power_nowcast.models.neural import Mlp
 
 
@@ -98,7 +99,7 @@ class MlpLocal(Model):
             network.save(folder / f"series-{s}")
 
     @classmethod
-    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+    def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
         model = cls(series, knots)
         model.networks = tuple(Mlp.load(folder / f"series-{s}", (name,), knots) for s, name in enumerate(series))
         return model

@@ -18,6 +18,8 @@ from power_nowcast.contracts import FeatureBlock, Floats
 from power_nowcast.errors import ConfigurationError, ModelError
 from power_nowcast.models.base import Examples, FitReport, Model, Progress
 from power_nowcast.models.encoding import Encoder
+from power_nowcast.models.files import Folder, finite
+from power_nowcast.models.graphs import check_graph
 from power_nowcast.models.linear import Linear
 
 if TYPE_CHECKING:
@@ -207,12 +209,14 @@ class NeuralModel(Model):
         (folder / FILE).write_bytes(self.graph)
 
     @classmethod
-    def load(cls, folder: Path, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+    def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
         head = json.loads((folder / HEAD).read_text())
         options = {name: tuple(value) if isinstance(value, list) else value for name, value in head["options"].items()}
         model = cls(series, knots, options)
-        model.encoder, model.unit = Encoder.from_json(head["encoder"]), np.array(head["unit"], np.float64)
+        model.encoder = Encoder.from_json(head["encoder"])
+        model.unit = finite(head["unit"], (len(series), len(knots)))
         model.graph = (folder / FILE).read_bytes()
+        check_graph(model.graph)
         return model
 
     @property

@@ -24,7 +24,7 @@ CATEGORY, DEFAULT_LEFT, MISSING = 1, 2, 12
 """Bits of LightGBM's decisions: splits by category, missing to the left, and what is missing."""
 MISSING_ZERO, MISSING_NAN = 4, 8
 SPLITS = {"split_feature": np.int64, "threshold": np.float64, "decision_type": np.int64}
-CHILDREN = {"left_child": "left", "right_child": "right"}
+CHILDREN = ("left_child", "right_child")
 
 
 def node_type(leaves: int) -> np.dtype[np.void]:
@@ -39,27 +39,37 @@ def node_type(leaves: int) -> np.dtype[np.void]:
 class Trees:
     """All trees of one booster side by side: `nodes` of `node_type` and `leaves`. Nodes of a tree begin at `first`
     (tree + 1, the last one the number of all); its leaves begin so many trees later, as it has one more of them.
+    `features` is the number of columns that it reads.
     """
 
     nodes: NDArray[np.void]
     leaves: Floats
     first: NDArray[np.int64]
+    features: int
 
     @classmethod
     def of(cls, text: str) -> Self:
         """Read LightGBM's text format.
 
         Raises:
-            ModelError: a tree splits by categories, counts zeros as missing or has linear leaves.
+            ModelError: a tree splits by categories, counts zeros as missing or has linear leaves; or it is none: its
+                children, features or leaves are such that no walk could go by them.
         """
         fields: dict[str, list[str]] = {
-            name: [] for name in (*SPLITS, *CHILDREN, "leaf_value", "num_leaves", "is_linear")
+            name: [] for name in (*SPLITS, *CHILDREN, "leaf_value", "num_leaves", "is_linear", "max_feature_idx")
         }
-        for line in text[: text.index("end of trees")].splitlines():
+        whole, end, _ = text.partition("end of trees")
+        for line in whole.splitlines():
             name, _, value = line.partition("=")
             if name in fields:
                 fields[name].append(value)
+        if not end or len(fields["max_feature_idx"]) != 1:
+            raise no_trees("lightgbm", "it is cut off")
         feature, threshold, decision = (_numbers(fields[name], kind) for name, kind in SPLITS.items())
+        left, right = (_numbers(fields[name], np.int64) for name in CHILDREN)
+        leaves, counts = _numbers(fields["leaf_value"], np.float64), _numbers(fields["num_leaves"], np.int64)
+        features = int(_numbers(fields["max_feature_idx"], np.int64)[0]) + 1
+        _check_forest(counts, (feature, threshold, decision, left, right), leaves, features)
         missing = decision & MISSING
         if (decision & CATEGORY).any() or (missing == MISSING_ZERO).any() or "1" in fields["is_linear"]:
             raise ModelError(
@@ -67,18 +77,22 @@ class Trees:
                 remedy="Train it without.",
                 kind="lightgbm",
             )
-        counts = np.array(fields["num_leaves"], np.int64)
         nodes = np.zeros(len(feature), node_type(int(counts.max(initial=1))))
         # Where NaN was never seen it counts as 0.
         nan_left = np.where(missing == MISSING_NAN, decision & DEFAULT_LEFT > 0, threshold >= 0)
         nodes["feature"] = feature + NAN_LEFT * nan_left
         nodes["threshold"] = _rounded_down(threshold)
-        for name, column in CHILDREN.items():
-            nodes[column] = _numbers(fields[name], np.int64)
-        return cls(nodes, _numbers(fields["leaf_value"], np.float64), np.append(0, np.cumsum(counts - 1)))
+        nodes["left"], nodes["right"] = left, right
+        return cls(nodes, leaves, np.append(0, np.cumsum(counts - 1)), features)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The sum of all trees for each row of `x` (row, feature)."""
+        """The sum of all trees for each row of `x` (row, feature).
+
+        Raises:
+            ModelError: `x` has not as many features as the trees know.
+        """
+        if x.shape[1] != self.features:
+            raise no_trees("lightgbm", f"it knows {self.features} features, not {x.shape[1]}")
         out = np.zeros(len(x))
         _walk(out, x, self.nodes, self.leaves, self.first)
         return out
@@ -91,9 +105,41 @@ def _rounded_down(values: Floats) -> NDArray[np.float32]:
     return np.where(single > values, np.nextafter(single, np.float32(-np.inf)), single)
 
 
+def _check_forest(counts: NDArray[np.int64], splits: tuple[NDArray[Any], ...], leaves: Floats, features: int) -> None:
+    """Raise unless every walk from a root ends at a leaf and reads features that there are.
+
+    Args:
+        counts: leaves of each tree.
+        splits: feature, threshold, decision, left and right child of all splits, one tree after the other.
+        leaves: values of all leaves.
+        features: how many there are.
+    """
+    feature, threshold, _, left, right = splits
+    if (counts < 1).any() or any(len(one) != (counts - 1).sum() for one in splits) or len(leaves) != counts.sum():
+        raise no_trees("lightgbm", "its trees are not whole")
+    own = np.arange(len(left)) - np.repeat(np.cumsum(counts - 1) - (counts - 1), counts - 1)
+    of_tree = np.repeat(counts, counts - 1)
+    for child in (left, right):
+        # A split is always written before those below it: no walk comes back to where it was.
+        if not np.where(child < 0, ~child < of_tree, (child > own) & (child < of_tree - 1)).all():
+            raise no_trees("lightgbm", "children of a tree lie outside of it or lead back")
+    if not 0 < features < NAN_LEFT or ((feature < 0) | (feature >= features)).any():
+        raise no_trees("lightgbm", "a tree splits by a feature that there is not")
+    if np.isnan(threshold).any() or not np.isfinite(leaves).all():
+        raise no_trees("lightgbm", "a threshold or a leaf is no finite number")
+
+
+def no_trees(kind: str, why: str) -> ModelError:
+    """The error of a booster that cannot be walked."""
+    return ModelError(f"A booster of the model cannot be used: {why}.", remedy="Train the model again.", kind=kind)
+
+
 def _numbers(lines: Sequence[str], kind: DTypeLike) -> NDArray[Any]:
     """All numbers of the lines, read by NumPy's own parser: a model has millions."""
-    return np.fromstring(" ".join(lines), kind, sep=" ")
+    try:
+        return np.fromstring(" ".join(lines), kind, sep=" ")
+    except ValueError as error:
+        raise no_trees("lightgbm", "not every number in it can be read") from error
 
 
 @njit(cache=True, nogil=True)

@@ -5,9 +5,14 @@ from typing import Any
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from power_nowcast.contracts import Floats
 from power_nowcast.models.boosting import BoostedModel, BoostingConfig, Fitted
+from power_nowcast.models.trees import no_trees
+
+LEAF = -1
+"""What the library writes for the children of a leaf."""
 
 
 class XGBoost(BoostedModel):
@@ -63,8 +68,21 @@ class XGBoost(BoostedModel):
     @staticmethod
     def open(payload: bytes) -> Any:
         booster = xgboost.Booster({"nthread": 1})
-        booster.load_model(bytearray(payload))
+        try:
+            booster.load_model(bytearray(payload))
+            told = from_json(bytes(booster.save_raw("json")))["learner"]
+        except (xgboost.core.XGBoostError, ValueError, KeyError) as error:
+            raise no_trees("xgboost", "its file cannot be read") from error
+        # The library reads any children and walks them without a look, out of its arrays or for ever.
+        for tree in told["gradient_booster"]["model"]["trees"]:
+            _check_tree(tree, booster.num_features())
+        if not np.isfinite(float(told["learner_model_param"]["base_score"].strip("[]"))):
+            raise no_trees("xgboost", "its base is no finite number")
         return booster
+
+    @staticmethod
+    def features(booster: Any) -> int:
+        return int(booster.num_features())
 
     @staticmethod
     def run(booster: Any, x: NDArray[np.float32]) -> Floats:
@@ -84,3 +102,18 @@ class XGBoost(BoostedModel):
     @staticmethod
     def contributions(booster: Any, x: NDArray[np.float32]) -> Floats:
         return np.asarray(booster.predict(xgboost.DMatrix(x, nthread=1), pred_contribs=True), np.float64)[:, :-1]
+
+
+def _check_tree(tree: dict[str, Any], features: int) -> None:
+    """Raise unless every walk from the root of a tree, in the library's JSON form, ends at a leaf."""
+    left, right, feature = (np.array(tree[name]) for name in ("left_children", "right_children", "split_indices"))
+    split, own = left != LEAF, np.arange(len(left))
+    if not len(left) or ((right != LEAF) != split).any():
+        raise no_trees("xgboost", "its trees are not whole")
+    for child in (left, right):
+        if not ((child > own) & (child < len(own)))[split].all():
+            raise no_trees("xgboost", "children of a tree lie outside of it or lead back")
+    if ((feature < 0) | (feature >= features))[split].any() or np.any(tree["split_type"]):
+        raise no_trees("xgboost", "a tree splits by a feature that there is not, or by categories")
+    if not np.isfinite(np.array(tree["split_conditions"], np.float64)).all():
+        raise no_trees("xgboost", "a threshold or a leaf is no finite number")

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -14,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from power_nowcast import __version__
-from power_nowcast.live.model_slot import ModelSlot
+from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
 from power_nowcast.serve import docs, problems
 from power_nowcast.serve.answers import short_of
@@ -197,12 +196,12 @@ def production(region: Region, chosen: Settings) -> ModelSlot:
     """A slot that loads the region's production version from the registry."""
     cache = chosen.artifacts / region.name / "versions"
 
-    def loader() -> tuple[Path, str]:
+    def loader() -> Fetched:
         # MLflow is needed to fetch a version, not to answer.
         from power_nowcast import mlflow_client  # noqa: PLC0415
 
         folder, version = mlflow_client.download(region, mlflow_client.PRODUCTION, cache)
-        return folder, version.version
+        return Fetched(folder, version.version, version.digest)
 
     return ModelSlot(region, loader, cache)
 

@@ -3,6 +3,7 @@
 It is logged as code, so it imports everything by the package's name and keeps no state but the bundle.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import polars as pl
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from numpy.typing import NDArray
 
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import NowcastError, SourceFormatError
@@ -28,8 +30,16 @@ class NowcastModel(PythonModel):
     nowcaster: Nowcaster
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the native files with the installed package."""
-        bundle = Bundle.load(Path(context.artifacts["bundle"]))
+        """Load the native files with the installed package.
+
+        The model's configuration holds the digest under which the bundle was registered; `mlflow.pyfunc.load_model`
+        takes another one as `model_config={"digest": ...}`.
+
+        Raises:
+            ArtifactDigestError: the bundle is another one, or damaged.
+        """
+        digest = (context.model_config or {}).get("digest")
+        bundle = Bundle.load(Path(context.artifacts["bundle"]), None if digest is None else str(digest))
         bundle.check()
         self.nowcaster = Nowcaster(bundle)
 
@@ -63,7 +73,7 @@ class NowcastModel(PythonModel):
 
 
 def to_frame(answer: Nowcast) -> pd.DataFrame:
-    """A nowcast as rows of series and step; times in ISO UTC, NaN for a series without an answer."""
+    """A nowcast as rows of series and step; times in ISO UTC, None for a series without an answer."""
     series, steps = len(answer.series), len(answer.steps_minutes)
     flat = answer.values.reshape(series * steps, -1)
     horizon = np.tile(np.array(answer.steps_minutes, np.int64), series)
@@ -78,36 +88,57 @@ def to_frame(answer: Nowcast) -> pd.DataFrame:
         "model_digest": answer.model_digest,
         "calibration_id": answer.calibration_id,
         "quality": np.repeat(np.array([str(quality) for quality in answer.quality], object), steps),
+        "flags": "; ".join(answer.flags),
     }
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    for name in frame.columns[frame.isna().any()]:
+        # MLflow's server would write NaN, which is no JSON; None becomes null.
+        frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return frame
 
 
 def _to_polars(rows: pd.DataFrame) -> pl.DataFrame:
-    """Column by column: no pyarrow needed, and NaN, None and integers become nulls and numbers alike."""
+    """Column by column: no pyarrow needed, and NaN, None and integers become nulls and numbers alike.
+
+    Raises:
+        SourceFormatError: a column occurs twice, or holds something else than numbers.
+    """
+    if repeated := [str(name) for name in rows.columns[rows.columns.duplicated()]]:
+        raise SourceFormatError(
+            f"The rows have the column {repeated[0]} twice.", remedy="Send it once.", columns=repeated
+        )
     columns = {}
     for name in rows.columns:
         column = rows[name]
         if name == "valid_at":
-            columns[name] = pl.Series(name, _stamps(column), dtype=pl.String)
-            continue
-        try:
-            numbers = pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
-        except (TypeError, ValueError) as error:
-            raise SourceFormatError(
-                f"Column {name}: not every value is a number.", remedy="Send MW as numbers.", column=str(name)
-            ) from error
-        columns[str(name)] = pl.Series(str(name), numbers).fill_nan(None)
+            columns[name] = pl.Series(name, [_stamp(value) for value in column], dtype=pl.String)
+        else:
+            columns[str(name)] = pl.Series(str(name), _numbers(column, str(name))).fill_nan(None)
     return pl.DataFrame(columns)
 
 
-def _stamps(column: pd.Series) -> list[str | None]:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        if getattr(column.dt, "tz", None) is None:
-            raise SourceFormatError(
-                "Column valid_at: times have no offset from UTC.", remedy="Send ISO text such as 2019-06-30T23:55:00Z."
-            )
-        return [None if pd.isna(t) else t.tz_convert("UTC").isoformat() for t in column]
-    return [None if pd.isna(value) else str(value) for value in column]
+def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
+    # Text and times would be turned into numbers by pandas, too.
+    kinds = pd.api.types
+    try:
+        if kinds.is_object_dtype(column) and not column.map(lambda value: isinstance(value, str | bool)).any():
+            column = pd.to_numeric(column)
+        if kinds.is_numeric_dtype(column) and not kinds.is_bool_dtype(column):
+            return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
+    except (TypeError, ValueError):
+        pass
+    raise SourceFormatError(f"Column {name}: not every value is a number.", remedy="Send MW as numbers.", column=name)
+
+
+def _stamp(value: Any) -> str | None:
+    """A time as ISO text; one of pandas, NumPy or Python without a time zone is in UTC, as theirs are by custom. Text
+    has to say it.
+    """
+    if isinstance(value, datetime | np.datetime64):
+        time = pd.Timestamp(value)
+        value = time.tz_localize("UTC") if time.tz is None else time.tz_convert("UTC")
+        return None if pd.isna(time) else str(value.isoformat())
+    return None if pd.isna(value) else str(value)
 
 
 def _issue_time(text: str) -> np.datetime64:

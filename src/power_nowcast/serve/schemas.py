@@ -66,6 +66,9 @@ class Columns(_Strict):
 
     columns: Annotated[list[str], Field(min_length=1, max_length=200)]
     data: Annotated[list[list[Cell]], Field(max_length=MAX_ROWS)]
+    index: Annotated[list[Cell], Field(max_length=MAX_ROWS)] | None = Field(
+        None, description="Labels of the lines, as pandas writes them; they are not read."
+    )
 
     @model_validator(mode="after")
     def _rectangular(self) -> Self:
@@ -75,6 +78,8 @@ class Columns(_Strict):
                 raise ValueError(f"line {number} of data has {len(line)} cells, there are {width} columns")
         if len(set(self.columns)) != width:
             raise ValueError("a column occurs twice")
+        if self.index is not None and len(self.index) != len(self.data):
+            raise ValueError(f"index has {len(self.index)} labels, data has {len(self.data)} lines")
         return self
 
 
@@ -136,7 +141,10 @@ class Facts(BaseModel):
     newest_observation: str
     newest_observation_age_minutes: float = Field(description="At the issue time.")
     quality: Quality = Field(description="The worst of the series'.")
-    flags: list[str] = Field(description="What was missing.")
+    flags: list[str] = Field(
+        description="What was missing; and `inside training data` or `before training data` where the model has learnt "
+        "from outcomes of that time, or of later ones: such an answer tells nothing of how well it foresees."
+    )
     model: ModelIdentity
 
 

@@ -1,6 +1,7 @@
 """What the API does, without HTTP: regions with their models, answers from the store or from a caller's rows."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 
 from power_nowcast.contracts import Panel, Table
 from power_nowcast.errors import (
+    HistoryError,
     MissingDataError,
     NowcastError,
     StaleDataError,
@@ -45,6 +47,12 @@ ARCHIVE = "archive"
 READY_AGE_MINUTES = 60
 """A region whose newest observation is older is not ready; from a few steps on the model gives way to persistence."""
 RETRY_SECONDS = 10.0
+LOST_PLUS = re.compile(r"\d:\d\d\S* \d\d(:?\d\d)?$")
+"""A time and an offset with a space between them: what is left of a plus sign in a query."""
+LOST_PLUS_REMEDY = (
+    "a + in an address is read as a space: write the offset's plus sign as %2B, as in 2019-06-30T23:55:00%2B02:00, or "
+    "the time in UTC with a Z"
+)
 PEAK_PATHS = 1000
 """Paths that peaks and troughs rest on, however few are asked for."""
 
@@ -165,9 +173,19 @@ class Service:
         flags = [ARCHIVE] if one.archive and issue_time is None else []
         at = self._issue_time(one, issue_time, now)
         loaded = one.slot.current
-        panel = self._window(one, loaded, at)
         nowcaster = Nowcaster(loaded.bundle, self._calibration(loaded, at))
-        nowcast = nowcaster.nowcast(panel, minute(at))
+        try:
+            nowcast = nowcaster.nowcast(self._window(one, loaded, at), minute(at))
+        except (MissingDataError, StaleDataError) as error:
+            if issue_time in (None, LATEST) or self.store.last(Table.POWER, name) is None:
+                raise
+            # What was known at a time of the past stays what it was: asking again will not mend it.
+            raise HistoryError(
+                f"At {iso(at)} nothing recent enough was known of {name}: the time lies before its observations, or in "
+                "a gap of them.",
+                remedy=f"Ask about a later time, or for the newest one: issue_time={LATEST}.",
+                **error.fields | {"region": name, "issue_time": iso(at)},
+            ) from error
         return answer_of(loaded, nowcast, series, horizons, now=now, flags=flags), nowcast, nowcaster
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:
@@ -226,6 +244,10 @@ class Service:
     def _issue_time(self, one: Served, asked: str | None, now: datetime) -> datetime:
         name = one.region.name
         if asked is not None and asked != LATEST:
+            if LOST_PLUS.search(asked):
+                raise RequestValidationError(
+                    [{"type": "lost_plus", "loc": ("query", "issue_time"), "msg": LOST_PLUS_REMEDY}]
+                )
             at: datetime = parse_time(asked, "query", "issue_time")
             if at > now + timedelta(minutes=1):
                 raise RequestValidationError(
