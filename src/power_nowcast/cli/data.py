@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table as Grid
+from rich.text import Text
 
 from power_nowcast.cli.base import DEFAULTS, DataOption, RegionOption, app, console, open_job
 
@@ -37,15 +37,15 @@ def _plain(value: object) -> object:
     return value.total_seconds() if isinstance(value, timedelta) else str(value)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> str | Text:
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, timedelta):
         return str(timedelta(seconds=int(value.total_seconds()))) if value else ""
-    text = escape("" if value is None else str(value))
-    return f"[{COLOURS[text]}]{text}[/]" if text in COLOURS else text
+    text = "" if value is None else str(value)
+    return Text(text, style=COLOURS[text]) if text in COLOURS else text
 
 
 @data.command()

@@ -28,6 +28,7 @@ from power_nowcast.ingest.meteostat import Meteostat
 from power_nowcast.ingest.nws import Nws
 from power_nowcast.ingest.nyiso import NyisoArchives
 from power_nowcast.ingest.nyiso_live import NyisoLive
+from power_nowcast.ingest.options import check_forms
 from power_nowcast.ingest.parts import join_parts
 from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, Source
 from power_nowcast.ingest.replay import REPLAY, Replay, versions
@@ -382,7 +383,7 @@ def source_of(region: Region, spec: SourceSpec) -> Source:
     """The kind of source that a table's rows come from.
 
     Raises:
-        ConfigurationError: there is none of this name.
+        ConfigurationError: there is none of this name, or an option has another form than sources read.
     """
     if spec.source not in SOURCES:
         raise ConfigurationError(
@@ -391,6 +392,7 @@ def source_of(region: Region, spec: SourceSpec) -> Source:
             region=region.name,
             source=spec.source,
         )
+    check_forms(region, spec)
     return SOURCES[spec.source]
 
 

@@ -1,22 +1,39 @@
 """The region file: time zone, zones, interval, sources and their delays, and the name of its registered model."""
 
-import datetime as dt
-import tomllib
-from collections.abc import Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import holidays
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from power_nowcast.contracts import Table
-from power_nowcast.errors import ConfigurationError, UnknownHorizonError, UnknownRegionError, UnknownSeriesError
-from power_nowcast.settings import settings
+from power_nowcast.errors import UnknownHorizonError, UnknownSeriesError
+from power_nowcast.regions.keys import (
+    Days,
+    Latitude,
+    Longitude,
+    Megawatts,
+    Minutes,
+    Name,
+    Options,
+    Spacing,
+    Text,
+    TimeOfDay,
+    Variable,
+    Weight,
+    wrong,
+)
 
 MAX_HORIZON_MINUTES = 60
+
+
+@cache
+def _timezones() -> set[str]:
+    """Names of time zones, without those that stand for whatever a machine is set to, or for nothing."""
+    return available_timezones() - {"localtime", "Factory"}
 
 
 class _Frozen(BaseModel):
@@ -26,21 +43,21 @@ class _Frozen(BaseModel):
 class Station(_Frozen):
     """Where a weather station (or a point of a forecast's grid) stands."""
 
-    name: str = Field(min_length=1)
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
+    name: Name
+    latitude: Latitude
+    longitude: Longitude
 
 
 class Zone(_Frozen):
     """A part of the region with a series of its own; coordinates are those of its load (or plants') centre."""
 
-    name: str = Field(min_length=1)
+    name: Name
     kind: Literal["load", "wind", "solar"] = "load"
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
-    max_mw: float = Field(gt=0, description="Above this a value is implausible.")
+    latitude: Latitude
+    longitude: Longitude
+    max_mw: Megawatts = Field(description="Above this a value is implausible.")
     allow_zero: bool = Field(False, description="Zero is a value of this zone, and not what stands for a missing one.")
-    weather: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
+    weather: Mapping[Name, Weight] = Field(
         default_factory=dict, description="Weights of weather stations; by distance where it names none."
     )
 
@@ -48,23 +65,29 @@ class Zone(_Frozen):
 class Schedule(_Frozen):
     """When a publisher's forecast of a local day appears, for files that do not say when they were written."""
 
-    time: dt.time = Field(description="Local time of day.")
-    days_before: int = Field(1, ge=0, le=14)
+    time: TimeOfDay = Field(description="Local time of day.")
+    days_before: Days = 1
 
 
 class SourceSpec(_Frozen):
     """Where a table's rows come from and what their stamps mean."""
 
-    source: str = Field(description="Kind of source, see docs/data.md.")
+    source: Name = Field(description="Kind of source, see docs/data.md.")
     label: Literal["instant", "start", "end"] = "end"
-    interval_minutes: int | None = Field(None, gt=0, description="Spacing of the rows, if not the region's.")
-    delay_minutes: int = Field(0, ge=0, description="From `valid_at` until a row of an archive counts as known.")
+    interval_minutes: Spacing | None = Field(None, description="Spacing of the rows, if not the region's.")
+    delay_minutes: Minutes = Field(0, description="From `valid_at` until a row of an archive counts as known.")
     schedule: Schedule | None = Field(None, description="When the rows of a day count as known, in place of a delay.")
-    variables: tuple[str, ...] = Field((), description="Weather only: the columns that features read.")
-    limits: Mapping[str, tuple[float, float]] = Field(
+    variables: tuple[Variable, ...] = Field((), description="Weather only: the columns that features read.")
+    limits: Mapping[Name, tuple[float, float]] = Field(
         default_factory=dict, description="Weather only: least and most plausible value, by variable or series."
     )
-    options: Mapping[str, Any] = Field(default_factory=dict, description="What only this kind of source understands.")
+    options: Options = Field(default_factory=dict, description="What only this kind of source understands.")
+
+    @field_validator("variables")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _unique("variables", value)
+        return value
 
     @field_validator("limits")
     @classmethod
@@ -75,27 +98,36 @@ class SourceSpec(_Frozen):
 
 
 class Holidays(_Frozen):
-    country: str
-    subdivision: str | None = None
+    country: Text
+    subdivision: Text | None = None
 
     @model_validator(mode="after")
     def _known_to_the_package(self) -> Self:
         try:
             holidays.country_holidays(self.country, subdiv=self.subdivision)
         except NotImplementedError as error:
-            raise ValueError(str(error)) from error
+            raise wrong(str(error).rstrip("."), key="holidays", value=self.model_dump(exclude_none=True)) from error
         return self
+
+
+def _unique(key: str, names: Sequence[str], taken: Iterable[str] = ()) -> None:
+    """Raise where a name stands in `names` twice, or in `taken`; `key` has {} where the place of the name belongs."""
+    known = set(taken)
+    for place, name in enumerate(names):
+        if name in known:
+            raise wrong("The name is taken already", key=key.format(place), value=name)
+        known.add(name)
 
 
 class Region(_Frozen):
     """One region. `series` lists what is nowcast: the total first, then the zones."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    title: str
-    timezone: str
-    interval_minutes: Literal[5, 10, 15, 30]
-    model: str = Field(pattern=r"^[^/:]+$", description="Name of its registered model.")
-    total: str | None = Field(None, description="Name of the sum of the zones, where the region has one.")
+    name: Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    title: Text
+    timezone: Text
+    interval_minutes: Literal[5, 10, 15, 30, 60]
+    model: Name = Field(pattern=r"^[^/:]+$", description="Name of its registered model.")
+    total: Name | None = Field(None, description="Name of the sum of the zones, where the region has one.")
     zones: tuple[Zone, ...] = Field(min_length=1)
     holidays: Holidays
     power: SourceSpec
@@ -110,28 +142,88 @@ class Region(_Frozen):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"{value!r} is no IANA time zone such as America/New_York")
+        if value not in _timezones():
+            raise wrong("The value must be an IANA time zone such as America/New_York")
+        return value
+
+    @field_validator("interval_minutes", mode="before")
+    @classmethod
+    def _whole_minutes(cls, value: object) -> object:
+        if type(value) is not int:
+            raise wrong("The value must be a whole number of minutes: 5, 10, 15, 30 or 60")
+        return value
+
+    @field_validator("zones")
+    @classmethod
+    def _differ(cls, value: tuple[Zone, ...], info: ValidationInfo) -> tuple[Zone, ...]:
+        total = info.data.get("total")
+        _unique("zones.{}.name", [zone.name for zone in value], () if total is None else (total,))
+        return value
+
+    @field_validator("stations")
+    @classmethod
+    def _placed_once(cls, value: tuple[Station, ...]) -> tuple[Station, ...]:
+        _unique("stations.{}.name", [station.name for station in value])
+        return value
+
+    @field_validator("features")
+    @classmethod
+    def _asked_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _unique("features.{}", value)
         return value
 
     @model_validator(mode="after")
-    def _unique_names(self) -> Self:
-        if len(set(self.series)) != len(self.series):
-            raise ValueError("zone names (and the total) must differ from each other")
+    def _hours_begin_together(self) -> Self:
+        """Hours of local time are hours of UTC, in which the grid lies."""
+        now = datetime.now(UTC)
+        offsets = [self.tz.utcoffset(now + timedelta(days=days)) for days in (0, 91, 182, 273)]
+        if self.interval_minutes == MAX_HORIZON_MINUTES and any(one % timedelta(hours=1) for one in offsets if one):
+            raise wrong(
+                "Regions of 60 minutes need a time zone that differs from UTC by whole hours",
+                key="timezone",
+                value=self.timezone,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _power_fills_slots(self) -> Self:
+        spacing = self.power.interval_minutes
+        if spacing is not None and self.interval_minutes % spacing:
+            raise wrong(
+                f"The spacing of power must be the region's {self.interval_minutes} minutes or a part of them",
+                key="power.interval_minutes",
+                value=spacing,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _variables_of_weather(self) -> Self:
+        for table in Table:
+            spec = self.spec(table)
+            if spec is not None and table.is_weather != bool(spec.variables):
+                what = (
+                    'A table of weather must name its variables, such as "KJFK.temperature_c"'
+                    if table.is_weather
+                    else "Only tables of weather have variables"
+                )
+                raise wrong(what, key=f"{table.value}.variables", value=list(spec.variables))
         return self
 
     @model_validator(mode="after")
     def _known_stations(self) -> Self:
         read = self.weather_stations
-        named = [(f"zone {zone.name}", name) for zone in self.zones for name in zone.weather]
-        named += [("stations", station.name) for station in self.stations]
-        for who, name in named:
+        named = [(f"zones.{n}.weather", name) for n, zone in enumerate(self.zones) for name in zone.weather]
+        named += [(f"stations.{n}.name", station.name) for n, station in enumerate(self.stations)]
+        for key, name in named:
             if name not in read:
-                raise ValueError(f"{who}: no weather variable is of a station {name!r}")
+                raise wrong("No variable of weather is of this station", key=key, value=name)
         unplaced = sorted(read - {station.name for station in self.stations})
         if self.weighs_stations and unplaced and not all(zone.weather for zone in self.zones):
-            raise ValueError(
-                f"zones without weights of stations need the places of all; stations lacks {', '.join(unplaced)}"
+            raise wrong(
+                f"Where a zone has no weights of stations, the place of every station must be known; "
+                f"stations lacks {', '.join(unplaced[:10])}",
+                key="stations",
+                value=[station.name for station in self.stations],
             )
         return self
 
@@ -196,82 +288,3 @@ class Region(_Frozen):
                 horizon=minutes,
             )
         return minutes
-
-
-def _folders() -> list[Traversable | Path]:
-    own = settings().regions
-    if own is not None and not own.is_dir():
-        raise ConfigurationError(
-            f"NOWCAST_REGIONS names {own}, which is no folder.",
-            remedy="Correct it in the environment or in .env.",
-            variable="NOWCAST_REGIONS",
-            value=str(own),
-        )
-    return [files(__package__), *([own] if own else [])]
-
-
-def available() -> tuple[str, ...]:
-    """Names of the regions that can be loaded by name.
-
-    Raises:
-        ConfigurationError: the folder of further region files is none.
-    """
-    names = {
-        entry.name.removesuffix(".toml")
-        for folder in _folders()
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    }
-    return tuple(sorted(names))
-
-
-def load(name_or_file: str | Path) -> Region:
-    """The region of this name, or of this `.toml` file.
-
-    Raises:
-        UnknownRegionError: there is none of this name.
-        ConfigurationError: the file is not a valid region; the message names the key.
-    """
-    text, origin = _read(str(name_or_file))
-    try:
-        return Region.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(
-            f"{origin} is not TOML: {error}.", remedy="Mend the line it names.", file=origin
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the file"
-        raise ConfigurationError(
-            f"{origin}: {key}: {first['msg']}.",
-            remedy=f"Correct {key}; docs/regions.md lists the keys.",
-            file=origin,
-            key=key,
-        ) from error
-
-
-def _read(name: str) -> tuple[str, str]:
-    if name.endswith(".toml"):
-        return _text(Path(name), name), name
-    for folder in reversed(_folders()):
-        for entry in folder.iterdir():  # by its name there, so that a name is never a path
-            if entry.name == f"{name}.toml":
-                return _text(entry, entry.name), entry.name
-    raise UnknownRegionError(
-        f"There is no region {name!r}.",
-        remedy=f"Use one of: {', '.join(available())}, or give the path of a .toml file.",
-        region=name,
-    )
-
-
-def _text(entry: Traversable | Path, name: str) -> str:
-    try:
-        return entry.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UnknownRegionError(
-            f"The region file {name} cannot be read: {error.strerror}.", remedy="Check the path.", region=name
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"The region file {name} is not UTF-8 text.", remedy="Save it as UTF-8.", file=name
-        ) from error

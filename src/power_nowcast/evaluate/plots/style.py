@@ -60,6 +60,7 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
+    "text.parse_math": False,
 }
 
 

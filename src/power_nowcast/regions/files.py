@@ -1,0 +1,129 @@
+"""Region files: those that can be named, and how one is read."""
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from power_nowcast.errors import ConfigurationError, UnknownRegionError
+from power_nowcast.regions.keys import told
+from power_nowcast.regions.region import Region
+from power_nowcast.settings import settings
+
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+def _folders() -> list[Traversable | Path]:
+    own = settings().regions
+    if own is not None and not own.is_dir():
+        raise ConfigurationError(
+            f"NOWCAST_REGIONS names {own}, which is no folder.",
+            remedy="Correct it in the environment or in .env.",
+            variable="NOWCAST_REGIONS",
+            value=str(own),
+        )
+    return [files(__package__), *([own] if own else [])]
+
+
+def available() -> tuple[str, ...]:
+    """Names of the regions that can be loaded by name.
+
+    Raises:
+        ConfigurationError: the folder of further region files is none.
+    """
+    names = {
+        entry.name.removesuffix(".toml")
+        for folder in _folders()
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    }
+    return tuple(sorted(names))
+
+
+def load(name_or_file: str | Path) -> Region:
+    """The region of this name, or of this `.toml` file.
+
+    Raises:
+        UnknownRegionError: there is none of this name.
+        ConfigurationError: the file is not a valid region; the message names the key.
+    """
+    text, origin = _read(str(name_or_file))
+    if text.startswith(_BYTE_ORDER_MARK):
+        raise ConfigurationError(
+            f"The region file {origin} begins with a byte order mark, which TOML does not allow.",
+            remedy="Save it as UTF-8 without a byte order mark (BOM).",
+            file=origin,
+        )
+    try:
+        keys = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigurationError(
+            f"{origin} is nested too deeply.", remedy="docs/regions.md shows the form of a region file.", file=origin
+        ) from error
+    except ValueError as error:  # TOMLDecodeError, and what `int` says of a number with thousands of digits
+        raise ConfigurationError(
+            f"{origin} is not TOML: {error}.", remedy="Correct the line that it names.", file=origin
+        ) from error
+    if not keys:
+        raise ConfigurationError(
+            f"The region file {origin} is empty.",
+            remedy="docs/regions.md shows the form of a region file.",
+            file=origin,
+        )
+    return of(keys, origin)
+
+
+def of(keys: Mapping[str, Any], origin: str) -> Region:
+    """The region of a TOML file's keys; `origin` names the file in errors.
+
+    Raises:
+        ConfigurationError: a key is missing, unknown or wrong; `key` and `value` say which and what.
+    """
+    try:
+        return Region.model_validate(keys)
+    except ValidationError as error:
+        # A key that is written wrongly is missing, too: the key as written leads to the fault.
+        first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+        key, value, said = told(first)
+        raise ConfigurationError(
+            f"{origin}: {key}: {said}.",
+            remedy=f"Correct {key}; docs/regions.md lists the keys.",
+            file=origin,
+            key=key,
+            value=value,
+        ) from error
+
+
+def _read(name: str) -> tuple[str, str]:
+    if name.endswith(".toml"):
+        return _text(Path(name), name), name
+    for folder in reversed(_folders()):
+        for entry in folder.iterdir():  # by its name there, so that a name is never a path
+            if entry.name == f"{name}.toml":
+                return _text(entry, entry.name), entry.name
+    raise UnknownRegionError(
+        f"There is no region {name!r}.",
+        remedy=f"Use one of: {', '.join(available())}, or give the path of a .toml file.",
+        region=name,
+    )
+
+
+def _text(entry: Traversable | Path, name: str) -> str:
+    try:
+        return entry.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnknownRegionError(
+            f"The region file {name} cannot be read: {error.strerror}.", remedy="Check the path.", region=name
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"The region file {name} is not UTF-8 text.", remedy="Save it as UTF-8.", file=name
+        ) from error
+    except ValueError as error:  # a path that no system can hold
+        raise UnknownRegionError(
+            f"The region file {name!r} cannot be read: {error}.", remedy="Check the path.", region=name
+        ) from error
