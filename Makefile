@@ -31,7 +31,7 @@ echo "power-nowcast needs Python 3.12 or newer, and no Python 3 was found. Insta
 exit 1
 endef
 
-.PHONY: help setup run test test-integration test-browser test-slow lint format lock lock-peers clean bench peers peers-venv \
+.PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
 	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
 	serve-mlflow api mlflow
 
@@ -63,6 +63,9 @@ lint: setup ## ruff, mypy, import-linter, and the rules of the tree
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_tree.py
+
+mutants: setup ## plant small faults in the modules that decide, and see that tests notice (ARGS="--only 'store/*'")
+	$(BIN)/python scripts/mutants.py $(ARGS)
 
 format: setup ## format and mend what can be mended
 	$(BIN)/ruff check --fix

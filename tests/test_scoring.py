@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -184,6 +185,91 @@ def test_unanswered_pairs_are_missing_and_score_nothing() -> None:
     table = scoring.summarise(scoring.losses(keys, [1.0, 2.0, 3.0, np.nan], values), ["horizon_min"])
 
     assert table.select("horizon_min", "n", "missing", "MAE").rows() == [(15, 1, 1, 0.0), (30, 0, 1, None)]
+
+
+def test_every_column_of_the_losses_agrees_with_loops_over_pairs() -> None:
+    """Truths that are missing, 0 or on an edge, nowcasts that cross or lack a quantile, two baselines with gaps."""
+    rng = np.random.default_rng(16)
+    actual = np.array([*rng.integers(-3, 4, 200).astype(float), np.nan, 0.0, 2.0])
+    values = rng.integers(-4, 5, (203, 7)).astype(float)
+    values[::2] = np.sort(values[::2], axis=1)
+    values[5, 0] = values[17, 6] = np.nan
+    others = {name: rng.normal(size=(203, 7)) for name in ("first", "second")}
+    others["first"][8, 2] = others["second"][9] = np.nan
+    keys = pl.DataFrame({"series": ["A", "B"] * 101 + ["A"], "pair": np.arange(203)})
+    found = scoring.losses(keys, actual, values, baselines=others)
+    edges = [0.0, 0.075, 0.175, 0.375, 0.625, 0.825, 0.925, 1.0]
+
+    def pinballs(truth: float, row: np.ndarray) -> list[float]:
+        gaps = [(level, truth - q) for level, q in zip(QUANTILES, row, strict=True)]
+        return [level * gap if gap > 0 else (level - 1) * gap for level, gap in gaps]
+
+    def expected(truth: float, row: np.ndarray) -> dict[str, float | None]:
+        own = pinballs(truth, row)
+        error = row[3] - truth
+        told = {"error": error, "absolute": abs(error), "square": error**2}
+        told["relative"] = 100 * abs(error) / abs(truth) if truth else None
+        told |= dict(zip([f"pinball_{one}" for one in ("05", "10", "25", "50", "75", "90", "95")], own, strict=True))
+        told["crps"] = 2 * sum(own[n] * (edges[n + 1] - edges[n]) for n in range(7))
+        told["crossing"] = float(any(row[n + 1] < row[n] for n in range(6)))
+        for percent, low, high in ((50, row[2], row[4]), (80, row[1], row[5]), (90, row[0], row[6])):
+            told[f"coverage_{percent}"] = float(low <= truth <= high)
+            told[f"below_{percent}"] = float(truth < low)
+            told[f"above_{percent}"] = float(truth > high)
+            told[f"width_{percent}"] = high - low
+        return told
+
+    assert found["pair"].to_list() == [n for n in range(203) if n != 200]
+    for one in found.iter_rows(named=True):
+        n, series = one.pop("pair"), one.pop("series")
+        truth, row = actual[n], values[n]
+        answered = n not in {5, 17}
+        assert series == "AB"[n % 2]
+        assert one.pop("answered") is answered
+        told = expected(truth, row)
+        told = {name: value if answered else None for name, value in told.items()}
+        for name, other in others.items():
+            both = answered and n != {"first": 8, "second": 9}[name]
+            told |= {
+                f"absolute:{name}": abs(row[3] - truth) if both else None,
+                f"pinball:{name}": sum(pinballs(truth, row)) / 7 if both else None,
+                f"absolute of {name}": abs(other[n, 3] - truth) if both else None,
+                f"pinball of {name}": sum(pinballs(truth, other[n])) / 7 if both else None,
+            }
+        assert one == pytest.approx(told)
+
+
+def test_the_summary_of_a_hand_made_table() -> None:
+    """Two groups in order of appearance, each with its own means; a skill is that of the sums."""
+    keys = pl.DataFrame({"series": ["B", "A", "B", "A"]})
+    values = np.repeat(np.array([[11.0], [5.0], [16.0], [np.nan]]), 7, axis=1) + np.array([-3, -2, -1, 0, 1, 2, 3])
+    flat = np.repeat(np.array([[14.0], [8.0], [10.0], [7.0]]), 7, axis=1)
+    table = scoring.summarise(
+        scoring.losses(keys, [10.0, 4.0, 20.0, 1.0], values, baselines={"flat": flat}), ["series"]
+    )
+    b, a = table.iter_rows(named=True)
+    assert (b["series"], b["n"], b["missing"]) == ("B", 2, 0)
+    assert (a["series"], a["n"], a["missing"]) == ("A", 1, 1)
+    assert (b["MAE"], b["RMSE"], b["bias"]) == pytest.approx((2.5, 8.5**0.5, -1.5))
+    assert b["MAPE"] == pytest.approx((10 + 20) / 2)
+    assert (a["MAE"], a["MAPE"]) == (1.0, 25.0)
+    assert (b["MAE_flat"], b["skill_flat"]) == pytest.approx((7.0, 1 - 5 / 14))
+
+    def loss(gaps: Sequence[float]) -> float:
+        return sum(max(level * gap, (level - 1) * gap) for gap, level in zip(gaps, QUANTILES, strict=True)) / 7
+
+    ours = loss([2, 1, 0, -1, -2, -3, -4]) + loss([7, 6, 5, 4, 3, 2, 1])
+    assert b["pinball"] == pytest.approx(ours / 2)
+    assert b["pinball_skill_flat"] == pytest.approx(1 - ours / (loss([-4] * 7) + loss([10] * 7)))
+    assert (b["coverage_50"], b["below_50"], b["above_50"], b["width_50"]) == (0.5, 0.0, 0.5, 2.0)
+
+
+def test_a_band_needs_both_of_its_levels() -> None:
+    """With .75 and without .25 there is no band of 50 %."""
+    found = scoring.losses(pl.DataFrame({"series": ["A"]}), [1.0], [[0.0, 1.0, 2.0]], (0.1, 0.5, 0.75))
+    assert [name for name in found.columns if name.startswith("coverage")] == []
+    found = scoring.losses(pl.DataFrame({"series": ["A"]}), [1.0], [[0.0, 1.0, 2.0]], (0.25, 0.5, 0.75))
+    assert [name for name in found.columns if name.startswith("coverage")] == ["coverage_50"]
 
 
 def test_nowcasts_without_a_median_cannot_be_scored() -> None:

@@ -1,10 +1,13 @@
+from statistics import mean
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from power_nowcast.contracts import Nowcasts
+from power_nowcast.contracts import QUANTILES, Nowcasts
 from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.evaluate.inference import hac_variance_of_mean
 from power_nowcast.evaluate.promotion import Decision, decide
 from tests.toy import toy_region
 
@@ -222,3 +225,77 @@ def test_what_cannot_be_compared_is_said(world: World) -> None:
     still[:, 1] = world.at_issue[:, 1, None]
     with pytest.raises(MissingDataError, match=r"N\.E\. never moved 30 minutes"):
         world.decide(good, actual=still)
+
+
+def test_every_figure_agrees_with_loops_over_single_pairs() -> None:
+    """Rows without a value count for nobody, and nowhere: unknown truths, no last value, no answer of one of them."""
+    world = World(seed=3, n=60)
+    challenger, incumbent, base = world.nowcasts(noise=0.3), world.nowcasts(0.8), world.nowcasts(0.3)
+    world.actual[5:9, 0] = np.nan
+    world.actual[20, 1, 1] = np.nan
+    world.at_issue[30, 2] = np.nan
+    base.values[40:43, 1, 0] = np.nan
+    incumbent.values[44, 2, 1, 6] = np.nan
+    challenger.values[50:53, 2, 0, 0] = np.nan
+    told = world.decide(challenger, incumbent, baselines={"base": base})
+    actual, at_issue = world.actual.tolist(), world.at_issue.tolist()
+    cells = [(s, h) for s in range(3) for h in range(2)]
+
+    def loss(truth: float, values: list[float]) -> float:
+        gaps = [(level, truth - value) for level, value in zip(QUANTILES, values, strict=True)]
+        return mean(level * gap if gap > 0 else (level - 1) * gap for level, gap in gaps)
+
+    withheld, known, used = 0, 0, {cell: [] for cell in cells}
+    for i in range(60):
+        for s, h in cells:
+            others = [actual[i][s][h], at_issue[i][s], *incumbent.values[i, s, h], *base.values[i, s, h]]
+            if any(value != value for value in others):
+                continue
+            known += 1
+            if any(value != value for value in challenger.values[i, s, h]):
+                withheld += 1
+            else:
+                used[s, h].append(i)
+    assert (known, withheld) == (360 - 8 - 1 - 2 - 3 - 1, 3)
+
+    scales = {(s, h): mean(loss(actual[i][s][h], [at_issue[i][s]] * 7) for i in used[s, h]) for s, h in cells}
+
+    def scaled(one: Nowcasts, i: int, s: int, h: int) -> float:
+        return loss(actual[i][s][h], one.values[i, s, h].tolist()) / scales[s, h]
+
+    def scores(one: Nowcasts) -> dict[tuple[int, int], float]:
+        return {(s, h): mean(scaled(one, i, s, h) for i in used[s, h]) for s, h in cells}
+
+    def covered(i: int, s: int, h: int) -> float:
+        return float(challenger.values[i, s, h, 1] <= actual[i][s][h] <= challenger.values[i, s, h, 5])
+
+    def error(value) -> float:
+        """Standard error of the mean over cells, by the sums of each issue time."""
+        sums = [sum(value(i, *cell) * 60 / len(used[cell]) / 6 for cell in cells if i in used[cell]) for i in range(60)]
+        return float(np.sqrt(hac_variance_of_mean(np.array(sums))))
+
+    ours, theirs, bases = scores(challenger), scores(incumbent), scores(base)
+    total = mean(theirs.values())
+    difference = mean(ours.values()) - total
+    paired = error(lambda *at: scaled(challenger, *at) - scaled(incumbent, *at))
+    shares = {cell: mean(covered(i, *cell) for i in used[cell]) for cell in cells}
+    share = mean(shares.values())
+    expected = {
+        "pairs": known - withheld,
+        "issue_times": len(set().union(*used.values())),
+        "pinball": mean(ours.values()),
+        "withheld": withheld / known,
+        "pinball base": mean(bases.values()),
+        "pinball incumbent": total,
+        "difference": difference / total,
+        "difference standard error": paired / total,
+        "difference upper bound": (difference + 1.6448536269514722 * paired) / total,
+        "coverage 80 %": share,
+        "coverage standard error": error(lambda *at: covered(*at) - share),
+    }
+    for s, name in enumerate(SERIES):
+        expected[f"difference {name}"] = mean(ours[s, h] for h in (0, 1)) / mean(theirs[s, h] for h in (0, 1)) - 1
+    for h, step in enumerate(STEPS):
+        expected[f"coverage 80 % at {step} min"] = mean(shares[s, h] for s in range(3))
+    assert told.figures == pytest.approx(expected, rel=1e-9)
+    assert any("It withholds 0.87%" in reason for reason in told.reasons)

@@ -1,4 +1,6 @@
+import math
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -230,3 +232,179 @@ def test_an_error_of_another_origin_pulls_nothing() -> None:
     habit = REACH * after.hourly[0, 0, 0, MEDIAN] * 1.2816
     assert moved[1] == pytest.approx(100 + habit)
     assert abs(moved[0] - moved[1]) > 0.05
+
+
+def test_a_factor_is_the_conformal_rank_of_the_held_out_scores() -> None:
+    """Of nine scores 1..9 the share .75 stands at rank 7.5 of ten, not 6.75 of nine; .9 and .95 at the largest."""
+    widths = np.array([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0])
+    outcome = np.array([103.0, 109.0, 101.0, 105.0, np.nan, 102.0, 108.0, 104.0, 107.0, 106.0])
+    made = Calibration.from_held_out(
+        SERIES, KNOTS, np.tile(100 + widths, (10, 1, 1, 1)), outcome[:, None, None], NONE.as_of
+    )
+    # The quantile of nine values at a share p of the ten ranks: 1 + 8 (10 / 9) p, at most 9.
+    above = [1 + 8 * 0.75 * 10 / 9, 9 / 2, 9 / 4]
+    # No outcome lies below the median, so its factors are the least that there are.
+    np.testing.assert_allclose(made.base[0, 0], np.log([1 / 20] * 3 + [1.0, *above]))
+    assert (made.hourly == 0).all()
+    mirrored = Calibration.from_held_out(
+        SERIES, KNOTS, np.tile(100 + widths, (10, 1, 1, 1)), 200 - outcome[:, None, None], NONE.as_of
+    )
+    np.testing.assert_allclose(mirrored.base[0, 0], made.base[0, 0, ::-1])
+    unknown = Calibration.from_held_out(
+        SERIES, KNOTS, quantiles_mw=np.ones((3, 1, 1, 7)), outcome_mw=np.full((3, 1, 1), np.nan), as_of=NONE.as_of
+    )
+    assert (unknown.base == 0).all()
+
+
+def test_widths_that_are_nothing_and_scores_beyond_all_bounds_are_bounded() -> None:
+    flat, outcome = np.full((5, 1, 1, 7), 100.0), np.full((5, 1, 1), 101.0)
+    made = Calibration.from_held_out(SERIES, KNOTS, flat, outcome, NONE.as_of)
+    np.testing.assert_allclose(made.base[0, 0], [-LIMIT] * 3 + [0.0] + [LIMIT] * 3)
+
+
+# An oracle in plain Python, after the module's description ------------------------------------------------------------
+
+
+class Oracle:
+    """What `follow` does, one outcome after another, with no array but the inputs."""
+
+    def __init__(self, start: Calibration, quantiles, hours, outcome, issue_times, known_at, origins) -> None:
+        self.raw, self.hours, self.outcome = quantiles.tolist(), hours.tolist(), outcome.tolist()
+        self.times, self.known, self.origins = (
+            one.astype("datetime64[m]").tolist() for one in (issue_times, known_at, origins)
+        )
+        self.base, self.hourly, self.pulls = start.base.tolist(), start.hourly.tolist(), start.pulls.tolist()
+        self.error, self.error_at = start.error_mw.tolist(), start.error_at.astype("datetime64[m]").tolist()
+        self.leads = start.leads
+        self.factors, self.shift, self.used = {}, {}, {}
+
+    def run(self, step: float, hour_step: float, median_step: float, skew_step: float) -> np.ndarray:
+        cells = [
+            (m, s, k) for m in range(len(self.raw)) for s in range(len(self.raw[0])) for k in range(len(self.leads))
+        ]
+        first = {cell: self.first_issue_that_knows(*cell) for cell in cells}
+        answers = []
+        for n in range(len(self.times)):
+            for cell in sorted(cell for cell in cells if first[cell] == n):
+                self.count(*cell, step, hour_step, median_step, skew_step)
+            answers.append(
+                [
+                    [self.answer(n, s, k, pulled=median_step > 0) for k in range(len(self.leads))]
+                    for s in range(len(self.raw[0]))
+                ]
+            )
+        return np.array(answers)
+
+    def first_issue_that_knows(self, m: int, s: int, k: int) -> int | None:
+        """An outcome counts at the first later issue time at which it can be known."""
+        known, outcome = self.known[m][s][k], self.outcome[m][s][k]
+        if known is None or outcome != outcome:
+            return None
+        return next((n for n in range(m + 1, len(self.times)) if self.times[n] >= known), None)
+
+    def skew(self, n: int, s: int, k: int) -> float:
+        low, middle, high = (self.raw[n][s][k][q] for q in (1, 3, 5))
+        return ((high - middle) - (middle - low)) / max(high - low, 1e-6)
+
+    def half(self, n: int, s: int, k: int) -> float:
+        return (self.raw[n][s][k][5] - self.raw[n][s][k][1]) / 2
+
+    def answer(self, n: int, s: int, k: int, *, pulled: bool) -> list[float]:
+        raw, half, hour = self.raw[n][s][k], self.half(n, s, k), self.hourly[s][k][self.hours[n][s][k]]
+        error = (
+            self.error[s]
+            if pulled and self.origins[n][s] is not None and self.origins[n][s] == self.error_at[s]
+            else 0.0
+        )
+        products, squares = self.pulls[s][k]
+        gain = min(1.0, max(-1.0, products / (squares + 5.0)))
+        shift = gain * min(3.0 * half, max(-3.0 * half, error))
+        sides = [-1, -1, -1, 0, 1, 1, 1]
+        factors = [self.base[s][k][q] + hour[q] + self.base[s][k][3] * self.skew(n, s, k) * sides[q] for q in range(7)]
+        self.used[n, s, k] = error, factors, raw[3] + 0.5 * hour[3] * half + shift, shift
+        distance = [(raw[q] - raw[3]) * math.exp(factors[q]) for q in range(7)]
+        distance[3] = 0.0
+        for q in (4, 5, 6):
+            distance[q] = max(distance[q], distance[q - 1])
+        for q in (2, 1, 0):
+            distance[q] = min(distance[q], distance[q + 1])
+        return [self.used[n, s, k][2] + far for far in distance]
+
+    def count(
+        self, m: int, s: int, k: int, step: float, hour_step: float, median_step: float, skew_step: float
+    ) -> None:
+        raw, half, outcome = self.raw[m][s][k], self.half(m, s, k), self.outcome[m][s][k]
+        if raw[3] != raw[3]:
+            return
+        pulled_by, factors, median, shift = self.used[m, s, k]
+        error = outcome - raw[3]
+        if k == 0:
+            reached = self.origins[m][s] + timedelta(minutes=self.leads[0])
+            if self.error_at[s] is None or reached > self.error_at[s]:
+                self.error[s], self.error_at[s] = error, reached
+        if pulled_by != 0 and half > 1e-6:
+            before, after = (min(3.0, max(-3.0, one / half)) for one in (pulled_by, error))
+            weight = 1 / (1 + abs(error - shift) / half)
+            sums = self.pulls[s][k]
+            sums[0], sums[1] = 0.999 * sums[0] + weight * before * after, 0.999 * sums[1] + weight * before**2
+        hour, base, skew = self.hourly[s][k][self.hours[m][s][k]], self.base[s][k], self.skew(m, s, k)
+        side = (outcome > median) - (outcome < median)
+        hour[3] += median_step * (side - hour[3])
+        for q in (0, 1, 2, 4, 5, 6):
+            bound = median + (raw[q] - raw[3]) * math.exp(factors[q])
+            outside, share = (outcome > bound, 1 - QUANTILES[q]) if q > 3 else (outcome < bound, QUANTILES[q])
+            surplus = outside - share
+            base[q] = limited(base[q] + step * surplus)
+            hour[q] = limited(hour[q] + hour_step * surplus)
+            base[3] = limited(base[3] + skew_step * surplus * skew * (1 if q > 3 else -1))
+
+
+def limited(factor: float) -> float:
+    return min(math.log(20), max(-math.log(20), factor))
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([{}, {"median_step": 0.0}, {"step": 0.9, "hour_step": 0.6, "skew_step": 2.0}]),
+)
+@settings(deadline=None, max_examples=25)
+def test_following_agrees_with_an_oracle_in_plain_python(seed: int, steps: dict[str, float]) -> None:
+    """Two series, two leads, gaps, late and unknown outcomes, origins that come late or not at all, flat quantiles."""
+    rng = np.random.default_rng(seed)
+    count, series, leads = 60, ("A", "B"), (15, 30)
+    shape = (count, 2, 2)
+    spread = (
+        np.sort(rng.normal(size=(*shape, 7)), axis=-1)
+        * rng.choice([0.0, 1.0, 30.0], shape, p=[0.05, 0.6, 0.35])[..., None]
+    )
+    quantiles = 100 + spread
+    outcome = 100 + rng.normal(size=shape) * rng.choice([0.5, 3.0, 300.0], shape)
+    quantiles[rng.random(shape) < 0.05] = np.nan
+    outcome[rng.random(shape) < 0.1] = np.nan
+    times = issues(count)
+    known = times[:, None, None] + rng.integers(0, 90, shape).astype("timedelta64[m]")
+    known[rng.random(shape) < 0.05] = np.datetime64("NaT", "m")
+    origins = times[:, None] - rng.choice([0, 0, 0, 15], (count, 2)).astype("timedelta64[m]")
+    origins[rng.random((count, 2)) < 0.05] = np.datetime64("NaT", "m")
+    quantiles[np.isnat(origins)] = np.nan  # without a value no model answers
+    hours = rng.integers(0, 3, shape)
+    start = replace(
+        Calibration.neutral(series, leads, NONE.as_of - np.timedelta64(1, "h")),
+        base=rng.normal(size=(2, 2, 7)) * 0.2,
+        hourly=rng.normal(size=(2, 2, 24, 7)) * 0.2,
+        pulls=np.abs(rng.normal(size=(2, 2, 2))) * 4,
+        error_mw=np.array([2.0, 0.0]),
+        error_at=np.array([times[0], np.datetime64("NaT", "m")], "datetime64[m]"),
+    )
+    used = {"step": 0.0075, "hour_step": 0.015, "median_step": 0.005, "skew_step": 0.02} | steps
+    oracle = Oracle(start, quantiles, hours, outcome, times, known, origins)
+    expected = oracle.run(**used)
+    out, after = start.follow(quantiles, hours, outcome, times, known, origins, **steps)
+    np.testing.assert_allclose(out, expected, rtol=1e-9)
+    np.testing.assert_allclose(after.base, oracle.base, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(after.hourly, oracle.hourly, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(after.pulls, oracle.pulls, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(after.error_mw, oracle.error, rtol=1e-9)
+    assert after.error_at.tolist() == oracle.error_at
+    assert after.as_of == times[-1]
+    assert start.id != after.id

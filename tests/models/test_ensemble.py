@@ -95,6 +95,49 @@ def test_the_total_is_drawn_to_the_sum_of_its_zones() -> None:
     np.testing.assert_allclose(answer[:, 0, 0], np.array([[290.0], [300.0]]) + np.arange(-3.0, 4.0))
 
 
+class Offset(Persistence):
+    """Errs by 5 MW for the first series of its region, by 10 MW for the next, and so on; answers any of them."""
+
+    def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        errors = np.array([5.0 * (1 + self.series.index(name)) for name in block.series])
+        median = (block.origin_mw + errors)[..., None, None]
+        return median + np.zeros((len(self.knots), 1)) + np.arange(-3.0, 4.0)
+
+
+def exact(known: Examples) -> Examples:
+    """Outcomes at which the origin's value stays."""
+    return Examples(known.block, np.repeat(known.block.origin_mw[..., None], known.outcome_mw.shape[2], axis=2))
+
+
+def test_the_total_and_the_sum_of_its_zones_are_weighed_by_what_they_were_worth(known: Examples) -> None:
+    """The total is the first series and errs by 5 MW, its zones by 10 and 15: the sum by 25, so it gets no weight of
+    its own, and a quarter by the pull to equal shares.
+    """
+    region, knots = toy_region(), FeatureSpec.for_interval(30).knots
+    assert region.series == ("ALL", "N.E.", "SOUTH 1")
+    model = Ensemble(region.series, knots, [Offset(region.series, knots)])
+    report, answer = model.fit(exact(known), exact(known))
+    assert model.total == 0
+    np.testing.assert_allclose(model.summed, SHRINKAGE / 2)
+    assert report.metrics == pytest.approx(
+        {"weight/persistence": 1.0, "width weight/persistence": 1.0, "weight/sum of zones": SHRINKAGE / 2}
+    )
+    error = np.array([5 + SHRINKAGE / 2 * (25 - 5), 10, 15])
+    expected = (known.block.origin_mw + error)[:, :, None, None] + np.arange(-3.0, 4.0)
+    np.testing.assert_allclose(answer, np.broadcast_to(expected, answer.shape))
+    np.testing.assert_array_equal(model.predict(known.block), answer)
+
+
+def test_a_subset_is_answered_as_its_members_do(known: Examples) -> None:
+    """Without all of its zones in their places a total has no sum, and no other series is taken for the total."""
+    region, knots = toy_region(), FeatureSpec.for_interval(30).knots
+    model = Ensemble(region.series, knots, [Offset(region.series, knots)])
+    model.fit(exact(known), exact(known))
+    for names in (("SOUTH 1", "N.E."), ("N.E.",), ("ALL", "SOUTH 1"), ("SOUTH 1", "N.E.", "ALL")):
+        block = known.block.only(names)
+        np.testing.assert_allclose(model.predict(block), model.members[0].predict(block))
+
+
 def test_it_is_read_as_it_was_saved(known: Examples, tmp_path: Path) -> None:
     region, knots = toy_region(), FeatureSpec.for_interval(30).knots
     model = Ensemble.of(region.series, knots, {"persistence": {}, "lightgbm": TINY})

@@ -1,0 +1,191 @@
+"""Plant small faults in the modules that decide, one at a time, and see whether a test notices: `make mutants`.
+
+A fault that no test notices is a hole in the tests, or it changes nothing that anybody can see. Those of the second
+kind are listed with reasons in mutants_equivalent.toml and left out of the share. Each mutant meets the tests that
+reach its function, as far as `--budget` seconds of them go. Which tests reach what is found once and kept in .mutants/,
+with the results: what was killed stays so while its module is the same, and what survived is tried again once tests
+have changed.
+
+Mutation tools that are to be had import everything anew for each mutant, or wrap functions such that numba cannot
+compile them.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from mutation import Mutant, mutants_of
+from mutation_tests import NO_TESTS, PACKAGE, ROOT, Chosen, Done, Map, Pool, digest, preload
+
+DECIDING = (
+    *("scoring.py", "features/*.py", "models/calibration.py", "models/ensemble.py", "evaluate/promotion.py"),
+    *("store/*.py", "live/*.py", "serve/*.py"),
+)
+EQUIVALENT = Path(__file__).with_name("mutants_equivalent.toml")
+NEEDED = 0.95
+
+
+def sampled(only: str, seed: int, count: int) -> list[Mutant]:
+    """As many mutants of the deciding modules as asked for, drawn without preference."""
+    found = []
+    for pattern in DECIDING:
+        for path in sorted((ROOT / PACKAGE).glob(pattern)):
+            name = path.relative_to(ROOT / PACKAGE).as_posix()
+            if fnmatch(name, only):
+                found += mutants_of(name, path.read_text())
+    random.Random(seed).shuffle(found)  # noqa: S311 - no secret
+    chosen = []
+    for mutant in found:
+        if len(chosen) == count:
+            break
+        if compiles(mutant):
+            chosen.append(mutant)
+    return sorted(chosen, key=lambda one: (one.file, one.line, one.after))
+
+
+def compiles(mutant: Mutant) -> bool:
+    try:
+        compile(mutant.source, mutant.file, "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
+def equivalents(path: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
+    """Reasons of the mutants that were judged to change nothing, by their text."""
+    listed = tomllib.loads(path.read_text()).get("equivalent", [])
+    return {(one["file"], one["function"], one["before"], one["after"]): one["reason"] for one in listed}
+
+
+def text_of(mutant: Mutant) -> tuple[str, ...]:
+    return mutant.file, mutant.function, mutant.before, mutant.after
+
+
+class Trial:
+    """The verdicts on mutants, kept in a file after each."""
+
+    def __init__(self, folder: Path, *, fresh: bool) -> None:
+        self.kept = folder / "results.json"
+        known = {} if fresh or not self.kept.exists() else json.loads(self.kept.read_text())
+        self.known: dict[str, dict[str, Any]] = known
+        self.map = Map(folder / "map.json")
+        self.tests = digest(*sorted(ROOT.glob("tests/**/*.py")))
+        self.verdicts: dict[str, dict[str, Any]] = {}
+
+    def run(self, mutants: list[Mutant], jobs: int, budget: float) -> None:
+        with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+            pool = Pool(jobs, Path(folder))
+            try:
+                self.map.fill(pool)
+                for mutant in mutants:
+                    self._try(pool, mutant, budget)
+                pool.finish()
+            finally:
+                pool.stop()
+
+    def _try(self, pool: Pool, mutant: Mutant, budget: float) -> None:
+        key = "|".join((*text_of(mutant), str(mutant.line), digest(ROOT / PACKAGE / mutant.file)))
+        known = self.known.get(key)
+        if known and (known["killed"] or known["tests"] == self.tests):
+            self.verdicts[key] = known
+            return
+        tests = self.map.tests_of(mutant, budget)
+        paths = list(dict.fromkeys(test.split("::")[0] for test in tests))
+        limit = 30 + 5 * sum(tests.values())
+        pool.run(lambda _: Chosen(frozenset(tests)), paths, limit, self._told(key, mutant), mutant)
+
+    def _told(self, key: str, mutant: Mutant) -> Done:
+        began = time.monotonic()
+
+        def told(place: Path, code: int | None) -> None:
+            failed = place / "failed.txt"
+            by = failed.read_text() if failed.exists() else "its time ran out" if code is None else f"exit {code}"
+            killed = code not in {0, NO_TESTS}
+            self.verdicts[key] = self.known[key] = {
+                "file": mutant.file,
+                "line": mutant.line,
+                "function": mutant.function,
+                "before": mutant.before,
+                "after": mutant.after,
+                "killed": killed,
+                "by": by if killed else "",
+                "seconds": round(time.monotonic() - began, 1),
+                "tests": self.tests,
+            }
+            self.kept.write_text(json.dumps(self.known))
+            show(self.verdicts[key])
+
+        return told
+
+
+def show(verdict: dict[str, Any]) -> None:
+    """A line on a killed mutant; one that survived with its diff."""
+    place = f"{PACKAGE}/{verdict['file']}:{verdict['line']}"
+    if verdict["killed"]:
+        print(f"killed    {place}  {verdict['seconds']:.0f} s, by {verdict['by']}", flush=True)
+        return
+    print(f"SURVIVED  {place}  in {verdict['function'] or 'the module'}, {verdict['seconds']:.0f} s", flush=True)
+    for sign, part in (("-", verdict["before"]), ("+", verdict["after"])):
+        print("".join(f"          {sign} {line}\n" for line in part.splitlines()), end="", flush=True)
+
+
+def summed_up(verdicts: list[dict[str, Any]], reasons: dict[tuple[str, ...], str]) -> int:
+    """Print the share and those that survived; 1 where too many did."""
+    texts = [(one["file"], one["function"], one["before"], one["after"]) for one in verdicts]
+    alive = [(one, text) for one, text in zip(verdicts, texts, strict=True) if not one["killed"]]
+    judged = [(one, reasons[text]) for one, text in alive if text in reasons]
+    holes = [one for one, text in alive if text not in reasons]
+    print(f"\n{len(judged)} survived and change nothing:" if judged else "")
+    for one, reason in judged:
+        print(f"  {one['file']}:{one['line']}  {one['after']}  ({reason})")
+    for one, text in zip(verdicts, texts, strict=True):
+        if one["killed"] and text in reasons:
+            print(f"  {one['file']}:{one['line']} is listed as changing nothing, and was killed by {one['by']}")
+    print(f"{len(holes)} survived and tell of holes in the tests:" if holes else "No other survived.")
+    for one in holes:
+        show(one)
+    counted = len(verdicts) - len(judged)
+    share = (counted - len(holes)) / counted if counted else 1.0
+    print(f"\n{counted - len(holes)} of {counted} killed, {share:.1%}; {NEEDED:.0%} are needed.")
+    return int(share < NEEDED)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="*", metavar="GLOB", help="modules, such as 'features/*'")
+    parser.add_argument("--seed", type=int, default=16)
+    parser.add_argument("--count", type=int, default=240, help="mutants to draw")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests that a mutant meets at most")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there")
+    parser.add_argument("--fresh", action="store_true", help="forget earlier results and the map of tests")
+    options = parser.parse_args()
+    folder = ROOT / ".mutants"
+    folder.mkdir(exist_ok=True)
+    if options.fresh:
+        (folder / "map.json").unlink(missing_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # such that the processes end as well
+    began = time.monotonic()
+    mutants = sampled(options.only, options.seed, options.count)
+    preload()
+    trial = Trial(folder, fresh=options.fresh)
+    trial.run(mutants, options.jobs, options.budget)
+    verdicts = sorted(trial.verdicts.values(), key=lambda one: (one["file"], one["line"]))
+    if options.json:
+        options.json.write_text(json.dumps(verdicts, indent=1))
+    code = summed_up(verdicts, equivalents())
+    print(f"{time.monotonic() - began:.0f} s")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
