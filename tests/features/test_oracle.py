@@ -1,0 +1,114 @@
+"""Every column of every family against the oracle: names and values, from the store by the project's own path."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from power_nowcast.contracts import FeatureBlock
+from power_nowcast.features.build_features import build
+from power_nowcast.features.panel import history, window
+from power_nowcast.features.spec import FeatureSpec
+from tests.features.oracle.features import answer
+from tests.features.oracle.known import Known, minutes
+from tests.features.worlds import World, made_up, region, weighing
+
+DAYS = 47
+"""As far as features look back, and four days on."""
+
+
+def as_array(times: Sequence[datetime]) -> np.ndarray:
+    return np.array([time.replace(tzinfo=None) for time in times], "datetime64[m]")
+
+
+def assert_as_the_oracle_says(
+    block: FeatureBlock, world: World, spec: FeatureSpec, issues: Sequence[datetime], delay_minutes: int = 0
+) -> None:
+    assert block.series == world.region.series
+    for n, issue in enumerate(issues):
+        known = Known(world.region, world.rows, world.refused, minutes(issue))
+        for s, series in enumerate(block.series):
+            expected = answer(known, world.region, spec, series, delay_minutes)
+            if expected is None:
+                assert np.isnan(block.x[n, s]).all()
+                assert np.isnan(block.age_minutes[n, s])
+                continue
+            assert block.names == tuple(expected.values), "a column that the oracle does not know, or another order"
+            found = dict(zip(block.names, block.x[n, s].tolist(), strict=True))
+            wrong = {
+                name: (found[name], value)
+                for name, value in expected.values.items()
+                if found[name] != pytest.approx(value, rel=2e-6, abs=3e-6, nan_ok=True)
+            }
+            assert not wrong, f"{series} at {issue}"
+            assert block.origin_mw[n, s] == pytest.approx(expected.origin_mw)
+            assert block.age_minutes[n, s] == expected.age_minutes
+            assert block.scale_mw[n, s] == pytest.approx(expected.scale_mw)
+
+
+def at(*texts: str) -> list[datetime]:
+    return [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in texts]
+
+
+SPRING = at(  # New York's clocks go on at 07:00 UTC on the 10th
+    "2024-02-19T15:00", "2024-03-09T20:30", "2024-03-10T06:30", "2024-03-10T07:00",
+    "2024-03-11T06:30", "2024-03-11T07:10", "2024-03-12T17:45",
+)  # fmt: skip
+AUTUMN = at(  # Helsinki's go back at 01:00 UTC on the 27th
+    "2024-10-26T21:35", "2024-10-27T00:30", "2024-10-27T01:05", "2024-10-28T01:30", "2024-10-28T22:02",
+)  # fmt: skip
+"""Quarter past nine in the evening and other minutes off the grid are among both."""
+
+
+@pytest.fixture(scope="module")
+def load() -> World:
+    of = region(30, "America/New_York", {"A": "load", "B": "load"})
+    return made_up(of, datetime(2024, 1, 26, tzinfo=UTC), DAYS, seed=1)
+
+
+@pytest.fixture(scope="module")
+def wind() -> World:
+    of = region(
+        5, "Europe/Helsinki", {"W": "wind"},
+        power={"source": "files", "label": "instant", "delay_minutes": 60},
+        forecast={"source": "files"},
+    )  # fmt: skip
+    return made_up(of, datetime(2024, 9, 13, tzinfo=UTC), DAYS, seed=2)
+
+
+@pytest.fixture(scope="module")
+def sun() -> World:
+    of = region(
+        15, "America/New_York", {"S": "solar", "T": "solar"},
+        power={"source": "files", "label": "start"}, weather=None, weather_forecast=None,
+    )  # fmt: skip
+    return made_up(of, datetime(2024, 1, 26, tzinfo=UTC), DAYS, seed=3)
+
+
+@pytest.fixture
+def mixed(load: World) -> World:
+    """A zone of wind and one of load, together a load; no operator's forecast and no flags."""
+    return load.of(
+        region(30, "America/New_York", {"A": "wind", "B": "load"}, forecast=None, weather_forecast=None, features=[])
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "issues"),
+    [("load", SPRING), ("weighed", SPRING[2:5]), ("mixed", SPRING[-2:]), ("wind", AUTUMN), ("sun", SPRING)],
+)
+def test_every_column_is_what_the_oracle_says(
+    name: str, issues: list[datetime], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    world = request.getfixturevalue("load" if name == "weighed" else name)
+    world = world.of(weighing(world.region)) if name == "weighed" else world
+    interval, store = world.region.interval_minutes, world.stored(tmp_path)
+    spec = FeatureSpec.for_interval(interval, smoothing=2 * interval)
+    panel = history(store, world.region, world.start, world.end)
+    block = build(panel, world.region, as_array(issues), spec)
+    assert_as_the_oracle_says(block, world, spec, issues)
+    for issue in issues:
+        alone = build(window(store, world.region, issue), world.region, as_array([issue]), spec)
+        assert_as_the_oracle_says(alone, world, spec, [issue])
