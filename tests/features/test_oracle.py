@@ -11,7 +11,7 @@ from power_nowcast.contracts import FeatureBlock
 from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import history, window
 from power_nowcast.features.spec import FeatureSpec
-from tests.features.oracle.features import answer
+from tests.features.oracle.features import Answer, answer
 from tests.features.oracle.known import Known, minutes
 from tests.features.worlds import World, made_up, region, weighing
 
@@ -23,29 +23,36 @@ def as_array(times: Sequence[datetime]) -> np.ndarray:
     return np.array([time.replace(tzinfo=None) for time in times], "datetime64[m]")
 
 
-def assert_as_the_oracle_says(
-    block: FeatureBlock, world: World, spec: FeatureSpec, issues: Sequence[datetime], delay_minutes: int = 0
-) -> None:
-    assert block.series == world.region.series
-    for n, issue in enumerate(issues):
-        known = Known(world.region, world.rows, world.refused, minutes(issue))
-        for s, series in enumerate(block.series):
-            expected = answer(known, world.region, spec, series, delay_minutes)
-            if expected is None:
-                assert np.isnan(block.x[n, s]).all()
-                assert np.isnan(block.age_minutes[n, s])
+def expected_of(
+    world: World, spec: FeatureSpec, issues: Sequence[datetime], delay_minutes: int = 0
+) -> list[list[Answer | None]]:
+    """The oracle's answers, by issue time and series."""
+    return [
+        [
+            answer(known, world.region, spec, series, delay_minutes)
+            for known in [Known(world.region, world.rows, world.refused, minutes(issue))]
+            for series in world.region.series
+        ]
+        for issue in issues
+    ]
+
+
+def assert_as_expected(block: FeatureBlock, expected: list[list[Answer | None]]) -> None:
+    """Every name and value of a block is the oracle's; where that has none, the block has none."""
+    for n, by_series in enumerate(expected):
+        for s, one in enumerate(by_series):
+            told = f"{block.series[s]} at {block.issue_times[n]}"
+            if one is None:
+                assert np.isnan(block.x[n, s]).all(), told
+                assert np.isnan(block.age_minutes[n, s]), told
                 continue
-            assert block.names == tuple(expected.values), "a column that the oracle does not know, or another order"
-            found = dict(zip(block.names, block.x[n, s].tolist(), strict=True))
-            wrong = {
-                name: (found[name], value)
-                for name, value in expected.values.items()
-                if found[name] != pytest.approx(value, rel=2e-6, abs=3e-6, nan_ok=True)
-            }
-            assert not wrong, f"{series} at {issue}"
-            assert block.origin_mw[n, s] == pytest.approx(expected.origin_mw)
-            assert block.age_minutes[n, s] == expected.age_minutes
-            assert block.scale_mw[n, s] == pytest.approx(expected.scale_mw)
+            assert block.names == tuple(one.values), "a column that the oracle does not know, or another order"
+            values = np.array(list(one.values.values()), float)
+            same = np.isclose(block.x[n, s], values, rtol=2e-6, atol=3e-6, equal_nan=True)
+            wrong = {block.names[k]: (float(block.x[n, s, k]), values[k]) for k in np.flatnonzero(~same)}
+            assert not wrong, told
+            about = block.origin_mw[n, s], block.age_minutes[n, s], block.scale_mw[n, s]
+            assert about == pytest.approx((one.origin_mw, one.age_minutes, one.scale_mw)), told
 
 
 def at(*texts: str) -> list[datetime]:
@@ -106,9 +113,9 @@ def test_every_column_is_what_the_oracle_says(
     world = world.of(weighing(world.region)) if name == "weighed" else world
     interval, store = world.region.interval_minutes, world.stored(tmp_path)
     spec = FeatureSpec.for_interval(interval, smoothing=2 * interval)
+    expected = expected_of(world, spec, issues)
     panel = history(store, world.region, world.start, world.end)
-    block = build(panel, world.region, as_array(issues), spec)
-    assert_as_the_oracle_says(block, world, spec, issues)
-    for issue in issues:
-        alone = build(window(store, world.region, issue), world.region, as_array([issue]), spec)
-        assert_as_the_oracle_says(alone, world, spec, [issue])
+    assert_as_expected(build(panel, world.region, as_array(issues), spec), expected)
+    for issue, one in zip(issues, expected, strict=True):
+        alone = window(store, world.region, issue)
+        assert_as_expected(build(alone, world.region, as_array([issue]), spec), [one])
