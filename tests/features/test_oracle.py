@@ -1,7 +1,9 @@
 """Every column of every family against the oracle: names and values, from the store by the project's own path."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from power_nowcast.contracts import FeatureBlock
 from power_nowcast.features.build_features import build
+from power_nowcast.features.families import without_horizon
 from power_nowcast.features.panel import history, window
 from power_nowcast.features.spec import FeatureSpec
 from tests.features.oracle.features import Answer, answer
@@ -59,14 +62,16 @@ def at(*texts: str) -> list[datetime]:
     return [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in texts]
 
 
-SPRING = at(  # New York's clocks go on at 07:00 UTC on the 10th
-    "2024-02-19T15:00", "2024-03-09T20:30", "2024-03-10T06:30", "2024-03-10T07:00",
+SPRING = at(
+    "2024-02-16T15:00", "2024-02-18T23:35", "2024-02-19T15:00",  # a bridge day, the day before a holiday, the holiday
+    "2024-03-09T20:30", "2024-03-10T06:30", "2024-03-10T07:00",  # New York's clocks go on at 07:00 on the 10th
     "2024-03-11T06:30", "2024-03-11T07:10", "2024-03-12T17:45",
 )  # fmt: skip
-AUTUMN = at(  # Helsinki's go back at 01:00 UTC on the 27th
-    "2024-10-26T21:35", "2024-10-27T00:30", "2024-10-27T01:05", "2024-10-28T01:30", "2024-10-28T22:02",
+AUTUMN = at(
+    "2024-10-26T21:35", "2024-10-27T00:30", "2024-10-27T01:05",  # Helsinki's go back at 01:00 on the 27th
+    "2024-10-28T01:30", "2024-10-28T22:02",
 )  # fmt: skip
-"""Quarter past nine in the evening and other minutes off the grid are among both."""
+"""Issue times in UTC, some of them off the grid."""
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +108,29 @@ def mixed(load: World) -> World:
 
 
 @pytest.mark.parametrize(
-    ("name", "issues"),
-    [("load", SPRING), ("weighed", SPRING[2:5]), ("mixed", SPRING[-2:]), ("wind", AUTUMN), ("sun", SPRING)],
+    ("name", "issues", "without_values"),
+    [
+        ("load", SPRING, r"L\.cloud_cover_forecast_error"),
+        ("weighed", SPRING[1:4], r"cloud_cover_forecast_error"),
+        ("mixed", SPRING[-2:], r"clear_sky_.*|operator_.*"),
+        ("wind", AUTUMN, r"clear_sky_.*|L\.cloud_cover_forecast_error"),
+        ("sun", SPRING, r""),
+    ],
+    ids=["load", "stations weighed", "wind and load", "wind", "sun"],
 )
 def test_every_column_is_what_the_oracle_says(
-    name: str, issues: list[datetime], request: pytest.FixtureRequest, tmp_path: Path
+    name: str, issues: list[datetime], without_values: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     world = request.getfixturevalue("load" if name == "weighed" else name)
     world = world.of(weighing(world.region)) if name == "weighed" else world
     interval, store = world.region.interval_minutes, world.stored(tmp_path)
     spec = FeatureSpec.for_interval(interval, smoothing=2 * interval)
     expected = expected_of(world, spec, issues)
+    answers = [one for by_series in expected for one in by_series if one is not None]
+    for column in answers[0].values:
+        has_value = any(not isnan(one.values[column]) for one in answers)
+        assert has_value != bool(re.fullmatch(without_values, without_horizon(column))), column
+
     panel = history(store, world.region, world.start, world.end)
     assert_as_expected(build(panel, world.region, as_array(issues), spec), expected)
     for issue, one in zip(issues, expected, strict=True):

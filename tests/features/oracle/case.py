@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
+from typing import Protocol
 
-from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
 from tests.features.oracle.clock import DAY, days_before, kind_of_day
 from tests.features.oracle.known import Known
@@ -14,13 +14,40 @@ type Features = Iterator[tuple[str, float]]
 """Names and values, in the order of a feature block."""
 
 
+class Spec(Protocol):
+    """Which features there are: spans in minutes, days counted back from the origin."""
+
+    @property
+    def knots(self) -> tuple[int, ...]: ...  # horizons, from the origin on
+    @property
+    def lags(self) -> tuple[int, ...]: ...  # over which the series' own ramps are taken
+    @property
+    def rolling(self) -> tuple[int, ...]: ...  # of means and spreads
+    @property
+    def ranges(self) -> tuple[int, ...]: ...  # of the least and the most
+    @property
+    def neighbour_lags(self) -> tuple[int, ...]: ...  # of the ramps of all series beside it
+    @property
+    def excess(self) -> tuple[int, ...]: ...  # over which today's ramp is held against that of days before
+    @property
+    def days(self) -> tuple[int, ...]: ...  # past days that are told one by one
+    @property
+    def type_days(self) -> tuple[int, ...]: ...  # how many of them sharp means reach back
+    @property
+    def analog_days(self) -> int: ...  # among how many of them analogs are looked for
+    @property
+    def analogs(self) -> int: ...  # how many analogs count
+    @property
+    def smoothing(self) -> int: ...  # radius within which past values are averaged
+
+
 @dataclass(frozen=True)
 class Case:
     """`origin` is the newest slot of `series` with a value, in minutes since 1970."""
 
     known: Known
     region: Region
-    spec: FeatureSpec
+    spec: Spec
     series: str
     origin: int
 

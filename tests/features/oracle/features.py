@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
 from tests.features.oracle import calendar, generation, operator_forecast, past_days, quality, recent, weather
-from tests.features.oracle.case import Case, Features
+from tests.features.oracle.case import Case, Features, Spec
 from tests.features.oracle.known import Known
 
 type Common = Callable[[Case], Features]
@@ -45,7 +44,7 @@ def families(region: Region) -> list[tuple[Common, OfKnot | None, bool]]:
     return found
 
 
-def answer(known: Known, region: Region, spec: FeatureSpec, series: str, delay_minutes: int = 0) -> Answer | None:
+def answer(known: Known, region: Region, spec: Spec, series: str, delay_minutes: int = 0) -> Answer | None:
     """Features of a series from what was known, None where no value is recent enough to begin from.
 
     Args:
