@@ -128,9 +128,21 @@ def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
     return store
 
 
-@pytest.mark.parametrize(("delay", "backtest_delay"), [(0, 0), (60, 0), (0, 60)])
-@pytest.mark.parametrize("change", [SPRING, AUTUMN], ids=["spring", "autumn"])
-@pytest.mark.parametrize("count", [12, pytest.param(170, marks=pytest.mark.slow)])
+DELAYS = [(0, 0), (60, 0), (0, 60)]
+"""Minutes after which the source of power usually has a value, and those that a backtest adds."""
+
+
+@pytest.mark.parametrize(
+    ("count", "change", "delay", "backtest_delay"),
+    [
+        *((12, change, *delays) for change, delays in zip((SPRING, AUTUMN, SPRING), DELAYS, strict=True)),
+        *(
+            pytest.param(170, change, *delays, marks=pytest.mark.slow)
+            for change in (SPRING, AUTUMN)
+            for delays in DELAYS
+        ),
+    ],
+)
 def test_features_at_random_issue_times(
     count: int, change: Change, delay: int, backtest_delay: int, tmp_path: Path
 ) -> None:

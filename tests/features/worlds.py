@@ -149,15 +149,18 @@ def _operator(of: Region, start: datetime, days: int, rng: np.random.Generator) 
             for name in of.series:
                 if rng.random() > 0.01:
                     yield Row("forecast", name, valid, told, float(rng.normal(1500, 200)), "written")
-    yield Row("forecast", of.series[0], start + 20 * DAY + MINUTE, start, 9999.0, "written")  # off its grid
+    for off in (MINUTE, MINUTE / 2):  # not on its grid
+        for day in range(1, days):
+            yield Row("forecast", of.series[0], start + day * DAY + off, start, 9999.0, "written")
 
 
 def _reports(start: datetime, days: int, rng: np.random.Generator) -> Iterable[Row]:
-    """Every hour at nine minutes to, known some minutes later, now and then hours later or not at all."""
+    """Every hour at nine minutes to, known some minutes later, now and then hours later, before its time, or never."""
     for name, level in zip(OBSERVED, (10.0, 14.0, 5.0), strict=True):
         for hour in range(-3, days * 24):
             valid = start + hour * HOUR + 51 * MINUTE
-            came = valid + int(rng.integers(1, 50)) * MINUTE + (3 * HOUR if rng.random() < 0.1 else 0 * HOUR)
+            hours = int(rng.choice([-2, 0, 3], p=[0.03, 0.87, 0.1]))
+            came = valid + int(rng.integers(1, 50)) * MINUTE + hours * HOUR
             if rng.random() > 0.2:
                 yield Row("weather", name, valid, came, float(rng.normal(level, 5)), "delay")
 

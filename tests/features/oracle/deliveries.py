@@ -8,11 +8,10 @@ a slot that an earlier delivery reached over without a value.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from math import ceil
 from typing import NamedTuple
 
 from power_nowcast.regions import Region
-from tests.features.oracle.known import Row, minutes
+from tests.features.oracle.known import Row
 
 LIVE = timedelta(hours=3)
 
@@ -75,8 +74,7 @@ def _latest_of_each_slot(region: Region, delivery: Delivery) -> list[Row]:
 
 def _slot(region: Region, at: datetime) -> datetime:
     """The end of the slot that a stamp falls into."""
-    step = region.interval_minutes
-    return at + timedelta(minutes=ceil(minutes(at) / step) * step - minutes(at))
+    return at + timedelta(seconds=-at.timestamp() % (60 * region.interval_minutes))
 
 
 def _known(region: Region, delivery: Delivery, one: Published, valid: datetime) -> tuple[datetime, float, str]:
@@ -84,4 +82,5 @@ def _known(region: Region, delivery: Delivery, one: Published, valid: datetime) 
         return one.written, one.value, "written"
     if delivery.is_live and valid >= delivery.received - LIVE:
         return max(delivery.received, valid), one.value, "seen"
-    return valid + timedelta(minutes=region.power.delay_minutes), one.value, "delay"
+    usual = getattr(region, delivery.table).delay_minutes
+    return valid + timedelta(minutes=usual), one.value, "delay"
