@@ -1,6 +1,6 @@
 """Deliveries of every kind, stored one after the other: features at random issue times are the oracle's.
 
-Both paths come from the store: a year's history with patches, and the live window of each issue time.
+Both paths come from the store: a history with patches, and the live window of each issue time.
 """
 
 from collections.abc import Iterable
@@ -142,6 +142,7 @@ DELAYS = [(0, 0), (60, 0), (0, 60)]
             for delays in DELAYS
         ),
     ],
+    ids=lambda value: value.timezone if isinstance(value, Change) else str(value),
 )
 def test_features_at_random_issue_times(
     count: int, change: Change, delay: int, backtest_delay: int, tmp_path: Path

@@ -101,27 +101,9 @@ def made_up(of: Region, start: datetime, days: int, seed: int) -> World:
 def _power(
     of: Region, zone: str, kind: str, start: datetime, days: int, rng: np.random.Generator, told: list[Row]
 ) -> Iterable[Row]:
-    step = of.interval_minutes * MINUTE
-    slots = days * (DAY // step)
-    of_day = np.arange(slots) * (step / DAY) * 2 * np.pi
-    noise = rng.normal(size=slots)
-    if kind == "solar":
-        values = np.clip(1500 * -np.cos(of_day + np.pi / 12) + 60 * noise.cumsum() / 10, 0, None)
-    elif kind == "wind":
-        values = np.clip(900 + 0.4 * np.sqrt(of.interval_minutes) * noise.cumsum() + 20 * noise, 0, None)
-    else:
-        values = 2000 - 300 * np.cos(of_day) + noise.cumsum() + 5 * noise
-    values = values.round(1)
-    for begin in rng.integers(0, slots - 20, days):  # straight lines
-        length = int(rng.integers(6, 12))
-        values[begin : begin + length] = 800 + 7 * np.arange(length)
-    if of.forecast and (of.forecast.interval_minutes or of.interval_minutes) == of.interval_minutes:
-        known = {row.valid_at: row.value for row in told if row.series == zone}
-        for begin in rng.integers(0, slots - 20, days):  # the forecast stands in for measurements
-            for slot in range(begin, begin + int(rng.integers(3, 9))):
-                values[slot] = known.get(start + slot * step, values[slot])
-    usual = of.power.delay_minutes * MINUTE
-    for slot, value in enumerate(values.tolist()):
+    """Of an archive or seen as it came; some values late, some corrected, some missing."""
+    step, usual = of.interval_minutes * MINUTE, of.power.delay_minutes * MINUTE
+    for slot, value in enumerate(_measured(of, zone, kind, start, days, rng, told)):
         valid, fate = start + slot * step, rng.random()
         if fate < 0.02:
             continue
@@ -135,6 +117,31 @@ def _power(
         if rng.random() < 0.02:
             corrected = valid + usual + late + timedelta(hours=int(rng.integers(1, 90)))
             yield Row("power", zone, valid, corrected, value + 50, "seen")
+
+
+def _measured(
+    of: Region, zone: str, kind: str, start: datetime, days: int, rng: np.random.Generator, told: list[Row]
+) -> list[float]:
+    """A walk with a course of the day, straight lines in it, and the operator's forecast in place of measurements."""
+    slots = days * DAY // (of.interval_minutes * MINUTE)
+    of_day = 2 * np.pi * days * np.arange(slots) / slots
+    noise = rng.normal(size=slots)
+    if kind == "solar":
+        values = np.clip(1500 * -np.cos(of_day + np.pi / 12) + 6 * noise.cumsum(), 0, None)
+    elif kind == "wind":
+        values = np.clip(900 + 0.4 * np.sqrt(of.interval_minutes) * noise.cumsum() + 20 * noise, 0, None)
+    else:
+        values = 2000 - 300 * np.cos(of_day) + noise.cumsum() + 5 * noise
+    values = values.round(1)
+    for begin in rng.integers(0, slots - 20, days):
+        length = int(rng.integers(6, 12))
+        values[begin : begin + length] = 800 + 7 * np.arange(length)
+    if of.forecast and of.forecast.interval_minutes is None:
+        known = {row.valid_at: row.value for row in told if row.series == zone}
+        for begin in rng.integers(0, slots - 20, days):
+            for slot in range(begin, begin + int(rng.integers(3, 9))):
+                values[slot] = known.get(start + slot * of.interval_minutes * MINUTE, values[slot])
+    return [float(value) for value in values]
 
 
 def _operator(of: Region, start: datetime, days: int, rng: np.random.Generator) -> Iterable[Row]:
