@@ -69,7 +69,7 @@ SPRING = at(
 )  # fmt: skip
 AUTUMN = at(
     "2024-10-26T21:35", "2024-10-27T00:30", "2024-10-27T01:05",  # Helsinki's go back at 01:00 on the 27th
-    "2024-10-28T01:30", "2024-10-28T22:02",
+    "2024-10-28T01:30", "2024-10-29T17:45",
 )  # fmt: skip
 """Issue times in UTC, some of them off the grid."""
 

@@ -46,24 +46,24 @@ def _kept_out(case: Case, zone: str) -> dict[int, str]:
         mine = [row for row in case.known.refused if (row.series, row.reason) == (zone, reason)]
         slots = {round(minutes(row.valid_at)): row for row in mine}
         for slot, row in slots.items():
-            told = _told_at(slot, row, slots, case.step)
+            told = _told_at(case, slot, row, slots)
             if told <= case.known.issue and told >= known.get(slot, (-inf, ""))[0]:
                 known[slot] = told, reason
     return {slot: reason for slot, (_, reason) in known.items()}
 
 
-def _told_at(slot: int, row: Refused, run: dict[int, Refused], step: int) -> float:
-    """When it could be told: at once where it was refused as it came, else by what shows it in an archive."""
-    seen = minutes(row.first_seen_at)
+def _told_at(case: Case, slot: int, row: Refused, run: dict[int, Refused]) -> float:
+    """When it could be told: at once where it was refused as it came, else when an archive had what shows it."""
+    seen, usual = minutes(row.first_seen_at), case.region.power.delay_minutes
     if seen <= slot + LIVE:
         return max(seen, slot)
     if row.reason == SPIKE:
-        return slot + step  # it shows by the value after it
+        return slot + case.step + usual  # it shows by the value after it
     first = slot
-    while first - step in run:
-        first -= step
+    while first - case.step in run:
+        first -= case.step
     # The first of the equal values is right and not in quarantine.
-    return max(slot, first + (STUCK_SAMPLES - 2) * step)
+    return max(slot, first + (STUCK_SAMPLES - 2) * case.step) + usual
 
 
 def _lines(case: Case) -> set[int]:
