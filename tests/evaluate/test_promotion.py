@@ -85,10 +85,15 @@ def test_a_little_worse_is_allowed_a_lot_is_not(world: World) -> None:
 
 
 def test_too_few_issue_times_prove_nothing() -> None:
-    small = World(n=20)
-    noise = 0.5
-    decision = small.decide(small.nowcasts(noise=noise), small.nowcasts(noise=noise))
-    assert decision.figures["difference standard error"] > 0.01
+    few, many = (
+        world.decide(world.nowcasts(noise=0.1), world.nowcasts(noise=0.1)) for world in (World(1, 20), World(1, 1500))
+    )
+    # The difference is small in both; after a few hours only how little is known of it speaks against the challenger.
+    assert few.figures["difference"] < 0.01 < few.figures["difference upper bound"]
+    assert not few.promoted
+    assert [reason for reason in few.reasons if "upper 95 % bound" in reason] == list(few.reasons)
+    assert many.figures["difference standard error"] < few.figures["difference standard error"] / 5
+    assert many.promoted
 
 
 def test_one_bad_series_is_refused_by_name(world: World) -> None:

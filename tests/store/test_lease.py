@@ -92,21 +92,25 @@ def test_two_leases_of_one_process_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_threads_take_turns(tmp_path: Path) -> None:
-    lease, inside, most = FileLease(tmp_path), [0], [0]
+    lease, both_inside = FileLease(tmp_path), threading.Barrier(2)
+    held, met = [], []
 
     def work() -> None:
-        for _ in range(20):
-            with lease():
-                inside[0] += 1
-                most[0] = max(most[0], inside[0])
-                inside[0] -= 1
+        with lease():
+            held.append(threading.get_ident())
+            try:
+                both_inside.wait(timeout=0.2)
+            except threading.BrokenBarrierError:
+                return  # the other one did not come in
+            met.append(threading.get_ident())
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert most[0] == 1
+    assert len(held) == 2
+    assert not met
 
 
 def test_an_owner_that_is_not_json_is_another_process(tmp_path: Path) -> None:

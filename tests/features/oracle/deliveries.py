@@ -1,0 +1,86 @@
+"""From what publishers deliver to what is stored, and when each value was known: the rules, one row at a time.
+
+A value of power belongs to the slot that its stamp falls into; of several in one delivery the last one counts. It was
+known when the publisher says so; else when it came, if it came live within three hours of its time; else after the
+source's usual delay. What differs from the stored value is a correction, known from when it came, and so is what fills
+a slot that an earlier delivery reached over without a value.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from power_nowcast.regions import Region
+from tests.features.oracle.known import Row
+
+LIVE = timedelta(hours=3)
+
+
+class Published(NamedTuple):
+    """A publisher's row: its stamp, its value, and when the publisher wrote it, if that is told."""
+
+    series: str
+    at: datetime
+    value: float
+    written: datetime | None = None
+
+
+class Delivery(NamedTuple):
+    """Rows of one table, when they came, and whether that is when their publisher had them (no file of an archive)."""
+
+    table: str
+    received: datetime
+    is_live: bool
+    rows: tuple[Published, ...]
+
+
+def stored(region: Region, deliveries: Iterable[Delivery]) -> list[Row]:
+    """Every version, in the order in which they were stored."""
+    rows: list[Row] = []
+    newest: dict[tuple[object, ...], Row] = {}
+    reached: dict[tuple[str, str], list[tuple[datetime, datetime]]] = {}
+    for delivery in sorted(deliveries, key=lambda delivery: delivery.received):
+        new = _latest_of_each_slot(region, delivery)
+        for row in new:
+            is_forecast = "forecast" in row.table
+            key = (row.table, row.series, row.valid_at, row.available_at if is_forecast else None)
+            before = newest.get(key)
+            if before is not None and before.value == row.value:
+                continue
+            fills = any(first <= row.valid_at <= last for first, last in reached.get((row.table, row.series), []))
+            if before is not None:
+                known = max(delivery.received, before.available_at)
+                row = row._replace(available_at=known, basis="seen")
+            elif fills and row.basis == "delay":
+                row = row._replace(available_at=delivery.received, basis="seen")
+            newest[key] = row
+            rows.append(row)
+        for series in {row.series for row in new}:
+            times = [row.valid_at for row in new if row.series == series]
+            reached.setdefault((delivery.table, series), []).append((min(times), max(times)))
+    return rows
+
+
+def _latest_of_each_slot(region: Region, delivery: Delivery) -> list[Row]:
+    """Rows as a delivery tells them, of power one a slot."""
+    rows: dict[object, Row] = {}
+    for one in sorted(delivery.rows, key=lambda one: one.at):
+        valid = _slot(region, one.at) if delivery.table == "power" else one.at
+        rows[one.series, valid, one.written] = Row(
+            delivery.table, one.series, valid, *_known(region, delivery, one, valid)
+        )
+    return list(rows.values())
+
+
+def _slot(region: Region, at: datetime) -> datetime:
+    """The end of the slot that a stamp falls into."""
+    return at + timedelta(seconds=-at.timestamp() % (60 * region.interval_minutes))
+
+
+def _known(region: Region, delivery: Delivery, one: Published, valid: datetime) -> tuple[datetime, float, str]:
+    if one.written is not None:
+        return one.written, one.value, "written"
+    if delivery.is_live and valid >= delivery.received - LIVE:
+        return max(delivery.received, valid), one.value, "seen"
+    usual = getattr(region, delivery.table).delay_minutes
+    return valid + timedelta(minutes=usual), one.value, "delay"

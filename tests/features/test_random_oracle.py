@@ -1,0 +1,166 @@
+"""Deliveries of every kind, stored one after the other: features at random issue times are the oracle's.
+
+Both paths come from the store: a history with patches, and the live window of each issue time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from power_nowcast.contracts import Table
+from power_nowcast.features.build_features import build
+from power_nowcast.features.panel import history, window
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.ingest.align import align
+from power_nowcast.ingest.published import Received, published
+from power_nowcast.regions import Region
+from power_nowcast.store import Store
+from tests.features.oracle.deliveries import Delivery, Published, stored
+from tests.features.test_oracle import as_array, assert_as_expected, expected_of
+from tests.features.worlds import DAY, FORECAST, HOUR, MINUTE, OBSERVED, World, region
+
+DAYS, LIVE_FROM = 15, 11
+"""An archive brings the first days, a live source the others."""
+SPEC = FeatureSpec.for_interval(15, days=(1, 2, 7, 8), type_days=(7, 9), analog_days=9, analogs=3, smoothing=30)
+
+
+@dataclass(frozen=True)
+class Change:
+    """Where clocks change after twelve days and some hours."""
+
+    timezone: str
+    start: datetime
+
+
+SPRING = Change("America/New_York", datetime(2024, 2, 27, tzinfo=UTC))
+AUTUMN = Change("Europe/Helsinki", datetime(2024, 10, 15, tzinfo=UTC))
+
+
+def deliveries(of: Region, start: datetime, rng: np.random.Generator) -> list[Delivery]:
+    """Power off the grid, late, filled and corrected; vintages in time, too late and repeated; reports of weather."""
+    end = start + DAYS * DAY
+    told = [
+        Published(name, start + day * DAY + hour * HOUR, float(rng.normal(1500, 200)), _told(start, day, rng))
+        for day in range(DAYS + 2)
+        for _ in range(2)
+        for hour in range(1, 25)
+        for name in of.series
+    ]
+    reports = [
+        Published(name, valid, float(rng.normal(10, 5)), valid + int(rng.integers(1, 200)) * MINUTE)
+        for name in OBSERVED
+        for valid in (start + hour * HOUR + 51 * MINUTE for hour in range(DAYS * 24))
+        if rng.random() > 0.2
+    ]
+    weather = [
+        Published(name, start + (6 * pull + hour) * HOUR, float(rng.normal(10, 3)), at)
+        for pull in range(DAYS * 4)
+        for at in [start + 6 * pull * HOUR + int(rng.integers(0, 300)) * MINUTE]
+        for name in FORECAST
+        for hour in range(-2, 14)
+    ]
+    return [
+        *(Delivery("power", *one) for one in _power(of, start, rng)),
+        Delivery("forecast", end, False, tuple(told)),
+        Delivery("weather", end, False, tuple(reports)),
+        Delivery("weather_forecast", end, False, tuple(weather)),
+    ]
+
+
+def _told(start: datetime, day: int, rng: np.random.Generator) -> datetime:
+    """When a vintage of a day was written: at noon of one of two days before, now and then when the day had begun."""
+    late = 40 * HOUR if rng.random() < 0.1 else 0 * HOUR
+    return start + (day - int(rng.integers(1, 3))) * DAY + 12 * HOUR + late
+
+
+def _power(
+    of: Region, start: datetime, rng: np.random.Generator
+) -> Iterable[tuple[datetime, bool, tuple[Published, ...]]]:
+    step, begin = of.interval_minutes * MINUTE, start + LIVE_FROM * DAY
+    final = {
+        (zone.name, start + n * step): round(float(value), 1)
+        for zone in of.zones
+        for n, value in enumerate(2000 + rng.normal(size=DAYS * (DAY // step)).cumsum() * 5)
+    }
+
+    def stamps(zone: str, slot: datetime, value: float) -> Iterable[Published]:
+        """A slot's value, often off the grid, and sometimes after another one that it replaces."""
+        if rng.random() < 0.2:
+            yield Published(zone, slot - step + timedelta(seconds=int(rng.integers(1, 200))), value - 77)
+        off = timedelta(seconds=int(rng.integers(0, 500))) if rng.random() < 0.5 else 0 * MINUTE
+        yield Published(zone, slot - off, value)
+
+    def rows(
+        slots: Iterable[tuple[tuple[str, datetime], float]], missing: float, wrong: float
+    ) -> tuple[Published, ...]:
+        kept = [(key, value) for key, value in slots if rng.random() > missing]
+        values = [(key, value + (50 if rng.random() < wrong else 0)) for key, value in kept]
+        return tuple(one for (zone, slot), value in values for one in stamps(zone, slot, value))
+
+    yield begin, False, rows([item for item in final.items() if item[0][1] <= begin - 3 * HOUR], 0.02, 0.02)
+    now = begin
+    while now <= start + DAYS * DAY:
+        recent = [(key, value) for key, value in final.items() if now - 3 * HOUR < key[1] <= now - 2 * MINUTE]
+        yield now, True, rows(recent, 0.1, 0.03)
+        now += 2 * HOUR + int(rng.integers(0, 40)) * MINUTE + int(rng.integers(60)) * timedelta(seconds=1)
+    for day in range(1, DAYS - LIVE_FROM):  # a file of the days before, with everything as it is at last
+        until = begin + day * DAY
+        week = [(key, value) for key, value in final.items() if until - 7 * DAY < key[1] <= until]
+        yield until + 5 * HOUR, False, rows(week, 0.01, 0.0)
+
+
+def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
+    """A store into which they came one after the other."""
+    store = Store(folder)
+    for delivery in sorted(all_of_them, key=lambda delivery: delivery.received):
+        table = Table(delivery.table)
+        rows = published(pl.DataFrame(delivery.rows, ["series", "at", "value", "written"], orient="row"))
+        spec = of.spec(table)
+        assert spec is not None
+        received = Received(b"", received_at=delivery.received if delivery.is_live else None)
+        aligned, _ = align(rows, of, table, spec, received)
+        store.append(table, aligned, now=delivery.received)
+    return store
+
+
+DELAYS = [(0, 0), (60, 0), (0, 60)]
+"""Minutes after which the source of power usually has a value, and those that a backtest adds."""
+
+
+@pytest.mark.parametrize(
+    ("count", "change", "delay", "backtest_delay"),
+    [
+        *((12, change, *delays) for change, delays in zip((SPRING, AUTUMN, SPRING), DELAYS, strict=True)),
+        *(
+            pytest.param(170, change, *delays, marks=pytest.mark.slow)
+            for change in (SPRING, AUTUMN)
+            for delays in DELAYS
+        ),
+    ],
+    ids=lambda value: value.timezone if isinstance(value, Change) else str(value),
+)
+def test_features_at_random_issue_times(
+    count: int, change: Change, delay: int, backtest_delay: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng([change.start.month, count, delay, backtest_delay])
+    of = region(
+        15, change.timezone, {"A": "load", "B": "load"},
+        power={"source": "files", "label": "instant", "delay_minutes": delay},
+    )  # fmt: skip
+    came = deliveries(of, change.start, rng)
+    store, end = brought(of, came, tmp_path), change.start + DAYS * DAY
+    world = World(of, tuple(stored(of, came)), (), change.start, end)
+    drawn = rng.choice(int((DAYS - 10) * DAY / MINUTE) - 120, count, replace=False)
+    issues = [change.start + 10 * DAY + int(minute) * MINUTE for minute in sorted(drawn)]
+    expected = expected_of(world, SPEC, issues, backtest_delay)
+
+    panel = history(store, of, change.start, end)
+    assert_as_expected(build(panel, of, as_array(issues), SPEC, delay_minutes=backtest_delay), expected)
+    for issue, one in zip(issues, expected, strict=True):
+        alone = build(window(store, of, issue), of, as_array([issue]), SPEC, delay_minutes=backtest_delay)
+        assert_as_expected(alone, [one])
