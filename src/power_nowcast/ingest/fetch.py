@@ -210,11 +210,18 @@ def batch_of(
         SourceFormatError: the bytes are not what the source agreed to.
     """
     with _unforeseen_told(request.spec.source, received, origin):
-        return _batch_of(request, received, origin, held, after, is_last)
+        return _batch_of(request, received, origin, held, after, is_last, read_at, usual)
 
 
 def _batch_of(
-    request: Request, received: Received, origin: str, held: pl.DataFrame | None, after: str, is_last: bool
+    request: Request,
+    received: Received,
+    origin: str,
+    held: pl.DataFrame | None,
+    after: str,
+    is_last: bool,
+    read_at: datetime | None,
+    usual: pl.DataFrame | None,
 ) -> tuple[Batch, pl.DataFrame]:
     region, table, spec, start, end = request.region, request.table, request.spec, request.start, request.end
     if spec.source == REPLAY:
