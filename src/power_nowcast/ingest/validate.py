@@ -136,7 +136,7 @@ def _row_reasons(rows: pl.DataFrame, spec: SourceSpec) -> pl.DataFrame:
     is_bad: dict[Reason, pl.Expr] = {
         Reason.UNKNOWN_SERIES: pl.col("known").is_null(),
         Reason.AMBIGUOUS_STAMP: pl.col("fault") == Reason.AMBIGUOUS_STAMP.value,
-        Reason.UNREADABLE_STAMP: pl.col("at").is_null(),
+        Reason.UNREADABLE_STAMP: pl.col("at").is_null() | (pl.col("fault") == Reason.UNREADABLE_STAMP.value),
         Reason.NOT_A_NUMBER: ~value.is_finite().fill_null(False),
         Reason.NEGATIVE: (value < 0) & (low >= 0),
         Reason.IMPLAUSIBLE: (value < low) | (value > pl.col("high")),
