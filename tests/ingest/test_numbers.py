@@ -93,12 +93,12 @@ def test_three_digits_behind_a_point_may_be_decimals(texts: tuple[str, ...]) -> 
 
 
 def test_one_series_with_thousands_is_found_among_others() -> None:
-    with pytest.raises(SourceFormatError, match="B has values such as 1.001 beside 987"):
+    with pytest.raises(SourceFormatError, match=r"B has values such as 1\.001 beside 987"):
         read("816.7", "801.6", "987", "1.001", series=["A", "A", "B", "B"])
 
 
 def test_a_load_a_thousand_times_too_small_is_refused_in_a_short_file() -> None:
-    with pytest.raises(SourceFormatError, match="1001 or 1.001"):
+    with pytest.raises(SourceFormatError, match=r"1001 or 1\.001"):
         read("1.001", "1.390", load=3000)
     assert read("1.001", "1.390", load=3) == [1.001, 1.39]
     assert read("1.001", "1.390") == [1.001, 1.39], "calm wind"

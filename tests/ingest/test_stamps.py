@@ -15,6 +15,11 @@ BERLIN = "Europe/Berlin"
 UNREADABLE = Reason.UNREADABLE_STAMP.value
 
 
+def local(*parts: int) -> datetime:
+    """Wall clock."""
+    return datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - that is what it is
+
+
 def read(*stamps: str | None, timezone: str = BERLIN, **options: object) -> list[str | None]:
     at, _ = times(pl.Series("time", stamps, pl.String), options, "a.csv", timezone=timezone)
     assert at.dtype == pl.Datetime("us", "UTC")
@@ -82,7 +87,7 @@ def test_a_name_of_an_offset_follows_the_option_before_the_region() -> None:
 
 
 def test_parquet_has_times_of_every_kind() -> None:
-    naive = datetime(2024, 5, 1, 0, 15)
+    naive = local(2024, 5, 1, 0, 15)
     columns = {
         "ns": pl.Series([naive], dtype=pl.Datetime("ns")),
         "ms": pl.Series([naive], dtype=pl.Datetime("ms")),

@@ -229,8 +229,8 @@ def _check_columns(columns: list[str], titles: _Titles, is_long: bool, origin: s
         raise SourceFormatError(
             f"{origin} has the columns {listed(columns)}; expected {stamp} with {listed(titles.names)}, "
             f"or {stamp}, {' and '.join(titles.series)}, {titles.value}; {'; '.join(faults)}.",
-            remedy='Say what they are by the source\'s options columns and series (ignore = "others" for those that are '
-            "none of the table's), or rename them.",
+            remedy="Say what they are by the source's options columns and series "
+            '(ignore = "others": those that are none of the table\'s), or rename them.',
             file=origin,
             expected=(*titles.stamp, *titles.names),
             found=tuple(columns),
