@@ -8,7 +8,8 @@ import pytest
 
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest import tabular
-from power_nowcast.ingest.tabular import named, table, titled_again
+from power_nowcast.ingest.names import named
+from power_nowcast.ingest.tabular import table, titled_again
 
 
 def is_load(titles: Collection[str]) -> bool:

@@ -30,8 +30,8 @@ def error_of(region: Region, file: Path, text: str, table: Table = Table.POWER, 
             f"{HEADER}01/05/2024 00:00,4000\n01/05/2024 00:30,4001\n",
             {"time_zone": "UTC"},
             (
-                r"none of its 2 rows can be used \(unreadable stamp 2\): '01/05/2024 00:00' in the column valid_at does "
-                r'not say which number is the day.*stamp_format = "%d/%m/%Y %H:%M" or stamp_format = "%m/'
+                r"none of its 2 rows can be used \(unreadable stamp 2\): '01/05/2024 00:00' in the column valid_at "
+                r'does not say which number is the day.*stamp_format = "%d/%m/%Y %H:%M" or stamp_format = "%m/'
             ),
         ),
         (f"{HEADER}00:30,4000\n01:00,4001\n", {}, "'00:30' in the column valid_at has a time of day.*date_in_name"),

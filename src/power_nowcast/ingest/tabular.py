@@ -1,13 +1,13 @@
 """A CSV or Parquet file as a table of text: its header wherever it stands, its separator, its names without spaces."""
 
 import csv
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 from io import BytesIO, StringIO
 
 import polars as pl
 
 from power_nowcast.errors import SourceFormatError
+from power_nowcast.ingest.names import named
 
 HEADER_LINES = 200
 """So many lines may stand above the header."""
@@ -29,11 +29,6 @@ _BOMS = {
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 type IsHeader = Callable[[Collection[str]], bool]
-
-
-def named(text: str) -> str:
-    """A title or name as it is compared: without spaces around it, in one Unicode normal form."""
-    return unicodedata.normalize("NFC", text.strip().strip("\ufeff\u200b").strip())
 
 
 def table(
