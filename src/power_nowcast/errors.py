@@ -25,24 +25,7 @@ Each error carries its fields as attributes and names a remedy, so that a comman
 show it in their own way.
 """
 
-from collections.abc import Iterable
 from typing import ClassVar
-
-NAMES_LISTED = 10
-"""Names that a message lists at most."""
-
-
-def listed(names: Iterable[object]) -> str:
-    """Names for a message: the first ten, and how many there are beyond.
-
-    >>> listed("abc")
-    'a, b, c'
-    >>> listed(range(12))
-    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
-    """
-    every = [str(name) for name in names]
-    beyond = len(every) - NAMES_LISTED
-    return ", ".join(every[:NAMES_LISTED]) + (f" and {beyond} more" if beyond > 0 else "")
 
 
 class NowcastError(Exception):

@@ -11,9 +11,10 @@ import pytest
 
 from power_nowcast import regions
 from power_nowcast.contracts import Table
+from power_nowcast.ingest import Batch, fetch
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.published import Received, Request
-from power_nowcast.regions import Region
+from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.settings import settings
 
 if TYPE_CHECKING:
@@ -79,6 +80,22 @@ def load_line(stamp: str, zone: str = "EST", name: str = "NORTH", load: object =
 
 def forecast_line(stamp: str, first: int = 1000) -> str:
     return f'"{stamp}",{",".join(str(first + number) for number in range(12))}'
+
+
+def read_file(region: Region, file: Path, text: str, table: Table = Table.POWER, **options: object) -> Batch:
+    """The batch of a file of these lines, by the options of the source files."""
+    file.write_text(text)
+    spec = SourceSpec(source="files", options={"files": str(file), **options})
+    if table is Table.WEATHER:
+        spec = spec.model_copy(update={"variables": ("X.temperature_c",)})
+    changed = region.model_copy(update={table.value: spec})
+    (batch,) = fetch(changed, tables=[table])
+    assert batch.origin == "my load.csv"
+    return batch
+
+
+def reasons_of(batch: Batch) -> list[str]:
+    return batch.quarantined["reason"].to_list()
 
 
 def region_of(*zones: str, timezone: str, interval: int, source: str, label: str = "end", **options: object) -> Region:

@@ -41,6 +41,13 @@ def changed(old: str, new: str, name: str = "fi_generation_a03") -> Received:
     return Received(text.replace(old, new).encode())
 
 
+def laughs(copies: int) -> bytes:
+    """A document whose entities stand for each other, to any size."""
+    return (
+        f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "{"ha" * copies}"><!ENTITY b "{"&a;" * 100}">]><x>&b;</x>'
+    ).encode()
+
+
 def values(received: Received, region: Region, series: str = "Solar") -> dict[datetime, float]:
     rows = ENTSOE.parse(received, request_of(region), "x.xml")
     return {at: value for name, at, value in rows.select("series", "at", "value").iter_rows() if name == series}
@@ -99,6 +106,30 @@ def test_load_of_an_area_and_its_forecast() -> None:
     assert rows["written"].null_count() == 8, "the document tells when it was asked for, not when it was written"
 
 
+def test_a_document_whose_resolution_changes_is_read_in_parts(caplog: pytest.LogCaptureFixture) -> None:
+    """DK1's hours become quarter hours at one o'clock: those of the region file are read, the others told."""
+    region = finland("DK1", interval=15, area="DK_1", dataset="load")
+    hours = fixture("dk1_load").data.decode()
+    start = hours.index("<Period>")
+    period = hours[start : hours.index("</Period>") + len("</Period>")]
+    quarters = period.replace("PT60M", "PT15M")
+    begin, end = (period[period.index(f"<{side}>") + len(side) + 2 :][:17] for side in ("start", "end"))
+    length = datetime.fromisoformat(end) - datetime.fromisoformat(begin)
+    later = (datetime.fromisoformat(end) + length / 4).strftime("%Y-%m-%dT%H:%MZ")
+    quarters = quarters.replace(end, later).replace(f"<start>{begin}", f"<start>{end}")
+    both = Received((hours[:start] + period + quarters + hours[start + len(period) :]).encode())
+    read = values(both, region, "DK1")
+    first = datetime.fromisoformat(end)
+    assert [*read] == [first + number * QUARTER for number in range(4)]
+    assert [*read.values()] == [3031.0, 3152.0, 3069.0, 2918.0]
+    assert "values of PT60M from" in caplog.text
+    assert "are left out: the region file says 15 minutes" in caplog.text
+    spec = region.power.model_copy(update={"interval_minutes": 60})
+    hourly = values(both, region.model_copy(update={"power": spec}), "DK1")
+    assert max(hourly) < first
+    assert [*hourly.values()] == [3031.0, 3152.0, 3069.0, 2918.0]
+
+
 def test_an_answer_of_nothing_has_no_rows() -> None:
     assert values(fixture("nothing"), finland()) == {}
 
@@ -109,6 +140,9 @@ def test_an_answer_of_nothing_has_no_rows() -> None:
         (Received(b""), "is empty"),
         (Received(b"<html><title>Sign in</title></html>"), "web page"),
         (Received(b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'), "declares entities"),
+        (Received(b"<!--" + b" " * 2000 + b'--><!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'), "declares entities"),
+        (Received('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x><x/>'.encode("utf-16")), "declares entities"),
+        (Received(laughs(100_000)), "declares entities"),
         (Received(b"<GL_MarketDocument>"), "no whole XML"),
         (Received(b"<rss/>"), "but rss"),
         (changed("No matching data found", "Too many documents", "nothing"), "Acknowledgement.*Too many documents"),

@@ -6,28 +6,16 @@ import pytest
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
-from power_nowcast.ingest import Batch, fetch
+from power_nowcast.ingest import fetch
 from power_nowcast.regions import Region, SourceSpec
+
+from .conftest import read_file as read
+from .conftest import reasons_of as reasons
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "my load.csv"
-
-
-def read(region: Region, file: Path, text: str, table: Table = Table.POWER, **options: object) -> Batch:
-    file.write_text(text)
-    spec = SourceSpec(source="files", options={"files": str(file), **options})
-    if table is Table.WEATHER:
-        spec = spec.model_copy(update={"variables": ("X.temperature_c",)})
-    changed = region.model_copy(update={table.value: spec})
-    (batch,) = fetch(changed, tables=[table])
-    assert batch.origin == "my load.csv"
-    return batch
-
-
-def reasons(batch: Batch) -> list[str]:
-    return batch.quarantined["reason"].to_list()
 
 
 def test_wide_and_long_files_hold_the_same(victoria: Region, file: Path) -> None:

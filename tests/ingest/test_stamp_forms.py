@@ -6,7 +6,13 @@ import pytest
 
 from power_nowcast.ingest.stamp_forms import Stamp, offset_of, read_clock, read_excel, read_stamp, why_not
 
-QUARTER = datetime(2024, 5, 1, 0, 15)
+
+def local(*parts: int) -> datetime:
+    """Wall clock."""
+    return datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - that is what it is
+
+
+QUARTER = local(2024, 5, 1, 0, 15)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_times_without_an_offset(text: str) -> None:
     "text", ["2024-05-01 24:00", "2024-05-01 24:00:00", "2024-05-01T24:00:00.000", "2024-05-01 24"]
 )
 def test_the_end_of_a_day(text: str) -> None:
-    assert read_stamp(text) == Stamp(datetime(2024, 5, 2))
+    assert read_stamp(text) == Stamp(local(2024, 5, 2))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_what_is_no_time_or_may_be_several(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2024-05-01", "20240501", "01-MAY-24", "May 1, 2024"])
 def test_a_date_alone(text: str) -> None:
-    assert read_stamp(text) == Stamp(datetime(2024, 5, 1), has_clock=False)
+    assert read_stamp(text) == Stamp(local(2024, 5, 1), has_clock=False)
 
 
 @pytest.mark.parametrize(
@@ -125,10 +131,10 @@ def test_a_name_means_what_it_means_in_the_regions_time_zone(text: str, zone: st
 @pytest.mark.parametrize(
     ("text", "time"),
     [
-        ("45413", datetime(2024, 5, 1)),
+        ("45413", local(2024, 5, 1)),
         ("45413.0104166667", QUARTER),
-        ("45413.01042", datetime(2024, 5, 1, 0, 15)),
-        ("45413.5", datetime(2024, 5, 1, 12)),
+        ("45413.01042", local(2024, 5, 1, 0, 15)),
+        ("45413.5", local(2024, 5, 1, 12)),
         ("45413.01", None),  # 14 minutes and 24 seconds, or a quarter hour cut to two digits
         ("4541", None),
         ("2024-05-01", None),

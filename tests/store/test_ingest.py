@@ -270,3 +270,76 @@ def test_a_path_that_cannot_be_written_is_named(region: Region, tmp_path: Path) 
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="NOWCAST_DATA"):
         write_all(Store(tmp_path / "file"), region)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Region:
+    """A region of one load that reads the files of a folder."""
+    (tmp_path / "in").mkdir()
+    return regions.Region.model_validate(
+        {
+            "name": "toy",
+            "title": "Toy",
+            "timezone": "Europe/Berlin",
+            "interval_minutes": 30,
+            "model": "toy",
+            "holidays": {"country": "DE"},
+            "zones": [{"name": "A", "latitude": 50.0, "longitude": 8.0, "max_mw": 3000}],
+            "power": {"source": "files", "label": "start", "options": {"files": str(tmp_path / "in/*.csv")}},
+        }
+    )
+
+
+def hours(day: int, *values: float) -> str:
+    return "valid_at,A\n" + "".join(f"2024-05-0{day}T0{hour}:00Z,{value}\n" for hour, value in enumerate(values))
+
+
+def test_a_file_of_which_no_row_can_be_used_is_an_error_and_holds_up_no_other(toy: Region, tmp_path: Path) -> None:
+    (tmp_path / "in/1.csv").write_text("valid_at,A\n01/05/2024 00:00,1000\n01/05/2024 01:00,1001\n")
+    (tmp_path / "in/2.csv").write_text("valid_at,A\nyesterday,1000\n")
+    (tmp_path / "in/3.csv").write_text(hours(3, 1000, 1010) + "Total,2010\n")
+    store = Store(tmp_path / "data")
+    with pytest.raises(
+        SourceFormatError, match=r"1\.csv: none of its 2 rows.*The same is true of 1 more: 2\.csv"
+    ) as caught:
+        write_all(store, toy, clock=lambda: NOW)
+    assert "%d/%m/%Y" in caught.value.remedy
+    assert store.as_of(Table.POWER, "toy")["value"].to_list() == [1000.0, 1010.0]
+    assert len(store.read_quarantine("toy")) == 4
+    assert store.deliveries("toy")["origin"].to_list() == ["3.csv"]
+    with pytest.raises(SourceFormatError, match="none of its 2 rows"):
+        write_all(store, toy, clock=lambda: NOW)
+    (tmp_path / "in/2.csv").unlink()
+    options = {**toy.power.options, "stamp_format": "%d/%m/%Y %H:%M", "time_zone": "UTC"}
+    mended = toy.model_copy(update={"power": toy.power.model_copy(update={"options": options})})
+    (tmp_path / "in/3.csv").unlink()
+    assert write_all(store, mended, clock=lambda: NOW).stored == 2
+
+
+def test_the_summary_names_reasons_and_counts(toy: Region, tmp_path: Path) -> None:
+    (tmp_path / "in/1.csv").write_text(hours(1, 1000, 1010, -5) + "Total,98765\nSum,1\n")
+    report = write_all(Store(tmp_path / "data"), toy, clock=lambda: NOW)
+    assert report.reasons == {"unreadable stamp": 2, "negative": 1}
+    assert str(report) == (
+        "1 files read, 2 rows stored, 3 in quarantine (unreadable stamp 2, negative 1), "
+        "0 replaced by a later value of their slot."
+    )
+
+
+def test_two_files_that_contradict_each_other_are_told(
+    toy: Region, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "in/1.csv").write_text(hours(1, 1000, 1010, 1020))
+    (tmp_path / "in/2.csv").write_text(hours(1, 1000, 1011, 1021))
+    (tmp_path / "in/3.csv").write_text(hours(2, 1000, 1010, 1020))
+    store = Store(tmp_path / "data")
+    report = write_all(store, toy, clock=lambda: NOW)
+    assert report.contradictions == 2
+    assert str(report).endswith("2 values differ from those of another file: the last one read counts.")
+    assert "2.csv contradicts 1.csv in 2 values, such as A at 2024-05-01T01:30Z: 1011.0 and 1010.0." in caplog.text
+    assert store.as_of(Table.POWER, "toy", end=datetime(2024, 5, 1, 12, tzinfo=UTC))["value"].to_list() == [
+        *(1000.0, 1011.0, 1021.0)
+    ]
+    (tmp_path / "in/4.csv").write_text(hours(1, 1000, 1012, 1021))
+    later = write_all(store, toy, clock=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    assert (later.tables[Table.POWER].corrected, later.contradictions) == (1, 0), "a correction that comes later"

@@ -16,9 +16,10 @@ import polars as pl
 
 from power_nowcast.contracts import UTC as UTC_TIME
 from power_nowcast.contracts import Table
-from power_nowcast.errors import ConfigurationError, SourceFormatError, listed
+from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Http, client, redact
 from power_nowcast.ingest.libraries import Asking, check_library, check_library_options, key_of, library
+from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.published import Delivery, Received, Request, published
 from power_nowcast.settings import settings
 

@@ -12,13 +12,14 @@ from typing import ClassVar
 import polars as pl
 
 from power_nowcast.contracts import Table
-from power_nowcast.errors import MissingDataError, SourceFormatError, listed
+from power_nowcast.errors import MissingDataError, SourceFormatError
 from power_nowcast.ingest.file_options import DROP, OTHERS, TO_MW, check_file_options
+from power_nowcast.ingest.names import listed, named
 from power_nowcast.ingest.numbers import numbers
 from power_nowcast.ingest.opening import members
 from power_nowcast.ingest.published import Delivery, Received, Request, published
 from power_nowcast.ingest.stamps import publish_times, times, with_dates
-from power_nowcast.ingest.tabular import named, table, titled_again
+from power_nowcast.ingest.tabular import table, titled_again
 from power_nowcast.regions import Region, SourceSpec
 
 _MEMBER = "\0member"
@@ -229,8 +230,8 @@ def _check_columns(columns: list[str], titles: _Titles, is_long: bool, origin: s
         raise SourceFormatError(
             f"{origin} has the columns {listed(columns)}; expected {stamp} with {listed(titles.names)}, "
             f"or {stamp}, {' and '.join(titles.series)}, {titles.value}; {'; '.join(faults)}.",
-            remedy='Say what they are by the source\'s options columns and series (ignore = "others" for those that are '
-            "none of the table's), or rename them.",
+            remedy="Say what they are by the source's options columns and series "
+            '(ignore = "others": those that are none of the table\'s), or rename them.',
             file=origin,
             expected=(*titles.stamp, *titles.names),
             found=tuple(columns),

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from power_nowcast.errors import SourceFormatError, listed
+from power_nowcast.errors import SourceFormatError
+from power_nowcast.ingest.names import listed
 
 DECIMALS = (".", ",")
 THOUSANDS = (".", ",", " ", "'")

@@ -158,8 +158,7 @@ def why_not(text: str) -> tuple[str, str]:
     if stamp is not None:
         return (
             "is a time that the clocks of its time zone never show",
-            "Check the source's options time_zone and label; an interval may end, but not begin, where the hour is "
-            "skipped.",
+            "Check the source's options time_zone and label: in a skipped hour an interval may only end, at its start.",
         )
     return "is in no form that can mean one thing only", "Say its form by the source's option stamp_format."
 

@@ -16,6 +16,7 @@ _LEAP_SECOND = r":60(?:\D|$)"
 _MIDNIGHT = r"(^|\D)24([:.hH]?00(?:[:.]?00(?:[.,]0+)?)?)(\D*|\s*(?:[+-]\d\d:?\d\d|Z))$"
 """24:00 with what may stand around it."""
 _LOCAL = pl.Datetime("us")
+_HOUR = 3600
 
 
 def times(
@@ -104,8 +105,10 @@ def with_dates(clocks: pl.Series, days: pl.Series, sequence: pl.Series) -> pl.Se
     frame = pl.DataFrame({"text": text, "day": days, "sequence": sequence, "seconds": seconds}).with_row_index("row")
     own = frame.filter(pl.col("seconds").is_not_null())
     step = pl.col("seconds").diff().over("sequence").fill_null(0)
+    direction = pl.when(pl.col("step").abs() > 12 * _HOUR).then(-1).otherwise(1)
     own = own.with_columns(step=step).with_columns(
-        is_falling=((pl.col("step") < 0).sum() > (pl.col("step") > 0).sum()).over("sequence"),
+        # A step of more than half a day goes round midnight, the other way than it seems.
+        is_falling=((pl.col("step") * direction < 0).sum() > (pl.col("step") * direction > 0).sum()).over("sequence"),
         forward=(pl.col("step") <= -_HOUR).cast(pl.Int64).cum_sum().over("sequence"),
         backward=(pl.col("step") >= _HOUR).cast(pl.Int64).cum_sum().over("sequence"),
     )
@@ -122,9 +125,6 @@ def with_dates(clocks: pl.Series, days: pl.Series, sequence: pl.Series) -> pl.Se
     )
     joined = frame.join(dated, on="row", how="left", maintain_order="left")
     return joined.select(pl.coalesce("dated", "text").alias(clocks.name)).to_series()
-
-
-_HOUR = 3600
 
 
 def _by_form(text: pl.Series, zones: tuple[str, ...], may_lack_time: bool) -> tuple[pl.Series, pl.Series]:

@@ -1,13 +1,13 @@
 """A CSV or Parquet file as a table of text: its header wherever it stands, its separator, its names without spaces."""
 
 import csv
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 from io import BytesIO, StringIO
 
 import polars as pl
 
 from power_nowcast.errors import SourceFormatError
+from power_nowcast.ingest.names import named
 
 HEADER_LINES = 200
 """So many lines may stand above the header."""
@@ -31,11 +31,6 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 type IsHeader = Callable[[Collection[str]], bool]
 
 
-def named(text: str) -> str:
-    """A title or name as it is compared: without spaces around it, in one Unicode normal form."""
-    return unicodedata.normalize("NFC", text.strip().strip("\ufeff\u200b").strip())
-
-
 def table(
     data: bytes,
     origin: str,
@@ -44,6 +39,7 @@ def table(
     separator: str | None = None,
     drop_extra_fields: bool = False,
     last_is_read: Callable[[str], bool] = lambda _: False,
+    cells: int = CELLS,
 ) -> pl.DataFrame:
     """The rows of a file.
 
@@ -55,6 +51,7 @@ def table(
         separator: of CSV; found from the header where it is None.
         drop_extra_fields: read lines of CSV with more fields than titles up to the last title; an error otherwise.
         last_is_read: whether a title is of those that are read: a line that goes on after its value has none.
+        cells: of Parquet at most.
 
     Returns:
         Columns of text, null where empty; times of Parquet as ISO 8601, in UTC where they have a zone. Columns without
@@ -64,7 +61,7 @@ def table(
         SourceFormatError: neither CSV in UTF-8 nor Parquet, too many columns, or fields beyond the header.
     """
     if data[:4] == _PARQUET:
-        rows = _parquet(data, origin)
+        rows = _parquet(data, origin, cells)
         return _tidy(rows.rename(dict(zip(rows.columns, _unique([named(one) for one in rows.columns]), strict=True))))
     text = _utf8(data, origin)
     start, titles, found = _header(text, origin, is_header, separator)
@@ -87,7 +84,10 @@ def _utf8(data: bytes, origin: str) -> bytes:
     if encoding := next((name for bom, name in _BOMS.items() if data.startswith(bom)), None):
         raise SourceFormatError(f"{origin} is in {encoding}, not UTF-8.", remedy=remedy, file=origin)
     if b"\0" in data[:4096]:
-        is_text = data[:200].replace(b"\0", b"").isascii() and data[:200].count(b"\0") in range(60, 160)
+        # Of Latin letters in UTF-16 every other byte is 0.
+        letters = data[:200].replace(b"\0", b"")
+        is_printable = letters.translate(None, b"\r\n\t").decode("ascii", "replace").isprintable()
+        is_text = is_printable and abs(2 * len(letters) - len(data[:200])) <= 2
         what = "is in UTF-16, not UTF-8" if is_text else "is no text"
         raise SourceFormatError(f"{origin} {what}.", remedy="Save it as CSV in UTF-8, or as Parquet.", file=origin)
     try:
@@ -210,7 +210,7 @@ def _widest(body: bytes, separator: str, expected: int) -> tuple[str, int]:
     return first, most
 
 
-def _parquet(data: bytes, origin: str) -> pl.DataFrame:
+def _parquet(data: bytes, origin: str, cells: int) -> pl.DataFrame:
     """The table as text.
 
     Raises:
@@ -222,12 +222,12 @@ def _parquet(data: bytes, origin: str) -> pl.DataFrame:
         if len(schema) > COLUMNS:
             raise _too_wide(origin, len(schema))
         rows = int(pl.scan_parquet(BytesIO(data)).select(pl.len()).collect().item())
-        if rows * len(schema) > CELLS:
+        if rows * len(schema) > cells:
             raise SourceFormatError(
-                f"{origin} has {rows:,} rows of {len(schema)} columns, more than {CELLS:,} values.",
+                f"{origin} has {rows:,} rows of {len(schema)} columns, more than {cells:,} values.",
                 remedy="If it is what it should be, divide it into several.",
                 file=origin,
-                limit=CELLS,
+                limit=cells,
             )
         frame = pl.read_parquet(BytesIO(data), columns=[name for name, kind in schema.items() if not kind.is_nested()])
         return _as_text(frame)

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from power_nowcast.contracts import Reason
-from power_nowcast.errors import SourceFormatError, listed
+from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest.batch import Batch
+from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.stamp_forms import why_not
 from power_nowcast.regions import Region
 

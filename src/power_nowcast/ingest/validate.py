@@ -149,7 +149,7 @@ def _row_reasons(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     is_bad: dict[Reason, pl.Expr] = {
         Reason.UNKNOWN_SERIES: pl.col("known").is_null(),
         Reason.AMBIGUOUS_STAMP: pl.col("fault") == Reason.AMBIGUOUS_STAMP.value,
-        Reason.UNREADABLE_STAMP: pl.col("at").is_null(),
+        Reason.UNREADABLE_STAMP: pl.col("at").is_null() | (pl.col("fault") == Reason.UNREADABLE_STAMP.value),
         Reason.NOT_A_NUMBER: ~value.is_finite().fill_null(False),
         Reason.FUTURE: ~pl.col("is_over"),
         Reason.MISSING_CODE: is_missing_code(table),
