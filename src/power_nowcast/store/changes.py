@@ -12,7 +12,8 @@ ORDER = ["available_at", "first_seen_at", "value"]
 """Of several versions of a key the last one counts. Since `first_seen_at` rises with every commit of a key, the value
 decides only between rows of stores that were written before it did.
 """
-_MOMENT = timedelta(microseconds=1)
+MOMENT = timedelta(microseconds=1)
+"""What is committed later is first seen so much later at the least."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
     """Rows of `contracts.VALUES` to add, given every stored version of the keys in question, and the count of all.
 
     A value that differs from the stored one becomes a further row, known from `now`: the time that was computed for the
-    original is not true of the correction. Commits, not clocks, give the order: where the clock went back or stood
-    still, a correction is known when what it corrects was, and its `first_seen_at` comes after that of every stored
-    version of its key.
+    original is not true of the correction. Commits, not clocks, give the order: a correction is never known before what
+    it corrects, and its `first_seen_at` comes after that of every stored version of its key, though the clock went back
+    or stood still.
 
     A forecast's vintages are told apart by `available_at`. One that does not say when it was issued counts from when it
     was seen; where it says what the vintage before it said, it says nothing new, however often it is seen.
@@ -60,13 +61,15 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
         fresh, corrected = last, last.clear().with_columns(corrects="available_at")
     else:
         fresh, corrected = _compare(last, known)
-    corrections = corrected.with_columns(
-        available_at=pl.max_horizontal(_utc(now), "corrects"), basis=pl.lit(Basis.SEEN.value)
-    ).drop("corrects")
-    corrections = _stamped(corrections.unique(KEY, keep="last", maintain_order=True), known, now)
+    corrections = _stamped(corrected.unique(KEY, keep="last", maintain_order=True), known, now)
+    # By the clock, though the clock be behind what was stored: at most a moment after it.
+    seen_at = pl.min_horizontal("first_seen_at", _utc(now + MOMENT))
+    corrections = corrections.with_columns(
+        available_at=pl.max_horizontal(seen_at, "corrects"), basis=pl.lit(Basis.SEEN.value)
+    ).select(VALUES.names())
     # A vintage that comes with the correction of an older one is the later word.
     before = pl.concat([known, corrections]) if table.is_forecast else known.clear()
-    added = pl.concat([_stamped(fresh, before, now), corrections])
+    added = pl.concat([_stamped(fresh, before, now).select(VALUES.names()), corrections])
     report = AppendReport(
         added=len(fresh),
         corrected=len(corrections),
@@ -118,12 +121,10 @@ def _place(rows: pl.DataFrame, *names: str) -> pl.Expr:
 
 
 def _stamped(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Rows of `contracts.VALUES`, first seen `now`, and after every known version of the same key."""
+    """The rows, first seen `now`, and after every known version of the same key."""
     before = known.group_by(KEY).agg(before=pl.col("first_seen_at").max())
     joined = rows.join(before, on=KEY, how="left", maintain_order="left")
-    return joined.with_columns(first_seen_at=pl.max_horizontal(_utc(now), pl.col("before") + _MOMENT)).select(
-        VALUES.names()
-    )
+    return joined.with_columns(first_seen_at=pl.max_horizontal(_utc(now), pl.col("before") + MOMENT)).drop("before")
 
 
 def _utc(time: datetime) -> pl.Expr:

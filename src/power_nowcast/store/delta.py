@@ -176,6 +176,8 @@ class Delta:
                     table,
                     rows.select(self.schema.names()),
                     mode="append",
+                    # Tables of an older version lack columns that have come since.
+                    schema_mode="merge",
                     writer_properties=_WRITER,
                     # No retry: delta-rs would append behind the other writer's rows without comparing again.
                     commit_properties=CommitProperties(

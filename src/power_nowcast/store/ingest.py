@@ -145,6 +145,6 @@ def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, i
     with store.lease():
         kept = store.keep_raw(batch)
         quarantined = store.quarantine(batch.quarantined, now=now)
-        report = store.append(batch.table, batch.rows, now=now, are_versions=batch.are_versions, delivery=batch.key)
+        report = store.append(batch.table, batch.rows, now=now, are_versions=batch.are_versions, delivery=batch)
         store.note_delivery(batch, kept=kept, now=now)
     return report, quarantined
