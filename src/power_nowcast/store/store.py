@@ -17,6 +17,7 @@ from power_nowcast.store import features, raw
 from power_nowcast.store.changes import MOMENT, AppendReport, changes, latest, new_versions
 from power_nowcast.store.datafiles import FileCache, Snapshot
 from power_nowcast.store.delta import SMALL_FILE, ConflictError, Delta
+from power_nowcast.store.durable import remove_strays
 from power_nowcast.store.lease import WAIT_SECONDS, FileLease
 from power_nowcast.store.looks import coverage, dated
 from power_nowcast.store.manifest import manifest_of
@@ -319,10 +320,14 @@ class Store:
         with self.lease():
             return sum(delta.compact() for delta in self._tables.values())
 
-    def vacuum(self) -> int:
-        """Delete what neither versions within the retention time nor the kept ones need; returns how many files."""
+    def vacuum(self, *, now: datetime | None = None) -> int:
+        """Delete what neither versions within the retention time nor the kept ones need, and what killed writes left
+        more than `durable.STRAY_AFTER` before `now`; returns how many files.
+        """
         with self.lease():
             deleted = 0
+            if self._has_lease:
+                deleted += remove_strays(Path(self.root), now or datetime.now(_UTC))
             for delta in self._tables.values():
                 versions = self._versions_kept(delta)
                 deleted += delta.vacuum(versions) + delta.trim(versions)
