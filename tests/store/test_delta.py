@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import polars as pl
@@ -81,3 +82,71 @@ def test_files_that_vanished_are_reported(delta: Delta) -> None:
         file.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         delta.read()
+
+
+def commits(delta: Delta) -> list[Path]:
+    return sorted(Path(delta.uri, "_delta_log").glob("*.json"))
+
+
+def test_a_newest_commit_that_is_cut_to_nothing_is_refused(delta: Delta) -> None:
+    for _ in range(2):
+        delta.append(ROWS, onto=delta.version)
+    whole = commits(delta)[-1].read_bytes()
+    commits(delta)[-1].write_bytes(b"")
+    other = again(delta)
+    with pytest.raises(StoreError, match="cut off") as caught:
+        other.read()
+    assert "rebuild" in caught.value.remedy
+    assert caught.value.fields["file"] == str(commits(delta)[-1])
+    with pytest.raises(StoreError, match="cut off"):
+        other.append(ROWS, onto=other.version)
+    assert len(commits(delta)) == 3, "nothing is appended behind it"
+    commits(delta)[-1].write_bytes(whole)
+    assert len(other.read()) == 4
+
+
+def test_one_that_is_cut_to_nothing_while_a_reader_follows_is_refused(delta: Delta) -> None:
+    delta.append(ROWS, onto=-1)
+    reader = again(delta)
+    assert len(reader.read()) == 2
+    delta.append(ROWS, onto=delta.version)
+    commits(delta)[-1].write_bytes(b"")
+    with pytest.raises(StoreError, match="cut off"):
+        reader.read()
+
+
+def test_a_commit_that_ends_with_a_line_before_its_last_file_is_refused(delta: Delta) -> None:
+    delta.append(ROWS, onto=-1)
+    newest = commits(delta)[-1]
+    newest.write_text("".join(newest.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(StoreError, match="cut off"):
+        again(delta).read()
+
+
+def test_an_older_commit_that_is_empty_is_found_too(delta: Delta) -> None:
+    for _ in range(3):
+        delta.append(ROWS, onto=delta.version)
+    commits(delta)[-2].write_bytes(b"")
+    with pytest.raises(StoreError, match="cut off"):
+        again(delta).read()
+
+
+def test_what_is_acknowledged_was_written_through(delta: Delta, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def noted(descriptor: int) -> None:
+        told.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), Path(delta.uri).parent))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    delta.append(ROWS, onto=-1)
+    newest = f"table/_delta_log/{1:020}.json"
+    data = [name for name in told if name.endswith(".parquet")]
+    assert {name.split("/")[1] for name in data} == {"part=a", "part=b"}
+    assert {"table", "table/part=a", "table/part=b", "table/_delta_log", newest} <= set(told)
+    assert max(map(told.index, data)) < told.index(newest), "a commit is there when its data are"
+    told.clear()
+    delta.append(ROWS, onto=delta.version)
+    told.clear()
+    assert delta.compact() == 4
+    assert f"table/_delta_log/{3:020}.json" in told
+    assert sum(name.endswith(".parquet") for name in told) == 2

@@ -1,5 +1,6 @@
 """Versions that manifests name stay readable, whatever is merged, cleaned and trimmed after them."""
 
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from deltalake import DeltaTable
 
 from power_nowcast.contracts import Manifest, Table
 from power_nowcast.errors import StoreError
+from power_nowcast.ingest.batch import Batch
 from power_nowcast.store import Store, log
 from power_nowcast.store.delta import CONFIGURATION, Delta
 
@@ -118,3 +120,31 @@ def test_nothing_is_trimmed_in_an_object_store() -> None:
     delta = Delta("s3://nowhere/table", rows_of().schema, ())
     assert delta.trim(()) == 0
     assert not delta.is_long
+
+
+def test_what_killed_writes_left_goes_after_a_time(store: Store) -> None:
+    append(store, 0, 1)
+    keep_raw(store)
+    root = Path(store.root)
+    partition = next(root.glob("interim/power/region=nyiso/*"))
+    strays = [
+        partition / "part-00000-11111111-1111-1111-1111-111111111111-c000.zstd.parquet",  # no commit has it
+        partition / "part-00000-22222222-2222-2222-2222-222222222222-c000.zstd.parquet#1",
+        root / "interim/power/_delta_log/_commit_33333333-3333-3333-3333-333333333333.json.tmp",
+        root / "raw/nyiso/power/.0123456789abcdef-a.csv.gz.4711",
+    ]
+    before = {file for file in root.rglob("*") if file.is_file()}
+    for file in strays:
+        file.write_bytes(b"half")
+    assert store.vacuum() == 0, "a write may be at work on them"
+    month = datetime.now(UTC).timestamp() - 31 * 86400
+    for file in strays:
+        os.utime(file, (month, month))
+    assert store.vacuum() == len(strays)
+    assert {file for file in root.rglob("*") if file.is_file()} >= before
+    assert not any(file.exists() for file in strays)
+    assert store.as_of(Table.POWER, "nyiso")["value"].to_list() == [0.0, 1.0]
+
+
+def keep_raw(store: Store) -> None:
+    store.keep_raw(Batch("nyiso", Table.POWER, rows_of(("A", 0, 1.0)), "a.csv", "key", raw=b"answer"))

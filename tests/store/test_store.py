@@ -277,3 +277,64 @@ def test_as_of_is_what_a_naive_replay_knows(
         # What an archive brings later counts as known at its own time: only corrections wait.
         assert {key: found[key] for key in expected} == expected
         assert first.keys() <= found.keys()
+
+
+def test_a_clock_that_goes_back_loses_no_correction_and_stores_it_once(store: Store, make_rows: MakeRows) -> None:
+    live = make_rows(("A", 0, 1.0), basis="seen").with_columns(available_at=pl.lit(NOW).cast(VALUES["available_at"]))
+    store.append(Table.POWER, live, now=NOW)
+    back = NOW - timedelta(hours=1)
+    other = live.with_columns(value=2.0)
+    assert store.append(Table.POWER, other, now=back) == AppendReport(corrected=1)
+    assert store.append(Table.POWER, other, now=back) == AppendReport(unchanged=1)
+    assert store.as_of(Table.POWER, "nyiso")["value"].to_list() == [2.0]
+    assert store.as_of(Table.POWER, "nyiso", at=NOW - timedelta(seconds=1)).is_empty(), "not before what it corrects"
+    assert store.append(Table.POWER, live, now=back) == AppendReport(corrected=1)
+    assert store.as_of(Table.POWER, "nyiso", at=NOW)["value"].to_list() == [1.0]
+
+
+def test_a_clock_that_was_a_year_ahead_does_not_hide_later_corrections(store: Store, make_rows: MakeRows) -> None:
+    store.append(Table.POWER, make_rows(("A", 0, 1.0)), now=NOW + timedelta(days=365))
+    store.append(Table.POWER, make_rows(("A", 0, 2.0)), now=NOW)
+    assert store.as_of(Table.POWER, "nyiso", at=NOW)["value"].to_list() == [1.0]
+    assert store.as_of(Table.POWER, "nyiso", at=LATER)["value"].to_list() == [2.0]
+
+
+def test_corrections_of_one_moment_count_in_the_order_of_their_commits(store: Store, make_rows: MakeRows) -> None:
+    for value in (1.0, 9.0, 3.0, 7.0):
+        store.append(Table.POWER, make_rows(("A", 0, value)), now=NOW)
+    assert store.as_of(Table.POWER, "nyiso")["value"].to_list() == [7.0]
+    assert store.versions(Table.POWER, "nyiso")["value"].to_list() == [1.0, 9.0, 3.0, 7.0]
+    stored = store.versions(Table.POWER, "nyiso")
+    assert stored["first_seen_at"].is_unique().all()
+
+
+def test_versions_that_nothing_tells_apart_have_one_order(store: Store, make_rows: MakeRows) -> None:
+    """Of a store from before commits gave the order: two corrections with the same times."""
+    rows = make_rows(("A", 0, 8.0), ("A", 0, 3.0)).with_columns(
+        available_at=pl.lit(NOW).cast(VALUES["available_at"]), first_seen_at=pl.lit(NOW), month=pl.lit("2024-01")
+    )
+    for part in (rows[:1], rows[1:]):
+        store._values[Table.POWER].append(part, onto=store.version(Table.POWER))
+    assert store.versions(Table.POWER, "nyiso")["value"].to_list() == [3.0, 8.0]
+    assert store.as_of(Table.POWER, "nyiso")["value"].to_list() == [8.0]
+    store.compact()
+    assert store.as_of(Table.POWER, "nyiso")["value"].to_list() == [8.0]
+
+
+def test_a_vintage_counts_after_the_correction_of_an_older_one_that_came_with_it(
+    store: Store, make_rows: MakeRows
+) -> None:
+    old = make_rows(("A", 120, 1.0), basis="written", delay=-120)
+    store.append(Table.FORECAST, old, now=NOW)
+    newer = old.with_columns(value=5.0, available_at=pl.lit(LATER).cast(VALUES["available_at"]), basis=pl.lit("seen"))
+    report = store.append(Table.FORECAST, pl.concat([newer, old.with_columns(value=2.0)]), now=LATER)
+    assert report == AppendReport(added=1, corrected=1)
+    assert store.as_of(Table.FORECAST, "nyiso")["value"].to_list() == [5.0]
+    assert store.versions(Table.FORECAST, "nyiso")["value"].to_list() == [1.0, 2.0, 5.0]
+
+
+def test_deliveries_are_told_in_the_order_in_which_they_came(store: Store, make_rows: MakeRows) -> None:
+    for number, key in enumerate("cab"):
+        batch = Batch("nyiso", Table.POWER, make_rows(("A", 0, 1.0)), f"{key}.csv", key)
+        store.note_delivery(batch, now=NOW - timedelta(hours=number))
+    assert store.deliveries("nyiso")["key"].to_list() == ["c", "a", "b"]

@@ -114,7 +114,16 @@ def rows_of(
     names = files["path"].to_list()
     if files["rows"].has_nulls() or files["rows"].sum() > LARGE_READ:
         hive = {name: schema[name] for name in folders}
-        scanned = pl.scan_parquet(names, hive_schema=hive, hive_partitioning=True, glob=False, storage_options=options)
+        scanned = pl.scan_parquet(
+            names,
+            schema=_plain(schema, folders),
+            missing_columns="insert",
+            extra_columns="ignore",
+            hive_schema=hive,
+            hive_partitioning=True,
+            glob=False,
+            storage_options=options,
+        )
         return scanned.select(schema.names())
     held = {name: cache.get(name) for name in names}
     missing = files.filter(pl.Series([rows is None for rows in held.values()]))
@@ -124,13 +133,18 @@ def rows_of(
     return pl.concat([rows for rows in held.values() if rows is not None]).lazy()
 
 
+def _plain(schema: pl.Schema, folders: Sequence[str]) -> pl.Schema:
+    """Columns that are in the files themselves; those that an older file lacks are null."""
+    return pl.Schema({name: dtype for name, dtype in schema.items() if name not in folders})
+
+
 def _load(
     files: pl.DataFrame, schema: pl.Schema, folders: Sequence[str], options: dict[str, str] | None
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Each file with its rows."""
     if files.is_empty():
         return
-    plain = {name: dtype for name, dtype in schema.items() if name not in folders}
+    plain = _plain(schema, folders)
     # One scan of many small files is quicker than many scans, and brings their rows in order, each in its own memory.
     # Files that are older than a column have nulls in it.
     scanned = pl.scan_parquet(
@@ -142,7 +156,7 @@ def _load(
         glob=False,
         storage_options=options,
     )
-    rows = scanned.select(list(plain)).collect()
+    rows = scanned.select(plain.names()).collect()
     begin = 0
     for file in files.iter_rows(named=True):
         constants = [pl.lit(file[name], schema[name]).alias(name) for name in folders]

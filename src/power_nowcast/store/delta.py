@@ -1,7 +1,7 @@
 """One Delta table: open, read, and append where nobody else has written since it was read."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -90,7 +90,7 @@ class Delta:
         self._lock = RLock()
         self._table: DeltaTable | None = None
         self._listed: Snapshot | None = None
-        self._trimmed = -1
+        self._trimmed = self._checked = -1
 
     @property
     def name(self) -> str:
@@ -188,6 +188,7 @@ class Delta:
             except CommitFailedError as error:
                 self._table = None
                 raise ConflictError(self.uri) from error
+            self._write_through(range(max(onto, 0) + 1, table.version() + 1))
 
     def compact(self, partition: Mapping[str, str] | None = None, *, up_to_bytes: int | None = None) -> int:
         """Merge small files, of one partition or all; returns how many were replaced.
@@ -198,7 +199,7 @@ class Delta:
             table = self._newest()
             if table is None:
                 return 0
-            filters = _equal(partition) if partition else None
+            filters, before = _equal(partition) if partition else None, table.version()
             with reported(self.uri, "compacted"):
                 done = table.optimize.compact(
                     partition_filters=filters,
@@ -206,6 +207,7 @@ class Delta:
                     writer_properties=_WRITER,
                     post_commithook_properties=AFTERWARDS,
                 )
+                self._write_through(range(before + 1, table.version() + 1))
             return int(done["numFilesRemoved"])
 
     def files(self, partition: Mapping[str, str], *, up_to_bytes: int | None = None) -> int:
@@ -226,6 +228,7 @@ class Delta:
             return
         with reported(self.uri, f"kept in version {version}"):
             self._open(version).create_checkpoint()
+            self._write_through([version])
 
     @property
     def is_long(self) -> bool:
@@ -249,18 +252,30 @@ class Delta:
                 return 0 if self._log is None else log.trim(self._log, self._trimmed, kept)
 
     def vacuum(self, kept: Collection[int] = ()) -> int:
-        """Delete files that neither a version within the retention time nor those of `kept` need; returns how many."""
+        """Delete files that neither a version within the retention time nor those of `kept` need; returns how many.
+
+        Files that no version has, of a writer that was killed, go when they are as old as that.
+        """
         with self._lock:
             table = self._newest()
             if table is None:
                 return 0
             with reported(self.uri, "cleaned"):
                 keep_versions = sorted(version for version in set(kept) if version >= 0)
-                return len(table.vacuum(dry_run=False, keep_versions=keep_versions or None))
+                return len(table.vacuum(dry_run=False, keep_versions=keep_versions or None, full=True))
 
     @property
     def _log(self) -> Path | None:
         return None if "://" in self.uri else Path(self.uri, "_delta_log")
+
+    def _write_through(self, versions: Iterable[int]) -> None:
+        if self._log is not None:
+            log.write_through(self._log, versions)
+
+    def _check(self, version: int) -> None:
+        if self._log is not None and version > self._checked:
+            log.check(self._log, max(self._checked + 1, version - log.CHECKPOINT_EVERY), version)
+            self._checked = version
 
     def _open(self, version: int | None = None) -> DeltaTable:
         return DeltaTable(self.uri, version=version, storage_options=self._options)
@@ -283,6 +298,10 @@ class Delta:
                     self._table = self._open()
                 else:
                     self._table.update_incremental()
+                self._check(self._table.version())
+            except StoreError:
+                self._table = None
+                raise
             except TableNotFoundError:
                 self._table = None
             except (DeltaError, OSError) as error:
@@ -304,6 +323,7 @@ class Delta:
             configuration=CONFIGURATION,
             storage_options=self._options,
         )
+        self._write_through([0])
         return self._table
 
 

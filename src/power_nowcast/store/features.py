@@ -2,12 +2,14 @@
 
 import hashlib
 from io import BytesIO
+from pathlib import Path
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from power_nowcast.errors import MissingDataError
+from power_nowcast.store import log
 from power_nowcast.store.datafiles import address, snapshot
 from power_nowcast.store.delta import AFTERWARDS, reported
 
@@ -34,7 +36,10 @@ def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
             post_commithook_properties=AFTERWARDS,
             storage_options=options,
         )
-        return DeltaTable(uri, storage_options=options).version()
+        version = DeltaTable(uri, storage_options=options).version()
+        if "://" not in uri:
+            log.write_through(Path(uri, "_delta_log"), [version])
+        return version
 
 
 def read(uri: str, version: int | None, options: dict[str, str] | None) -> pl.DataFrame:

@@ -255,7 +255,7 @@ def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, i
     with store.lease():
         kept = store.keep_raw(batch)
         quarantined = store.quarantine(batch.quarantined, now=now)
-        report = store.append(batch.table, batch.rows, now=now, are_versions=batch.are_versions, delivery=batch.key)
+        report = store.append(batch.table, batch.rows, now=now, are_versions=batch.are_versions, delivery=batch)
         if not batch.is_unusable:
             store.note_delivery(batch, kept=kept, now=now)
     return report, quarantined

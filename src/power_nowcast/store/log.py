@@ -1,8 +1,14 @@
 """The log of a Delta table in a folder: what may go from it, and what has to stay."""
 
+import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from power_nowcast.errors import StoreError
+from power_nowcast.store.durable import sync
 
 CHECKPOINT_EVERY = 50
 """Commits from one checkpoint to the next."""
@@ -14,6 +20,66 @@ _NAME = re.compile(r"(\d{20})\.(checkpoint\.parquet)?")
 def has_checkpoint(folder: Path, version: int) -> bool:
     """Whether a version opens without the commits before it."""
     return (folder / f"{version:020}.checkpoint.parquet").exists()
+
+
+def check(folder: Path, first: int, version: int) -> None:
+    """Check that the commits `first`..`version` are whole, as far as they are there: delta-rs reads an empty one as one
+    that changes nothing.
+
+    Raises:
+        StoreError: a commit is empty or cut off.
+    """
+    for number in range(max(first, 0), version + 1):
+        file = _commit(folder, number)
+        try:
+            is_whole = file.stat().st_size > 0 and (number < version or _is_whole(file))
+        except FileNotFoundError:
+            continue
+        if not is_whole:
+            raise StoreError(
+                f"The commit {file} is cut off: what it added is not known.",
+                remedy="Restore the file from a copy. Without one, delete it and what comes after it in that folder, and "
+                "make the tables again from the deliveries as received: nowcast data rebuild.",
+                table=str(folder.parent),
+                file=str(file),
+            )
+
+
+def write_through(folder: Path, versions: Iterable[int]) -> None:
+    """Have commits, the data files that they add and their checkpoints written to the disk, the commits last.
+
+    Raises:
+        OSError: the system could not.
+    """
+    table = folder.parent
+    for number in versions:
+        commit, checkpoint = _commit(folder, number), folder / f"{number:020}.checkpoint.parquet"
+        if commit.exists():
+            added = [table / unquote(action["add"]["path"]) for action in _actions(commit) if "add" in action]
+            folders = {parent for file in added for parent in file.parents if parent.is_relative_to(table)}
+            sync([*added, *sorted(folders), commit])
+        if checkpoint.exists():
+            sync([checkpoint, folder / "_last_checkpoint"])
+        sync([folder, table])
+
+
+def _commit(folder: Path, version: int) -> Path:
+    return folder / f"{version:020}.json"
+
+
+def _actions(commit: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in commit.read_text().splitlines()]
+
+
+def _is_whole(commit: Path) -> bool:
+    try:
+        actions = _actions(commit)
+    except ValueError:
+        return False
+    metrics = next((one["commitInfo"].get("operationMetrics", {}) for one in actions if "commitInfo" in one), {})
+    # Of an append, and of a merge of small files.
+    told = metrics.get("num_added_files", metrics.get("numFilesAdded"))
+    return told is None or told == sum("add" in one for one in actions)
 
 
 def trim(folder: Path, version: int, kept: Collection[int]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from power_nowcast.errors import StoreError
+from power_nowcast.store.durable import sync
 
 PACKED = (".zip", ".gz", ".xz", ".zst", ".parquet")
 
@@ -33,7 +34,9 @@ def keep(folder: str, origin: str, data: bytes) -> str:
             # A file of this name is whole: it is renamed into place.
             part = file.with_name(f".{file.name}.{os.getpid()}")
             part.write_bytes(content)
+            sync([part])
             part.replace(file)
+            sync([file.parent])
     except OSError as error:
         raise StoreError(
             f"{address} cannot be written: {error.strerror or error}.",

@@ -15,10 +15,12 @@ from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
 from power_nowcast.ingest.checks.usual import USUAL_OVER, usual_of
 from power_nowcast.regions.calendar import CALENDAR
 from power_nowcast.store import features, raw
-from power_nowcast.store.changes import AppendReport, changes, latest, new_versions
+from power_nowcast.store.changes import MOMENT, AppendReport, changes, latest, new_versions
 from power_nowcast.store.datafiles import FileCache, Snapshot
 from power_nowcast.store.delta import SMALL_FILE, ConflictError, Delta
+from power_nowcast.store.durable import remove_strays
 from power_nowcast.store.lease import WAIT_SECONDS, FileLease
+from power_nowcast.store.looks import coverage, dated
 from power_nowcast.store.manifest import manifest_of
 from power_nowcast.store.tables import CALIBRATIONS, DAYS, DELIVERIES, MANIFESTS
 
@@ -85,13 +87,14 @@ class Store:
         *,
         now: datetime,
         are_versions: bool = False,
-        delivery: str | None = None,
+        delivery: Batch | None = None,
     ) -> AppendReport:
         """Store rows of `contracts.VALUES` without `first_seen_at`; what is there already is not stored again.
 
         A value that differs from the stored one is a correction, known from `now`; where rows `are_versions`, it keeps
-        its own `available_at`. Of a `delivery` (its key) that another writer has noted meanwhile nothing is stored: the
-        one after it may have replaced some of it already.
+        its own `available_at`. Rows of a `delivery` that earlier ones should have had are known from `now`, too: the
+        rule is that of `looks.dated`. Of one that another writer has noted meanwhile nothing is stored: the one after
+        it may have replaced some of it already.
 
         Raises:
             WriterBusyError: other writers did not let it through.
@@ -108,11 +111,13 @@ class Store:
         def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
             # Asked after the snapshot was taken: a writer notes a delivery before it stores the next one. Under a lease
             # no other writer comes between.
-            if delivery is not None and not self._has_lease and self._is_noted(table, delivery, regions):
+            if delivery is not None and not self._has_lease and self._is_noted(table, delivery.key, regions):
                 return rows.clear(), AppendReport()
-            known = delta.read(regions, first=first, last=last, of=at)
-            stored = known.select(VALUES.names())
-            return new_versions(rows, stored, now) if are_versions else changes(table, rows, stored, now)
+            known = delta.read(regions, first=first, last=last, of=at).select(VALUES.names())
+            if are_versions:
+                return new_versions(rows, known, now)
+            told = rows if delivery is None else dated(rows, known, delivery, lambda: self._noted(table, regions), now)
+            return changes(table, told, known, now)
 
         return self._commit(delta, fresh)
 
@@ -154,8 +159,12 @@ class Store:
     def versions(
         self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
-        """Every version of every row with `valid_at` in start..end, sorted by `available_at`."""
-        return self._select(table, region, start, end, None).sort("available_at", "first_seen_at", "series", "valid_at")
+        """Every version of every row with `valid_at` in start..end, sorted by `available_at`.
+
+        Of several versions of a (series, valid_at) the last one counts, as for `as_of`.
+        """
+        order = "available_at", "first_seen_at", "series", "valid_at", "value"
+        return self._select(table, region, start, end, None).sort(order)
 
     def manifest(
         self,
@@ -221,7 +230,7 @@ class Store:
     def quarantine(self, rows: pl.DataFrame, *, now: datetime) -> int:
         """Keep rows of `contracts.QUARANTINE` without `first_seen_at`; returns how many are new."""
         rows = _conform(rows, BAD_ROWS)
-        return self._add(self._quarantine, rows, list(BAD_ROWS), now)
+        return self._add(self._quarantine, rows, list(BAD_ROWS), now, in_order=False)
 
     def read_quarantine(self, region: str) -> pl.DataFrame:
         """Rows that did not pass, oldest first."""
@@ -273,12 +282,16 @@ class Store:
             "superseded": batch.superseded,
             "raw": kept and kept.removeprefix(f"{self.root}/"),
             **(asdict(batch.reading) if batch.reading else {}),
+            **coverage(batch, now),
         }
         frame = pl.DataFrame([row], schema={name: DELIVERIES[name] for name in DELIVERIES if name != "first_seen_at"})
         self._add(self._deliveries, frame, ["region", "table", "key"], now)
 
+    def _noted(self, table: Table, regions: pl.Expr) -> pl.DataFrame:
+        return self._deliveries.read(regions, pl.col("table") == table.value)
+
     def _is_noted(self, table: Table, key: str, regions: pl.Expr) -> bool:
-        return not self._deliveries.read(regions, pl.col("table") == table.value, pl.col("key") == key).is_empty()
+        return key in self._noted(table, regions)["key"]
 
     def keep_raw(self, batch: Batch) -> str | None:
         """Keep a delivery as received under `raw/`, once; returns where, None where it came without its bytes."""
@@ -317,10 +330,14 @@ class Store:
         with self.lease():
             return sum(delta.compact() for delta in self._tables.values())
 
-    def vacuum(self) -> int:
-        """Delete what neither versions within the retention time nor the kept ones need; returns how many files."""
+    def vacuum(self, *, now: datetime | None = None) -> int:
+        """Delete what neither versions within the retention time nor the kept ones need, and what killed writes left
+        more than `durable.STRAY_AFTER` before `now`; returns how many files.
+        """
         with self.lease():
             deleted = 0
+            if self._has_lease:
+                deleted += remove_strays(Path(self.root), now or datetime.now(_UTC))
             for delta in self._tables.values():
                 versions = self._versions_kept(delta)
                 deleted += delta.vacuum(versions) + delta.trim(versions)
@@ -351,7 +368,10 @@ class Store:
         rows = self._values[table].read(*conditions, first=_utc(start), last=_utc(end), of=of)
         return rows.select(VALUES.names())
 
-    def _add(self, delta: Delta, rows: pl.DataFrame, key: list[str], now: datetime) -> int:
+    def _add(
+        self, delta: Delta, rows: pl.DataFrame, key: list[str], now: datetime, *, in_order: bool = True
+    ) -> int:
+        """Append rows whose key is new, `in_order` first seen after all of the region's, whatever the clock says."""
         if rows.is_empty():
             return 0
         regions = pl.col("region").is_in(rows["region"].unique().to_list())
@@ -359,7 +379,9 @@ class Store:
         def fresh(at: Snapshot) -> tuple[pl.DataFrame, int]:
             known = delta.read(regions, of=at)
             new = rows.join(known, on=key, how="anti", nulls_equal=True).unique(key, maintain_order=True)
-            return new.with_columns(first_seen_at=pl.lit(now).cast(UTC)), len(new)
+            after = known["first_seen_at"].max() if in_order else None
+            seen_at = now if after is None else max(now, after + MOMENT)  # type: ignore[operator]
+            return new.with_columns(first_seen_at=pl.lit(seen_at).cast(UTC)), len(new)
 
         return self._commit(delta, fresh)
 

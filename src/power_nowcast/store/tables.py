@@ -4,6 +4,7 @@ import polars as pl
 
 from power_nowcast.contracts import UTC
 from power_nowcast.regions.calendar import CALENDAR
+from power_nowcast.store.looks import COVERAGE
 
 DELIVERIES = pl.Schema(
     {
@@ -26,9 +27,10 @@ DELIVERIES = pl.Schema(
         "read_at": UTC,
         "usual": pl.String(),
         "first_seen_at": UTC,
+        **COVERAGE,  # null where it was noted before this was
     }
 )
-"""One row a delivery that is in the tables completely: how it came, and how to make its rows again."""
+"""One row a delivery that is in the tables completely: how it came, what it covers, and how to make its rows again."""
 
 DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
 

@@ -1,0 +1,117 @@
+"""What earlier deliveries looked for and did not find: nobody knew it then, whatever a computed time says."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import polars as pl
+
+from power_nowcast.contracts import UTC, Basis, Reason
+from power_nowcast.ingest.batch import ROWS, Batch
+from power_nowcast.store.changes import KEY
+
+COVERAGE = pl.Schema({"first": UTC, "last": UTC, "series": pl.List(pl.String())})
+"""What a delivery covers: from its first to its last time, and the series that it has."""
+_NO_PLACE = (Reason.UNREADABLE_STAMP.value, Reason.AMBIGUOUS_STAMP.value, Reason.UNKNOWN_SERIES.value)
+
+
+def coverage(batch: Batch, now: datetime) -> dict[str, object]:
+    """A row of `COVERAGE`: of the rows of a delivery, with those that have no usable value; nulls where it has none."""
+    start, end = (batch.reading.start, batch.reading.end) if batch.reading else (None, None)
+    bad = batch.quarantined.filter(
+        pl.col("at") <= min(now, end or now),
+        pl.col("at") >= start if start is not None else pl.lit(True),
+        ~pl.col("reason").is_in(_NO_PLACE),
+    )
+    told = pl.concat([batch.rows.select("series", at="valid_at"), bad.select("series", "at")]).drop_nulls()
+    first, last = told.select(first=pl.col("at").min(), last=pl.col("at").max()).row(0)
+    return {"first": first, "last": last, "series": told["series"].unique().sort().to_list()}
+
+
+def dated(
+    rows: pl.DataFrame, known: pl.DataFrame, batch: Batch, earlier: Callable[[], pl.DataFrame], now: datetime
+) -> pl.DataFrame:
+    """The rows of a delivery, those that an earlier one should have had known from `now`, basis `seen`.
+
+    A row that the store does not hold was not known at the time T of an earlier delivery, and counts from `now` if its
+    own `available_at` is not after T, where
+
+    - that delivery, of the same source, covers the row's time and series, and left it without a value; T is when it was
+      received, or stored if it is a file of an archive. Vintages of forecasts are told one by one: for them this holds
+      only where their time is computed by the delay of an archive.
+    - that delivery is another answer of the same address to a question about the same time; T is when it was received.
+
+    Files of an archive that bring times or series which no file before them covers stay what they are, in any order.
+
+    Args:
+        rows: of `ROWS`.
+        known: every stored version of their keys.
+        batch: the delivery that they are from.
+        earlier: brings the deliveries of the region and table that are noted already, rows of `tables.DELIVERIES`.
+        now: when they are stored.
+    """
+    reading = batch.reading
+    if reading is None or batch.are_versions:
+        return rows
+    is_computed = pl.col("basis") != Basis.SEEN.value
+    key = [*KEY, "available_at"] if batch.table.is_forecast else KEY
+    fresh = rows.with_row_index("row").filter(is_computed).join(known, on=key, how="anti").select("row", *ROWS)
+    others = earlier().filter(pl.col("key") != batch.key) if len(fresh) else None
+    if others is None or others.is_empty():
+        return rows
+    once = fresh.filter(pl.col("basis") == Basis.DELAY.value) if batch.table.is_forecast else fresh
+    missed = [_missed(once, others.filter(pl.col("source") == reading.source))]
+    if reading.received_at is not None:
+        answers = others.filter(
+            pl.col("origin") == batch.origin, pl.col("received_at").is_not_null(), pl.col("sha256") != reading.sha256
+        )
+        missed.append(_not_told(fresh, answers))
+    late = pl.concat(missed).unique()
+    if late.is_empty():
+        return rows
+    numbered = rows.with_row_index("row")
+    on_time = numbered.join(late, on="row", how="anti")
+    mended = numbered.join(late, on="row", how="semi")
+    if batch.table.is_forecast:
+        # It was stored as seen when it came first; of several that came at once the newest counts.
+        seen = known.filter(pl.col("basis") == Basis.SEEN.value).select(*KEY, "value", seen_at="available_at")
+        again = mended.join(seen, on=[*KEY, "value"]).filter(pl.col("seen_at") >= pl.col("available_at"))
+        mended = mended.join(again, on="row", how="anti").sort("available_at", "row")
+        mended = mended.unique(KEY, keep="last", maintain_order=True)
+    mended = mended.with_columns(
+        available_at=pl.lit(now).cast(UTC), basis=pl.lit(Basis.SEEN.value)
+    )
+    return pl.concat([on_time, mended]).sort("row").drop("row")
+
+
+def _missed(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Column `row` of what others cover in time and series and could have had."""
+    if rows.is_empty():
+        return rows.select("row")
+    first, last = rows["valid_at"].min(), rows["valid_at"].max()
+    near = others.filter(pl.col("last") >= first, pl.col("first") <= last).select(
+        "first", "last", "series", looked_at=pl.coalesce("received_at", "first_seen_at")
+    )
+    return (
+        rows.select("row", "series", "valid_at", "available_at")
+        .join(near.explode("series").unique(), on="series")
+        .filter(
+            pl.col("valid_at").is_between("first", "last"),
+            pl.col("available_at") <= pl.col("looked_at"),
+        )
+        .select("row")
+    )
+
+
+def _not_told(rows: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
+    """Column `row` of what answers to a question about its time did not tell."""
+    asked = answers.group_by("start", "end").agg(looked_at=pl.col("received_at").max())
+    return (
+        rows.select("row", "valid_at", "available_at")
+        .join(asked, how="cross")
+        .filter(
+            pl.col("available_at") <= pl.col("looked_at"),
+            (pl.col("start") <= pl.col("valid_at")).fill_null(True),
+            (pl.col("end") >= pl.col("valid_at")).fill_null(True),
+        )
+        .select("row")
+    )
