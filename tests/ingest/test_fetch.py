@@ -7,8 +7,9 @@ import pytest
 from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest import Batch, fetch, with_source
-from power_nowcast.regions import Region
+from power_nowcast.regions import Region, SourceSpec
 
+from .checks.made_up import region as made_up
 from .conftest import FORECAST_HEADER, LOAD_HEADER, forecast_line, load_line, zipped
 
 
@@ -135,3 +136,51 @@ def test_the_real_archives_are_the_protocols_grid(nyiso: Region, bench_data: Pat
     assert bad.filter(~empty).select("series", "at", "reason").rows() == [
         ("HUD VL", datetime(2018, 1, 7, 12, 47, 12, tzinfo=UTC), "spike")
     ], "one value of two years is refused: 581 MW above those two minutes before and after (docs/quality.md)"
+
+
+@pytest.fixture
+def to_come(tmp_path: Path) -> Region:
+    """Files of load and weather whose last rows lie ahead of 12:00 UTC; stamps of load begin their quarter hours."""
+    lines = [f"2024-05-01T{minute // 60:02d}:{minute % 60:02d}Z" for minute in range(600, 840, 15)]
+    (tmp_path / "load.csv").write_text(
+        "valid_at,A,B\n" + "".join(f"{at},{800 + n % 7},{900 - n % 5}\n" for n, at in enumerate(lines))
+    )
+    (tmp_path / "weather.csv").write_text("valid_at,X.temperature_c\n" + "".join(f"{at},11.5\n" for at in lines))
+    weather = SourceSpec(source="files", label="instant", interval_minutes=15, variables=("X.temperature_c",))
+    region = made_up().model_copy(update={"weather": weather, "forecast": made_up().power})
+    specs = {
+        name: region.spec(Table(name)).model_copy(update={"options": {"files": str(tmp_path / file)}})  # type: ignore[union-attr]
+        for name, file in (("power", "load.csv"), ("weather", "weather.csv"), ("forecast", "load.csv"))
+    }
+    return region.model_copy(update=specs)
+
+
+def test_what_is_not_over_yet_is_no_measurement(to_come: Region) -> None:
+    now = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    batches = {batch.table: batch for batch in fetch(to_come, clock=lambda: now)}
+    power, weather, forecast = (batches[table] for table in (Table.POWER, Table.WEATHER, Table.FORECAST))
+    assert power.rows["valid_at"].max() == now
+    assert power.quarantined["reason"].to_list() == ["future"] * 16
+    assert power.quarantined["at"].min() == now, "the interval that begins now"
+    assert weather.rows["valid_at"].max() == now
+    assert weather.quarantined["reason"].to_list() == ["future"] * 7
+    assert forecast.quarantined.is_empty(), "a forecast may tell of what is to come"
+    assert forecast.rows["valid_at"].max() == now + timedelta(hours=2)
+
+
+def test_a_minute_is_left_to_clocks_that_differ(to_come: Region) -> None:
+    end = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    for early, newest in ((60, end), (61, end - timedelta(minutes=15))):
+        power = next(iter(fetch(to_come, tables=[Table.POWER], clock=lambda: end - timedelta(seconds=early))))
+        assert power.rows["valid_at"].max() == newest
+
+
+def test_later_on_the_rest_of_a_file_that_grew_is_stored(to_come: Region, tmp_path: Path) -> None:
+    morning = next(iter(fetch(to_come, tables=[Table.POWER], clock=lambda: datetime(2024, 5, 1, 11, tzinfo=UTC))))
+    with (tmp_path / "load.csv").open("a") as file:
+        file.write("2024-05-01T14:00Z,801,899\n")
+    evening = next(
+        iter(fetch(to_come, tables=[Table.POWER], clock=lambda: datetime(2024, 5, 2, tzinfo=UTC), known={morning.key}))
+    )
+    assert len(evening.rows) == 34
+    assert evening.quarantined.is_empty()

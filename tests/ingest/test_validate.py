@@ -149,11 +149,6 @@ def test_another_unit_is_named(factor: float, unit: str) -> None:
         check(rows.with_columns(pl.col("value") * factor), NYISO, Table.POWER, NYISO.power, origin="a.csv")
 
 
-def test_one_zone_in_another_unit_is_quarantined() -> None:
-    rows = pl.concat([series([value * 1000 for value in smooth()]), series(smooth(level=6000), "N.Y.C.")])
-    assert reasons(checked(rows)) == {"implausible": 96}
-
-
 def test_negative_output_may_be_allowed() -> None:
     spec = SourceSpec(source="files", options={"allow_negative": True})
     assert reasons(checked(series([-1.0, 5.0]), spec=spec)) == {}

@@ -177,6 +177,15 @@ def _bad(column: str, what: str) -> SourceFormatError:
     return SourceFormatError(f"Column {column}: {what}.", remedy="Correct the rows and send them again.", column=column)
 
 
+def parsed_times(rows: pl.DataFrame) -> pl.DataFrame:
+    """Wide rows with `valid_at`, if it is there, as UTC datetimes.
+
+    Raises:
+        SourceFormatError: a time is naive or none.
+    """
+    return rows.with_columns(valid_at=_times(rows["valid_at"])) if "valid_at" in rows.columns else rows
+
+
 def _times(stamps: pl.Series) -> pl.Series:
     if isinstance(stamps.dtype, pl.Datetime):
         if stamps.dtype.time_zone is None:

@@ -7,6 +7,9 @@ import polars as pl
 from power_nowcast.ingest.published import PUBLISHED
 from power_nowcast.regions import Region, SourceSpec
 
+JITTER = 0.25
+"""Parts by which an interval's length may differ from its parts' number times their distance: stamps are not exact."""
+
 
 def spacing(longest: timedelta) -> pl.Expr:
     """Distance of a row's stamp to the nearest other one of its series, at most `longest`; rows sorted by them."""
@@ -34,6 +37,9 @@ def join_parts(rows: pl.DataFrame, region: Region, spec: SourceSpec) -> tuple[pl
     if spec.label == "instant" or rows.is_empty():
         return rows, none, none
     placed = rows.sort("series", "at", maintain_order=True).with_columns(apart=spacing(grid))
+    # One that stands alone beside parts is one, too: nothing tells it from an interval's own mean.
+    beside = (pl.col("apart").shift(step).over("series") for step in (-1, 0, 1))
+    placed = placed.with_columns(apart=pl.min_horizontal(*beside))
     is_part = pl.col("apart") < grid
     if not placed.select(is_part.any()).item():
         return rows, none, none
@@ -41,9 +47,9 @@ def join_parts(rows: pl.DataFrame, region: Region, spec: SourceSpec) -> tuple[pl
     begin = pl.col("at") if starts else pl.col("at") - timedelta(microseconds=1)
     slot = ["series", "begin"]
     parts = placed.filter(is_part).with_columns(begin=begin.dt.truncate(grid))
-    needed = (grid / pl.col("apart").min().over(slot)).round()
+    needed = grid / pl.col("apart").min().over(slot)
     parts = parts.with_columns(
-        is_whole=pl.len().over(slot) == needed, is_newest=pl.col("begin") == pl.col("begin").max()
+        is_whole=(pl.len().over(slot) - needed).abs() < JITTER, is_newest=pl.col("begin") == pl.col("begin").max()
     )
     whole = (
         parts.filter("is_whole")

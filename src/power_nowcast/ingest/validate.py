@@ -72,7 +72,7 @@ def check(
         values = over.filter("is_over").join(missing, on="row", how="anti", maintain_order="left")
         check_units(list(by_zone(values, region, usual)), origin)
         if table is Table.POWER:
-            found.append(_power_reasons(values, found[0], region, origin, usual))
+            found.append(_power_reasons(values, found[0], region, spec, origin, usual))
     reasons = pl.concat(found).unique("row", keep="first", maintain_order=True)
     good = numbered.join(reasons, on="row", how="anti", maintain_order="left")
     key = ["series", "at", "written"]
@@ -120,7 +120,12 @@ def _is_over(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec,
 
 
 def _power_reasons(
-    rows: pl.DataFrame, found: pl.DataFrame, region: Region, origin: str, usual: pl.DataFrame | None
+    rows: pl.DataFrame,
+    found: pl.DataFrame,
+    region: Region,
+    spec: SourceSpec,
+    origin: str,
+    usual: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """Reasons by what is usual of each zone; `found` are rows that are bad by themselves.
 
@@ -138,7 +143,7 @@ def _power_reasons(
             origin,
             ", ".join(calm),
         )
-    return pl.concat([reasons, false_zeros(zones, region.interval_minutes)])
+    return pl.concat([reasons, false_zeros(zones, region, spec)])
 
 
 def _row_reasons(rows: pl.DataFrame, table: Table) -> pl.DataFrame:

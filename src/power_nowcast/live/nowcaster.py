@@ -1,6 +1,7 @@
 """The newest window and a model make a nowcast; what is late or missing is said, never hidden."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -59,8 +60,10 @@ class Nowcaster:
         self.bundle = bundle
         self.calibration = calibration or bundle.calibration
 
-    def nowcast(self, panel: Panel, issue_time: np.datetime64) -> Nowcast:
+    def nowcast(self, panel: Panel, issue_time: np.datetime64, *, flags: Sequence[str] = ()) -> Nowcast:
         """The nowcast of every series at `issue_time`, from what the panel holds up to then.
+
+        `flags` say what is known to be wrong with the panel; they make the quality worse as those of the model do.
 
         Raises:
             HistoryError: the panel reaches back less than the model needs at the least.
@@ -84,7 +87,7 @@ class Nowcaster:
         late = np.isfinite(age) & ~np.isfinite(values).all(axis=(1, 2))
         if late.any():
             values[late] = bundle.late(block).values[0, late]
-        missing = self._flags(panel, issue)
+        missing = (*self._flags(panel, issue), *flags)
         quality = tuple(
             Quality.REFUSED
             if np.isnan(old)

@@ -1,6 +1,8 @@
 """Observations that a caller brings, from the body's bytes to a panel; each fault named with its column and row."""
 
 from collections.abc import Sequence
+from datetime import UTC as _UTC
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from power_nowcast.contracts import UTC, Panel
 from power_nowcast.errors import SourceFormatError
-from power_nowcast.features.rows import FORECAST_PREFIX, from_rows
+from power_nowcast.features.rows import from_rows
 from power_nowcast.regions import Region
 from power_nowcast.serve.schemas import Observations, Reading, Time
+from power_nowcast.serve.screen import screen
 
 MAX_SPAN_DAYS = 400
 """Between the first and the last row: a grid of centuries would not fit into memory."""
-GW_SHARE = 0.001
-"""If no zone ever exceeds this share of its maximum, the values are not MW."""
-ENOUGH_ROWS = 12
 
 _TIMES = TypeAdapter(list[Time])
 _READINGS = TypeAdapter(list[Reading | None])
@@ -48,12 +48,13 @@ def parse_time(text: str, *where: str) -> Any:
         raise RequestValidationError(_errors(error, where)) from error
 
 
-def panel_of(region: Region, asked: Observations) -> Panel:
-    """The panel of what the caller brought.
+def panel_of(region: Region, asked: Observations, now: datetime) -> tuple[Panel, tuple[str, ...]]:
+    """The panel of what the caller brought, and flags that say what of it was left out (`screen`).
 
     Raises:
         RequestValidationError: a cell is not a time or a finite number.
-        SourceFormatError: a column is missing or unknown, a time repeated or off the grid, a value implausible.
+        SourceFormatError: a column is missing or unknown, a time repeated or off the grid, a value implausible or in
+            another unit.
         HistoryError: there are no observations.
     """
     cells = asked.columns()
@@ -67,8 +68,9 @@ def panel_of(region: Region, asked: Observations) -> Panel:
             columns[name] = pl.Series(name, _checked(_READINGS, values, name, asked), pl.Float64)
     frame = pl.DataFrame(columns)
     _check_span(frame)
-    _check_plausible(region, frame)
-    return from_rows(region, frame)
+    issue = np.datetime64(asked.issue_time.astimezone(_UTC).replace(tzinfo=None), "m") if asked.issue_time else None
+    screened, flags = screen(region, frame, now, issue=issue)
+    return from_rows(region, screened, until=issue), flags
 
 
 def _checked(adapter: TypeAdapter[Any], values: list[Any], column: str, asked: Observations) -> list[Any]:
@@ -98,34 +100,4 @@ def _check_span(frame: pl.DataFrame) -> None:
             f"The rows span {days} days, from {first:%Y-%m-%d} to {last:%Y-%m-%d}.",
             remedy=f"Send at most {MAX_SPAN_DAYS} days; /v1/models says how much history the model needs.",
             days=days,
-        )
-
-
-def _check_plausible(region: Region, frame: pl.DataFrame) -> None:
-    # The same limits as at ingest, so that no caller gets an answer from what the store would not hold.
-    low = -float("inf") if region.power.options.get("allow_negative") else 0.0
-    limits = {zone.name: zone.max_mw for zone in region.zones}
-    total = {region.total: sum(limits.values())} if region.total else {}
-    forecasts = {f"{FORECAST_PREFIX}{name}": high for name, high in (limits | total).items()}
-    for name, high in (limits | total | forecasts).items():
-        if name not in frame.columns:
-            continue
-        bad = frame.with_row_index("row").filter((pl.col(name) < low) | (pl.col(name) > high))
-        if len(bad):
-            row, value = bad["row"][0], bad[name][0]
-            raise SourceFormatError(
-                f"Column {name}, row {row}: {value:g} MW is outside {max(low, -high):g} .. {high:g}.",
-                remedy="Send MW, and null where a value is not known.",
-                column=name,
-                row=row,
-                value=value,
-            )
-    known = [name for name in limits if name in frame.columns]
-    peaks = frame.select((pl.col(name).abs() / limits[name]).max() for name in known)
-    share = peaks.max_horizontal()[0] if known else None
-    if len(frame) >= ENOUGH_ROWS and share and share < GW_SHARE:
-        raise SourceFormatError(
-            "All values are about a thousand times too small: they look like GW, not MW.",
-            remedy="Send MW.",
-            unit="GW",
         )

@@ -3,7 +3,7 @@
 It is logged as code, so it imports everything by the package's name and keeps no state but the bundle.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import NowcastError, SourceFormatError
-from power_nowcast.features.rows import from_rows
+from power_nowcast.features.rows import from_rows, parsed_times
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.scoring import label
+from power_nowcast.serve.screen import screen
 
 
 class NowcastModel(PythonModel):
@@ -66,8 +67,11 @@ class NowcastModel(PythonModel):
         region = self.nowcaster.bundle.region
         if horizon:
             region.check_horizon(horizon)
-        panel = from_rows(region, _to_polars(rows))
-        answer = self.nowcaster.nowcast(panel, _issue_time(issue_time) if issue_time else panel.end)
+        sent = parsed_times(_to_polars(rows))
+        issue = _issue_time(issue_time) if issue_time else None
+        screened, flags = screen(region, sent, datetime.now(UTC), issue=issue)
+        panel = from_rows(region, screened, until=issue)
+        answer = self.nowcaster.nowcast(panel, panel.end if issue is None else issue, flags=flags)
         frame = to_frame(answer)
         return frame[frame["horizon_min"] == horizon].reset_index(drop=True) if horizon else frame
 

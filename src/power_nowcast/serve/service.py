@@ -193,10 +193,10 @@ class Service:
         one = self.of(name)
         _check(one.region, asked.series, asked.horizon)
         loaded = one.slot.current
-        panel = panel_of(one.region, asked)
+        panel, left_out = panel_of(one.region, asked, self.clock())
         issue = minute(asked.issue_time) if asked.issue_time else panel.end
         calibration = self._calibration(loaded, _aware(issue), asked.calibration_id)
-        nowcast = Nowcaster(loaded.bundle, calibration).nowcast(panel, issue)
+        nowcast = Nowcaster(loaded.bundle, calibration).nowcast(panel, issue, flags=left_out)
         return answer_of(loaded, nowcast, asked.series, asked.horizon, now=self.clock())
 
     def models(self) -> list[ModelCard]:

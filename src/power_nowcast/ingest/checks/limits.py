@@ -57,7 +57,7 @@ def range_of(name: str, spec: SourceSpec) -> tuple[float, float] | None:
 def is_missing_code(table: Table) -> pl.Expr:
     """Whether `value` of a row stands for a missing one; over the columns series, value, low and high."""
     value = pl.col("value")
-    code = value.is_in(CODES) | (value.abs() >= FILL)
+    code = value.is_in(CODES) | (value.is_finite() & (value.abs() >= FILL))
     if not table.is_weather:
         return code
     within = (value >= pl.col("low")) & (value <= pl.col("high"))

@@ -96,10 +96,10 @@ def _by_level(one: ZoneRows) -> list[tuple[str, NDArray[np.bool_]]]:
     """Load a thousand times below or above its level."""
     if one.level is None:
         return []
-    with np.errstate(divide="ignore"):
-        times = np.where(one.value > 0, one.level / one.value, np.nan)
-    small = one.near_zero & (times >= THOUSAND[0]) & (times <= THOUSAND[1])
-    large = (1 / times >= THOUSAND[0]) & (1 / times <= THOUSAND[1])
+    with np.errstate(divide="ignore", over="ignore"):
+        times = np.where(one.value > 0, one.value / one.level, np.nan)
+        small = one.near_zero & (1 / times >= THOUSAND[0]) & (1 / times <= THOUSAND[1])
+    large = (times >= THOUSAND[0]) & (times <= THOUSAND[1])
     few = small.sum() < FEW or len(np.unique(one.value[small])) < FEW - 1
     return [("GW", np.zeros_like(small) if few else small), ("kW", large)]
 
@@ -116,9 +116,11 @@ def _by_steps(one: ZoneRows) -> list[tuple[str, NDArray[np.bool_]]]:
     if len(value) < 2:
         return []
     follows = np.diff(at) <= NEXT * spacing
-    ratio = value[1:] / value[:-1]
+    with np.errstate(over="ignore", divide="ignore"):
+        ratio = value[1:] / value[:-1]
+        inverse = value[:-1] / value[1:]
     large = SUBSTANTIAL * one.zone.max_mw
-    down = follows & (1 / ratio >= STEP[0]) & (1 / ratio <= STEP[1]) & (value[:-1] >= large)
+    down = follows & (inverse >= STEP[0]) & (inverse <= STEP[1]) & (value[:-1] >= large)
     up = follows & (ratio >= STEP[0]) & (ratio <= STEP[1]) & (value[1:] >= large)
     for k in np.flatnonzero(down):
         back = np.flatnonzero(value[k + 1 :] > value[k] / 100)

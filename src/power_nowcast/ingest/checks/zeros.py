@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import Reason
 from power_nowcast.ingest.checks.reasons import REASONS
-from power_nowcast.ingest.checks.zones import ZoneRows
-from power_nowcast.regions import Region
+from power_nowcast.ingest.checks.zones import SMALLEST_LEVEL, ZoneRows
+from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.regions.sun import elevations
 
-NEAR_ZERO_UNKNOWN = 0.0003
-"""Share of the plausible maximum up to which a load is near zero, where nothing tells what is usual of it."""
 OWN_USE = 0.02
 """Share of the plausible maximum that the plants of a solar zone use themselves at most."""
 NOTHING = 0.0001
@@ -42,26 +40,27 @@ def without_own_use(rows: pl.DataFrame, region: Region, *, time: str = "at") -> 
     return rows.with_columns(value=pl.when(own_use.fill_null(False)).then(0.0).otherwise("value"))
 
 
-def false_zeros(zones: Sequence[ZoneRows], interval_minutes: int) -> pl.DataFrame:
+def false_zeros(zones: Sequence[ZoneRows], region: Region, spec: SourceSpec) -> pl.DataFrame:
     """Rows of `REASONS`: zeros, and what is almost zero, that stand for a missing value."""
+    negative = bool(spec.options.get("allow_negative"))
     found = [REASONS.to_frame()]
     for one in zones:
         if one.zone.allow_zero or one.zone.kind == "wind":
             continue
         if one.zone.kind == "load":
-            marked, why = _of_load(one)
+            marked, why = _of_load(one, may_be_any=negative)
         else:
-            marked, why = _of_sun(one, interval_minutes), "while the sun stands high"
+            marked, why = _of_sun(one, region.interval_minutes), "while the sun stands high"
         detail = f"{why}; if it is true, set allow_zero = true for {one.zone.name} in the region file"
         rows = pl.DataFrame({"row": one.row[marked]}, {"row": pl.UInt32})
         found.append(rows.with_columns(reason=pl.lit(Reason.ZERO.value), detail=pl.lit(detail)))
     return pl.concat(found)
 
 
-def _of_load(one: ZoneRows) -> tuple[NDArray[np.bool_], str]:
-    if one.level is None:
-        return np.abs(one.value) <= NEAR_ZERO_UNKNOWN * one.zone.max_mw, "nothing tells that it ever is near zero"
-    return one.near_zero, f"it usually has {one.level:.6g} MW"
+def _of_load(one: ZoneRows, *, may_be_any: bool) -> tuple[NDArray[np.bool_], str]:
+    if one.level is None and not may_be_any:
+        return np.abs(one.value) <= SMALLEST_LEVEL * one.zone.max_mw, "nothing tells that it ever is so small"
+    return one.near_zero, "" if one.level is None else f"it usually has {one.level:.6g} MW"
 
 
 def _of_sun(one: ZoneRows, interval_minutes: int) -> NDArray[np.bool_]:

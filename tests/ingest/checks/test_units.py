@@ -1,0 +1,126 @@
+import logging
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from power_nowcast.contracts import Table
+from power_nowcast.errors import SourceFormatError
+from power_nowcast.ingest.checks.usual import USUAL
+from power_nowcast.regions import SourceSpec
+
+from .made_up import START, checked, load, reasons, region, rows, sun
+
+
+def usual(level: float | None, value: float = 1000.0, *, before: timedelta = timedelta(minutes=15)) -> pl.DataFrame:
+    return pl.DataFrame([("A", level, START - before, value)], USUAL, orient="row")
+
+
+def times(values: list[float], factor: float) -> list[float]:
+    return [value * factor for value in values]
+
+
+@pytest.mark.parametrize(("factor", "unit", "size"), [(0.001, "GW", "small"), (1000.0, "kW", "large")])
+def test_one_zone_in_another_unit_is_refused_by_name(factor: float, unit: str, size: str) -> None:
+    sent = rows(A=load(), B=times(load(seed=2), factor))
+    with pytest.raises(
+        SourceFormatError, match=f"values of B are .* too {size}: they look like {unit}.*Bring B"
+    ) as caught:
+        checked(sent, region())
+    assert caught.value.fields["series"] == ("B",)
+
+
+def test_a_unit_that_changes_within_a_file_is_refused_from_where_it_does() -> None:
+    half = load()
+    with pytest.raises(SourceFormatError, match=r"from 2024-05-02T00:00:00Z on 96 values of A .*smaller.*GW"):
+        checked(rows(A=half[:96] + times(half[96:], 0.001), B=load()), region())
+    with pytest.raises(SourceFormatError, match=r"from 2024-05-02T00:00:00Z on 96 values of A .*larger.*kW"):
+        checked(rows(A=half[:96] + times(half[96:], 1000), B=load()), region())
+
+
+def test_a_few_values_in_another_unit_are_kept_out() -> None:
+    values = load(96)
+    found = checked(rows(A=values[:-4] + times(values[-4:], 0.001), B=load(96)), region())
+    assert reasons(found) == {("A", "another unit"): 4}
+    assert "looks like GW, not MW; it usually has" in found.bad["detail"][0]
+    assert len(found.rows.filter(pl.col("series") == "A")) == 92
+
+
+@pytest.mark.parametrize(("factor", "reason"), [(0.001, "another unit"), (1000.0, "implausible")])
+def test_a_short_file_is_compared_with_what_is_stored(factor: float, reason: str) -> None:
+    day = times(load(24, 60.0, seed=4), factor)
+    with pytest.raises(SourceFormatError, match="values"):
+        checked(rows(A=day), region(), usual=usual(60.0))
+    assert reasons(checked(rows(A=day[:4]), region(), usual=usual(60.0))) == {("A", reason): 4}
+    assert reasons(checked(rows(A=load(24, 60.0)), region(), usual=usual(60.0))) == {}
+
+
+def test_a_few_first_rows_are_compared_with_the_maximum() -> None:
+    found = checked(rows(A=times(load(4), 0.001), B=load(4)), region())
+    assert reasons(found) == {("A", "zero in place of a value"): 4}
+
+
+def test_a_tiny_zone_with_its_own_maximum_is_none() -> None:
+    small = times(load(), 0.001)
+    assert reasons(checked(rows(A=small, B=times(small, 0.5)), region(max_mw=2.0))) == {}
+
+
+def test_a_load_that_passes_through_zero_is_in_no_other_unit() -> None:
+    of = region()
+    of = of.model_copy(update={"power": SourceSpec(source="x", label="start", options={"allow_negative": True})})
+    net = [float(value) for value in (1000 * np.sin(np.arange(960) / 9) + np.random.default_rng(3).normal(0, 5, 960))]
+    assert reasons(checked(rows(A=[*net, 0.0, 1.2, 0.7, 0.9]), of)) == {}
+
+
+@pytest.mark.parametrize("kind", ["wind", "solar"])
+def test_a_step_by_a_thousand_of_wind_or_sun_is_another_unit(kind: str) -> None:
+    steady = [800.0 + place % 7 for place in range(60)]
+    with pytest.raises(SourceFormatError, match=r"from 2024-05-01T05:00:00Z on 40 values of A .*GW"):
+        checked(rows(A=steady[:20] + times(steady[20:], 0.001), B=steady), region(kind))
+    with pytest.raises(SourceFormatError, match=r"from 2024-05-01T00:00:00Z on 20 values of A .*GW"):
+        checked(rows(A=times(steady[:20], 0.001) + steady[20:], B=steady), region(kind))
+    back = steady[:20] + times(steady[20:24], 0.001) + steady[24:]
+    assert reasons(checked(rows(A=back, B=steady), region(kind))) == {("A", "another unit"): 4}
+    follows = checked(rows(A=times(steady[:4], 0.001)), region(kind), usual=usual(800.0, 803.0))
+    assert reasons(follows) == {("A", "another unit"): 4}
+
+
+def test_a_calm_is_no_other_unit(caplog: pytest.LogCaptureFixture) -> None:
+    calm = [round(0.5 + 0.1 * (place % 9), 1) for place in range(192)]
+    with caplog.at_level(logging.WARNING):
+        assert reasons(checked(rows(A=calm), region("wind"))) == {}
+    assert "a.csv: A stays below a three-hundredth of max_mw" in caplog.text, "nothing tells it from GW: it is said"
+    fallen = [700.0, 350.0, 80.0, 12.0, 2.0, *calm]
+    assert reasons(checked(rows(A=fallen), region("wind"))) == {}
+
+
+def test_ten_days_of_calm_or_three_sunny_days_of_nothing_are_gw() -> None:
+    calm = [0.5 + 0.1 * (place % 9) for place in range(961)]
+    with pytest.raises(SourceFormatError, match="look like GW"):
+        checked(rows(A=calm), region("wind"))
+    with pytest.raises(SourceFormatError, match="look like GW"):
+        checked(rows(A=times(sun(), 0.001)), region("solar"))
+
+
+def test_forecasts_are_checked_too() -> None:
+    of = region()
+    of = of.model_copy(update={"forecast": of.power})
+    with pytest.raises(SourceFormatError, match=r"values of B are .* GW"):
+        checked(rows(A=load(24), B=times(load(24), 0.001)), of, Table.FORECAST)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    level=st.floats(15, 2000), seed=st.integers(0, 50), begin=st.integers(12, 180), factor=st.sampled_from([1e-3, 1e3])
+)
+def test_no_part_of_a_load_in_another_unit_is_stored(level: float, seed: int, begin: int, factor: float) -> None:
+    right = load(192, level, seed)
+    sent = rows(A=right[:begin] + times(right[begin:], factor))
+    try:
+        kept = checked(sent, region()).rows["value"].to_list()
+    except SourceFormatError:
+        return
+    assert set(kept) <= set(right)
