@@ -4,7 +4,7 @@ import http.client
 import io
 import re
 import threading
-import zlib
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import socket
@@ -28,7 +28,7 @@ def limited(limits: Limits, *, has_key: bool = False) -> Iterator[None]:
     """Bound all that this thread asks by `http.client` in the block: each body, and the whole of it in time.
 
     What it asks raises TimeoutError, TooLargeError or UnknownCodingError, unless the library makes something else of
-    them. Where the library `has_key`, which it would tell to whom it is redirected, such an answer counts as broken off.
+    them. A library that `has_key` would tell it to whom it is redirected: an answer that does so counts as broken off.
     """
     http.client.HTTPConnection.response_class = _Response
     before = getattr(_of, "limits", None)
@@ -41,7 +41,7 @@ def limited(limits: Limits, *, has_key: bool = False) -> Iterator[None]:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose body is there, whole and decoded, when its headers are; as ever where no limits are set."""
+    """An answer whose body is there, whole and checked, when its headers are; as ever where no limits are set."""
 
     def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -50,7 +50,7 @@ class _Response(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_Reading(self.fp, sock))
 
     def begin(self) -> None:
-        has_begun = self.headers is not None  # type: ignore[redundant-expr]
+        has_begun = self.headers is not None
         super().begin()
         if self._limits is None or has_begun or self.fp is None:
             return
@@ -59,32 +59,44 @@ class _Response(http.client.HTTPResponse):
         coding = (self.headers.get("Content-Encoding") or "").strip().lower()
         if coding not in CODINGS:
             raise UnknownCodingError(f"is encoded as {coding[:40]}, which is not read")
-        try:
-            content = self._whole(coding, self._limits)
-        except (httpx.DecodingError, zlib.error) as error:
-            raise http.client.HTTPException(str(error)) from error
-        for name in ("Content-Encoding", "Content-Length", "Transfer-Encoding"):
-            del self.headers[name]
-        self.fp, self.length, self.chunked = io.BufferedReader(io.BytesIO(content)), len(content), False  # type: ignore[arg-type]
+        content = self._whole(self._limits)
+        _check_content(content, coding, self._limits.content)
+        del self.headers["Transfer-Encoding"]
+        self.fp, self.length, self.chunked = io.BufferedReader(io.BytesIO(content)), len(content), False
 
-    def _whole(self, coding: str, limits: Limits) -> bytes:
-        def sent() -> Iterator[bytes]:
-            size = 0
-            while piece := self.read(_PIECE):
-                size += len(piece)
-                if size > limits.sent:
-                    raise TooLargeError(f"sends more than {limits.sent:,} bytes", limits.sent)
-                yield piece
-            if self.length:
-                raise ConnectionResetError(f"the body broke off {self.length} bytes before its end")
+    def _whole(self, limits: Limits) -> bytes:
+        pieces, size = [], 0
+        while piece := self.read(_PIECE):
+            size += len(piece)
+            if size > limits.sent:
+                raise TooLargeError(f"sends more than {limits.sent:,} bytes", limits.sent)
+            pieces.append(piece)
+        if self.length:
+            raise ConnectionResetError(f"the body broke off {self.length} bytes before its end")
+        return b"".join(pieces)
 
-        chunks, size = [], 0
-        for chunk in decoded(sent(), coding):
-            size += len(chunk)
-            if size > limits.content:
-                raise TooLargeError(f"holds more than {limits.content:,} bytes once it is decoded", limits.content)
-            chunks.append(chunk)
-        return b"".join(chunks)
+
+def _check_content(data: bytes, coding: str, limit: int) -> None:
+    """Check how much a body holds that a library will unpack, by its header or because it is a gzip or a zip.
+
+    Raises:
+        TooLargeError: it holds more than `limit`.
+    """
+    size = 0
+    try:
+        if data.startswith(b"PK"):
+            # More than a member says of itself is not read of it.
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+        else:
+            for chunk in decoded([data], "gzip" if data.startswith(b"\x1f\x8b") else coding):
+                size += len(chunk)
+                if size > limit:
+                    break
+    except (httpx.DecodingError, zipfile.BadZipFile):
+        return  # the library says by itself what it cannot read
+    if size > limit:
+        raise TooLargeError(f"holds more than {limit:,} bytes once it is decoded", limit)
 
 
 class _Reading(io.RawIOBase):
