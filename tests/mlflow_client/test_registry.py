@@ -6,7 +6,9 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from power_nowcast import mlflow_client
 from power_nowcast.errors import ArtifactDigestError, PromotionRefusedError, RegistryError
@@ -14,8 +16,9 @@ from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.mlflow_client import PRODUCTION, Version, registry
 from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.files import verify
+from power_nowcast.models.files import digest_of, verify
 from power_nowcast.regions import Region
+from tests.forging import change_head, forge, head_of
 from tests.toy import toy_panel, toy_region, toy_rows
 
 YES = Decision(True, ("It is better.",), {"pinball": 0.5, "pinball incumbent": 0.6})
@@ -243,6 +246,59 @@ def test_damage_in_the_registry_itself_is_an_error(
     with pytest.raises(ArtifactDigestError, match="register the model again"):
         mlflow_client.download(fresh, "1", tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_forged_bundle_in_the_registry_is_never_the_registered_version(
+    fresh: Region, registered: list[Version], registry_uri: str, tmp_path: Path
+) -> None:
+    stored = Path(registry_uri.removeprefix("sqlite:///")).parent / "mlartifacts" / fresh.name / "models"
+    folders = [path.parent for path in stored.rglob("bundle/model.json")]
+    assert len(folders) == 2
+    for folder in folders:
+        forge(folder)
+    for keep_the_books in (False, True):
+        for folder in folders if keep_the_books else ():
+            change_head(folder, digest=digest_of(head_of(folder)))
+        with pytest.raises(ArtifactDigestError, match="not the registered"):
+            mlflow_client.download(fresh, "1", tmp_path / "cache")
+        with pytest.raises(ArtifactDigestError, match="not the registered"):
+            mlflow.pyfunc.load_model(registered[0].uri)
+
+
+def test_a_forged_copy_is_fetched_again(fresh: Region, registered: list[Version], tmp_path: Path) -> None:
+    folder, version = mlflow_client.download(fresh, "1", tmp_path / "cache")
+    forge(folder)
+    change_head(folder, digest=digest_of(head_of(folder)))
+    Bundle.load(folder).check()
+    again, _ = mlflow_client.download(fresh, "1", tmp_path / "cache")
+    assert Bundle.load(again, version.digest).digest == registered[0].digest
+
+
+def test_mlflow_takes_whole_numbers_and_times(fresh: Region, registered: list[Version]) -> None:
+    """MLflow looks at every column before the model does."""
+    model = mlflow.pyfunc.load_model(registered[0].uri)
+    rows = toy_rows().to_pandas()
+    expected = model.predict(rows)
+    assert (expected["flags"] == "").all()
+    stamps = pd.to_datetime(rows["valid_at"])
+    for form in (
+        rows.assign(valid_at=stamps),
+        rows.assign(valid_at=stamps.dt.tz_localize(None)),
+        rows.assign(valid_at=stamps.dt.tz_localize(None).astype("datetime64[s]")),
+        rows.assign(valid_at=stamps.astype(object)),
+        rows.set_index(stamps),
+        rows.assign(ALL=1),
+    ):
+        pd.testing.assert_frame_equal(model.predict(form), expected)
+    whole = rows.round({"N.E.": 0, "SOUTH 1": 0, "KTOY.temperature_c": 0})
+    expected = model.predict(whole)
+    for kind in ("int64", "int32", "Int64", object):
+        other = whole.astype(dict.fromkeys(("N.E.", "SOUTH 1", "KTOY.temperature_c"), kind))
+        pd.testing.assert_frame_equal(model.predict(other), expected)
+    with pytest.raises(MlflowException, match=r"N\.E\.: not every value is a number"):
+        model.predict(rows.assign(**{"N.E.": "many"}))
+    with pytest.raises(MlflowException, match=r"N\.E\."):
+        model.predict(rows.drop(columns="N.E."))
 
 
 def test_the_registered_model_answers_like_the_bundle(

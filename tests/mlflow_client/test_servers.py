@@ -85,6 +85,17 @@ def check_answers(url: str, bundle: Bundle) -> None:
     status, answer = post(f"{url}/invocations", body_of(gaps, horizon=60))
     assert status == 200, answer
     assert [row["horizon_min"] for row in answer["predictions"]] == [60, 60, 60]
+    # Rows as pandas writes them, with their index; a zone without values has no answer, and null says so.
+    dead = toy_rows().to_pandas()
+    dead.loc[dead.index[-8:], "N.E."] = None
+    split = json.loads(dead.to_json(orient="split", double_precision=15))
+    assert "index" in split
+    plain = httpx.post(f"{url}/invocations", json={"dataframe_split": split}, timeout=60)
+    assert plain.status_code == 200, plain.text
+    rows = json.loads(plain.text, parse_constant=pytest.fail)["predictions"]
+    assert {row["series"] for row in rows if row["q50"] is None} == {"ALL", "N.E."}
+    assert {row["quality"] for row in rows if row["q50"] is None} == {"refused"}
+    assert all(isinstance(row["q50"], float) for row in rows if row["series"] == "SOUTH 1")
     for bad, said in (
         (body_of(toy_rows().tail(10)), "reach back"),
         (body_of(toy_rows(), horizon=45), "30, 60"),

@@ -201,7 +201,7 @@ def test_answers_for_a_load_stay_within_what_is_plausible(bundles: dict[str, Bun
         values = answer(limited(wide, A=3000.0, B=2500.0), block).values
         most = np.array([5500.0, 3000.0, 2500.0])[:, None, None]
         np.testing.assert_array_equal(values, np.clip(whole, 0.0, most))
-        assert (np.diff(values, axis=-1) >= 0).all()
+        assert (np.diff(values[np.isfinite(values).all(axis=-1)], axis=-1) >= 0).all()
         below = answer(limited(wide, allow_negative=True, A=3000.0, B=2500.0), block).values
         np.testing.assert_array_equal(below, np.minimum(whole, most))
     quiet = limited(bundle, A=1e9, B=1e9, allow_negative=True).from_features(block).values

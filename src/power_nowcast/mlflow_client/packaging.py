@@ -111,15 +111,18 @@ def describe(bundle: Bundle) -> str:
 def signature(region: Region) -> "ModelSignature":
     """Columns that `predict` takes and returns, and its params."""
     from mlflow.models import ModelSignature  # noqa: PLC0415
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec  # noqa: PLC0415
     from mlflow.types.schema import AnyType  # noqa: PLC0415
 
     # MLflow takes neither whole numbers for a column of doubles nor times for one of text; the model reads both, and
     # refuses what is neither with better words.
     needed = ["valid_at", *(zone.name for zone in region.zones)]
     optional = [*optional_columns(region), *([] if region.total is None else [region.total])]
-    inputs = [ColSpec(AnyType(), name, required=name in needed) for name in (*needed, *optional)]
-    outputs = [
+    anything = AnyType()  # type: ignore[no-untyped-call]
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(anything, name, required=name in needed) for name in (*needed, *optional)
+    ]
+    outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string, name)
         if name in TEXT
         else ColSpec(DataType.long, name)
