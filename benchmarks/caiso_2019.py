@@ -31,7 +31,7 @@ def main() -> int:
     region = with_folder(load(REGION), options.data)
     predictions, truth_rows, seconds = predict(region, PROTOCOL, options)
     covered = ("coverage of the 10-90 interval .75-.85", pl.col("coverage").is_between(0.75, 0.85))
-    return finish(predictions, truth_rows, seconds, options, [("MAE in MW", within(MAE, "MAE")), covered])
+    return finish(PROTOCOL, predictions, truth_rows, seconds, options, [("MAE in MW", within(MAE, "MAE")), covered])
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main() -> int:
         ("pinball in MW", within(PINBALL, "pinball")),
         CLOSE,
     ]
-    return finish(predictions, expected, seconds, options, bars)
+    return finish(PROTOCOL, predictions, expected, seconds, options, bars)
 
 
 def daylight(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:

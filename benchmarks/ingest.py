@@ -24,6 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
+from bars import figures_missed
 
 from power_nowcast.contracts import VALUES, Panel, Table
 from power_nowcast.features.panel import assemble
@@ -54,10 +55,10 @@ def main() -> int:
         print(f"{name:24} {value:>14,.3f}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
-    missed = [name for name, bar in BARS.items() if figures[name] > bar]
-    for name in missed if options.check else []:
-        print(f"MISSED: {name} {figures[name]:,.3f}, the bar is {BARS[name]:,.1f}")
-    return int(options.check and bool(missed))
+    missed = figures_missed(figures, BARS) if options.check else []
+    for words in missed:
+        print(f"MISSED: {words}")
+    return int(bool(missed))
 
 
 def measure(data: Path, folder: Path, days: int) -> Figures:

@@ -46,7 +46,7 @@ def main() -> int:
         bars = [("MAPE in percent", within(_bars(ALONE), "MAPE"))]
         spec = FeatureSpec.for_interval(region.interval_minutes, forecast=False, neighbour_lags=())
     predictions, truth_rows, seconds = predict(region, protocol, options, spec)
-    return finish(predictions, truth_rows, seconds, options, [*bars, *CALIBRATED], cells=region.timezone)
+    return finish(protocol, predictions, truth_rows, seconds, options, [*bars, *CALIBRATED], cells=region.timezone)
 
 
 def _bars(table: dict[str, tuple[float, ...]]) -> dict[tuple[str, int], float]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from bars import COMPLETE, KEY, MISSING_WHEN_LATE, Bar, Missed, missed, within
 
 from power_nowcast.contracts import Panel, Table, to_table
 from power_nowcast.evaluate.backtest import truth
@@ -164,18 +165,20 @@ def expected(panel: Panel, region: Region, protocol: Protocol, issues: np.ndarra
 
 
 def finish(
+    protocol: Protocol,
     predictions: Mapping[int, pl.DataFrame],
     truth_rows: pl.DataFrame,
     seconds: Mapping[str, float],
     options: argparse.Namespace,
-    bars: Sequence[tuple[str, pl.Expr]],
+    bars: Sequence[Bar],
     *,
     cells: str | None = None,
 ) -> int:
     """Write, score and judge: `bars` are conditions on rows of the table, each with what it demands in words.
 
     Bars are those of the first delay; later ones are shown, and written beside `--out`. With a time zone in `cells` the
-    coverage of every month and 4-hour block of its days is judged as well, at every delay.
+    coverage of every month and 4-hour block of its days is judged as well, at every delay. Every series and horizon of
+    the protocol must have a row, and every pair of the first delay a prediction.
     """
     tables = {}
     for delay, made in predictions.items():
@@ -184,49 +187,58 @@ def finish(
         tables[delay] = protocol_table(made, truth_rows)
         with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, float_precision=3):
             print(f"load {delay} minutes late" if delay else "load on time", tables[delay], sep="\n")
-    table = tables[options.delay[0]]
     if options.json:
         rows = {str(delay): one.to_dicts() for delay, one in tables.items()}
         options.json.write_text(json.dumps({"seconds": dict(seconds), "delays": rows}, indent=1))
-    missed = [(words, table.filter(~condition)) for words, condition in bars]
+    keys = [(series, horizon) for series in protocol.series for horizon in protocol.horizons_min]
+    demanded = [COMPLETE, *bars]
+    found = missed(tables[options.delay[0]], demanded, keys)
     for delay, made in predictions.items() if cells else ():
-        for part, found in coverage_cells(made, truth_rows, cells or "").items():
-            rows = found.unpivot(index=KEY, variable_name=part, value_name="coverage").drop_nulls()
-            share = rows["coverage"]
-            print(f"coverage by {part}, load {delay} minutes late: {share.min():.3f} to {share.max():.3f}")
-            missed.append((f"coverage by {part} .77-.83", rows.filter(~share.is_between(0.77, 0.83))))
-        rows = bands(made, truth_rows)
-        for level in (50, 90):
-            share = rows[f"inside{level}"]
-            print(f"{level} % band, load {delay} minutes late: {share.min():.3f} to {share.max():.3f}")
-            wrong = rows.filter((share - level / 100).abs() > 0.02)
-            missed.append((f"{level} % band within .02", wrong))
-    missed = [(words, rows) for words, rows in missed if len(rows)]
-    for words, rows in missed if options.check else []:
+        found += covered(made, truth_rows, tables[delay], keys, cells or "", f"load {delay} minutes late")
+    for words, rows in found if options.check else []:
         print(f"MISSED: {words}\n{rows.select(pl.col(*[name for name in SHOWN if name in rows.columns]))}")
-    if options.check and not missed:
-        print("Every bar holds.")
-    return int(options.check and bool(missed))
+    if options.check and not found:
+        parts = ["coverage by month and block", "bands of 50 and 90 %"] if cells else []
+        print(f"Every bar holds: {'; '.join([*(words for words, _ in demanded), *parts])}.")
+    return int(options.check and bool(found))
+
+
+def covered(
+    predictions: pl.DataFrame,
+    truth_rows: pl.DataFrame,
+    table: pl.DataFrame,
+    keys: Sequence[tuple[str, int]],
+    timezone: str,
+    delay: str,
+) -> list[Missed]:
+    """What is missed of coverage by month and 4-hour block, and by the bands of 50 and 90 %; the ranges are shown."""
+    found = []
+    for part, by in coverage_cells(predictions, truth_rows, timezone).items():
+        rows = by.unpivot(index=KEY, variable_name=part, value_name="coverage")
+        share = rows["coverage"].cast(pl.Float64)
+        shown = f"{share.min():.3f} to {share.max():.3f}" if share.count() else "none"
+        print(f"coverage by {part}, {delay}: {shown}")
+        found += missed(rows, [(f"coverage by {part} .77-.83", pl.col("coverage").is_between(0.77, 0.83))], keys)
+    rows = bands(predictions, truth_rows)
+    for level in (50, 90):
+        share = rows[f"inside{level}"]
+        print(f"{level} % band, {delay}: {share.min()} to {share.max()}")
+        inside = (pl.col(f"inside{level}") - level / 100).abs() <= 0.02
+        found += missed(rows, [(f"{level} % band within .02", inside)], keys)
+    answered = pl.col("missing") <= MISSING_WHEN_LATE * (pl.col("n") + pl.col("missing"))
+    found += missed(table, [("a prediction for 99 % of the pairs", (pl.col("n") > 0) & answered)], keys)
+    return [(f"{words}, {delay}", rows) for words, rows in found]
 
 
 def bands(predictions: pl.DataFrame, truth_rows: pl.DataFrame) -> pl.DataFrame:
-    """Shares of outcomes inside the 50 and 90 % bands by series and horizon."""
+    """Shares of outcomes inside the 50 and 90 % bands by series and horizon; a pair without a band lies outside."""
     joined = predictions.join(truth_rows, on=["series", "issue_time", "horizon_min"], how="inner")
     return joined.group_by(KEY, maintain_order=True).agg(
-        inside50=pl.col("y").is_between("q25", "q75").mean(), inside90=pl.col("y").is_between("q05", "q95").mean()
+        inside50=pl.col("y").is_between("q25", "q75").fill_null(value=False).mean(),
+        inside90=pl.col("y").is_between("q05", "q95").fill_null(value=False).mean(),
     )
 
 
-def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool = False) -> pl.Expr:
-    """Rows whose `column` keeps its bar; rows without a bar keep it."""
-    kept = pl.lit(True)
-    for (series, horizon), limit in bar.items():
-        good = pl.col(column) >= limit if at_least else pl.col(column) <= limit
-        kept &= good | (pl.col("series") != series) | (pl.col("horizon_min") != horizon)
-    return kept
-
-
-KEY = ("series", "horizon_min")
 SHOWN = (
     *KEY,
     "month",
@@ -247,7 +259,6 @@ COVERED = ("coverage of the 10-90 interval .77-.83", pl.col("coverage").is_betwe
 CALIBRATED = [
     COVERED,
     ("each tail .07-.13", pl.col("below").is_between(0.07, 0.13) & pl.col("above").is_between(0.07, 0.13)),
-    ("no prediction missing", pl.col("missing") == 0),
     ("no crossing", pl.col("crossing") == 0),
 ]
 

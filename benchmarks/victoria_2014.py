@@ -34,7 +34,7 @@ def main() -> int:
         file.write_bytes(gzip.decompress((options.data / "elecdemand_2014.csv.gz").read_bytes()))
         predictions, truth_rows, seconds = predict(_region(file), PROTOCOL, options)
     bars = [("MAPE in percent", within(MAPE, "MAPE")), COVERED]
-    return finish(predictions, truth_rows, seconds, options, bars)
+    return finish(PROTOCOL, predictions, truth_rows, seconds, options, bars)
 
 
 def _region(file: Path) -> Region:

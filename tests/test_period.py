@@ -1,6 +1,6 @@
 """period: a model of what came before, nowcasts of what came after; the command writes what scorers read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from power_nowcast import cli
 from power_nowcast.contracts import PREDICTIONS
 from power_nowcast.errors import MissingDataError
-from power_nowcast.period import Period, backtest
+from power_nowcast.period import Period, backtest, known_before
+from power_nowcast.regions import Region
 from power_nowcast.store import Store, write_all
 from tests.small_job import job_of, write_region
 
@@ -48,6 +49,52 @@ def test_too_little_before_the_training_ends_is_told(file: Path, tmp_path: Path)
     write_all(store, region)
     with pytest.raises(MissingDataError, match="later --train-end"):
         backtest(store, region, Period(np.datetime64("2024-03-03T00:00", "m"), TRAIN_END, LAST))
+
+
+def _with_gap(store: Store, region: Region, first: datetime, last: datetime) -> None:
+    """The region's data without those between two times."""
+    write_all(store, region, end=first)
+    write_all(store, region, start=last)
+
+
+@pytest.mark.parametrize("silent_days", [13, 14, 15])
+def test_held_out_days_are_those_that_have_data(
+    file: Path, tmp_path: Path, silent_days: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """60 days of data, cut short before the training ends: what is held out lies before the silence."""
+    region = job_of(file).region
+    store = Store(tmp_path)
+    end = datetime(2024, 4, 20, tzinfo=UTC)
+    silent_from = end - timedelta(days=silent_days)
+    write_all(store, region, end=silent_from)
+    write_all(store, region, start=end + timedelta(minutes=30))
+    learnt = known_before(store, region, Period(TRAIN_END, TRAIN_END, LAST, valid_days=5))
+    valid = learnt.valid.block.issue_times
+    begins = np.datetime64(silent_from.replace(tzinfo=None), "m") - np.timedelta64(5, "D")
+    assert valid[0] == begins
+    assert learnt.train.block.issue_times[-1] < begins - np.timedelta64(90, "m")
+    known = np.isfinite(learnt.valid.ramps).all(axis=(1, 2))
+    assert np.unique(valid[known].astype("datetime64[D]")).size == 5
+    assert "little data in the 5 days before" in caplog.text
+    bundle = learnt.train_model("persistence_ramp")
+    assert np.isfinite(bundle.golden_mw[0]).all()
+
+
+def test_held_out_days_stay_where_most_of_them_have_data(file: Path, tmp_path: Path) -> None:
+    region = job_of(file).region
+    store = Store(tmp_path)
+    end = datetime(2024, 4, 20, tzinfo=UTC)
+    _with_gap(store, region, end - timedelta(days=7), end - timedelta(days=3))
+    learnt = known_before(store, region, Period(TRAIN_END, TRAIN_END, LAST, valid_days=10))
+    assert learnt.valid.block.issue_times[0] == TRAIN_END - np.timedelta64(10, "D")
+
+
+def test_too_few_days_with_data_are_told_in_words(file: Path, tmp_path: Path) -> None:
+    region = job_of(file).region
+    store = Store(tmp_path)
+    write_all(store, region, end=datetime(2024, 3, 11, tzinfo=UTC))
+    with pytest.raises(MissingDataError, match=r"has 3 days with examples before 2024-04-20T00:00 UTC.*4 or more"):
+        known_before(store, region, Period(TRAIN_END, TRAIN_END, LAST))
 
 
 def test_the_command_writes_the_columns_of_the_protocols(file: Path, tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
 """power-nowcast itself: `period.backtest`, in the venv of the project.
 
-Class A: LightGBM; every series is a region of its own without a forecast, weather and zones. Class B: the ensemble of
-the network and LightGBM, with all that the region has. Online calibration, no refit.
+Class A: LightGBM; every series is a region of its own without a forecast, weather and zones. Class B: the ensemble of a
+global network, local ones and LightGBM, with all that the region has and the options of `nyiso_2019h2.py`, which gives
+the zone NORTH its own. Online calibration, no refit.
 """
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import reduce
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from nyiso_2019h2 import PROTOCOL
 
 from peers.base import LOAD, Grid, Peer
 from power_nowcast.contracts import to_table
@@ -46,7 +50,8 @@ class PowerNowcast(Peer):
         else:
             region = Region.model_validate_json((self._folder() / "region.json").read_text())
             # The ensemble is of all series, whichever are asked for.
-            table = self._run(Store(str(self._folder() / "store")), region, period, None, model="ensemble")
+            store = Store(str(self._folder() / "store"))
+            table = self._run(store, region, period, None, model="ensemble", options={"members": PROTOCOL.members})
             table = table.filter(pl.col("series").is_in(self.job.series))
         wanted = pl.Series(issues.astype("datetime64[us]")).dt.replace_time_zone("UTC")
         kept = pl.col("issue_time").is_in(wanted.implode()) & pl.col("horizon_min").is_in(self.job.horizons_min)
@@ -76,7 +81,14 @@ class PowerNowcast(Peer):
             return self._run(store, region, period, (name,))
 
     def _run(
-        self, store: Store, region: Region, period: Period, series: tuple[str, ...] | None, model: str = "lightgbm"
+        self,
+        store: Store,
+        region: Region,
+        period: Period,
+        series: tuple[str, ...] | None,
+        *,
+        model: str = "lightgbm",
+        options: Mapping[str, Any] | None = None,
     ) -> pl.DataFrame:
         begin = time.perf_counter()
 
@@ -92,6 +104,7 @@ class PowerNowcast(Peer):
             region,
             period,
             model=model,
+            options=options,
             series=series,
             executor=lambda: ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers else None,
             lap=lap,

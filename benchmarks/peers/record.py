@@ -58,10 +58,10 @@ def entry(job: Job, result: Result, rows: pl.DataFrame) -> dict[str, Any]:
         "peer": result.name,
         "failed": result.failed,
         **result.figures,
-        "threads": job.threads,
+        "threads": None if "configuration" in result.figures else job.threads,
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
-        "configuration": configuration(result.name),
+        "configuration": result.figures.get("configuration") or configuration(result.name),
         "horizons": [
             {key: round(value, DIGITS) if isinstance(value, float) else value for key, value in row.items()}
             for row in own.to_dicts()

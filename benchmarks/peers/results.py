@@ -16,6 +16,12 @@ from peers.registry import OURS, PEERS
 
 HERE = Path(__file__).resolve().parent
 LAST_LINES = 12
+TOLD = (
+    "The model of nyiso_2019h2.py: the ensemble of a global network, local ones and LightGBM, one training of all "
+    "series of the region in several processes, NORTH's networks with options of their own. Seconds are by the clock, "
+    "of all series and delays together. Online calibration, no refit."
+)
+"""Configuration of a row that was not measured here, so that its number of threads is not known."""
 FIGURES = ("title", "versions", "train_s", "predict_s", "peak_mb", "rows")
 
 
@@ -95,6 +101,7 @@ def told(path: Path, job: Job, title: str) -> Result:
     training = sum(spent for part, spent in seconds.items() if part not in ("ingest", "predict"))
     figures = dict.fromkeys(FIGURES) | {
         "title": title,
+        "configuration": TOLD,
         "versions": {"power-nowcast": metadata.version("power-nowcast")},
         "train_s": round(training, 1),
         "predict_s": seconds["predict"],

@@ -49,12 +49,16 @@ def markdown(results: Sequence[Result], rows: pl.DataFrame, series: str, horizon
 
 def beaten(rows: pl.DataFrame) -> list[str]:
     """In words, every place where our row does not beat a peer of its class, in MAPE or pinball loss."""
-    if rows.is_empty():
-        return []
+    if rows.is_empty() or rows.filter(pl.col("peer") != OURS).is_empty():
+        return ["no row of a peer to compare with"]
     keys = ["class", "series", "horizon_min"]
-    ours = rows.filter(pl.col("peer") == OURS).select(*keys, "MAPE", "pinball")
+    ours = rows.filter(pl.col("peer") == OURS).select(*keys, "MAPE", "pinball", "missing")
     both = rows.filter(pl.col("peer") != OURS).join(ours, on=keys, how="left", suffix="_ours", maintain_order="left")
-    words = []
+    words = [
+        f"class {row['class']}, {row['series']}, {row['horizon_min']} min: ours lacks {row['missing']} nowcasts"
+        for row in ours.iter_rows(named=True)
+        if row["missing"] != 0
+    ]
     for row in both.iter_rows(named=True):
         for metric in ("MAPE", "pinball"):
             mine, theirs = row[f"{metric}_ours"], row[metric]

@@ -1,5 +1,6 @@
 """Train on what comes before a time, nowcast a period after it: what accuracy protocols ask for, of any region."""
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -15,15 +16,20 @@ from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples, Progress
 from power_nowcast.models.bundle import Bundle
+from power_nowcast.models.dataset import days_with_data, held_out_start
 from power_nowcast.models.kinds import create
 from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
+logger = logging.getLogger("power_nowcast.period")
+
 WARM_UP = timedelta(hours=36)
 """Issue times before the first one asked for, whose outcomes bring the online calibration up to date."""
 VALID_DAYS = 90
 """Held back at the end of training for early stopping and calibration, at most a quarter of it."""
+SMALLEST_SHARE = 4
+"""At most one day in so many is held back; with fewer days than this nothing can be."""
 
 
 @dataclass(frozen=True)
@@ -201,19 +207,44 @@ def known_before(
         begins = max(begins, period.train_end - np.timedelta64(period.train_days, "D"))
     begins = np.datetime64(-(-int(begins.astype(np.int64)) // every) * every, "m")
     days = int((period.train_end - begins).astype("timedelta64[D]").astype(np.int64))
-    valid_days = min(period.valid_days, days // 4)
-    if valid_days < 1:
+    if days < SMALLEST_SHARE:
         raise _too_little(region, days, period)
     issues = np.arange(begins, period.train_end, np.timedelta64(every, "m"))
     known = examples(panel, region, issues, spec, series=series or region.series)
-    border, reach = period.train_end - np.timedelta64(valid_days, "D"), max(spec.knots)
+    border, reach = _border(region, known, period, days), max(spec.knots)
     train, valid = known.during(begins, border, reach), known.during(border, period.train_end, reach)
     return Learnt(region, spec, train, valid)
 
 
+def _border(region: Region, known: Examples, period: Period, days: int) -> np.datetime64:
+    """Where the held-out part of `days` days of examples begins; only days count that have an outcome of each series.
+
+    Raises:
+        MissingDataError: too few days have one.
+    """
+    has_outcomes = np.isfinite(known.ramps).any(axis=2).all(axis=1)
+    back = days_with_data(known.block.issue_times, has_outcomes, period.train_end)
+    usual = min(period.valid_days, days // SMALLEST_SHARE)
+    border = held_out_start(usual, back, period.train_end)
+    if border == period.train_end - np.timedelta64(usual, "D"):
+        return border
+    if len(back) < SMALLEST_SHARE:
+        raise _too_little(region, len(back), period)
+    border = held_out_start(min(usual, len(back) // SMALLEST_SHARE), back, period.train_end)
+    logger.warning(
+        "%s has little data in the %d days before %s UTC: the days held out for calibration begin at %s UTC.",
+        region.name,
+        usual,
+        period.train_end,
+        border,
+    )
+    return border
+
+
 def _too_little(region: Region, days: int, period: Period) -> MissingDataError:
     return MissingDataError(
-        f"{region.name} has {max(0, days)} days of examples before {period.train_end}; training needs more.",
+        f"{region.name} has {max(0, days)} days with examples before {period.train_end} UTC; training needs "
+        f"{SMALLEST_SHARE} or more.",
         remedy="Ingest a longer time, or choose a later --train-end.",
         region=region.name,
         train_end=str(period.train_end),

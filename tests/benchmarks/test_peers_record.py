@@ -3,16 +3,23 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from nyiso_2019h2 import PROTOCOL
+from peers import ours
 from peers.base import Job
-from peers.record import configuration, merged, read
+from peers.record import configuration, entry, merged, read
 from peers.registry import PEERS
 from peers.results import Result, told
 from peers.table import markdown
 
+from power_nowcast.contracts import PREDICTIONS
+from power_nowcast.regions import load
 from tests.benchmarks import toy_grid
+
+RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "peers_nyiso_2019h2.json"
 
 FIGURES = {"title": "Some", "versions": {"somelib": "1.2"}, "train_s": 1.5, "predict_s": 0.2, "peak_mb": 100, "rows": 4}
 
@@ -78,3 +85,27 @@ def test_our_row_is_read_from_what_a_benchmark_wrote(job: Job, tmp_path: Path) -
     assert len(found.predictions) == len(job.issues) * 4
     assert set(found.predictions["series"]) == {"TOTAL"}
     assert (found.figures["train_s"], found.figures["predict_s"]) == (33.0, 4.0)
+    kept = entry(job, found, pl.DataFrame())
+    assert kept["threads"] is None, "how many it was trained by is not known here"
+    assert "one training of all series" in kept["configuration"]
+    assert entry(job, replace(found, figures={"train_s": 1.0}), pl.DataFrame())["threads"] == job.threads
+
+
+def test_the_committed_record_says_how_our_rows_were_made() -> None:
+    record = json.loads(RECORD.read_text())
+    mine = {(one["class"], one["series"]): one for one in record["entries"] if one["peer"] == "ours"}
+    assert set(mine) == {("a", "NYCA"), ("a", "N.Y.C."), ("b", "NYCA"), ("b", "N.Y.C."), ("b", "NORTH")}
+    for (inputs, _), one in mine.items():
+        assert one["threads"] == (1 if inputs == "a" else None)
+        assert ("nyiso_2019h2.py" in one["configuration"]) == (inputs == "b")
+
+
+def test_our_ensemble_is_that_of_the_protocol(monkeypatch: pytest.MonkeyPatch, job: Job, tmp_path: Path) -> None:
+    """What `make peers` trains by itself has the options of the model whose row is committed."""
+    asked: list[dict[str, Any]] = []
+    nothing = PREDICTIONS.to_frame()
+    monkeypatch.setattr(ours.PowerNowcast, "_run", lambda *_, **options: asked.append(options) or nothing)
+    (tmp_path / "region.json").write_text(load("nyiso").model_dump_json())
+    ours.PowerNowcast(replace(job, inputs="b"), tmp_path).predict(None, job.issues)
+    assert asked == [{"model": "ensemble", "options": {"members": PROTOCOL.members}}]
+    assert asked[0]["options"]["members"]["mlp_local"]["by_series"] == {"NORTH": {"learning_rate": 1e-3, "networks": 2}}

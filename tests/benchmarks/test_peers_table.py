@@ -101,7 +101,19 @@ def test_the_check_names_every_place_where_ours_does_not_win(results: list[Resul
 def test_nothing_answered_makes_an_empty_table() -> None:
     failed = [Result("openstef", "a", "TOTAL", {}, None, "no")]
     assert scored(failed, pl.DataFrame()).is_empty()
-    assert beaten(pl.DataFrame()) == []
+    assert beaten(pl.DataFrame()) == ["no row of a peer to compare with"]
+
+
+def test_a_check_of_our_row_alone_or_with_holes_fails(results: list[Result], truth: pl.DataFrame) -> None:
+    table = scored(results, truth)
+    assert beaten(table.filter(pl.col("peer") == "ours")) == ["no row of a peer to compare with"]
+    ours = (pl.col("peer") == "ours") & (pl.col("class") == "a")
+    holes = table.with_columns(missing=pl.when(ours).then(3).otherwise("missing"))
+    words = beaten(holes)
+    assert len(words) == 8
+    assert words[0].endswith("min: ours lacks 3 nowcasts")
+    broken = table.with_columns(MAPE=pl.when(ours).then(float("nan")).otherwise("MAPE"))
+    assert any("MAPE nothing, persistence has" in word for word in beaten(broken))
 
 
 def test_the_plot_is_drawn_for_one_class_and_for_both(

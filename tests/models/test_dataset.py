@@ -10,7 +10,7 @@ from power_nowcast.contracts import FeatureBlock, Panel
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
-from power_nowcast.models.dataset import PARTS, Split, from_frame, to_frame
+from power_nowcast.models.dataset import PARTS, Split, days_with_data, from_frame, held_out_start, to_frame
 from tests.toy import toy_panel, toy_region
 
 SPEC = FeatureSpec.for_interval(30)
@@ -143,3 +143,21 @@ def test_a_table_is_sorted_by_time_and_has_utc_stamps() -> None:
     assert frame.columns[:5] == ["issue_time", "series", "origin_mw", "age_minutes", "scale_mw"]
     assert frame.columns[5:7] == ["outcome_mw_h30", "outcome_mw_h60"]
     assert {frame.schema[name] for name in ("ramp_30m", "same_h30", "same_h60")} == {pl.Float32()}
+
+
+def test_held_out_days_begin_so_far_back_that_they_have_data() -> None:
+    day, end = np.timedelta64(1440, "m"), np.datetime64("2024-05-01T00:00", "m")
+    times = end - np.arange(1, 60 * 24) * np.timedelta64(60, "m")  # 60 days, hour by hour
+    full = np.ones(len(times), bool)
+    back = days_with_data(times, full, end)
+    assert back.tolist() == list(range(60))
+    assert held_out_start(10, back, end) == end - 10 * day
+    silent = times < end - 12 * day
+    back = days_with_data(times, silent, end)
+    assert back[0] == 12
+    assert held_out_start(10, back, end) == end - 22 * day
+    assert held_out_start(10, days_with_data(times, ~full, end), end) == end - 10 * day
+    # Half of the days have data: they stay. One fewer: the last ten that have some.
+    for having, begins in ((5, 10), (4, 16)):
+        some = (times >= end - having * day) | (times < end - 10 * day)
+        assert held_out_start(10, days_with_data(times, some, end), end) == end - begins * day

@@ -47,7 +47,7 @@ def distance_km(latitude: float, longitude: float, other_latitude: float, other_
     """Along the surface of the earth, between places in degrees.
 
     >>> round(distance_km(40.78, -73.88, 42.94, -78.73))
-    466
+    468
     """
     one, other = np.radians([latitude, longitude]), np.radians([other_latitude, other_longitude])
     north, east = np.sin((other - one) / 2) ** 2

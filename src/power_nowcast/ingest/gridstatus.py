@@ -220,7 +220,7 @@ def _check_intervals(rows: pl.DataFrame, request: Request, origin: str) -> None:
         raise SourceFormatError(
             f"{origin} holds means of {wrong[0] // timedelta(minutes=1)} minutes, "
             f"the region file says {agreed // timedelta(minutes=1)}.",
-            remedy="Correct interval_minutes; hourly power cannot be nowcast.",
+            remedy="Correct interval_minutes in the region file.",
             file=origin,
         )
 

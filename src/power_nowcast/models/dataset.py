@@ -36,7 +36,7 @@ class Split:
     @classmethod
     def of(cls, panel: Panel, spec: FeatureSpec, *, valid_days: int, test_days: int) -> "Split":
         """The last days of the panel for the test, those before for validation, all that has a week behind it for
-        training.
+        training. Where those before have little data, the last days that have some are for validation.
 
         Raises:
             MissingDataError: the panel is too short for that.
@@ -51,7 +51,8 @@ class Split:
         start = known[0] + np.timedelta64(spec.minimum_history_minutes, "m")
         test_end = known[-1]
         test_start = (test_end - test_days * _DAY).astype("datetime64[h]").astype("datetime64[m]")
-        valid_start = test_start - valid_days * _DAY
+        back = days_with_data(panel.times, np.isfinite(panel.power).any(axis=1), test_start)
+        valid_start = held_out_start(valid_days, back, test_start)
         if valid_start - start < valid_days * _DAY:
             held, needed = (known[-1] - known[0]) / _DAY, 8 + 2 * valid_days + test_days
             raise MissingDataError(
@@ -75,6 +76,33 @@ class Split:
             part: examples.during(first, last, reach_minutes)
             for part, first, last in zip(PARTS, borders, borders[1:], strict=False)
         }
+
+
+def days_with_data(times: Times, has_data: NDArray[np.bool_], end: np.datetime64) -> NDArray[np.int64]:
+    """Which days before `end` have data, as whole days back from it, ascending: 0 is the day that ends at `end`.
+
+    Args:
+        times: any order, shape (time,).
+        has_data: whether each of them has data, shape (time,).
+        end: times from here on do not count.
+    """
+    before = times[has_data & (times < end)]
+    back = (end - before).astype("timedelta64[m]").astype(np.int64) - 1
+    return np.unique(back // _DAY.astype(np.int64))
+
+
+def held_out_start(days: int, back: NDArray[np.int64], end: np.datetime64) -> np.datetime64:
+    """Where the held-out days before `end` begin: `days` before it or, where less than half of those days have data,
+    so far before it that as many days have some.
+
+    Args:
+        days: how many are held out.
+        back: the days that have data, as `days_with_data` gives them.
+        end: of the held-out days.
+    """
+    if 2 * np.count_nonzero(back < days) >= days or not len(back):
+        return end - days * _DAY
+    return end - (int(back[:days][-1]) + 1) * _DAY
 
 
 def joined(parts: Sequence[Examples]) -> Examples:

@@ -116,14 +116,14 @@ def fit_and_judge(
     Raises:
         MissingDataError: a series has no outcome to learn from.
     """
-    for part, known in (("train", train), ("valid", valid)):
+    for part, purpose, known in (("train", "train on", train), ("valid", "stop early and calibrate on", valid)):
         empty = [
             name for s, name in enumerate(model.series) if not np.isfinite(known.ramps[:, s]).any(axis=0).all(axis=-1)
         ]
         if empty:
             raise MissingDataError(
-                f"There is nothing to {part} on for {', '.join(empty)}.",
-                remedy="Ingest a longer period, or train on more days.",
+                f"There is nothing to {purpose} for {', '.join(empty[:10])}: no value is known {_span(known.block)}.",
+                remedy="Check the series' gaps: nowcast data gaps. Then ingest a longer period, or train on more days.",
                 series=empty,
                 part=part,
             )
@@ -144,6 +144,12 @@ def fit_and_judge(
     report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
     dependence = Dependence.from_held_out(model.series, model.knots, calibrated, valid.outcome_mw)
     return Judged(report, calibration, dependence)
+
+
+def _span(block: FeatureBlock) -> str:
+    """The time of issue times, in words."""
+    times = block.issue_times
+    return f"from {times.min()} to {times.max()} UTC" if len(times) else "there"
 
 
 def fallback(train: Examples, knots: tuple[int, ...]) -> Persistence:
