@@ -264,6 +264,14 @@ def test_the_summary_of_a_hand_made_table() -> None:
     assert (b["coverage_50"], b["below_50"], b["above_50"], b["width_50"]) == (0.5, 0.0, 0.5, 2.0)
 
 
+def test_groups_keep_the_order_in_which_they_appear() -> None:
+    names = [f"{n * 7 % 50}" for n in range(50)] * 2
+    table = scoring.summarise(
+        scoring.losses(pl.DataFrame({"series": names}), np.ones(100), np.ones((100, 7))), ["series"]
+    )
+    assert table["series"].to_list() == names[:50]
+
+
 def test_a_band_needs_both_of_its_levels() -> None:
     """With .75 and without .25 there is no band of 50 %."""
     found = scoring.losses(pl.DataFrame({"series": ["A"]}), [1.0], [[0.0, 1.0, 2.0]], (0.1, 0.5, 0.75))
@@ -332,6 +340,7 @@ def test_the_protocol_table_of_a_hand_made_example() -> None:
 
     assert (row["n"], row["missing"]) == (3, 1)
     assert row["MAE"] == pytest.approx(28 / 3)
+    assert row["RMSE"] == pytest.approx(((4**2 + 20**2 + 4**2) / 3) ** 0.5)
     assert row["MAPE"] == pytest.approx((4 + 10) / 2)
     assert row["nMAE"] == pytest.approx(100 * 28 / 3 / 400)
     assert row["bias"] == pytest.approx(28 / 3)
@@ -341,6 +350,16 @@ def test_the_protocol_table_of_a_hand_made_example() -> None:
     assert row["crossing"] == pytest.approx(1 / 3)
     pinballs = [0.1 * 5 + 0.9 * 10 + 0.1 * 5, 0.5 * 28, 0.1 * 10 + 0.1 * 15 + 0.1 * 5]
     assert row["pinball"] == pytest.approx(sum(pinballs) / 9)
+
+
+def test_a_truth_on_the_edge_of_a_band_is_inside_in_every_cell() -> None:
+    expected = _expected(np.random.default_rng(17), ("A",), (60,), 3000)
+    for edge in ("q10", "q90"):
+        other = {"q10": -1.0, "q50": 0.0, "q90": 1.0} | {edge: 0.0}
+        cells = scoring.coverage_cells(
+            expected.with_columns(**{name: pl.col("y") + far for name, far in other.items()}), expected, "Etc/UTC"
+        )
+        assert set(cells["block"].row(0)[2:]) == {1.0}
 
 
 def test_coverage_cells_are_those_of_the_targets_local_time() -> None:
