@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,13 @@ EQUIVALENT = Path(__file__).with_name("mutants_equivalent.toml")
 NEEDED = 0.95
 
 
-def sampled(only: str, seed: int, count: int) -> list[Mutant]:
+def sampled(only: Sequence[str], seed: int, count: int) -> list[Mutant]:
     """As many mutants of the deciding modules as asked for, drawn without preference."""
     found = []
     for pattern in DECIDING:
         for path in sorted((ROOT / PACKAGE).glob(pattern)):
             name = path.relative_to(ROOT / PACKAGE).as_posix()
-            if fnmatch(name, only):
+            if any(fnmatch(name, glob) for glob in only):
                 found += mutants_of(name, path.read_text())
     random.Random(seed).shuffle(found)  # noqa: S311 - no secret
     chosen = []
@@ -161,7 +162,7 @@ def summed_up(verdicts: list[dict[str, Any]], reasons: dict[tuple[str, ...], str
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", metavar="GLOB", help="modules, such as 'features/*'")
+    parser.add_argument("--only", action="append", metavar="GLOB", help="modules, such as 'features/*'; repeatable")
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--count", type=int, default=240, help="mutants to draw")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -175,7 +176,7 @@ def main() -> int:
         (folder / "map.json").unlink(missing_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # such that the processes end as well
     began = time.monotonic()
-    mutants = sampled(options.only, options.seed, options.count)
+    mutants = sampled(options.only or ["*"], options.seed, options.count)
     preload()
     trial = Trial(folder, fresh=options.fresh)
     trial.run(mutants, options.jobs, options.budget)

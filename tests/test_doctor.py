@@ -2,13 +2,14 @@
 
 import socket
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from power_nowcast import regions
 from power_nowcast.care import Finding, State
-from power_nowcast.doctor import FEW_BYTES, MANY_BYTES, Outside, ask, examine
+from power_nowcast.doctor import FEW_BYTES, MANY_BYTES, NATIVE, Outside, ask, examine
 from power_nowcast.doctor import Reply as DoctorReply
 from power_nowcast.errors import SourceUnavailableError
 from power_nowcast.ingest.http import Http
@@ -32,6 +33,7 @@ def settings_in(folder: Path, **changed: object) -> Settings:
 
 
 def found(region: Region, settings: Settings, *, live: bool = False, **outside: object) -> dict[str, Finding]:
+    outside = {"load": lambda _: None} | outside  # torch takes seconds
     findings = examine([region], settings, live=live, outside=Outside(**outside))  # type: ignore[arg-type]
     assert all(one.remedy for one in findings if one.state is not State.OK), "what is wrong has a remedy"
     return {one.name: one for one in findings}
@@ -39,14 +41,13 @@ def found(region: Region, settings: Settings, *, live: bool = False, **outside: 
 
 def test_a_healthy_machine(tmp_path: Path) -> None:
     with Server() as server:
-        told = found(at(server.url), settings_in(tmp_path), free=lambda _: 2 * MANY_BYTES)
+        told = found(at(server.url), settings_in(tmp_path), free=lambda _: 2 * MANY_BYTES, load=import_module)
         assert [path for path, _, _ in server.asked] == ["/"], "one small question, no data"
     states = {name: one.state for name, one in told.items()}
     assert states.pop("data caiso power") is State.WARN
     assert set(states.values()) == {State.OK}
-    names = (
-        "python, packages, write data, disk, write reports, write artifacts, source caiso power (caiso), clock, mlflow"
-    )
+    names = "python, packages, libraries, write data, disk, write reports, write artifacts, "
+    names += "source caiso power (caiso), clock, mlflow"
     assert ", ".join(states) == names
     assert told["clock"].detail.endswith(f"s against {server.url}/")
     assert list(tmp_path.iterdir()) == [], "looking changes nothing"
@@ -151,6 +152,52 @@ def test_a_wrong_source_is_told_like_an_unreachable_one(tmp_path: Path) -> None:
     missing = region.power.model_copy(update={"source": "files", "options": {"files": str(tmp_path / "none*.csv")}})
     told = found(region.model_copy(update={"power": missing}), settings_in(tmp_path))["source victoria power (files)"]
     assert "none*.csv" in told.detail
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError("libgomp.so.1: cannot open shared object file: No such file or directory"), "libgomp1 on Debian"),
+        (OSError("/lib/x86_64-linux-gnu/libgomp.so.1: file too short"), "libgomp on Fedora"),
+        (
+            OSError("dlopen(/x/lib_lightgbm.dylib, 6): Library not loaded: @rpath/libomp.dylib\n  Reason: none"),
+            "libomp on macOS",
+        ),
+        (FileNotFoundError("Could not find module 'vcomp140.dll'"), "Visual C++"),
+        (ImportError("libz.so.1: cannot open shared object file"), "the package of your system that holds libz.so.1"),
+        (ModuleNotFoundError("No module named 'lightgbm'"), "make setup"),
+    ],
+)
+def test_a_library_that_cannot_be_loaded_is_named_with_what_to_install(
+    tmp_path: Path, error: Exception, remedy: str
+) -> None:
+    def load(name: str) -> None:
+        if name == "lightgbm":
+            raise error
+
+    told = found(regions.load("victoria"), settings_in(tmp_path), load=load)["libraries"]
+    assert told.state is State.FAIL
+    assert told.detail == f"lightgbm cannot be loaded: {str(error).splitlines()[0]}"
+    assert remedy in told.remedy
+
+
+def test_torch_may_be_left_out_and_may_not_be_broken(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def load(name: str) -> None:
+        asked.append(name)
+        if name == "torch":
+            raise ModuleNotFoundError(name)
+
+    told = found(regions.load("victoria"), settings_in(tmp_path), load=load)["libraries"]
+    assert (told.state, told.detail) == (State.OK, "7 packages with compiled code can be loaded")
+    assert asked == list(NATIVE)
+
+    def broken(name: str) -> None:
+        if name == "torch":
+            raise OSError("libcudart.so.12: cannot open shared object file")
+
+    assert found(regions.load("victoria"), settings_in(tmp_path), load=broken)["libraries"].state is State.FAIL
 
 
 def test_asking_leaves_keys_out() -> None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
+from importlib import import_module, metadata
 from itertools import dropwhile
 from pathlib import Path
 
@@ -31,6 +31,15 @@ FEW_BYTES, MANY_BYTES = 1_000_000_000, 5_000_000_000
 SKEW, SKEW_AT_MOST = timedelta(seconds=30), timedelta(minutes=5)
 """Difference to a server's clock from which it is told, and from which `available_at` of live rows is wrong."""
 _TIMEOUT = 10.0
+NATIVE = ("deltalake", "lightgbm", "numba", "onnxruntime", "polars", "pyarrow", "torch", "xgboost")
+"""Packages with compiled code; torch may be left out."""
+_SYSTEM_LIBRARY = re.compile(r"\b(lib(?!/)[\w.+-]*?\.(?:so|dylib)[\w.]*|vcomp\w+\.dll)")
+_PACKAGES = {
+    ("libgomp", "libomp"): "libgomp1 on Debian and Ubuntu, libgomp on Fedora, libomp on macOS (brew)",
+    ("libstdc++",): "libstdc++6 on Debian and Ubuntu, libstdc++ on Fedora",
+    ("vcomp",): "the Visual C++ Redistributable",
+}
+"""What to install for a library of the system, by how its file name begins."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?(?:>=([0-9.]+))?")
 
 
@@ -66,12 +75,15 @@ def _free(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Outside:
-    """The world as the doctor sees it: servers, the clock, the disk; `http` makes the real requests."""
+    """The world as the doctor sees it: servers, the clock, the disk, what can be imported; `http` makes the real
+    requests.
+    """
 
     ask: Callable[[str], Reply] = ask
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     free: Callable[[Path], int] = _free
     http: Callable[[], Http] = lambda: Http(attempts=1)
+    load: Callable[[str], object] = import_module
 
 
 def examine(
@@ -83,11 +95,11 @@ def examine(
         regions: whose sources and tables.
         settings: where things are.
         live: make one real request to each source and read the answer, rather than only reach its server.
-        outside: in place of the network, the clock and the disk.
+        outside: in place of the network, the clock, the disk and the installed packages.
     """
     world = outside or Outside()
     replies: dict[str, Reply | SourceUnavailableError] = {}
-    found = [_python(), _packages(), *_folders(settings, world)]
+    found = [_python(), _packages(), _libraries(world), *_folders(settings, world)]
     for region in regions:
         found += _sources(region, world, replies, settings.contact, live=live)
     found += [_clock(world, replies), _mlflow(settings)]
@@ -123,6 +135,34 @@ def _packages() -> Finding:
     if wrong:
         return Finding("packages", State.FAIL, "; ".join(wrong), "Install what is required: make setup.")
     return Finding("packages", State.OK, f"{len(required)} required packages")
+
+
+def _libraries(world: Outside) -> Finding:
+    """Every package with compiled code can be loaded: some need a library of the system that no package brings."""
+    loaded, wrong, remedies = 0, [], []
+    for name in NATIVE:
+        try:
+            world.load(name)
+        except Exception as error:  # each package has errors of its own
+            if name == "torch" and isinstance(error, ModuleNotFoundError):
+                continue
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            wrong.append(f"{name} cannot be loaded: {first}")
+            remedies.append(_remedy(str(error)))
+        else:
+            loaded += 1
+    if wrong:
+        return Finding("libraries", State.FAIL, "; ".join(wrong), " ".join(dict.fromkeys(remedies)))
+    return Finding("libraries", State.OK, f"{loaded} packages with compiled code can be loaded")
+
+
+def _remedy(message: str) -> str:
+    """What to install for the library of the system that a message names."""
+    missing = _SYSTEM_LIBRARY.findall(message)
+    if not missing:
+        return "Install the packages again: make setup."
+    known = (name for begins, name in _PACKAGES.items() if any(one.startswith(begins) for one in missing))
+    return f"Install {next(known, f'the package of your system that holds {missing[0]}')}."
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -222,8 +222,12 @@ def test_what_cannot_be_compared_is_said(world: World) -> None:
     backwards = Nowcasts("toy", good.issue_times[::-1], SERIES, STEPS, good.values)
     with pytest.raises(ConfigurationError, match="order"):
         world.decide(backwards, baselines={"same": backwards})
+    twice = Nowcasts("toy", good.issue_times.copy(), SERIES, STEPS, good.values)
+    twice.issue_times[7] = twice.issue_times[6]
+    with pytest.raises(ConfigurationError, match="order"):
+        world.decide(twice, baselines={"same": twice})
     unknown = world.actual.copy()
-    unknown[:, 2, 1] = np.nan
+    unknown[:, 2, 1] = unknown[:5, 0, 0] = np.nan  # a cell that lacks some pairs is not the one without any
     with pytest.raises(MissingDataError, match="SOUTH 1 has no pair 60 minutes"):
         world.decide(good, actual=unknown)
     still = world.actual.copy()

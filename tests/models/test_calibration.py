@@ -262,6 +262,19 @@ def test_widths_that_are_nothing_and_scores_beyond_all_bounds_are_bounded() -> N
     np.testing.assert_allclose(made.base[0, 0], [-LIMIT] * 3 + [0.0] + [LIMIT] * 3)
 
 
+def test_an_outcome_on_a_quantile_is_within_it() -> None:
+    """As coverage is scored: the factors of both sides shrink by their own share of a step."""
+    quantiles = np.tile(np.array([96.0, 98.0, 99.0, 100.0, 101.0, 102.0, 104.0]), (3, 1, 1, 1))
+    for edge, q in ((98.0, 1), (102.0, 5)):
+        _, after = follow(np.array([edge, np.nan, np.nan]), quantiles, step=1.0)
+        assert after.base[0, 0, q] == pytest.approx(-0.1)
+
+
+def test_an_id_is_twelve_hex_digits() -> None:
+    assert len(NONE.id) == 12
+    assert int(NONE.id, 16) >= 0
+
+
 # An oracle in plain Python, after the module's description ------------------------------------------------------------
 
 

@@ -46,6 +46,22 @@ def test_the_member_that_was_right_gets_the_weight(right: int, seed: int) -> Non
     np.testing.assert_allclose(weights[..., right], 1 - SHRINKAGE + SHRINKAGE / 3)
 
 
+def test_weights_are_found_in_tenths() -> None:
+    chance = np.random.default_rng(2)
+    medians = chance.normal(0, 100, (200, 1, 1, 2))
+    outcome = medians @ np.array([0.3, 0.7])
+    np.testing.assert_allclose(best_weights(medians, outcome)[0, 0], [(0.3 + 0.5) / 2, (0.7 + 0.5) / 2])
+
+
+def test_the_members_are_those_that_were_measured() -> None:
+    """The figures of docs/benchmarks.md are those of these settings."""
+    assert DEFAULT == {
+        "mlp_global": {},
+        "mlp_local": {"noise": 0.15},
+        "lightgbm": {"max_rows": 60_000, "n_estimators": 400, "learning_rate": 0.08},
+    }
+
+
 def test_the_member_with_the_right_width_gets_the_weight() -> None:
     chance = np.random.default_rng(1)
     size = chance.uniform(10, 100, (4000, 1, 1))
@@ -136,6 +152,16 @@ def test_a_subset_is_answered_as_its_members_do(known: Examples) -> None:
     for names in (("SOUTH 1", "N.E."), ("N.E.",), ("ALL", "SOUTH 1"), ("SOUTH 1", "N.E.", "ALL")):
         block = known.block.only(names)
         np.testing.assert_allclose(model.predict(block), model.members[0].predict(block))
+
+
+def test_members_keep_checkpoints_in_folders_of_their_own(known: Examples, tmp_path: Path) -> None:
+    region, knots = toy_region(), FeatureSpec.for_interval(30).knots
+    model = Ensemble(region.series, knots, [Offset(region.series, knots)])
+    model.fit(known, known)
+    assert model.members[0].checkpoints is None
+    model.checkpoints = tmp_path
+    model.fit(known, known)
+    assert model.members[0].checkpoints == tmp_path / "persistence"
 
 
 def test_it_is_read_as_it_was_saved(known: Examples, tmp_path: Path) -> None:

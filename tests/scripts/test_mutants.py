@@ -83,7 +83,7 @@ def test_a_mutant_is_told_by_place_and_text(load):
 
 def test_a_seed_draws_the_same_and_all_can_be_compiled(load):
     mutants = load("mutants")
-    first, again, other = (mutants.sampled("scoring.py", seed, 20) for seed in (1, 1, 2))
+    first, again, other = (mutants.sampled(["scoring.py"], seed, 20) for seed in (1, 1, 2))
     assert first == again
     assert first != other
     assert len(first) == 20
