@@ -141,7 +141,7 @@ def _measured(
         values[begin : begin + length] = 800 + 7 * np.arange(length)
     if of.forecast and of.forecast.interval_minutes is None:
         known = {row.valid_at: row.value for row in told if row.series == zone}
-        for begin in rng.integers(0, slots - 20, days):
+        for begin in rng.integers(0, slots - 20, 4 * days):
             for slot in range(begin, begin + int(rng.integers(3, 9))):
                 values[slot] = known.get(start + slot * of.interval_minutes * MINUTE, values[slot])
     return [float(value) for value in values]
