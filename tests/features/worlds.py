@@ -23,6 +23,8 @@ FORECAST = ("L.temperature_c", "K.temperature_c", "L.cloud_cover")
 """In another order than the reports, and one that is not observed."""
 
 
+SILENCE = 4 * HOUR
+"""Until three days before the end of a world no zone has a value."""
 RECORD = 6 * HOUR + 15 * MINUTE
 """Before the end of a world each zone reaches what it never did before."""
 REFUSED_DAYS = 10
@@ -107,7 +109,7 @@ def _power(
     step, usual = of.interval_minutes * MINUTE, of.power.delay_minutes * MINUTE
     for slot, value in enumerate(_measured(of, zone, kind, start, days, rng, told)):
         valid, fate = start + slot * step, rng.random()
-        if fate < 0.02:
+        if fate < 0.02 or timedelta() < start + (days - 3) * DAY - valid < SILENCE:
             continue
         late = timedelta(minutes=int(rng.integers(1, 400)), seconds=int(rng.integers(60)))
         if fate < 0.05:
