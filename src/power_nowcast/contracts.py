@@ -151,7 +151,7 @@ class Panel:
 
     The grids hold the state at `known_at`. `patches` change them at later times, in order of `available_at`: late rows,
     corrections, forecast vintages; a panel without patches is a live window. Row `i` of power is never read for an
-    issue time before `start + i * step`, so rows that came on time need no patch.
+    issue time before `start + i * step + delay_minutes`, so rows that came by then need no patch.
     """
 
     region: str
@@ -172,6 +172,7 @@ class Panel:
     weather_forecast: Floats = field(default_factory=lambda: np.empty((0, 0)))
     kept_out: Floats = field(default_factory=lambda: np.empty((0, 0)))
     lateness: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    delay_minutes: int = 0
 
     @property
     def times(self) -> Times:

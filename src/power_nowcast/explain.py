@@ -12,7 +12,7 @@ from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Pan
 from power_nowcast.errors import MissingDataError, StaleDataError
 from power_nowcast.features.build_features import final_power
 from power_nowcast.features.families import family_of, without_horizon
-from power_nowcast.features.panel import WINDOW, history
+from power_nowcast.features.panel import WINDOW, ever_known, history
 from power_nowcast.features.state import MAX_AGE_MINUTES, slots_of
 from power_nowcast.live.nowcaster import calibration_in_force
 from power_nowcast.models.bundle import Bundle
@@ -231,8 +231,7 @@ def explain(
 def _past(bundle: Bundle, panel: Panel, issue: np.datetime64) -> FeatureBlock:
     """Features of the same time on the days before, newest first, as they were known then."""
     times = issue - np.arange(1, BACK_DAYS + 1) * np.timedelta64(1440, "m")
-    known = np.isfinite(panel.power).any(axis=1)
-    first = panel.times[known.argmax()] + np.timedelta64(bundle.minimum_history_minutes, "m")
+    first = panel.times[ever_known(panel).argmax()] + np.timedelta64(bundle.minimum_history_minutes, "m")
     block = bundle.features(panel, times[times >= first])
     return block.take(np.isfinite(block.origin_mw).all(axis=1))
 

@@ -118,9 +118,9 @@ class Known:
     def versions(
         self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
-        """As `Store.versions`, of rows known then; power comes later by the delay."""
-        latest = self.at - self.delay if table is Table.POWER else self.at
-        return self.store.versions(table, region, start=start, end=end).filter(pl.col("available_at") <= latest)
+        """As `Store.versions`, of rows known then; power counts no earlier than the delay after its time."""
+        rows = self.store.versions(table, region, start=start, end=end).filter(pl.col("available_at") <= self.at)
+        return rows.filter(pl.col("valid_at") <= self.at - self.delay) if table is Table.POWER else rows
 
     def as_of(
         self,

@@ -9,6 +9,7 @@ from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Nowcasts, Panel, 
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.features.operator_forecast import read
 from power_nowcast.features.panel import FORECAST_GRID
+from power_nowcast.models.outcomes import first_known
 from power_nowcast.regions import Region
 
 NAME = "operator forecast"
@@ -28,7 +29,7 @@ class OperatorForecast:
         self.region = region
 
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, None]:
-        """Nowcasts of every issue time; the outcomes that bands come from are `delay_minutes` late."""
+        """Nowcasts of every issue time; the outcomes that bands come from are `delay_minutes` late at least."""
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         spacing = np.diff(issues).min() if len(issues) > 1 else _DAY
         earlier = np.arange(issues[0] - LEARNT_DAYS * _DAY, issues[0], spacing)
@@ -36,13 +37,13 @@ class OperatorForecast:
         every = np.concatenate([earlier, issues])
         steps = self.region.steps_minutes
         told = self.told(panel, every, steps)
-        error = truth(panel, self.region, every, steps) - told
+        value, known_at = _first_known(panel, self.region, every, steps, delay_minutes)
+        error = np.where(np.isfinite(truth(panel, self.region, every, steps)), value, np.nan) - told
         values = np.repeat(told[len(earlier) :, ..., None], len(QUANTILES), axis=-1)
-        known_at = every[:, None] + np.asarray(steps, "timedelta64[m]") + np.timedelta64(delay_minutes, "m")
         for day in np.unique(issues.astype("datetime64[D]")):
             begin = day.astype("datetime64[m]")
             recent = (every >= begin - LEARNT_DAYS * _DAY) & (every < begin)
-            seen = np.where((known_at[recent] <= begin)[:, None], error[recent], np.nan)
+            seen = np.where(known_at[recent] <= begin, error[recent], np.nan)
             values[issues.astype("datetime64[D]") == day] += _widths(seen)
         return Nowcasts(self.region.name, issues, panel.series, steps, values), None
 
@@ -69,6 +70,19 @@ class OperatorForecast:
                 values = np.array([read(forecast, int(time), panel.forecast_step_minutes, s) for time in times])
                 told[first:last, s] = values[place].reshape(twice.shape)
         return told
+
+
+def _first_known(
+    panel: Panel, region: Region, issues: Times, steps: tuple[int, ...], delay_minutes: int
+) -> tuple[Floats, Times]:
+    """First known value at each step after each issue time, and when it was known, both (issue, series, step)."""
+    values, known_at = first_known(panel, region, delay_minutes)
+    slot = (issues[:, None] + np.asarray(steps, "timedelta64[m]") - panel.start).astype(np.int64) // panel.step_minutes
+    inside = (slot >= 0) & (slot < len(values))
+    place = np.where(inside, slot, 0)
+    value = np.where(inside[..., None], values[place], np.nan)
+    known = np.where(inside[..., None], known_at[place], np.datetime64("NaT", "m"))
+    return np.moveaxis(value, -1, 1), np.moveaxis(known, -1, 1)
 
 
 def _widths(errors: Floats) -> NDArray[np.float64]:

@@ -110,11 +110,13 @@ def build(
         issue_times: any order, shape (issue,).
         spec: which features.
         series: those to nowcast; all of the panel by default.
-        delay_minutes: a slot of power counts as known this long after its `valid_at`.
+        delay_minutes: no slot of power counts as known earlier than so long after its `valid_at`; the panel may demand
+            more.
     """
     chosen = tuple(series) if series is not None else panel.series
     columns = np.array([panel.series.index(region.check_series(name)) for name in chosen], np.int64)
     layout = Layout.of(panel, region, spec)
+    delay_minutes = max(delay_minutes, panel.delay_minutes)
     issues = np.asarray(issue_times, "datetime64[m]")
     order = np.argsort(issues, kind="stable")
     ascending = issues[order]

@@ -17,6 +17,7 @@ WINDOW = timedelta(days=44)
 FORECAST_REACH = timedelta(hours=36)
 """How far past the last slot of power a panel keeps forecasts."""
 MAX_WEATHER_AGE = timedelta(hours=3)
+MINUTE_US = 60_000_000
 SPIKE, STUCK = 1.0, 2.0
 """What `Panel.kept_out` holds of a slot in quarantine."""
 
@@ -42,11 +43,19 @@ class Reader(Protocol):
 
 
 def history(store: Reader, region: Region, start: datetime, end: datetime, *, delay_minutes: int = 0) -> Panel:
-    """Everything that was ever known of start..end, what came later than `delay_minutes` after its time as patches.
+    """Everything that was ever known of start..end; what was known later than is usual is a patch.
+
+    Args:
+        store: what holds the rows.
+        region: whose.
+        start: first `valid_at` of power; the panel begins with the slot of the region's grid that it lies in.
+        end: last `valid_at` of power.
+        delay_minutes: no slot of power counts as known earlier than so many minutes after its time, even where it was.
 
     Raises:
         MissingDataError: the store holds no power of the region in that time.
     """
+    start = _slot(region, start)
     power = store.versions(Table.POWER, region.name, start=start, end=end)
     frames = _frames(store, region, power, start, end)
     quarantine = _quarantine(store, region)
@@ -59,13 +68,18 @@ def window(store: Reader, region: Region, at: datetime) -> Panel:
     Raises:
         MissingDataError: the store holds no power of the region in that time.
     """
-    step = timedelta(minutes=region.interval_minutes)
-    end = datetime.fromtimestamp(at.timestamp() // step.total_seconds() * step.total_seconds(), at.tzinfo)
+    end = _slot(region, at)
     start = end - WINDOW
     power = store.as_of(Table.POWER, region.name, at=at, start=start, end=end)
     frames = _frames(store, region, power, start, end)
     known = {table: frame.filter(pl.col("available_at") <= at) for table, frame in frames.items()}
     return assemble(region, known, start, end, known_at=at, quarantine=_quarantine(store, region))
+
+
+def _slot(region: Region, time: datetime) -> datetime:
+    """The last slot of the region's grid up to a time; slots are whole in UTC."""
+    step = 60 * region.interval_minutes
+    return datetime.fromtimestamp(time.timestamp() // step * step, time.tzinfo)
 
 
 def _frames(
@@ -106,7 +120,7 @@ def assemble(
         start: `valid_at` of the first slot of power.
         end: `valid_at` of the last one.
         known_at: what was known later becomes patches.
-        delay_minutes: power up to so late counts as on time.
+        delay_minutes: as for `history`.
         quarantine: rows of `contracts.QUARANTINE`, where models of the region read the family `quality`.
 
     Raises:
@@ -122,8 +136,9 @@ def assemble(
             remedy="Ingest it first: nowcast ingest.",
             region=region.name,
         )
+    # Where every value came so late, none of them needs a patch: nothing reads it before.
+    delay_minutes = max(delay_minutes, _least_lateness(power_rows))
     on_time = pl.col("available_at") <= pl.col("valid_at") + timedelta(minutes=delay_minutes)
-    on_time |= pl.col("basis") == "delay"
     power, power_patches = _grid(power_rows, series, first, step, slots, POWER_GRID, known_at, on_time)
     add_total(power, region)
 
@@ -176,7 +191,15 @@ def assemble(
         weather_forecast=told[Table.WEATHER_FORECAST][2],
         kept_out=kept_out,
         lateness=lateness,
+        delay_minutes=delay_minutes,
     )
+
+
+def ever_known(panel: Panel) -> NDArray[np.bool_]:
+    """Slots of power of which any series was known at some time, shape (time,)."""
+    known = np.isfinite(panel.power).any(axis=1)
+    known[panel.patches.slot[panel.patches.grid == POWER_GRID]] = True
+    return known
 
 
 def grid_start(first: np.datetime64, step_minutes: int) -> np.datetime64:
@@ -202,6 +225,12 @@ def _kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
         first_seen_at="available_at",
         basis=pl.lit(Basis.SEEN.value),
     )
+
+
+def _least_lateness(power: pl.DataFrame) -> int:
+    """Whole minutes, rounded up, after which the earliest of all rows was known; 0 where it was known before."""
+    least: timedelta = (power["available_at"] - power["valid_at"]).min()  # type: ignore[assignment]
+    return max(0, -(-least // timedelta(minutes=1)))
 
 
 def _lateness(power: pl.DataFrame, region: Region) -> pl.DataFrame:
@@ -235,15 +264,17 @@ def _grid(
 ) -> tuple[Floats, Patches]:
     """Dense values (slot, series) of what is known at `known_at` or comes on time, and the rest as patches."""
     values = np.full((slots, len(series)), np.nan)
+    since = pl.col("valid_at") - _aware(first)
     placed = (
         rows.lazy()
         .with_columns(column=pl.col("series").cast(pl.Enum(series), strict=False).to_physical().cast(pl.Int64))
         .filter(pl.col("column").is_not_null())
         .with_columns(
-            slot=(pl.col("valid_at") - _aware(first)).dt.total_minutes() // step,
-            off=(pl.col("valid_at") - _aware(first)).dt.total_minutes() % step,
+            slot=since.dt.total_minutes() // step,
+            # To the microsecond: the slot of a stamp between two minutes is over before the value's time is.
+            is_on_grid=since.dt.total_microseconds() % (step * MINUTE_US) == 0,
         )
-        .filter((pl.col("slot") >= 0) & (pl.col("slot") < slots) & (pl.col("off") == 0))
+        .filter("is_on_grid", (pl.col("slot") >= 0) & (pl.col("slot") < slots))
         .select("slot", "column", "value", "valid_at", "available_at", "first_seen_at", "basis")
         .sort("available_at", "first_seen_at", maintain_order=True)
         .with_columns(is_first=(pl.col("slot") * len(series) + pl.col("column")).is_first_distinct())
@@ -266,18 +297,23 @@ def _grid(
 
 
 def _reports(rows: pl.DataFrame, names: tuple[str, ...], times: Times) -> Floats:
-    """Latest report of each variable at each time, shape (time, variable); NaN where none is recent."""
+    """Latest report of each variable at each time, shape (time, variable); NaN where none is recent.
+
+    A report counts from when it was known, and not before the time that it is of: one that is stamped in the future is
+    no news yet, and silences none that come before its time.
+    """
     out = np.full((len(times), len(names)), np.nan)
     at = pl.DataFrame({"at": pl.Series(times.astype("datetime64[us]")).dt.replace_time_zone("UTC")})
     for column, name in enumerate(names):
         reports = (
             rows.filter(pl.col("series") == name)
-            .sort("available_at", "valid_at")
+            .with_columns(known_at=pl.max_horizontal("available_at", "valid_at"))
+            .sort("known_at", "valid_at", "available_at", "first_seen_at")
             # A late report of an older hour is no news.
             .filter(pl.col("valid_at") >= pl.col("valid_at").cum_max())
-            .select("available_at", "valid_at", "value")
+            .select("known_at", "valid_at", "value")
         )
-        found = at.join_asof(reports, left_on="at", right_on="available_at")
+        found = at.join_asof(reports, left_on="at", right_on="known_at")
         recent = pl.col("at") - pl.col("valid_at") <= MAX_WEATHER_AGE
         values = found.select(pl.when(recent).then("value"))["value"]
         out[:, column] = values.cast(pl.Float64).fill_null(np.nan).to_numpy()

@@ -109,8 +109,8 @@ def late(versions: pl.DataFrame, region: Region, spec: SourceSpec) -> pl.DataFra
 def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
     """Rows of `FLAGGED` of power in quarantine as spike or stuck, with `available_at`: when that could be told.
 
-    A spike shows by the value after it, stuck telemetry by the last of its first samples; where a row was refused as it
-    came, it was then.
+    A spike shows by the value after it, stuck telemetry by the last of its first samples, each after the source's usual
+    delay; where a row was refused as it came, it was then.
 
     Args:
         quarantine: rows of `contracts.QUARANTINE`.
@@ -136,6 +136,7 @@ def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
     # Of a run of equal values the first one is right and stays: the others are one fewer.
     shown = pl.max_horizontal("valid_at", first + (FLAT_SAMPLES - 2) * grid)
     told = pl.when(pl.col("flag") == Flag.STUCK.value).then(shown).otherwise(pl.col("valid_at") + grid)
+    told += timedelta(minutes=region.power.delay_minutes)
     came = pl.col("first_seen_at") <= pl.col("valid_at") + LIVE
     known = pl.when(came).then(pl.max_horizontal("first_seen_at", "valid_at")).otherwise(told)
     # By flag, too: where a slot has both, known at the same time, what stands must not depend on the rows around it.

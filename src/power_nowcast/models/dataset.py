@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import FeatureBlock, Panel, Times
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features.build_features import horizons_of
+from power_nowcast.features.panel import ever_known
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Examples
 
@@ -40,7 +41,7 @@ class Split:
         Raises:
             MissingDataError: the panel is too short for that.
         """
-        known = panel.times[np.isfinite(panel.power).any(axis=1)]
+        known = panel.times[ever_known(panel)]
         if not len(known):
             raise MissingDataError(
                 f"The panel of {panel.region} holds no power.",

@@ -13,10 +13,11 @@ from power_nowcast.regions import Region
 def first_known(panel: Panel, region: Region, delay_minutes: int = 0) -> tuple[Floats, Times]:
     """The first value of every slot and when it was known, both (time, series); NaN and NaT where never.
 
+    No slot counts as known earlier than `delay_minutes` after its time, nor than the panel's own delay.
     Corrections come later and are left out: at the time, the first value was what a nowcast was judged by.
     """
     power = panel.power.copy()
-    on_time = panel.times + np.timedelta64(delay_minutes, "m")
+    on_time = panel.times + np.timedelta64(max(delay_minutes, panel.delay_minutes), "m")
     known_at = np.where(np.isfinite(power), on_time[:, None], np.datetime64("NaT", "m"))
     patches = panel.patches
     # Backwards, so that of several patches of one cell the first one stays.
@@ -58,6 +59,24 @@ def origin_times(block: FeatureBlock) -> Times:
 def target_times(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
     """Time of each knot after the origin, shape (issue, series, knot); NaT without an origin."""
     return np.asarray(origin_times(block)[..., None] + np.array(knots, "timedelta64[m]"))
+
+
+def outcomes_known_at(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
+    """When the outcome at each knot was known at the latest, shape (issue, series, knot): at the first issue time of the
+    block whose origin is as late as that; NaT where there is none.
+    """
+    # The origin of a later issue time is never an earlier one, but for a series that fell silent.
+    origins = np.fmax.accumulate(origin_times(block), axis=0)
+    target = target_times(block, knots)
+    known_at = np.full(target.shape, np.datetime64("NaT", "m"))
+    issues = np.append(block.issue_times, np.datetime64("NaT", "m"))
+    for s in range(len(block.series)):
+        has = np.flatnonzero(~np.isnat(origins[:, s]))
+        first = np.searchsorted(origins[has, s], target[:, s])
+        place = np.append(has, len(block.issue_times))[first]
+        known_at[:, s] = issues[place]
+    known_at[np.isnat(target)] = np.datetime64("NaT", "m")
+    return known_at
 
 
 def local_hours(times: Times, timezone: str) -> NDArray[np.int64]:

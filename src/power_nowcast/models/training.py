@@ -16,7 +16,7 @@ from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.bundle import Bundle, Info, leads_of
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.dependence import Dependence
-from power_nowcast.models.outcomes import local_hours, origin_times, target_times
+from power_nowcast.models.outcomes import local_hours, origin_times, outcomes_known_at, target_times
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
 
@@ -132,13 +132,12 @@ def fit_and_judge(
     calibration = Calibration.from_held_out(model.series, model.knots, held_out, valid.outcome_mw, last)
     # The held-out time once more in order of time: the hours' own factors start from what it taught.
     hours = local_hours(target_times(valid.block, model.knots), region.timezone)
-    known_at = np.maximum(target_times(valid.block, model.knots), valid.block.issue_times[:, None, None])
     calibrated, calibration = calibration.follow(
         held_out,
         hours,
         valid.outcome_mw,
         valid.block.issue_times,
-        known_at,
+        outcomes_known_at(valid.block, model.knots),
         origin_times(valid.block),
         median_step=model.median_step,
     )
