@@ -114,7 +114,7 @@ def _power(
         late = timedelta(minutes=int(rng.integers(1, 400)), seconds=int(rng.integers(60)))
         if fate < 0.05:
             yield Row("power", zone, valid, valid + late, value, "seen")
-        elif fate < 0.15:
+        elif fate < 0.5:
             yield Row("power", zone, valid, valid + int(rng.integers(0, 3)) * MINUTE, value, "seen")
         else:
             yield Row("power", zone, valid, valid + usual, value, "delay")
