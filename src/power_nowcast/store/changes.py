@@ -1,13 +1,18 @@
 """What an append changes: rows that are new, that correct a stored value, or that say nothing new."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
 from power_nowcast.contracts import VALUES, Basis, Table
 
 KEY = ["region", "series", "valid_at"]
+ORDER = ["available_at", "first_seen_at", "value"]
+"""Of several versions of a key the last one counts. Since `first_seen_at` rises with every commit of a key, the value
+decides only between rows of stores that were written before it did.
+"""
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
     """Rows of `contracts.VALUES` to add, given every stored version of the keys in question, and the count of all.
 
     A value that differs from the stored one becomes a further row, known from `now`: the time that was computed for the
-    original is not true of the correction.
+    original is not true of the correction. Commits, not clocks, give the order: where the clock went back or stood
+    still, a correction is known when what it corrects was, and its `first_seen_at` comes after that of every stored
+    version of its key.
 
     A forecast's vintages are told apart by `available_at`. One that does not say when it was issued counts from when it
     was seen; where it says what the vintage before it said, it says nothing new, however often it is seen.
@@ -50,13 +57,16 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
         fresh, corrected = _compare_vintages(last, known, key)
         fresh = _without_seen_again(fresh, known)
     elif known.is_empty():
-        fresh, corrected = last, last.clear()
+        fresh, corrected = last, last.clear().with_columns(corrects="available_at")
     else:
         fresh, corrected = _compare(last, known)
     corrections = corrected.with_columns(
-        available_at=pl.lit(now).cast(VALUES["available_at"]), basis=pl.lit(Basis.SEEN.value)
-    ).unique(KEY, keep="last", maintain_order=True)
-    added = pl.concat([fresh, corrections]).with_columns(first_seen_at=pl.lit(now).cast(VALUES["first_seen_at"]))
+        available_at=pl.max_horizontal(_utc(now), "corrects"), basis=pl.lit(Basis.SEEN.value)
+    ).drop("corrects")
+    corrections = _stamped(corrections.unique(KEY, keep="last", maintain_order=True), known, now)
+    # A vintage that comes with the correction of an older one is the later word.
+    before = pl.concat([known, corrections]) if table.is_forecast else known.clear()
+    added = pl.concat([_stamped(fresh, before, now), corrections])
     report = AppendReport(
         added=len(fresh),
         corrected=len(corrections),
@@ -85,13 +95,13 @@ def new_versions(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tupl
         repeated=len(finite) - len(last),
         empty=len(rows) - len(finite),
     )
-    stamped = fresh.with_columns(first_seen_at=pl.lit(now).cast(VALUES["first_seen_at"]))
+    stamped = _stamped(fresh, known, now)
     return stamped.select(VALUES.names()).sort(_place(stamped, "region", "series"), "available_at"), report
 
 
 def latest(rows: pl.DataFrame) -> pl.DataFrame:
     """Of rows of `contracts.VALUES` of one region the last version of each key, sorted by series and time."""
-    ordered = rows.with_columns(place=_place(rows, "series")).sort("place", "available_at", "first_seen_at")
+    ordered = rows.with_columns(place=_place(rows, "series")).sort("place", *ORDER)
     is_last = (pl.col("place") != pl.col("place").shift(-1)).fill_null(True)
     return ordered.filter(is_last).drop("place")
 
@@ -107,10 +117,26 @@ def _place(rows: pl.DataFrame, *names: str) -> pl.Expr:
     return place
 
 
+def _stamped(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Rows of `contracts.VALUES`, first seen `now`, and after every known version of the same key."""
+    before = known.group_by(KEY).agg(before=pl.col("first_seen_at").max())
+    joined = rows.join(before, on=KEY, how="left", maintain_order="left")
+    return joined.with_columns(first_seen_at=pl.max_horizontal(_utc(now), pl.col("before") + _MOMENT)).select(
+        VALUES.names()
+    )
+
+
+def _utc(time: datetime) -> pl.Expr:
+    return pl.lit(time).cast(VALUES["first_seen_at"])
+
+
 def _compare(rows: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    newest = known.sort("first_seen_at", "available_at").unique(KEY, keep="last").select(*KEY, stored="value")
-    joined = rows.join(newest, on=KEY, how="left", maintain_order="left")
-    fresh = joined.filter(pl.col("stored").is_null()).drop("stored")
+    """New rows, and those that differ from the newest stored version, with the time `corrects` when that was known."""
+    newest = known.sort("first_seen_at", "available_at").unique(KEY, keep="last")
+    joined = rows.join(
+        newest.select(*KEY, stored="value", corrects="available_at"), on=KEY, how="left", maintain_order="left"
+    )
+    fresh = joined.filter(pl.col("stored").is_null()).drop("stored", "corrects")
     return fresh, joined.filter(pl.col("stored") != pl.col("value")).drop("stored")
 
 
@@ -119,6 +145,7 @@ def _compare_vintages(rows: pl.DataFrame, known: pl.DataFrame, key: list[str]) -
     joined = rows.join(stored, on=key, how="left", maintain_order="left")
     fresh = joined.filter(pl.col("stored").is_null()).drop("stored")
     differing = joined.filter(pl.col("stored") != pl.col("value")).drop("stored")
+    differing = differing.with_columns(corrects="available_at")
     # A vintage that was corrected before keeps its first value under its own time: the correction is further up.
     seen = known.filter(pl.col("basis") == Basis.SEEN.value).select(*KEY, "value", corrected_at="available_at")
     settled = (

@@ -153,8 +153,12 @@ class Store:
     def versions(
         self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
-        """Every version of every row with `valid_at` in start..end, sorted by `available_at`."""
-        return self._select(table, region, start, end, None).sort("available_at", "first_seen_at", "series", "valid_at")
+        """Every version of every row with `valid_at` in start..end, sorted by `available_at`.
+
+        Of several versions of a (series, valid_at) the last one counts, as for `as_of`.
+        """
+        order = "available_at", "first_seen_at", "series", "valid_at", "value"
+        return self._select(table, region, start, end, None).sort(order)
 
     def manifest(
         self,
