@@ -17,9 +17,11 @@ from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import history, window
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.align import align
+from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.published import Received, published
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
+from power_nowcast.store.ingest import write
 from tests.features.oracle.deliveries import Delivery, Published, stored
 from tests.features.test_oracle import as_array, assert_as_expected, expected_of
 from tests.features.worlds import DAY, FORECAST, HOUR, MINUTE, OBSERVED, World, region
@@ -117,14 +119,16 @@ def _power(
 def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
     """A store into which they came one after the other."""
     store = Store(folder)
-    for delivery in sorted(all_of_them, key=lambda delivery: delivery.received):
+    for number, delivery in enumerate(sorted(all_of_them, key=lambda delivery: delivery.received)):
         table = Table(delivery.table)
         rows = published(pl.DataFrame(delivery.rows, ["series", "at", "value", "written"], orient="row"))
         spec = of.spec(table)
         assert spec is not None
-        received = Received(b"", received_at=delivery.received if delivery.is_live else None)
-        aligned, _ = align(rows, of, table, spec, received)
-        store.append(table, aligned, now=delivery.received)
+        received_at = delivery.received if delivery.is_live else None
+        aligned, _ = align(rows, of, table, spec, Received(b"", received_at=received_at))
+        reading = Reading(spec.source, sha256=str(number), received_at=received_at)
+        batch = Batch(of.name, table, aligned, origin=str(number), key=str(number), reading=reading)
+        write(store, batch, now=delivery.received)
     return store
 
 
