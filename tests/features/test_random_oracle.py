@@ -1,4 +1,4 @@
-"""Deliveries of every kind, stored one after the other: features at random issue times are the oracle's.
+"""Deliveries of every kind, stored one after the other: at random issue times reads and features are the oracle's.
 
 Both paths come from the store: a history with patches, and the live window of each issue time.
 """
@@ -17,10 +17,13 @@ from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import history, window
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.align import align
+from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.published import Received, published
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
+from power_nowcast.store.ingest import write
 from tests.features.oracle.deliveries import Delivery, Published, stored
+from tests.features.oracle.known import as_of
 from tests.features.test_oracle import as_array, assert_as_expected, expected_of
 from tests.features.worlds import DAY, FORECAST, HOUR, MINUTE, OBSERVED, World, region
 
@@ -117,14 +120,16 @@ def _power(
 def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
     """A store into which they came one after the other."""
     store = Store(folder)
-    for delivery in sorted(all_of_them, key=lambda delivery: delivery.received):
+    for number, delivery in enumerate(sorted(all_of_them, key=lambda delivery: delivery.received)):
         table = Table(delivery.table)
         rows = published(pl.DataFrame(delivery.rows, ["series", "at", "value", "written"], orient="row"))
         spec = of.spec(table)
         assert spec is not None
-        received = Received(b"", received_at=delivery.received if delivery.is_live else None)
-        aligned, _ = align(rows, of, table, spec, received)
-        store.append(table, aligned, now=delivery.received)
+        received_at = delivery.received if delivery.is_live else None
+        aligned, _ = align(rows, of, table, spec, Received(b"", received_at=received_at))
+        reading = Reading(spec.source, sha256=str(number), received_at=received_at)
+        batch = Batch(of.name, table, aligned, origin=str(number), key=str(number), reading=reading)
+        write(store, batch, now=delivery.received)
     return store
 
 
@@ -144,7 +149,7 @@ DELAYS = [(0, 0), (60, 0), (0, 60)]
     ],
     ids=lambda value: value.timezone if isinstance(value, Change) else str(value),
 )
-def test_features_at_random_issue_times(
+def test_reads_and_features_at_random_issue_times(
     count: int, change: Change, delay: int, backtest_delay: int, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng([change.start.month, count, delay, backtest_delay])
@@ -157,8 +162,12 @@ def test_features_at_random_issue_times(
     world = World(of, tuple(stored(of, came)), (), change.start, end)
     drawn = rng.choice(int((DAYS - 10) * DAY / MINUTE) - 120, count, replace=False)
     issues = [change.start + 10 * DAY + int(minute) * MINUTE for minute in sorted(drawn)]
-    expected = expected_of(world, SPEC, issues, backtest_delay)
+    for issue in issues:
+        for table in Table:
+            read = store.as_of(table, of.name, at=issue).select("series", "valid_at", "value").rows()
+            assert {(series, valid_at): value for series, valid_at, value in read} == as_of(world.rows, table, issue)
 
+    expected = expected_of(world, SPEC, issues, backtest_delay)
     panel = history(store, of, change.start, end)
     assert_as_expected(build(panel, of, as_array(issues), SPEC, delay_minutes=backtest_delay), expected)
     for issue, one in zip(issues, expected, strict=True):

@@ -23,6 +23,8 @@ FORECAST = ("L.temperature_c", "K.temperature_c", "L.cloud_cover")
 """In another order than the reports, and one that is not observed."""
 
 
+SILENCE = 4 * HOUR
+"""Until three days before the end of a world no zone has a value."""
 RECORD = 6 * HOUR + 15 * MINUTE
 """Before the end of a world each zone reaches what it never did before."""
 REFUSED_DAYS = 10
@@ -107,12 +109,12 @@ def _power(
     step, usual = of.interval_minutes * MINUTE, of.power.delay_minutes * MINUTE
     for slot, value in enumerate(_measured(of, zone, kind, start, days, rng, told)):
         valid, fate = start + slot * step, rng.random()
-        if fate < 0.02:
+        if fate < 0.02 or timedelta() < start + (days - 3) * DAY - valid < SILENCE:
             continue
         late = timedelta(minutes=int(rng.integers(1, 400)), seconds=int(rng.integers(60)))
         if fate < 0.05:
             yield Row("power", zone, valid, valid + late, value, "seen")
-        elif fate < 0.15:
+        elif fate < 0.5:
             yield Row("power", zone, valid, valid + int(rng.integers(0, 3)) * MINUTE, value, "seen")
         else:
             yield Row("power", zone, valid, valid + usual, value, "delay")
@@ -141,7 +143,7 @@ def _measured(
         values[begin : begin + length] = 800 + 7 * np.arange(length)
     if of.forecast and of.forecast.interval_minutes is None:
         known = {row.valid_at: row.value for row in told if row.series == zone}
-        for begin in rng.integers(0, slots - 20, days):
+        for begin in rng.integers(0, slots - 20, 4 * days):
             for slot in range(begin, begin + int(rng.integers(3, 9))):
                 values[slot] = known.get(start + slot * of.interval_minutes * MINUTE, values[slot])
     return [float(value) for value in values]

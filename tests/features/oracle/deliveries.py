@@ -34,30 +34,43 @@ class Delivery(NamedTuple):
     rows: tuple[Published, ...]
 
 
+class Look(NamedTuple):
+    """What a delivery covered, and when it came: what it has no value of was not known then."""
+
+    table: str
+    series: frozenset[str]
+    first: datetime
+    last: datetime
+    at: datetime
+
+    def missed(self, row: Row) -> bool:
+        """Whether it would have had a row, had that been known when its computed time says."""
+        covered = self.table == row.table and row.series in self.series and self.first <= row.valid_at <= self.last
+        return covered and row.available_at <= self.at
+
+
 def stored(region: Region, deliveries: Iterable[Delivery]) -> list[Row]:
     """Every version, in the order in which they were stored."""
     rows: list[Row] = []
     newest: dict[tuple[object, ...], Row] = {}
-    reached: dict[tuple[str, str], list[tuple[datetime, datetime]]] = {}
+    looks: list[Look] = []
     for delivery in sorted(deliveries, key=lambda delivery: delivery.received):
-        new = _latest_of_each_slot(region, delivery)
-        for row in new:
-            is_forecast = "forecast" in row.table
-            key = (row.table, row.series, row.valid_at, row.available_at if is_forecast else None)
+        brought = _latest_of_each_slot(region, delivery)
+        for row in brought:
+            # Vintages of forecasts do not replace one another.
+            vintage = row.available_at if row.table in ("forecast", "weather_forecast") else None
+            key = (row.table, row.series, row.valid_at, vintage)
             before = newest.get(key)
             if before is not None and before.value == row.value:
                 continue
-            fills = any(first <= row.valid_at <= last for first, last in reached.get((row.table, row.series), []))
             if before is not None:
-                known = max(delivery.received, before.available_at)
-                row = row._replace(available_at=known, basis="seen")
-            elif fills and row.basis == "delay":
+                row = row._replace(available_at=max(delivery.received, before.available_at), basis="seen")
+            elif row.basis == "delay" and any(look.missed(row) for look in looks):
                 row = row._replace(available_at=delivery.received, basis="seen")
             newest[key] = row
             rows.append(row)
-        for series in {row.series for row in new}:
-            times = [row.valid_at for row in new if row.series == series]
-            reached.setdefault((delivery.table, series), []).append((min(times), max(times)))
+        times, series = {row.valid_at for row in brought}, frozenset(row.series for row in brought)
+        looks.append(Look(delivery.table, series, min(times), max(times), delivery.received))
     return rows
 
 

@@ -40,6 +40,12 @@ class Version(NamedTuple):
     minutes_late: float
 
 
+def as_of(rows: Iterable[Row], table: str, at: datetime) -> dict[tuple[str, datetime], float]:
+    """What a table said at a time: of each series and `valid_at` the version that was known last."""
+    known = [row for row in rows if row.table == table and row.available_at <= at]
+    return {(row.series, row.valid_at): row.value for row in sorted(known, key=lambda row: row.available_at)}
+
+
 def minutes(time: datetime) -> float:
     """Minutes since 1970."""
     return time.timestamp() / 60
