@@ -216,7 +216,7 @@ def test_a_file_that_grows_and_is_filled_says_what_was_known_when(growing: Regio
     assert filled["valid_at"].to_list() == [day + timedelta(minutes=5)]
     assert filled["available_at"].to_list() == [clock[0]]
 
-    from power_nowcast.care.rebuild import rebuild  # noqa: PLC0415 - only here
+    from power_nowcast.care.rebuild import rebuild
 
     into = Store(tmp_path / "again")
     assert all(table.is_same for table in rebuild(store, growing, into))

@@ -368,9 +368,7 @@ class Store:
         rows = self._values[table].read(*conditions, first=_utc(start), last=_utc(end), of=of)
         return rows.select(VALUES.names())
 
-    def _add(
-        self, delta: Delta, rows: pl.DataFrame, key: list[str], now: datetime, *, in_order: bool = True
-    ) -> int:
+    def _add(self, delta: Delta, rows: pl.DataFrame, key: list[str], now: datetime, *, in_order: bool = True) -> int:
         """Append rows whose key is new, `in_order` first seen after all of the region's, whatever the clock says."""
         if rows.is_empty():
             return 0
