@@ -84,7 +84,9 @@ def deliveries(chance: random.Random) -> Iterator[tuple[datetime, bool, Rows]]:
         now += timedelta(minutes=chance.choice([5, 15, 60, 240]), seconds=chance.randrange(60))
 
 
-def read(store: Store, table: Table, time: datetime, start: datetime, end: datetime, more: int = 0) -> dict[object, float]:
+def read(
+    store: Store, table: Table, time: datetime, start: datetime, end: datetime, more: int = 0
+) -> dict[object, float]:
     rows = store.as_of(table, "nyiso", at=time, start=start, end=end, delay_minutes=more)
     return {(series, valid): value for series, valid, value in rows["series", "valid_at", "value"].iter_rows()}
 
@@ -134,7 +136,9 @@ def test_vintages_as_of_any_time(tmp_path: Path, seed: int) -> None:
     for number in range(40):
         written = now - timedelta(minutes=chance.choice([1, 4, 30, 200]))
         hours = chance.sample(range(24), 12)
-        rows = [(zone, CHANGE + timedelta(hours=h), round(chance.uniform(500, 700), 1)) for zone in ZONES for h in hours]
+        rows = [
+            (zone, CHANGE + timedelta(hours=h), round(chance.uniform(500, 700), 1)) for zone in ZONES for h in hours
+        ]
         if before is not None and chance.random() < 0.3:
             written, rows = before[0], [*before[1], ("CENTRL", CHANGE, 500.0 + number)]
         behind += bool(oracle.looks) and oracle.looks[-1].at >= written

@@ -21,7 +21,7 @@ def test_bytes_are_on_the_disk_before_they_get_their_name(tmp_path: Path, monkey
     told: list[tuple[str, bool]] = []
 
     def noted(descriptor: int) -> None:
-        place = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
         told.append((place.name, any(tmp_path.glob("*-a.csv.gz"))))
 
     monkeypatch.setattr(os, "fsync", noted)

@@ -38,8 +38,8 @@ def check(folder: Path, first: int, version: int) -> None:
         if not is_whole:
             raise StoreError(
                 f"The commit {file} is cut off: what it added is not known.",
-                remedy="Restore the file from a copy. Without one, delete it and what comes after it in that folder, and "
-                "make the tables again from the deliveries as received: nowcast data rebuild.",
+                remedy="Restore the file from a copy. Without one, delete it and what comes after it in that folder, "
+                "and make the tables again from the deliveries as received: nowcast data rebuild.",
                 table=str(folder.parent),
                 file=str(file),
             )
@@ -76,7 +76,8 @@ def _is_whole(commit: Path) -> bool:
         actions = _actions(commit)
     except ValueError:
         return False
-    metrics = next((one["commitInfo"].get("operationMetrics", {}) for one in actions if "commitInfo" in one), {})
+    infos: list[dict[str, Any]] = [one["commitInfo"] for one in actions if "commitInfo" in one]
+    metrics = infos[0].get("operationMetrics", {}) if infos else {}
     # Of an append, and of a merge of small files.
     told = metrics.get("num_added_files", metrics.get("numFilesAdded"))
     return told is None or told == sum("add" in one for one in actions)

@@ -77,9 +77,7 @@ def dated(
         again = mended.join(seen, on=[*KEY, "value"]).filter(pl.col("seen_at") >= pl.col("available_at"))
         mended = mended.join(again, on="row", how="anti").sort("available_at", "row")
         mended = mended.unique(KEY, keep="last", maintain_order=True)
-    mended = mended.with_columns(
-        available_at=pl.lit(now).cast(UTC), basis=pl.lit(Basis.SEEN.value)
-    )
+    mended = mended.with_columns(available_at=pl.lit(now).cast(UTC), basis=pl.lit(Basis.SEEN.value))
     return pl.concat([on_time, mended]).sort("row").drop("row")
 
 
