@@ -45,22 +45,26 @@ def check(folder: Path, first: int, version: int) -> None:
             )
 
 
-def write_through(folder: Path, versions: Iterable[int]) -> None:
+def write_through(folder: Path, versions: Iterable[int], old: set[Path] | None = None) -> None:
     """Have commits, the data files that they add and their checkpoints written to the disk, the commits last.
+
+    `old` are folders whose own names are on the disk already; those of these versions are added.
 
     Raises:
         OSError: the system could not.
     """
-    table = folder.parent
+    table, old = folder.parent, set() if old is None else old
     for number in versions:
         commit, checkpoint = _commit(folder, number), folder / f"{number:020}.checkpoint.parquet"
         if commit.exists():
             added = [table / unquote(action["add"]["path"]) for action in _actions(commit) if "add" in action]
-            folders = {parent for file in added for parent in file.parents if parent.is_relative_to(table)}
-            sync([*added, *sorted(folders), commit])
+            holders = {file.parent for file in added}
+            new = {one for holder in holders for one in (holder, *holder.parents) if one.is_relative_to(table)} - old
+            sync([*added, *sorted(holders | {one.parent for one in new}), commit])
+            old |= new
         if checkpoint.exists():
             sync([checkpoint, folder / "_last_checkpoint"])
-        sync([folder, table])
+        sync([folder])
 
 
 def _commit(folder: Path, version: int) -> Path:
