@@ -10,7 +10,7 @@ from power_nowcast.errors import MissingDataError
 from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import assemble, history, window
 from power_nowcast.store import Store
-from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region, rich_past, rich_region, rows
+from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, region, rich_past, rich_region, rows
 
 
 def test_a_store_gives_the_same_history_and_window(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -22,15 +22,18 @@ def test_a_store_gives_the_same_history_and_window(tmp_path_factory: pytest.Temp
     end = START + (DAYS * 48 - 1) * STEP
     whole = history(store, region(), START, end)
     assert np.array_equal(whole.power, bulk(frames).power, equal_nan=True)
-    at = START + 14 * 48 * STEP + timedelta(minutes=7)
-    near = window(store, region(), at)
-    assert near.end == np.datetime64((at - timedelta(minutes=7)).replace(tzinfo=None), "m")
-    issue = np.array([near.end])
-    one = build(near, region(), issue, SPEC)
-    other = build(live(frames, at - timedelta(minutes=7)), region(), issue, SPEC)
-    late = frames[Table.POWER].filter(pl.col("available_at").is_between(at - timedelta(minutes=7), at, closed="right"))
-    if late.is_empty():
-        assert np.array_equal(one.origin_mw, other.origin_mw, equal_nan=True)
+    for minutes in (0, 7):
+        at = START + 14 * 48 * STEP + timedelta(minutes=minutes)
+        near = window(store, region(), at)
+        assert near.end == np.datetime64((START + 14 * 48 * STEP).replace(tzinfo=None), "m")
+        issue = np.array([near.end]) + np.timedelta64(minutes, "m")
+        one = build(near, region(), issue, SPEC)
+        assert np.isfinite(one.origin_mw).all()
+        for panel in (whole, bulk(frames)):
+            other = build(panel, region(), issue, SPEC)
+            assert np.array_equal(one.origin_mw, other.origin_mw)
+            assert np.array_equal(one.age_minutes, other.age_minutes)
+            assert np.array_equal(one.x, other.x, equal_nan=True)
 
 
 def test_the_stores_vintages_and_quarantine_are_in_both(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_what_is_acknowledged_was_written_through(delta: Delta, monkeypatch: pyt
     told: list[str] = []
 
     def noted(descriptor: int) -> None:
-        told.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), Path(delta.uri).parent))
+        told.append(os.path.relpath(Path(f"/proc/self/fd/{descriptor}").readlink(), Path(delta.uri).parent))
 
     monkeypatch.setattr(os, "fsync", noted)
     delta.append(ROWS, onto=-1)

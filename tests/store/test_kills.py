@@ -116,7 +116,7 @@ def test_two_at_once_of_which_one_is_killed_are_as_one(
     region: Region, tmp_path: Path, workers: ForkServerContext, whole: tuple[State, float]
 ) -> None:
     expected, seconds = whole
-    moments = random.Random(4)
+    moments, killed = random.Random(4), 0
     for number in range(5):
         root = tmp_path / f"data {number}"
         victim, other = (start(workers, root, region) for _ in range(2))
@@ -126,6 +126,8 @@ def test_two_at_once_of_which_one_is_killed_are_as_one(
             process.join()
         assert other.exitcode == 0
         assert state(root) == expected
+        killed += victim.exitcode == -signal.SIGKILL
+    assert killed, "one of them must be killed at work"
 
 
 def test_two_at_once_are_as_one(

@@ -68,10 +68,24 @@ def test_a_killed_holder_does_not_block(tmp_path: Path) -> None:
 
 def test_it_can_be_entered_again(tmp_path: Path) -> None:
     lease = FileLease(tmp_path, wait_seconds=0)
-    with lease(), lease():
-        pass
+    with lease():
+        with lease():
+            pass
+        with pytest.raises(WriterBusyError), FileLease(tmp_path, wait_seconds=0)():
+            pass
     with FileLease(tmp_path, wait_seconds=0)():
         pass
+
+
+def test_it_is_held_whenever_it_is_used_again(tmp_path: Path) -> None:
+    lease = FileLease(tmp_path, wait_seconds=0)
+    for _ in range(2):
+        with lease():
+            assert str(os.getpid()) in (tmp_path / ".writer.lock").read_text()
+            with pytest.raises(WriterBusyError), FileLease(tmp_path, wait_seconds=0)():
+                pass
+        with FileLease(tmp_path, wait_seconds=0)():
+            pass
 
 
 def test_it_is_released_by_an_error(tmp_path: Path) -> None:
@@ -92,25 +106,21 @@ def test_two_leases_of_one_process_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_threads_take_turns(tmp_path: Path) -> None:
-    lease, both_inside = FileLease(tmp_path), threading.Barrier(2)
-    held, met = [], []
+    """One lease object, which its thread may enter again: another thread waits until it is left."""
+    lease, tries, entered = FileLease(tmp_path, wait_seconds=0), threading.Event(), threading.Event()
 
     def work() -> None:
+        tries.set()
         with lease():
-            held.append(threading.get_ident())
-            try:
-                both_inside.wait(timeout=0.2)
-            except threading.BrokenBarrierError:
-                return  # the other one did not come in
-            met.append(threading.get_ident())
+            entered.set()
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(held) == 2
-    assert not met
+    other = threading.Thread(target=work)
+    with lease():
+        other.start()
+        assert tries.wait(60)
+        assert not entered.wait(0.2), "it came in beside the thread that holds the lease"
+    other.join(60)
+    assert entered.is_set()
 
 
 def test_an_owner_that_is_not_json_is_another_process(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from power_nowcast import regions
+from power_nowcast.care.rebuild import rebuild
 from power_nowcast.contracts import Basis, Table
 from power_nowcast.ingest import with_source
 from power_nowcast.ingest.batch import BAD_ROWS, Batch, Reading
@@ -215,8 +216,6 @@ def test_a_file_that_grows_and_is_filled_says_what_was_known_when(growing: Regio
     filled = store.versions(Table.POWER, "nyiso").filter(pl.col("basis") == Basis.SEEN.value)
     assert filled["valid_at"].to_list() == [day + timedelta(minutes=5)]
     assert filled["available_at"].to_list() == [clock[0]]
-
-    from power_nowcast.care.rebuild import rebuild
 
     into = Store(tmp_path / "again")
     assert all(table.is_same for table in rebuild(store, growing, into))

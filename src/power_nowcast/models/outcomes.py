@@ -62,8 +62,8 @@ def target_times(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
 
 
 def outcomes_known_at(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
-    """When the outcome at each knot was known at the latest, shape (issue, series, knot): at the first issue time of the
-    block whose origin is as late as that; NaT where there is none.
+    """When the outcome at each knot was known at the latest, shape (issue, series, knot): at the first issue time of
+    the block whose origin is as late as that; NaT where there is none.
     """
     # The origin of a later issue time is never an earlier one, but for a series that fell silent.
     origins = np.fmax.accumulate(origin_times(block), axis=0)

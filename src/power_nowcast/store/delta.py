@@ -91,6 +91,7 @@ class Delta:
         self._table: DeltaTable | None = None
         self._listed: Snapshot | None = None
         self._trimmed = self._checked = -1
+        self._folders: set[Path] = set()
 
     @property
     def name(self) -> str:
@@ -270,7 +271,7 @@ class Delta:
 
     def _write_through(self, versions: Iterable[int]) -> None:
         if self._log is not None:
-            log.write_through(self._log, versions)
+            log.write_through(self._log, versions, self._folders)
 
     def _check(self, version: int) -> None:
         if self._log is not None and version > self._checked:

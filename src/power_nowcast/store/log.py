@@ -38,29 +38,33 @@ def check(folder: Path, first: int, version: int) -> None:
         if not is_whole:
             raise StoreError(
                 f"The commit {file} is cut off: what it added is not known.",
-                remedy="Restore the file from a copy. Without one, delete it and what comes after it in that folder, and "
-                "make the tables again from the deliveries as received: nowcast data rebuild.",
+                remedy="Restore the file from a copy. Without one, delete it and what comes after it in that folder, "
+                "and make the tables again from the deliveries as received: nowcast data rebuild.",
                 table=str(folder.parent),
                 file=str(file),
             )
 
 
-def write_through(folder: Path, versions: Iterable[int]) -> None:
+def write_through(folder: Path, versions: Iterable[int], old: set[Path] | None = None) -> None:
     """Have commits, the data files that they add and their checkpoints written to the disk, the commits last.
+
+    `old` are folders whose own names are on the disk already; those of these versions are added.
 
     Raises:
         OSError: the system could not.
     """
-    table = folder.parent
+    table, old = folder.parent, set() if old is None else old
     for number in versions:
         commit, checkpoint = _commit(folder, number), folder / f"{number:020}.checkpoint.parquet"
         if commit.exists():
             added = [table / unquote(action["add"]["path"]) for action in _actions(commit) if "add" in action]
-            folders = {parent for file in added for parent in file.parents if parent.is_relative_to(table)}
-            sync([*added, *sorted(folders), commit])
+            holders = {file.parent for file in added}
+            new = {one for holder in holders for one in (holder, *holder.parents) if one.is_relative_to(table)} - old
+            sync([*added, *sorted(holders | {one.parent for one in new}), commit])
+            old |= new
         if checkpoint.exists():
             sync([checkpoint, folder / "_last_checkpoint"])
-        sync([folder, table])
+        sync([folder])
 
 
 def _commit(folder: Path, version: int) -> Path:
@@ -76,7 +80,8 @@ def _is_whole(commit: Path) -> bool:
         actions = _actions(commit)
     except ValueError:
         return False
-    metrics = next((one["commitInfo"].get("operationMetrics", {}) for one in actions if "commitInfo" in one), {})
+    infos: list[dict[str, Any]] = [one["commitInfo"] for one in actions if "commitInfo" in one]
+    metrics = infos[0].get("operationMetrics", {}) if infos else {}
     # Of an append, and of a merge of small files.
     told = metrics.get("num_added_files", metrics.get("numFilesAdded"))
     return told is None or told == sum("add" in one for one in actions)

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from power_nowcast.contracts import QUARANTINE, UTC, VALUES, Manifest, Table
-from power_nowcast.errors import SourceFormatError, WriterBusyError
+from power_nowcast.errors import WriterBusyError
 from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
 from power_nowcast.ingest.checks.usual import USUAL_OVER, usual_of
 from power_nowcast.regions.calendar import CALENDAR
@@ -22,7 +22,7 @@ from power_nowcast.store.durable import remove_strays
 from power_nowcast.store.lease import WAIT_SECONDS, FileLease
 from power_nowcast.store.looks import coverage, dated
 from power_nowcast.store.manifest import manifest_of
-from power_nowcast.store.tables import CALIBRATIONS, DAYS, DELIVERIES, MANIFESTS
+from power_nowcast.store.tables import CALIBRATIONS, DAYS, DELIVERIES, MANIFESTS, conform, span_of
 
 COMPACT_AT = 24
 """Small files of a partition from which the writer merges them: five-minute appends make 288 a day."""
@@ -101,17 +101,17 @@ class Store:
             StoreError: the table cannot be written.
             SourceFormatError: a column is missing.
         """
-        rows = _conform(rows, ROWS)
+        rows = conform(rows, ROWS)
         delta = self._values[table]
         if rows.is_empty():
             return AppendReport()
         regions = pl.col("region").is_in(rows["region"].unique().to_list())
-        first, last = _span(rows)
+        first, last = span_of(rows)
 
         def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
             # Asked after the snapshot was taken: a writer notes a delivery before it stores the next one. Under a lease
             # no other writer comes between.
-            if delivery is not None and not self._has_lease and self._is_noted(table, delivery.key, regions):
+            if delivery is not None and not self._has_lease and delivery.key in self._noted(table, regions)["key"]:
                 return rows.clear(), AppendReport()
             known = delta.read(regions, first=first, last=last, of=at).select(VALUES.names())
             if are_versions:
@@ -229,7 +229,7 @@ class Store:
 
     def quarantine(self, rows: pl.DataFrame, *, now: datetime) -> int:
         """Keep rows of `contracts.QUARANTINE` without `first_seen_at`; returns how many are new."""
-        rows = _conform(rows, BAD_ROWS)
+        rows = conform(rows, BAD_ROWS)
         return self._add(self._quarantine, rows, list(BAD_ROWS), now, in_order=False)
 
     def read_quarantine(self, region: str) -> pl.DataFrame:
@@ -289,9 +289,6 @@ class Store:
 
     def _noted(self, table: Table, regions: pl.Expr) -> pl.DataFrame:
         return self._deliveries.read(regions, pl.col("table") == table.value)
-
-    def _is_noted(self, table: Table, key: str, regions: pl.Expr) -> bool:
-        return key in self._noted(table, regions)["key"]
 
     def keep_raw(self, batch: Batch) -> str | None:
         """Keep a delivery as received under `raw/`, once; returns where, None where it came without its bytes."""
@@ -362,10 +359,11 @@ class Store:
         series: str | Iterable[str] | None,
         of: Snapshot | None = None,
     ) -> pl.DataFrame:
+        start, end = (time and time.astimezone(_UTC) for time in (start, end))
         conditions = [pl.col("region") == region]
         if series is not None:
             conditions.append(pl.col("series").is_in([series] if isinstance(series, str) else list(series)))
-        rows = self._values[table].read(*conditions, first=_utc(start), last=_utc(end), of=of)
+        rows = self._values[table].read(*conditions, first=start, last=end, of=of)
         return rows.select(VALUES.names())
 
     def _add(self, delta: Delta, rows: pl.DataFrame, key: list[str], now: datetime, *, in_order: bool = True) -> int:
@@ -410,22 +408,3 @@ class Store:
                 delta.compact(partition, up_to_bytes=SMALL_FILE)
         if delta.is_long:
             delta.trim(self._versions_kept(delta))
-
-
-def _conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    if missing := [name for name in schema if name not in rows.columns]:
-        raise SourceFormatError(
-            f"Rows for the store lack the columns {', '.join(missing)}.",
-            remedy=f"Give {', '.join(schema)}.",
-            columns=missing,
-        )
-    return rows.select(schema.names()).cast(schema)
-
-
-def _span(rows: pl.DataFrame) -> tuple[datetime, datetime]:
-    first, last = rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
-    return first, last
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    return None if time is None else time.astimezone(_UTC)

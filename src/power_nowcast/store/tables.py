@@ -1,8 +1,11 @@
-"""Schemas of the tables beside the values."""
+"""Schemas of the tables beside the values, and rows that conform to one."""
+
+from datetime import datetime
 
 import polars as pl
 
 from power_nowcast.contracts import UTC
+from power_nowcast.errors import SourceFormatError
 from power_nowcast.regions.calendar import CALENDAR
 from power_nowcast.store.looks import COVERAGE
 
@@ -58,3 +61,24 @@ MANIFESTS = pl.Schema(
     }
 )
 """One row a manifest that somebody relies on: its version of the table is kept."""
+
+
+def conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """The columns of a schema, with its types.
+
+    Raises:
+        SourceFormatError: a column is missing.
+    """
+    if missing := [name for name in schema if name not in rows.columns]:
+        raise SourceFormatError(
+            f"Rows for the store lack the columns {', '.join(missing)}.",
+            remedy=f"Give {', '.join(schema)}.",
+            columns=missing,
+        )
+    return rows.select(schema.names()).cast(schema)
+
+
+def span_of(rows: pl.DataFrame) -> tuple[datetime, datetime]:
+    """The first and the last `valid_at` of rows."""
+    first, last = rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
+    return first, last
