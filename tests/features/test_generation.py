@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from power_nowcast.features.build_features import build, targets
 from power_nowcast.features.panel import assemble
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
+from power_nowcast.regions.sun import dark
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region, rows
 from tests.features.test_point_in_time import equal, minute
 
@@ -39,6 +41,40 @@ def test_bulk_equals_live_bit_for_bit(seed: int, slots: list[int]) -> None:
         alone = build(live(frames, issue), made, np.array([minute(issue)]), SPEC)
         assert equal(together.take(np.array([n])), alone)
         assert np.array_equal(together.scale_mw[n], alone.scale_mw[0])
+
+
+@EASY
+@given(seed=st.integers(0, 1000), slots=SLOTS, late=st.booleans())
+def test_silent_nights_are_nothing_live_as_in_bulk(seed: int, slots: list[int], late: bool) -> None:
+    """Nights that a publisher leaves out, or tells days later, are 0 MW from the end of each slot on."""
+    frames, made = past(seed), plants(b="solar")
+    frames[Table.POWER] = power = at_night(frames[Table.POWER], made, late=late)
+    issues = [START + slot * STEP for slot in slots]
+    together = build(bulk(frames, of=made), made, np.array([minute(t) for t in issues]), SPEC)
+    for n, issue in enumerate(issues):
+        window = live(frames, issue, of=made)
+        alone = build(window, made, np.array([minute(issue)]), SPEC)
+        assert equal(together.take(np.array([n])), alone)
+        zone = made.zones[0]
+        if dark(window.times[-1:], zone.latitude, zone.longitude, 30)[0]:
+            known = power.filter(pl.col("series") == "A", pl.col("valid_at") == issue, pl.col("available_at") <= issue)[
+                "value"
+            ]
+            assert (alone.origin_mw[0, 1], alone.age_minutes[0, 1]) == (known[-1] if len(known) else 0.0, 0.0)
+
+
+def at_night(power: pl.DataFrame, of: Region, *, late: bool) -> pl.DataFrame:
+    """Rows without those of the night, or with zeros in their place that are known three days later."""
+    times = power["valid_at"].dt.replace_time_zone(None).to_numpy()
+    night = pl.Series(np.all([dark(times, zone.latitude, zone.longitude, 30) for zone in of.zones], axis=0))
+    if not late:
+        return power.filter(~night)
+    known = pl.when(night).then(pl.col("valid_at") + timedelta(days=3)).otherwise("available_at")
+    return power.with_columns(
+        value=pl.when(night).then(0.0).otherwise("value"),
+        available_at=known,
+        basis=pl.when(night).then(pl.lit("seen")).otherwise("basis"),
+    )
 
 
 @given(power=st.lists(st.floats(0, 900) | st.just(float("nan")), min_size=1, max_size=40), span=st.integers(1, 20))

@@ -47,14 +47,13 @@ def test_an_interval_counts_with_all_of_its_parts_only(missing: set[int], label:
     kept = sent.filter(~pl.col("index").is_in(missing)).drop("index")
     joined, incomplete, newest = join_parts(kept, region(), spec(label))
     whole = {n: sum(values[3 * n : 3 * n + 3]) / 3 for n in range(4) if not missing & {3 * n, 3 * n + 1, 3 * n + 2}}
-    ends = [time + (WHOLE if label == "start" else timedelta(0)) for time in joined["at"]]
-    found = {-((START - end) // WHOLE) - 1: value for end, value in zip(ends, joined["value"], strict=True)}
-    assert {n: value for n, value in found.items() if n in whole} == pytest.approx(whole)
     # One that has no part near it, nor have those beside it, may be a whole interval of its own.
     there = [place for place in range(12) if place not in missing]
     apart = [min([abs(one - other) for other in there if other != one], default=3) for one in there]
-    alone = {there[i] // 3 for i in range(len(there)) if min(apart[max(i - 1, 0) : i + 2]) >= 3}
-    assert set(found) - set(whole) == alone - set(whole)
+    alone = {place for i, place in enumerate(there) if min(apart[max(i - 1, 0) : i + 2]) >= 3}
+    expected = {at(15 * n if label == "start" else 15 * n + 15): mean for n, mean in whole.items()}
+    expected |= {at(first + 5 * place): values[place] for place in alone}
+    assert dict(zip(joined["at"], joined["value"], strict=True)) == pytest.approx(expected)
     assert len(joined) + 2 * len(whole) + len(incomplete) + len(newest) == len(kept)
 
 

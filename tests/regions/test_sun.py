@@ -41,7 +41,7 @@ def test_nights_of_solar_zones_are_nothing_and_days_stay_unknown() -> None:
 
 
 def test_a_silent_night_goes_on_until_the_next_value_is_due() -> None:
-    dusk, of = datetime(2024, 5, 1, 19, 15, tzinfo=UTC), region("solar")
+    dusk, of = datetime(2024, 5, 1, 18, 15, tzinfo=UTC), region("solar")
     assert known_until(of, dusk, dusk + timedelta(hours=4)) == dusk + timedelta(hours=4)
     dawn = known_until(of, dusk, dusk + timedelta(hours=20))
     assert datetime(2024, 5, 2, 3, 15, tzinfo=UTC) <= dawn <= datetime(2024, 5, 2, 4, 15, tzinfo=UTC)
@@ -54,5 +54,5 @@ def test_a_silent_night_goes_on_until_the_next_value_is_due() -> None:
 def test_zones_of_other_kinds_are_not_silent() -> None:
     zones = (region("solar").zones[0], region("wind").zones[1])
     mixed: Region = region().model_copy(update={"zones": zones})
-    dusk = datetime(2024, 5, 1, 20, tzinfo=UTC)
+    dusk = datetime(2024, 5, 1, 19, tzinfo=UTC)
     assert known_until(mixed, dusk, dusk + timedelta(hours=2)) == dusk

@@ -1,4 +1,5 @@
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -150,3 +151,21 @@ def test_what_is_acknowledged_was_written_through(delta: Delta, monkeypatch: pyt
     assert delta.compact() == 4
     assert f"table/_delta_log/{3:020}.json" in told
     assert sum(name.endswith(".parquet") for name in told) == 2
+
+
+def test_a_table_that_is_older_than_a_column_reads_and_grows(tmp_path: Path) -> None:
+    old = Delta(str(tmp_path / "table"), SCHEMA, ("part",))
+    old.append(ROWS, onto=-1)
+    wider = pl.Schema({**SCHEMA, "read_at": pl.Datetime("us", "UTC"), "usual": pl.String()})
+    new = Delta(str(tmp_path / "table"), wider, ("part",))
+    assert new.read().schema == wider
+    assert new.read().sort("x")["usual"].to_list() == [None, None]
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    added = pl.DataFrame([("a", 3, now, "{}")], wider, orient="row")
+    new.append(added, onto=new.version)
+    assert new.read().sort("x")["read_at"].to_list() == [None, None, now]
+    again = Delta(str(tmp_path / "table"), wider, ("part",))
+    again.append(added.with_columns(x=pl.lit(4, pl.Int64)), onto=again.version)
+    assert again.compact() > 0
+    assert again.read().sort("x")["usual"].to_list() == [None, None, "{}", "{}"]
+    assert old.read().sort("x")["x"].to_list() == [1, 2, 3, 4], "and an older program reads it"

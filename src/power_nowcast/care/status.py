@@ -65,7 +65,7 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
         last, first = (time if isinstance(time, datetime) else None for time in (last, first))
         until = known_until(region, last, now) if last is not None and table is Table.POWER else last
         behind = timedelta(0) if until is None else max(now - until - _usual(region, table, spec), timedelta(0))
-        holes = gaps(store, region, tables=[table])
+        holes = gaps(store, region, end=None if table.is_forecast else last, tables=[table])
         live = _is_live(deliveries.filter(pl.col("table") == table.value))
         late = Freshness.LATE if behind > timedelta(0) else Freshness.FRESH
         found.append(

@@ -11,6 +11,8 @@ from power_nowcast.regions.region import Region
 
 DARK_DEGREES = -2.0
 """Below this elevation during a whole interval there is no solar power."""
+LOW_DEGREES = 10.0
+"""Below this elevation solar power may be next to nothing, and left out as nights are."""
 
 
 @njit(cache=True, nogil=True)
@@ -77,16 +79,21 @@ def fill_nights(power: Floats, region: Region, start: np.datetime64) -> None:
 def known_until(region: Region, last: datetime, now: datetime) -> datetime:
     """Until when the power of a region is known at `now` if its newest value is of `last`, both aware.
 
-    That is `last`, or the end of the night that began before the next value was due: where all zones are solar, many
-    publishers leave nights out.
+    That is `last`, or the end of the night that followed while the sun stood low: where all zones are solar, many
+    publishers leave nights out, and begin before it is dark.
     """
     step = timedelta(minutes=region.interval_minutes)
     count = min((now - last) // step, timedelta(days=1) // step)
     if count < 1 or any(zone.kind != "solar" for zone in region.zones):
         return last
     times = np.datetime64(round(last.timestamp()) // 60, "m") + np.arange(1, count + 1) * np.timedelta64(step)
-    night = np.all([dark(times, zone.latitude, zone.longitude, region.interval_minutes) for zone in region.zones], 0)
-    return last + step * int(np.argmin([*night, False]))
+    places = [(zone.latitude, zone.longitude) for zone in region.zones]
+    night = np.all([dark(times, *place, region.interval_minutes) for place in places], axis=0)
+    if not night.any():
+        return last
+    falls = int(night.argmax())
+    low = np.all([elevations(times[:falls], *place) < LOW_DEGREES for place in places])
+    return last + step * (falls + int(np.argmin([*night[falls:], False]))) if low else last
 
 
 @njit(cache=True, nogil=True)

@@ -89,7 +89,7 @@ def _is_gw(one: ZoneRows) -> bool:
     if one.zone.kind == "wind":
         return bool(at[-1] - at[0] >= CALM)
     sunny = elevations(at, one.zone.latitude, one.zone.longitude) > SUNNY_DEGREES
-    return sunny.sum() >= ENOUGH and len(np.unique(at[sunny].astype("datetime64[D]"))) >= SUNNY_DAYS
+    return bool(sunny.sum() >= ENOUGH) and len(np.unique(at[sunny].astype("datetime64[D]"))) >= SUNNY_DAYS
 
 
 def _by_level(one: ZoneRows) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -82,4 +82,4 @@ def _of_sun(one: ZoneRows, interval_minutes: int) -> NDArray[np.bool_]:
         usually=pl.col("value").median().over("minute") >= SOMETHING * most,
     )
     seen = (height >= NOON_DEGREES) & (one.level is not None)
-    return nothing & (told["today"].to_numpy() | told["usually"].to_numpy() | seen)
+    return np.asarray(nothing & (told["today"].to_numpy() | told["usually"].to_numpy() | seen))

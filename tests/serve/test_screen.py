@@ -1,0 +1,172 @@
+"""What a caller brings passes the rules of ingest: unknown with a flag, 0 MW at night, or refused."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from power_nowcast.errors import SourceFormatError
+from power_nowcast.features.rows import from_rows
+from power_nowcast.regions import SourceSpec
+from power_nowcast.serve.screen import CODES, FUTURE, ZEROS, screen
+from tests.ingest.checks.made_up import START, load, region, sun
+from tests.serve.conftest import NEWEST, Client, Clock
+from tests.toy import toy_rows
+
+LATER = START + timedelta(days=30)
+
+
+def wide(**columns: list[float | None]) -> pl.DataFrame:
+    count = len(next(iter(columns.values())))
+    ends = [START + timedelta(minutes=15 * (place + 1)) for place in range(count)]
+    frame = pl.DataFrame({"valid_at": ends}, {"valid_at": pl.Datetime("us", "UTC")})
+    return frame.with_columns(pl.Series(name, column, pl.Float64) for name, column in columns.items())
+
+
+@pytest.mark.parametrize("zero", [0.0, 0.01, -0.02])
+def test_zeros_for_missing_load_are_unknown_and_so_is_the_total(zero: float) -> None:
+    a, b = load(), load(seed=2)
+    sent = wide(A=[*a[:-2], zero, zero], B=b)
+    kept, flags = screen(region(), sent, LATER)
+    assert flags == (ZEROS,)
+    panel = from_rows(region(), kept)
+    assert np.isnan(panel.power[-2:, :2]).all(), "the total and A"
+    np.testing.assert_array_equal(panel.power[-2:, 2], b[-2:])
+    np.testing.assert_allclose(panel.power[:-2, 0], np.array(a[:-2]) + b[:-2])
+
+
+def test_right_rows_stay_as_they_are() -> None:
+    sent = wide(A=load(), B=load(seed=2))
+    kept, flags = screen(region(), sent, LATER)
+    assert flags == ()
+    assert kept.equals(sent)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda a: [value / 1000 for value in a], "values of A are .* GW"),
+        (lambda a: [value * 1000 for value in a], "values of A are .* kW"),
+        (lambda a: a[:-4] + [value / 1000 for value in a[-4:]], "Column A, .* looks like GW"),
+        (lambda a: a[:-4] + [value * 1000 for value in a[-4:]], "Column A, .* looks like kW"),
+        (lambda a: a[:96] + [value / 1000 for value in a[96:]], "from 2024-05-02T00:15:00Z on 96 values of A"),
+    ],
+)
+def test_another_unit_is_refused(change: Callable[[list[float]], list[float]], said: str) -> None:
+    with pytest.raises(SourceFormatError, match=said):
+        screen(region(), wide(A=change(load()), B=load(seed=2)), LATER)
+
+
+def test_forecasts_in_another_unit_are_refused() -> None:
+    of = region().model_copy(update={"forecast": region().power})
+    gigawatts: list[float | None] = [value / 1000 for value in load()]
+    with pytest.raises(SourceFormatError, match=r"The forecasts: the values of B are .* GW"):
+        screen(of, wide(A=load(), B=load(), **{"forecast.A": [*load()], "forecast.B": gigawatts}), LATER)
+
+
+def test_what_lies_ahead_is_left_out() -> None:
+    sent = wide(A=[*load(100), *[0.0] * 20], B=[*load(100), *[0.0] * 20])
+    kept, flags = screen(region(), sent, sent["valid_at"][99] + timedelta(minutes=13))
+    assert flags == (FUTURE,)
+    assert kept["A"].to_list() == [*load(100), *[None] * 20]
+    with pytest.raises(
+        SourceFormatError, match=r"No observation is left: values of the future left out\. It is 2024-04"
+    ):
+        screen(region(), sent, START - timedelta(days=1))
+
+
+def test_what_comes_after_the_issue_time_decides_nothing() -> None:
+    sent = wide(A=[*load(100), *[9e9] * 20], B=load(120))
+    kept, flags = screen(region(), sent, LATER, issue=np.datetime64(sent["valid_at"][99].replace(tzinfo=None), "m"))
+    assert flags == ()
+    assert kept["A"].to_list() == [*load(100), *[None] * 20]
+
+
+def test_codes_and_limits_of_weather() -> None:
+    spec = SourceSpec(source="files", label="instant", variables=("X.ghi", "X.temperature_c"))
+    of = region().model_copy(update={"weather": spec})
+    weather: list[float | None] = [100.0] * 191
+    columns = {"X.ghi": [*weather, -9999.0], "X.temperature_c": [*([12.0] * 191), -999.0]}
+    kept, flags = screen(of, wide(A=load(), B=load(), **columns), LATER)
+    assert flags == (CODES,)
+    assert (kept["X.ghi"][-1], kept["X.temperature_c"][-1]) == (None, None)
+    assert kept["X.ghi"].null_count() == 1
+    with pytest.raises(SourceFormatError, match=r"Column X\.temperature_c, row 3: 75 is outside -60 \.\. 60"):
+        screen(of, wide(A=load(8), B=load(8), **{"X.temperature_c": [1.0, 1.0, 1.0, 75.0, *[1.0] * 4]}), LATER)
+
+
+def test_nights_of_the_sun_are_nothing_however_they_are_sent() -> None:
+    of, values = region("solar"), sun(2)
+    at_night = [value == 0 for value in values]
+    dusk = max(place for place, is_night in enumerate(at_night) if not is_night)
+    told = {
+        "zeros": wide(A=values, B=values),
+        "own use": wide(A=[value or -0.8 for value in values], B=values),
+        "nulls": wide(A=[value or None for value in values], B=[value or None for value in values]),
+        "left out": wide(A=values, B=values).filter(~pl.Series(at_night)),
+    }
+    issue = np.datetime64("2024-05-02T23:00", "m")
+    for name, sent in told.items():
+        kept, flags = screen(of, sent, LATER, issue=issue)
+        panel = from_rows(of, kept, until=issue)
+        assert flags == (), name
+        assert panel.end == issue, name
+        last = {str(time): row for time, row in zip(panel.times, panel.power, strict=True)}
+        for time in ("2024-05-02T20:00", "2024-05-02T23:00"):
+            np.testing.assert_array_equal(last[time], [0.0, 0.0, 0.0], err_msg=f"{name} {time}")
+        assert (panel.power[dusk - 1 : dusk, 0] > 0).all() or name == "left out"
+    with pytest.raises(SourceFormatError, match="Column A, row 0: -61 MW is outside 0"):
+        screen(of, wide(A=[-61.0, *values[1:]], B=values), LATER)
+
+
+def rows_of(change: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows) -> list[dict[str, Any]]:
+    return change(toy_rows()).to_dicts()
+
+
+def last(count: int, name: str, value: float) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    late = pl.int_range(pl.len()) >= pl.len() - count
+    return lambda rows: rows.with_columns(pl.when(late).then(value).otherwise(pl.col(name)).alias(name))
+
+
+def test_the_api_says_what_it_left_out_and_trusts_its_answer_less(client: Client) -> None:
+    answer = client.post("/v1/nowcast/toy", json={"rows": rows_of(last(2, "N.E.", 0.0))}).json()
+    assert answer["flags"] == ["gaps in the recent hours", ZEROS]
+    assert answer["quality"] == "persistence", "of the oldest series: an hour is too late"
+    ages = {one["series"]: one["age_minutes"] for one in answer["nowcasts"]}
+    assert ages == {"ALL": 60.0, "N.E.": 60.0, "SOUTH 1": 0.0}
+    origins = {one["series"]: one["origin_mw"] for one in answer["nowcasts"]}
+    right = toy_rows()
+    assert origins["ALL"] == pytest.approx(right["N.E."][-3] + right["SOUTH 1"][-3])
+    nulls = rows_of(lambda rows: rows.with_columns(pl.when(pl.int_range(pl.len()) < pl.len() - 2).then("N.E.")))
+    same = client.post("/v1/nowcast/toy", json={"rows": nulls}).json()
+    assert [one["quantiles"] for one in same["nowcasts"]] == [one["quantiles"] for one in answer["nowcasts"]]
+
+
+def test_the_api_refuses_another_unit(client: Client) -> None:
+    problem = client.post("/v1/nowcast/toy", json={"rows": rows_of(last(3, "SOUTH 1", 2.5))})
+    assert problem.status_code == 200, "three times the same: what stands for a missing value"
+    assert problem.json()["flags"][-1] == ZEROS
+    gigawatts = pl.when(pl.int_range(pl.len()) >= pl.len() - 3).then(pl.col("SOUTH 1") / 1000).otherwise("SOUTH 1")
+    problem = client.post(
+        "/v1/nowcast/toy", json={"rows": rows_of(lambda rows: rows.with_columns(gigawatts.alias("SOUTH 1")))}
+    )
+    assert problem.status_code == 422
+    assert "looks like GW, not MW" in problem.json()["detail"]
+
+
+def test_the_api_answers_for_the_newest_measurement_that_is_over(client: Client, clock: Clock) -> None:
+    clock.now = NEWEST - timedelta(hours=2)
+    answer = client.post("/v1/nowcast/toy", json={"rows": rows_of(last(4, "N.E.", 0.0))}).json()
+    assert answer["issue_time"] == f"{clock.now:%Y-%m-%dT%H:%M:%SZ}"
+    assert (answer["quality"], answer["flags"]) == ("reduced", [FUTURE])
+
+
+def test_nothing_that_is_stored_of_the_future_counts(client: Client, clock: Clock) -> None:
+    clock.now = datetime(2024, 4, 29, 12, 10, tzinfo=UTC)
+    latest = client.get("/v1/nowcast/toy?issue_time=latest").json()
+    assert latest["issue_time"] == "2024-04-29T12:00:00Z"
+    state = client.get("/readyz").json()["regions"]["toy"]
+    assert (state["newest_observation"], state["newest_observation_age_minutes"]) == ("2024-04-29T12:00:00Z", 10.0)
