@@ -83,12 +83,11 @@ def write_all(
         ConfigurationError: a source is not what the region file says, or a replay has no tables of its own.
         DataError: a source's delivery cannot be read; those before it are stored.
     """
-    report = IngestReport()
+    report, own = IngestReport(), set[str]()
     with store.lease():  # a store that cannot be written is told before anybody is asked
         noted = store.deliveries(region.name)
     since = _played(store, region, noted)
     known = frozenset(noted["key"])
-    own: set[str] = set()
     for batch in fetch(
         region,
         start=start,
@@ -102,9 +101,11 @@ def write_all(
         since=since,
     ):
         with store.lease():
-            others = store.deliveries(region.name).filter(pl.col("key").is_in([*known, *own]).not_())
-            if _is_outrun(batch, others):
-                continue
+            now_noted = store.deliveries(region.name)
+            if len(now_noted) > len(known) + len(own):  # another writer was here
+                others = now_noted.filter(pl.col("key").is_in([*known, *own]).not_())
+                if _is_outrun(batch, others):
+                    continue
             rows, quarantined = write(store, batch, now=clock())
         own.add(batch.key)
         report = report.plus(batch.table, rows, quarantined, batch.superseded)
