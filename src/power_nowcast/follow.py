@@ -116,13 +116,10 @@ class Follower:
 
     def _come_back(self, table: Table, turn: _Turn, wait: timedelta, error: BaseException) -> None:
         turn.due = self.clock() + wait
-        if isinstance(error, NowcastError):
-            said = str(error)
-        else:
-            said = (
-                f"{self._source(table)} failed: {redact(' '.join(f'{type(error).__name__}: {error}'.split())[:300])}."
-            )
-            said += " The log has the trace."
+        said = str(error)
+        if not isinstance(error, NowcastError):
+            words = redact(" ".join(f"{type(error).__name__}: {error}".split())[:300])
+            said = f"{self._source(table)} failed: {words}. The log has the trace."
         self.progress(f"follow: {table}: {said} Again in {wait.total_seconds():.0f} s.")
 
     def _source(self, table: Table) -> str:

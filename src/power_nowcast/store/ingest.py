@@ -112,13 +112,12 @@ def write_all(
         ConfigurationError: a source is not what the region file says, or a replay has no tables of its own.
         DataError: a source's delivery cannot be read; those before it are stored.
     """
-    report, unusable = IngestReport(), list[SourceFormatError]()
+    report, unusable, own = IngestReport(), list[SourceFormatError](), set[str]()
     ingested = _Ingested(clock())
     with store.lease():  # a store that cannot be written is told before anybody is asked
         noted = store.deliveries(region.name)
     since = _played(store, region, noted)
     known = frozenset(noted["key"])
-    own: set[str] = set()
     for batch in fetch(
         region,
         start=start,
@@ -133,14 +132,17 @@ def write_all(
         usual=lambda: store.usual(region.name),
     ):
         with store.lease():
-            others = store.deliveries(region.name).filter(pl.col("key").is_in([*known, *own]).not_())
-            if _is_outrun(batch, others):
-                continue
+            now_noted = store.deliveries(region.name)
+            if len(now_noted) > len(known) + len(own):  # another writer was here
+                others = now_noted.filter(pl.col("key").is_in([*known, *own]).not_())
+                if _is_outrun(batch, others):
+                    continue
             rows, quarantined = write(store, batch, now=clock())
-        own.add(batch.key)
         report = report.plus(batch, rows, quarantined, ingested.contradictions(store, batch, rows))
-        if batch.is_unusable:
+        if batch.is_unusable:  # not noted
             unusable.append(nothing_usable(batch, region))
+        else:
+            own.add(batch.key)
         if progress is not None:
             progress(batch, rows)
     if Table.POWER in tables:
