@@ -1,5 +1,6 @@
 """Regions of 60-minute data: one step, from the files to the answer of the service."""
 
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,21 @@ from typer.testing import CliRunner
 from power_nowcast import cli, mlflow_client
 from power_nowcast.cli import base
 from power_nowcast.cli import run as run_command
-from power_nowcast.contracts import Panel
+from power_nowcast.contracts import MEDIAN, Panel
 from power_nowcast.features.build_features import build
 from power_nowcast.features.rows import from_rows
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.live.model_slot import ModelSlot
 from power_nowcast.live.nowcaster import Nowcaster, Quality
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import KINDS, create, model_class
 from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.regions import Region, load
+from power_nowcast.serve.fastapi_app import create_app
+from power_nowcast.serve.service import Served
 from power_nowcast.settings import settings
+from power_nowcast.store import Store
+from tests.serve.conftest import Client, values_of
 from tests.small_job import TINY, write_power, write_region
 from tests.toy import toy_region, toy_rows
 
@@ -187,3 +193,31 @@ def test_every_kind_of_model_answers_one_step_and_late_data(kind: str, panel: Pa
         assert (inside.mean(axis=1) > 0.6).all(), "the outermost quantiles hold nine of ten paths"
     _, calibration = bundle.replay(panel, issues[-48:])
     assert calibration.as_of >= issues[-2]
+
+
+def test_the_service_answers_its_one_step(rows: pl.DataFrame, panel: Panel, tmp_path: Path) -> None:
+    region, spec = _region(), FeatureSpec.for_interval(60)
+    known = examples(panel, region, panel.times[44 * 24 :], spec)
+    cut = panel.times[80 * 24]
+    parts = known.during(panel.times[44 * 24], cut, 120), known.during(cut, panel.end, 120)
+    bundle, _ = train_bundle(region, spec, create("persistence_ramp", region.series, spec.knots), *parts)
+    bundle.save(tmp_path / "bundle")
+    slot = ModelSlot(region, lambda: (tmp_path / "bundle", "1"), tmp_path / "cache")
+    slot.load()
+    store = Store(tmp_path / "store")
+    now = panel.end.astype("datetime64[us]").item().replace(tzinfo=UTC) + timedelta(minutes=25)
+    for table, values in values_of(rows.head(100 * 24), region).items():
+        store.append(table, values, now=now)
+    client = Client(create_app({region.name: Served(region, slot)}, store, default_region="toy", clock=lambda: now))
+    told = client.get("/v1/nowcast/toy?series=ALL&horizon=60")
+    assert told.status_code == 200, told.text
+    answer = Nowcaster(bundle).nowcast(panel, np.datetime64(now.replace(tzinfo=None), "m"))
+    body = told.json()
+    assert body["horizon_min"] == [60]
+    assert body["nowcasts"][0]["age_minutes"] == 25
+    np.testing.assert_allclose(body["nowcasts"][0]["quantiles"]["q50"], answer.values[0, :, MEDIAN], atol=0.01)
+    refused = client.get("/v1/nowcast/toy?horizon=30")
+    assert refused.status_code in (404, 422)
+    assert "60" in refused.text
+    paths = client.get("/v1/nowcast/toy/paths?series=ALL&count=3").json()
+    assert [len(path) for path in paths["series"][0]["paths"]] == [1, 1, 1]

@@ -161,3 +161,13 @@ def test_held_out_days_begin_so_far_back_that_they_have_data() -> None:
     for having, begins in ((5, 10), (4, 16)):
         some = (times >= end - having * day) | (times < end - 10 * day)
         assert held_out_start(10, days_with_data(times, some, end), end) == end - begins * day
+
+
+def test_validation_comes_before_a_silence_that_ends_at_the_test_part(panel: Panel) -> None:
+    whole = Split.of(panel, SPEC, valid_days=8, test_days=10)
+    power = panel.power.copy()
+    silent = (panel.times >= whole.test_start - np.timedelta64(7, "D")) & (panel.times < whole.test_start)
+    power[silent] = np.nan
+    split = Split.of(replace(panel, power=power), SPEC, valid_days=8, test_days=10)
+    assert split.valid_start == whole.test_start - np.timedelta64(15, "D")
+    assert (split.test_start, split.test_end) == (whole.test_start, whole.test_end)

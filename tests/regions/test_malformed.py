@@ -180,12 +180,6 @@ VALUES = {
         "weather.variables",
         "list",
     ),
-    "weather without variables": (
-        'variables = ["EDDM.temperature_c", "EDDH.wind_speed_ms"]\n',
-        "",
-        "weather.variables",
-        "variables",
-    ),
     "variables of power": ('label = "start"', 'variables = ["EDDM.mw"]', "power.variables", "Only tables of weather"),
     "options that are a word": ('options = { files = "ahead*.csv" }', 'options = "x"', "forecast.options", "table"),
     "options that are a list": ('options = { files = "ahead*.csv" }', "options = []", "forecast.options", "table"),

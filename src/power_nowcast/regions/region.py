@@ -200,13 +200,10 @@ class Region(_Frozen):
     def _variables_of_weather(self) -> Self:
         for table in Table:
             spec = self.spec(table)
-            if spec is not None and table.is_weather != bool(spec.variables):
-                what = (
-                    'A table of weather must name its variables, such as "KJFK.temperature_c"'
-                    if table.is_weather
-                    else "Only tables of weather have variables"
+            if spec is not None and spec.variables and not table.is_weather:
+                raise wrong(
+                    "Only tables of weather have variables", key=f"{table.value}.variables", value=list(spec.variables)
                 )
-                raise wrong(what, key=f"{table.value}.variables", value=list(spec.variables))
         return self
 
     @model_validator(mode="after")
