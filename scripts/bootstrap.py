@@ -41,12 +41,13 @@ def main():
         return
     if found:
         os.remove(STAMP)
-    if found is None or found[0] != wanted(neural)[0] or version_of(OWN)[0] is None or not runs(UV):
+    here = found is not None and found[0] == wanted(neural)[0]
+    if not here or version_of(OWN)[0] is None or not runs(UV) or shared_files():
         make_venv()
     if neural:
-        say("Installing the pinned packages with torch and its CUDA libraries, 8 GB (NEURAL=0 leaves torch out: 2 GB)")
+        say("Installing the pinned packages with torch and CUDA's libraries, 8.5 GB (without torch, NEURAL=0: 1.8 GB)")
     else:
-        say("Installing the pinned packages, about 2 GB, without torch")
+        say("Installing the pinned packages, 1.8 GB, without torch")
     files = ["requirements.txt"] + ["requirements-neural.txt"] * neural
     run([UV, "pip", "sync", "--python", OWN, "--require-hashes", *files])
     # Built with the pinned hatchling, so that no build environment is fetched.
@@ -98,6 +99,11 @@ def make_venv():
         file.write(pinned("uv"))
     pip = [OWN, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     run([*pip, "--require-hashes", "-r", pins])
+
+
+def shared_files():
+    """Whether XGBoost's NCCL is there beside torch's: they are one file, which goes where either is taken out."""
+    return bool(glob.glob(os.path.join(VENV, "lib", "python*", "site-packages", "nvidia_nccl_cu13-*")))
 
 
 def pinned(package):

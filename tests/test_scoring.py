@@ -71,6 +71,9 @@ def test_skill_is_the_share_that_is_saved() -> None:
 
 def test_crossing_is_the_share_of_nowcasts_with_a_quantile_out_of_order() -> None:
     assert scoring.crossing([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [1.0, 1.0, 1.0], [9.0, 2.0, 3.0]]) == 0.5
+    # The last axis is the levels, whatever is before it: by series, and of one nowcast alone.
+    assert scoring.crossing([[[1.0, 2.0], [4.0, 3.0]], [[5.0, 6.0], [7.0, 8.0]]]) == 0.25
+    assert scoring.crossing([1.0, 3.0, 2.0]) == 1.0
 
 
 @given(arrays(np.float64, st.integers(1, 60), elements=MW), st.sampled_from(QUANTILES))
@@ -170,6 +173,16 @@ def test_a_skill_rests_on_the_pairs_that_both_have_answered() -> None:
     ).row(0, named=True)
 
     assert (row["MAE"], row["MAE_b"], row["skill_b"]) == (4.0, 3.0, 0.5)
+
+
+def test_a_skill_of_small_losses_is_told_and_one_over_nothing_is_not() -> None:
+    values = np.full((1, 7), 10.1)
+    for flat, skill in ((10.4, 0.75), (10.0, None)):
+        pairs = scoring.losses(
+            pl.DataFrame({"series": ["A"]}), [10.0], values, baselines={"flat": np.full((1, 7), flat)}
+        )
+        found = scoring.summarise(pairs, ["series"])["skill_flat"].item()
+        assert found == (skill if skill is None else pytest.approx(skill))
 
 
 def test_unanswered_pairs_are_missing_and_score_nothing() -> None:

@@ -78,6 +78,32 @@ def test_the_protocol_table_of_a_hand_made_example() -> None:
     assert row["pinball"] == pytest.approx(sum(pinballs) / 9)
 
 
+def test_pairs_without_a_prediction_are_missing_whatever_the_order() -> None:
+    expected = _expected(np.random.default_rng(18), ("NORTH", "A"), (60, 15), 40)
+    predictions = _predictions(np.random.default_rng(18), expected)
+    table = scoring.protocol_table(predictions, expected)
+    assert table.select("series", "horizon_min").rows() == [("NORTH", 60), ("NORTH", 15), ("A", 60), ("A", 15)]
+    known = predictions.group_by("series", "horizon_min").len()
+    for row in table.iter_rows(named=True):
+        n = known.filter(series=row["series"], horizon_min=row["horizon_min"])["len"].item()
+        assert (row["n"], row["missing"]) == (n, 40 - n)
+    assert table["missing"].sum() == 160 - len(predictions) > 0
+    nobody = scoring.protocol_table(predictions.clear(), expected)
+    assert nobody["missing"].to_list() == [40] * 4
+    assert nobody["MAE"].to_list() == [None] * 4
+
+
+@pytest.mark.parametrize(("pairs", "months"), [(999, []), (1000, ["2019-11"])])
+def test_a_month_needs_a_thousand_pairs(pairs: int, months: list[str]) -> None:
+    times = np.datetime64("2019-11-01T00:00", "us") + np.arange(pairs) * np.timedelta64(15, "m")
+    expected = pl.DataFrame({"series": "A", "issue_time": times, "horizon_min": 15, "y": 1.0}).with_columns(
+        pl.col("issue_time").dt.replace_time_zone("UTC")
+    )
+    predictions = expected.with_columns(q10=0.0, q50=1.0, q90=2.0)
+    cells = scoring.coverage_cells(predictions, expected, "UTC")["month"]
+    assert cells.columns[2:] == months
+
+
 def test_a_truth_on_the_edge_of_a_band_is_inside_in_every_cell() -> None:
     expected = _expected(np.random.default_rng(17), ("A",), (60,), 3000)
     for edge in ("q10", "q90"):

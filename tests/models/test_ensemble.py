@@ -46,6 +46,26 @@ def test_the_member_that_was_right_gets_the_weight(right: int, seed: int) -> Non
     np.testing.assert_allclose(weights[..., right], 1 - SHRINKAGE + SHRINKAGE / 3)
 
 
+def test_weights_of_widths_are_those_of_a_search_by_hand() -> None:
+    """The least pinball loss over the tenths, by loops; outcomes lie above more often, so both sides count."""
+    chance = np.random.default_rng(3)
+    for _ in range(5):
+        distances = np.sort(chance.normal(0, 50, (40, 1, 1, 7, 2)), axis=3)
+        gaps = chance.normal(20, 40, (40, 1, 1))
+
+        def loss(share: float, distances: NDArray[np.float64] = distances, gaps: NDArray[np.float64] = gaps) -> float:
+            total = 0.0
+            for i, q in np.ndindex(40, 7):
+                first, second = distances[i, 0, 0, q]
+                gap = gaps[i, 0, 0] - share * first - (1 - share) * second
+                total += QUANTILES[q] * gap if gap > 0 else (QUANTILES[q] - 1) * gap
+            return total
+
+        best = min((n / 10 for n in range(11)), key=loss)
+        found = best_width_weights(distances, gaps)[0, 0]
+        np.testing.assert_allclose(found, [(best + 0.5) / 2, (1.5 - best) / 2])
+
+
 def test_weights_are_found_in_tenths() -> None:
     chance = np.random.default_rng(2)
     medians = chance.normal(0, 100, (200, 1, 1, 2))

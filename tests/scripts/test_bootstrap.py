@@ -59,6 +59,14 @@ def test_torch_is_a_reason_to_work(done: Path, script) -> None:
     assert bootstrap.stamp() != bootstrap.wanted(neural=True)
 
 
+def test_two_packages_with_one_file_are_a_reason_to_begin_anew(done: Path, script) -> None:
+    """An environment from before XGBoost came without its code for GPUs: taking that out takes torch's NCCL away."""
+    bootstrap = script("bootstrap")
+    assert not bootstrap.shared_files()
+    (done / ".venv/lib/python3.12/site-packages/nvidia_nccl_cu13-2.32.3.dist-info").mkdir(parents=True)
+    assert bootstrap.shared_files()
+
+
 def test_a_moved_folder_is_a_reason_to_begin_anew(
     done: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script
 ) -> None:
