@@ -92,6 +92,7 @@ def test_what_a_mac_adds_is_no_file(pack: Callable[..., bytes]) -> None:
         (b"SQLite format 3\x00", "load is an SQLite database. Save it as CSV"),
         (b"ARROW1\0\0", "load is an Arrow"),
     ],
+    ids=["gz", "xz", "zip", "tar", "empty", "bzip2", "xlsx", "ods", "xls", "sqlite", "arrow"],
 )
 def test_what_is_damaged_or_of_another_form_is_named(data: bytes, message: str) -> None:
     with pytest.raises(SourceFormatError, match=message) as caught:

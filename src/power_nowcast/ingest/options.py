@@ -22,6 +22,9 @@ _TEXT = (
     "ambiguous",
     "date_in_name",
     "extra_fields",
+    "separator",
+    "decimal",
+    "thousands",
 )
 _YES_OR_NO = ("allow_negative", "hourly")
 _TEXTS = ("files", "stations", "ignore")
