@@ -183,7 +183,8 @@ def _check_plausible(region: Region, rows: pl.DataFrame, spec: SourceSpec, prefi
             )
         else:
             continue
-        bad = rows.with_row_index("row").filter((pl.col(name) < limits[0] - slack) | (pl.col(name) > limits[1]))
+        outside = (pl.col(name) < limits[0] - slack) | (pl.col(name) > limits[1])
+        bad = rows.with_row_index("row").filter(outside & pl.col(name).is_finite())
         if len(bad):
             row, value = bad["row"][0], bad[name][0]
             raise SourceFormatError(
