@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.features.rows import from_rows
+from power_nowcast.live.model_slot import ModelSlot
 from power_nowcast.regions import SourceSpec
+from power_nowcast.regions.sun import elevations
 from power_nowcast.serve.screen import CODES, FUTURE, ZEROS, screen
+from power_nowcast.store import Store
 from tests.ingest.checks.made_up import START, load, region, sun
-from tests.serve.conftest import NEWEST, Client, Clock
-from tests.toy import toy_rows
+from tests.serve.conftest import NEWEST, Client, Clock, Serve, fill
+from tests.toy import toy_bundle, toy_region, toy_rows
 
 LATER = START + timedelta(days=30)
 
@@ -170,3 +174,38 @@ def test_nothing_that_is_stored_of_the_future_counts(client: Client, clock: Cloc
     assert latest["issue_time"] == "2024-04-29T12:00:00Z"
     state = client.get("/readyz").json()["regions"]["toy"]
     assert (state["newest_observation"], state["newest_observation_age_minutes"]) == ("2024-04-29T12:00:00Z", 10.0)
+
+
+@pytest.mark.parametrize("left_out", [True, False])
+def test_no_refusal_at_night_and_dawn(serve: Serve, tmp_path: Path, clock: Clock, left_out: bool) -> None:
+    """Half an hour before sunrise, where nights are left out as where they are told."""
+    zones = tuple(zone.model_copy(update={"kind": "solar"}) for zone in toy_region().zones)
+    of = toy_region().model_copy(update={"zones": zones})
+    toy_bundle(of).save(tmp_path / "bundle")
+    slot = ModelSlot(of, lambda: (tmp_path / "bundle", "1"), tmp_path / "cache")
+    slot.load()
+    times = toy_rows()["valid_at"]
+    ends = times.str.to_datetime(time_zone="UTC").dt.replace_time_zone(None).to_numpy()
+    height = np.min([elevations(ends, zone.latitude, zone.longitude) for zone in zones], axis=0)
+    output = pl.Series(np.clip(height, 0, None) * 30)
+    rows = pl.DataFrame({"valid_at": times, "N.E.": output, "SOUTH 1": output * 2})
+    rows = rows.filter(output > 0) if left_out else rows
+    store = Store(tmp_path / "data")
+    fill(store, of, rows)
+    client = serve(region=of, slot=slot, store=store)
+    clock.now = datetime(2024, 4, 29, 9, 10, tzinfo=UTC)  # 5:10 in New York
+    answer = client.get("/v1/nowcast/toy").json()
+    ages = {one["series"]: (one["origin_mw"], one["age_minutes"]) for one in answer["nowcasts"]}
+    assert ages == dict.fromkeys(("ALL", "N.E.", "SOUTH 1"), (0.0, 10.0))
+    assert answer["flags"] == ["no weather"]
+    assert client.get("/readyz").json()["ready"] is True
+    sent = client.post(
+        "/v1/nowcast/toy",
+        json={
+            "rows": rows.filter(pl.col("valid_at") < "2024-04-29T09:05").to_dicts(),
+            "issue_time": "2024-04-29T09:10:00Z",
+        },
+    ).json()
+    assert [one["quantiles"] for one in sent["nowcasts"]] == [one["quantiles"] for one in answer["nowcasts"]]
+    clock.now = datetime(2024, 4, 29, 8, 10, tzinfo=UTC) + timedelta(days=2)
+    assert client.get("/v1/nowcast/toy").status_code == 503, "what is missing by day is not excused by the night"

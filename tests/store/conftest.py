@@ -77,7 +77,7 @@ def region(tmp_path: Path) -> Region:
             for number, zone in enumerate(ZONES)
         ]
         bad = [f"{start.isoformat()},NOWHERE,1"]
-        corrected = ["2024-02-27T00:00:00+00:00,NORTH,1"] if day == DAYS - 1 else []
+        corrected = ["2024-02-27T00:00:00+00:00,NORTH,501"] if day == DAYS - 1 else []
         text = "\n".join(["valid_at,series,value", *lines, *bad, *corrected])
         (tmp_path / f"2024-{start:%m-%d}.csv").write_text(text)
     loaded = regions.load("nyiso").model_copy(update={"forecast": None, "weather": None})

@@ -42,7 +42,7 @@ def test_an_ingest_writes_rows_bad_rows_raw_files_and_the_calendar(region: Regio
     days = store.read_calendar("nyiso")
     assert (str(days["date"][0]), str(days["date"][-1])) == ("2024-02-26", "2024-03-17")
     corrected = store.versions(Table.POWER, "nyiso").filter(pl.col("first_seen_at") == pl.col("available_at"))
-    assert corrected["value"].to_list() == [1.0]
+    assert corrected["value"].to_list() == [501.0]
 
 
 def test_a_second_ingest_finds_nothing_to_do(region: Region, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from power_nowcast.features.rows import FORECAST_PREFIX
 from power_nowcast.ingest.checks.limits import is_missing_code, range_of
 from power_nowcast.ingest.checks.units import check_units, in_another_unit
 from power_nowcast.ingest.checks.zeros import false_zeros, without_own_use
-from power_nowcast.ingest.checks.zones import by_zone
+from power_nowcast.ingest.checks.zones import ZoneRows, by_zone
 from power_nowcast.ingest.validate import CLOCK_SKEW
 from power_nowcast.regions import Region, SourceSpec
 
@@ -62,13 +62,13 @@ def screen(
             flags.append(CODES)
         rows = cleaned
     rows = _without_own_use(region, rows, zones)
-    _check_units(region, rows, zones)
+    long, of_zones = _in_mw(region, rows, zones)
     for _, spec, prefix, names in _parts(region, rows):
         _check_plausible(region, rows, spec, prefix, names)
-    cleaned = _without_zeros(region, rows, zones)
-    if _lost(rows, cleaned, zones):
+    zeros = false_zeros(of_zones, region, region.power)
+    if len(zeros):
+        rows = _wide(rows, long.join(zeros, on="row", how="anti"), zones)
         flags.append(ZEROS)
-    rows = cleaned
     if zones and flags and _count(before, zones) and not _count(rows, zones):
         raise SourceFormatError(
             f"No observation is left: {', '.join(dict.fromkeys(flags))}. It is {now:%Y-%m-%dT%H:%M:%SZ}.",
@@ -105,13 +105,14 @@ def _without_codes(rows: pl.DataFrame, table: Table, spec: SourceSpec, prefix: s
 
 
 def _without_own_use(region: Region, rows: pl.DataFrame, zones: list[str]) -> pl.DataFrame:
-    if not zones or region.power.options.get("allow_negative"):
+    solar = {zone.name for zone in region.zones if zone.kind == "solar"} & set(zones)
+    if not solar or region.power.options.get("allow_negative"):
         return rows
     return _wide(rows, without_own_use(_long(rows, zones), region), zones)
 
 
-def _check_units(region: Region, rows: pl.DataFrame, zones: list[str]) -> None:
-    """Check that power and its forecasts are in MW, every series by itself and as a whole.
+def _in_mw(region: Region, rows: pl.DataFrame, zones: list[str]) -> tuple[pl.DataFrame, list[ZoneRows]]:
+    """Power cell by cell and zone by zone, if it and its forecasts are in MW, every series by itself and as a whole.
 
     Raises:
         SourceFormatError: a series, or some values of one, are in another unit.
@@ -132,13 +133,7 @@ def _check_units(region: Region, rows: pl.DataFrame, zones: list[str]) -> None:
             column=one["series"],
             value=one["value"],
         )
-
-
-def _without_zeros(region: Region, rows: pl.DataFrame, zones: list[str]) -> pl.DataFrame:
-    """Null in place of zeros that stand for a missing value."""
-    long = _long(rows, zones)
-    zeros = false_zeros(list(by_zone(long, region, None)), region, region.power)
-    return _wide(rows, long.join(zeros, on="row", how="anti"), zones) if len(zeros) else rows
+    return long, of_zones
 
 
 def _long(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -183,7 +178,8 @@ def _check_plausible(region: Region, rows: pl.DataFrame, spec: SourceSpec, prefi
             )
         else:
             continue
-        bad = rows.with_row_index("row").filter((pl.col(name) < limits[0] - slack) | (pl.col(name) > limits[1]))
+        outside = (pl.col(name) < limits[0] - slack) | (pl.col(name) > limits[1])
+        bad = rows.with_row_index("row").filter(outside & pl.col(name).is_finite())
         if len(bad):
             row, value = bad["row"][0], bad[name][0]
             raise SourceFormatError(
