@@ -45,9 +45,9 @@ def main():
     if not here or version_of(OWN)[0] is None or not runs(UV) or shared_files():
         make_venv()
     if neural:
-        say("Installing the pinned packages with torch and CUDA's libraries, 8.5 GB (without torch, NEURAL=0: 1.8 GB)")
+        say("Installing the pinned packages with torch and CUDA's libraries, 8.6 GB (without torch, NEURAL=0: 1.9 GB)")
     else:
-        say("Installing the pinned packages, 1.8 GB, without torch")
+        say("Installing the pinned packages, 1.9 GB, without torch")
     files = ["requirements.txt"] + ["requirements-neural.txt"] * neural
     run([UV, "pip", "sync", "--python", OWN, "--require-hashes", *files])
     # Built with the pinned hatchling, so that no build environment is fetched.

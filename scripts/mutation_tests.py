@@ -254,14 +254,14 @@ class Map:
     def tests_of(self, mutant: Mutant, budget: float) -> dict[str, float]:
         """Tests that reach the mutant's function, with their seconds: the module's own first, then the quick files'.
 
-        A module's and a class's own lines, and functions that the map does not know, are for all tests of the module;
-        a module without functions is for those of its folder.
+        A module's and a class's own lines, and functions that the map does not know, are for the module's own tests and
+        all that reach any function of it; a module without either is for the tests of its folder.
         """
         own = Path("tests", mutant.file).with_name(f"test_{Path(mutant.file).name}").as_posix()
-        folder = own.rpartition("/")[0]
+        folder, functions = own.rpartition("/")[0], f"{mutant.file}::"
         reaching = (
-            self._where(lambda _, reached: f"{mutant.file}::{mutant.function}" in reached)
-            or self._where(lambda _, reached: any(one.startswith(f"{mutant.file}::") for one in reached))
+            self._where(lambda _, reached: functions + mutant.function in reached)
+            or self._where(lambda path, reached: path == own or any(one.startswith(functions) for one in reached))
             or self._where(lambda path, _: path.startswith(folder))
         )
         chosen: dict[str, float] = {}

@@ -100,7 +100,11 @@ def tests_of(load, tmp_path: Path):
         return {"seconds": seconds, "reached": list(reached)}
 
     files = {
-        "tests/models/test_m.py": {"own": told(9, "models/m.py::f"), "else": told(1, "models/m.py::g")},
+        "tests/models/test_m.py": {
+            "own": told(9, "models/m.py::f"),
+            "else": told(1, "models/m.py::g"),
+            "none": told(1),
+        },
         "tests/test_slow.py": {"slow": told(50, "models/m.py::f")},
         "tests/test_quick.py": {"quick": told(2, "models/m.py::f"), "far": told(1, "scoring.py::f")},
     }
@@ -120,10 +124,10 @@ def test_tests_that_reach_the_function_are_chosen_the_modules_own_first(tests_of
 
 
 def test_a_modules_own_lines_are_for_all_tests_of_it(tests_of):
-    assert tests_of("") == ["own", "else", "quick"]
+    assert tests_of("") == ["own", "else", "none", "quick"]
     assert tests_of("g") == ["else"]
-    assert tests_of("new_and_unknown") == ["own", "else", "quick"]
-    assert tests_of("", file="models/unknown.py") == ["own", "else"]
+    assert tests_of("new_and_unknown") == ["own", "else", "none", "quick"]
+    assert tests_of("", file="models/unknown.py") == ["own", "else", "none"]
 
 
 def verdict(after: str, *, killed: bool) -> dict:

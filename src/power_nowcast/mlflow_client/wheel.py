@@ -4,7 +4,7 @@ import base64
 import hashlib
 import zipfile
 from collections.abc import Iterable
-from importlib.metadata import distribution, packages_distributions, version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import power_nowcast
@@ -18,13 +18,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def requirements(libraries: Iterable[str]) -> list[str]:
-    """What a model with these `libraries` needs to answer, pinned to the versions that are installed here.
-
-    A library is named as it is imported; the package that brings it may have another name (xgboost-cpu).
-    """
-    bringing = packages_distributions() if libraries else {}
-    names = {*SERVING, *(bringing[library][0] for library in libraries)}
-    return [f"{name}=={version(name)}" for name in sorted(names)]
+    """What a model with these `libraries` needs to answer, pinned to the versions that are installed here."""
+    return [f"{name}=={version(name)}" for name in sorted((*SERVING, *libraries))]
 
 
 def build_wheel(folder: Path, needs: list[str]) -> Path:
