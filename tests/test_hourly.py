@@ -16,7 +16,7 @@ from power_nowcast.contracts import MEDIAN, Panel
 from power_nowcast.features.build_features import build
 from power_nowcast.features.rows import from_rows
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.live.model_slot import ModelSlot
+from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.live.nowcaster import Nowcaster, Quality
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import KINDS, create, model_class
@@ -202,7 +202,7 @@ def test_the_service_answers_its_one_step(rows: pl.DataFrame, panel: Panel, tmp_
     parts = known.during(panel.times[44 * 24], cut, 120), known.during(cut, panel.end, 120)
     bundle, _ = train_bundle(region, spec, create("persistence_ramp", region.series, spec.knots), *parts)
     bundle.save(tmp_path / "bundle")
-    slot = ModelSlot(region, lambda: (tmp_path / "bundle", "1"), tmp_path / "cache")
+    slot = ModelSlot(region, lambda: Fetched(tmp_path / "bundle", "1", bundle.digest), tmp_path / "cache")
     slot.load()
     store = Store(tmp_path / "store")
     now = panel.end.astype("datetime64[us]").item().replace(tzinfo=UTC) + timedelta(minutes=25)

@@ -24,13 +24,13 @@ PUBLIC = {
         BANDS Coverage KEYS PROTOCOL_QUANTILES bias coverage coverage_cells crossing crps crps_weights label losses mae
         mape pinball pinball_losses protocol_table rmse skill summarise
     """,
-    "power_nowcast.regions": "Region SourceSpec Zone available load",
+    "power_nowcast.regions": "Region SourceSpec Zone available load of",
     "power_nowcast.ingest": "Batch ReplayClock fetch replayed with_source",
     "power_nowcast.store": "AppendReport IngestReport Store write write_all",
     "power_nowcast.care": """
         Finding Gap Rebuilt State TableStatus fill flags gaps rebuild status verify
     """,
-    "power_nowcast.doctor": "FEW_BYTES MANY_BYTES Outside Reply SKEW SKEW_AT_MOST ask examine",
+    "power_nowcast.doctor": "FEW_BYTES MANY_BYTES NATIVE Outside Reply SKEW SKEW_AT_MOST ask examine",
     "power_nowcast.mlflow_client": """
         ALIASES CANDIDATE PRODUCTION Predictions Run STAGING Step Version by_alias check_reachable connect download
         environment find git_sha has_run predictions promote register rollback run serve_command server_command

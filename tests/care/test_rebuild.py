@@ -17,7 +17,7 @@ from power_nowcast.store import Store, write, write_all
 from tests.faults import Clock, Reply, Server
 from tests.store.conftest import rows_of
 
-from .conftest import FIRST, SLOTS, write_day
+from .conftest import FIRST, SLOTS, level, write_day
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -143,18 +143,20 @@ def test_what_nobody_noted_cannot_be_read_again(region: Region, store: Store, tm
 
 
 def test_what_was_ahead_then_and_unusual_then_is_so_again(region: Region, store: Store, tmp_path: Path) -> None:
-    """The bytes alone do not tell: the file of the third day is zeros, and was read before that day was over."""
+    """The bytes alone do not tell: the third day has one value and zeros, and was read before it was over."""
     write_day(tmp_path, 0)
     write_day(tmp_path, 1)
     write_all(store, region, clock=clock_from(FIRST + timedelta(days=2)))
-    zeros = [f"{(FIRST + timedelta(days=2, minutes=30 * slot)).isoformat()},0,0" for slot in range(SLOTS)]
-    (tmp_path / "files/day-2.csv").write_text("\n".join(["valid_at,N.E.,SOUTH 1", *zeros]) + "\n")
+    begin = FIRST + timedelta(days=2)
+    zeros = [f"{(begin + timedelta(minutes=30 * slot)).isoformat()},0,0" for slot in range(1, SLOTS)]
+    true = f"{begin.isoformat()},{level(2 * SLOTS, 0)},{level(2 * SLOTS, 1)}"
+    (tmp_path / "files/day-2.csv").write_text("\n".join(["valid_at,N.E.,SOUTH 1", true, *zeros]) + "\n")
     write_all(store, region, clock=clock_from(FIRST + timedelta(days=2, hours=6)))
     kept_out = store.read_quarantine(region.name).group_by("reason").len()
-    assert dict(kept_out.iter_rows()) == {"zero in place of a value": 2 * 13, "future": 2 * 35}
+    assert dict(kept_out.iter_rows()) == {"zero in place of a value": 2 * 12, "future": 2 * 35}
     into = Store(tmp_path / "again")
     (power,) = rebuild(store, region, into)
     assert power.is_same
-    assert power.after.rows == 2 * 2 * SLOTS
+    assert power.after.rows == 2 * (2 * SLOTS + 1)
     assert store.read_quarantine(region.name).equals(into.read_quarantine(region.name))
     assert store.deliveries(region.name).equals(into.deliveries(region.name))

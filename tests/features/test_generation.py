@@ -119,7 +119,7 @@ def test_kinds_bounds_and_totals() -> None:
     assert generation.kinds(plants("wind", "wind"), series).tolist() == [1, 1, 1]
     assert not generation.is_generation(region())
     least, most = generation.bounds(plants(), series)
-    assert least.tolist() == [-np.inf, 0, 0]
+    assert least.tolist() == [0, 0, 0]
     assert most.tolist() == [np.inf, 5000, 5000]
     idle = plants("wind", "wind").model_copy(
         update={"power": plants().power.model_copy(update={"options": {"allow_negative": True}})}

@@ -46,16 +46,18 @@ def test_a_repeated_hour_that_stands_there_twice_is_both(
 @pytest.mark.parametrize("by_series", [False, True])
 def test_a_repeated_hour_of_a_long_file(nyiso: Region, file: Path, by_series: bool) -> None:
     """New York repeats 01:00..02:00 on 3 November 2019; series stand side by side, or one after the other."""
-    clocks = ("00:55", "01:00", "01:30", "01:00", "01:30", "02:00")
+    hour = [f"01:{minute:02d}" for minute in range(0, 60, 5)]
+    clocks = ("00:55", *hour, *hour, "02:00")
     zones = [zone.name for zone in nyiso.zones]
     rows = [(zone, clock, number) for number, clock in enumerate(clocks) for zone in zones]
     rows = sorted(rows, key=lambda row: row[0]) if by_series else rows
-    lines = [f"2019-11-03 {clock},{zone},{600 + number}" for zone, clock, number in rows]
+    lines = [f"2019-11-03 {clock},{zone},{600 + number + number % 2}" for zone, clock, number in rows]
     batch = read(nyiso, file, "\n".join(["valid_at,series,value", *lines, ""]), time_zone="America/New_York")
     first = batch.rows.filter(series="NORTH").sort("valid_at")
-    assert first["valid_at"].dt.strftime("%H:%M").to_list() == ["04:55", "05:00", "05:30", "06:00", "06:30", "07:00"]
-    assert first["value"].to_list() == [600.0, 601.0, 602.0, 603.0, 604.0, 605.0]
-    assert len(batch.rows) == 6 * len(zones)
+    begin = datetime(2019, 11, 3, 4, 55, tzinfo=UTC)
+    assert first["valid_at"].to_list() == [begin + timedelta(minutes=5 * number) for number in range(26)]
+    assert first["value"].to_list() == [600.0 + number + number % 2 for number in range(26)]
+    assert len(batch.rows) == 26 * len(zones)
 
 
 def test_each_vintage_of_a_forecast_has_its_own_repeated_hour(victoria: Region, file: Path) -> None:
@@ -102,7 +104,7 @@ def test_the_first_moment_of_a_skipped_hour_ends_an_interval(victoria: Region, f
 def test_the_date_and_the_hour_may_stand_in_two_columns(victoria: Region, file: Path) -> None:
     lines = "".join(f"2014-01-01, {hour},{4000 + hour}\n" for hour in range(1, 25))
     batch = read(
-        victoria,
+        victoria.model_copy(update={"interval_minutes": 60}),
         file,
         f"Date,Hour Ending,VIC\n{lines}",
         columns={"valid_at": ["Date", "Hour Ending"]},
@@ -178,7 +180,9 @@ def test_thousands_with_points_are_refused_until_an_option_says_what_they_are(vi
     with pytest.raises(SourceFormatError, match=r'VIC has values such as 1.001 beside 992.*thousands = "."'):
         read(victoria, file, text)
     assert read(victoria, file, text, thousands=".").rows["value"].to_list() == [992.0, 1001.0]
-    assert read(victoria, file, text, decimal=".").rows["value"].to_list() == [992.0, 1.001]
+    points = read(victoria, file, text, decimal=".")
+    assert points.rows["value"].to_list() == [992.0], "a thousand times less is no value of this series"
+    assert points.quarantined["value"].to_list() == ["1.001"]
 
 
 def test_a_load_in_thousands_alone_is_refused_by_its_plausible_maximum(victoria: Region, file: Path) -> None:
@@ -247,16 +251,16 @@ def test_members_may_have_their_columns_in_another_order(victoria: Region, tmp_p
     [
         ({"separator": ";;"}, "separator is ';;'"),
         ({"decimal": ";"}, "decimal is ';'"),
-        ({"decimal": 5}, "decimal is 5"),
+        ({"decimal": 5}, "decimal .* is 5. Write it as text"),
         ({"thousands": ".", "decimal": "."}, "thousands is '.'.*another sign than decimal"),
         ({"time_zone": "Berlin"}, "time_zone is 'Berlin'.*Europe/Berlin"),
         ({"stamp_format": "DD.MM.YYYY"}, "stamp_format is 'DD.MM.YYYY'"),
         ({"date_in_name": "YYYYMMDD"}, "date_in_name is 'YYYYMMDD'"),
-        ({"columns": "time"}, "columns is 'time'"),
+        ({"columns": "time"}, 'columns .* is "time". Write it as a table'),
         ({"columns": {"time": "valid_at"}}, "columns has 'time'"),
-        ({"series": ["VIC"]}, r"series is \['VIC'\]"),
-        ({"ignore": 5}, "ignore is 5"),
-        ({"files": 5}, "files is 5"),
+        ({"series": ["VIC"]}, r'series .* is \["VIC"\]. Write it as a table'),
+        ({"ignore": 5}, "ignore .* is 5. Write it as text"),
+        ({"files": 5}, "files .* is 5. Write it as text"),
     ],
 )
 def test_options_of_the_wrong_kind_are_named(victoria: Region, options: dict[str, object], message: str) -> None:

@@ -220,7 +220,7 @@ def test_an_answer_that_another_writer_has_outrun_is_no_correction(region: Regio
 def test_files_that_another_writer_has_read_whole_are_not_read_back(tmp_path: Path) -> None:
     zone = regions.load("nyiso").zones[:1]
     region = regions.load("nyiso").model_copy(update={"zones": zone, "total": None, "forecast": None, "weather": None})
-    for number, (minute, value) in enumerate([(0, 1.0), (5, 2.0), (5, 3.0)]):
+    for number, (minute, value) in enumerate([(0, 1001.0), (5, 1002.0), (5, 1003.0)]):
         text = f"valid_at,series,value\n2024-02-27T00:{minute:02d}:00+00:00,{zone[0].name},{value}\n"
         (tmp_path / f"{number}.csv").write_text(text)
     region = with_source(region, "files", files=str(tmp_path / "*.csv"))
@@ -232,7 +232,7 @@ def test_files_that_another_writer_has_read_whole_are_not_read_back(tmp_path: Pa
 
     report = write_all(store, region, start=datetime(2024, 1, 1, tzinfo=UTC), progress=meanwhile)
     assert (report.deliveries, others) == (1, [3])
-    assert store.versions(Table.POWER, "nyiso").sort("first_seen_at")["value"].to_list() == [1.0, 2.0, 3.0]
+    assert store.versions(Table.POWER, "nyiso").sort("first_seen_at")["value"].to_list() == [1001.0, 1002.0, 1003.0]
 
 
 def test_without_the_lease_two_writers_still_compare_before_they_append(
@@ -286,7 +286,7 @@ def toy(tmp_path: Path) -> Region:
             "name": "toy",
             "title": "Toy",
             "timezone": "Europe/Berlin",
-            "interval_minutes": 30,
+            "interval_minutes": 60,
             "model": "toy",
             "holidays": {"country": "DE"},
             "zones": [{"name": "A", "latitude": 50.0, "longitude": 8.0, "max_mw": 3000}],
@@ -341,7 +341,7 @@ def test_two_files_that_contradict_each_other_are_told(
     report = write_all(store, toy, clock=lambda: NOW)
     assert report.contradictions == 2
     assert str(report).endswith("2 values differ from those of another file: the last one read counts.")
-    assert "2.csv contradicts 1.csv in 2 values, such as A at 2024-05-01T01:30Z: 1011.0 and 1010.0." in caplog.text
+    assert "2.csv contradicts 1.csv in 2 values, such as A at 2024-05-01T02:00Z: 1011.0 and 1010.0." in caplog.text
     assert store.as_of(Table.POWER, "toy", end=datetime(2024, 5, 1, 12, tzinfo=UTC))["value"].to_list() == [
         *(1000.0, 1011.0, 1021.0)
     ]

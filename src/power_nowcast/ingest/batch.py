@@ -48,7 +48,7 @@ class Batch:
     delivery together with how it is read: a delivery whose key the store knows need not be read again. `raw` is the
     answer as received, where it is not part of this package; `reading` how it was read. Where rows
     `are_versions`, as those of a replay, they tell by themselves when each was known and are stored as they are. A
-    batch `is_unusable` if the file had rows and none of them passed.
+    batch `is_unusable` if the file had rows, none of them passed, and not only because they lie ahead.
     """
 
     region: str

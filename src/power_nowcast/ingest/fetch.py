@@ -268,7 +268,7 @@ def _batch_of(
         repeated=checked.repeated,
         raw=received.data,
         reading=reading,
-        is_unusable=source.reads_files and checked.rows.is_empty() and len(checked.bad) > 0,
+        is_unusable=source.reads_files and checked.rows.is_empty() and (checked.bad["reason"] != Reason.FUTURE).any(),
     )
     return batch, still_open
 

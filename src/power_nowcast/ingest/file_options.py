@@ -1,6 +1,7 @@
 """The options of the source `files`."""
 
 from collections.abc import Mapping
+from typing import Any
 from zoneinfo import available_timezones
 
 import polars as pl
@@ -31,21 +32,10 @@ OPTIONS = (
     "extra_fields",
     "allow_negative",
 )
-_TEXTS = (
-    "folder",
-    "unit",
-    "time_zone",
-    "stamp_format",
-    "ambiguous",
-    "date_in_name",
-    "separator",
-    "decimal",
-    "thousands",
-)
 
 
 def check_file_options(request: Request) -> None:
-    """Check that the options are known, and each of what it may be.
+    """Check that the options are known, and each of what it may be; `options.check_forms` has checked their forms.
 
     Raises:
         ConfigurationError: an option is missing, unknown or wrong.
@@ -59,9 +49,6 @@ def check_file_options(request: Request) -> None:
         raise wrong("the source files has no files.", 'Set options = { files = "..." } in the region file.')
     if unknown := [name for name in options if name not in OPTIONS]:
         raise wrong(f"the source files has no option {unknown[0]!r}.", f"Use {', '.join(OPTIONS)}.")
-    for name in _TEXTS:
-        if not isinstance(options.get(name, ""), str):
-            raise wrong(f"{name} is {options[name]!r}.", f'Write it as text: {name} = "...".')
     for name, remedy in _wrong(options):
         raise wrong(f"{name} is {options.get(name)!r}.", remedy)
     columns = options.get("columns", {})
@@ -69,18 +56,12 @@ def check_file_options(request: Request) -> None:
         raise wrong(f"columns has {unknown[0]!r}.", f"Use {', '.join(COLUMNS)}.")
 
 
-def _wrong(options: Mapping[str, object]) -> list[tuple[str, str]]:
+def _wrong(options: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Options whose value is none that they may have, and what to write."""
     found = []
-    if not _is_text(options.get("files", ""), or_several=True):
-        found.append(("files", "Name a path or pattern, or a list of them."))
-    if not _is_text(options.get("ignore", ""), or_several=True):
-        found.append(("ignore", f'Name titles in a list, or "{OTHERS}".'))
-    for name in ("columns", "series"):
+    for name, may_be_several in (("columns", ("valid_at", "series")), ("series", ())):
         given = options.get(name, {})
-        if not isinstance(given, Mapping) or not all(
-            _is_text(title, or_several=key in ("valid_at", "series")) for key, title in given.items()
-        ):
+        if not all(isinstance(title, str) or key in may_be_several for key, title in given.items()):
             found.append((name, f'Write {name} = {{ {"valid_at" if name == "columns" else "title"} = "..." }}.'))
     if options.get("ambiguous") not in (None, "earliest", "latest"):
         found.append(("ambiguous", "Use earliest or latest, or leave it out."))
@@ -103,11 +84,6 @@ def _wrong(options: Mapping[str, object]) -> list[tuple[str, str]]:
     if thousands not in (None, *THOUSANDS) or (thousands is not None and thousands == decimal):
         found.append(("thousands", 'Use ".", ",", " " or "\'", and another sign than decimal.'))
     return found
-
-
-def _is_text(value: object, *, or_several: bool) -> bool:
-    several = value if or_several and isinstance(value, list | tuple) and value else [value]
-    return all(isinstance(one, str) for one in several)
 
 
 def _is_format(form: object) -> bool:

@@ -14,6 +14,7 @@ from power_nowcast.regions import Region
 _REMEDIES = {
     Reason.NOT_A_NUMBER: "If these are numbers, set the source's options decimal, thousands or separator.",
     Reason.NEGATIVE: "If they may be negative, set the source's option allow_negative = true.",
+    Reason.ZERO: "If these zeros are true, set allow_zero = true for the zone in the region file.",
     Reason.IMPLAUSIBLE: "Correct the source's option unit, or max_mw of the zones in the region file.",
 }
 
