@@ -120,7 +120,7 @@ def test_kinds_bounds_and_totals() -> None:
     assert not generation.is_generation(region())
     least, most = generation.bounds(plants(), series)
     assert least.tolist() == [0, 0, 0]
-    assert most.tolist() == [np.inf, 5000, 5000]
+    assert most.tolist() == [10_000, 5000, 5000]
     idle = plants("wind", "wind").model_copy(
         update={"power": plants().power.model_copy(update={"options": {"allow_negative": True}})}
     )

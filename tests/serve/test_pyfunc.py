@@ -161,7 +161,7 @@ def test_a_missing_input_is_said(model: NowcastModel, rows: pd.DataFrame) -> Non
         (lambda rows: rows.rename(columns={"N.E.": "NE"}), {}, "lack the columns N.E."),
         (lambda rows: rows.assign(extra=1.0), {}, "unknown"),
         (lambda rows: rows.assign(**{"N.E.": "many"}), {}, "not every value is a number"),
-        (lambda rows: rows.assign(**{"N.E.": np.inf}), {}, "inf MW is outside"),
+        (lambda rows: rows.assign(**{"N.E.": np.inf}), {}, "infinite"),
         (lambda rows: rows.assign(valid_at=rows["valid_at"].str[:-1]), {}, "no offset from UTC"),
         (lambda rows: rows.assign(valid_at=rows["valid_at"].str[:10]), {}, "no offset from UTC"),
         (lambda rows: rows.assign(valid_at=range(len(rows))), {}, "no offset from UTC"),
