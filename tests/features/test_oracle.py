@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import isnan
 from pathlib import Path
@@ -100,7 +101,10 @@ def sun() -> World:
         15, "America/New_York", {"S": "solar", "T": "solar"},
         power={"source": "files", "label": "start"}, weather=None, weather_forecast=None,
     )  # fmt: skip
-    return made_up(of, datetime(2024, 1, 26, tzinfo=UTC), DAYS, seed=3)
+    world = made_up(of, datetime(2024, 1, 26, tzinfo=UTC), DAYS, seed=3)
+    # One of the zones leaves nights out.
+    told = [row for row in world.rows if (row.table, row.series, row.value) != ("power", "T", 0.0)]
+    return replace(world, rows=tuple(told))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from power_nowcast import regions
@@ -103,39 +103,56 @@ _told = st.lists(
     max_size=4,
     unique_by=lambda row: row[:2],
 )
+"""Series, how many slots back, and value."""
 
 
 @settings(max_examples=15)
 @given(
+    delay=st.sampled_from([0, 50]),
     told=st.lists(st.tuples(st.integers(1, 40), st.booleans(), _told), min_size=1, max_size=5),
-    asked=st.lists(st.tuples(st.integers(-5, 90), st.integers(-1, 4), st.integers(-1, 4)), min_size=1, max_size=6),
+    asked=st.lists(st.tuples(st.integers(-5, 260), st.integers(-4, 11), st.integers(-4, 11)), min_size=1, max_size=6),
     revised=_told,
+)
+@example(
+    delay=50,
+    told=[(1, False, [("B", 0, 1.0)]), (1, False, [("B", 0, 2.0)])],  # a correction before the computed time
+    asked=[(2, 0, 2), (49, 0, 2), (50, 0, 2)],
+    revised=[("A", 0, 1.0)],
 )
 def test_any_time_of_a_small_history(
     tmp_path_factory: pytest.TempPathFactory,
+    delay: int,
     told: list[tuple[int, bool, list[tuple[str, int, float]]]],
     asked: list[tuple[int, int, int]],
     revised: list[tuple[str, int, float]],
 ) -> None:
-    """Values of slots of 20 minutes, told live or by an archive, late, again and otherwise."""
-    store, truth, now = Store(tmp_path_factory.mktemp("store")), Truth(), START
-    newest: Known = {}
+    """Values of slots of 20 minutes that are over, told live or by an archive, late, again and otherwise.
+
+    An archive's rows count from `delay` minutes after their time, which may be later than when they came.
+    """
+    store, truth, minute = Store(tmp_path_factory.mktemp("store")), Truth(), 0
+    newest: dict[tuple[str, int], tuple[float, datetime]] = {}
     for later, is_live, values in told:
-        now += later * MINUTE
-        rows = rows_of(*((series, 20 * slot, value) for series, slot, value in values))
+        minute += later
+        now = at(minute)
+        placed = [(series, 20 * (minute // 20 - back), value) for series, back, value in values]
+        rows = rows_of(*placed, delay=delay)
         store.append(Table.POWER, live(rows, now) if is_live else rows, now=now)
-        for series, slot, value in values:
-            key = (series, at(20 * slot))
-            if key not in newest:
-                truth.add([(key[1], series, value, now if is_live else key[1])])
-            elif newest[key] != value:
-                truth.add([(key[1], series, value, now)])
-            newest[key] = value
-    questions = [(at(minute), at(20 * first), at(20 * last)) for minute, first, last in asked]
+        for series, end, value in placed:
+            stored, known_at = newest.get((series, end), (None, None))
+            if value == stored:
+                continue
+            if known_at is None:
+                known_at = now if is_live else at(end + delay)
+            else:
+                known_at = max(now, known_at)  # never before what it corrects
+            truth.add([(at(end), series, value, known_at)])
+            newest[series, end] = value, known_at
+    questions = [(at(when), at(20 * first), at(20 * last)) for when, first, last in asked]
     answers = [read(store, *question) for question in questions]
     assert answers == [truth.at(*question) for question in questions]
-    backfill = [(series, 20 * slot, value) for series, slot, value in revised if (series, at(20 * slot)) in newest]
-    store.append(Table.POWER, rows_of(*backfill), now=BACKFILL)
+    backfill = [(series, 20 * (minute // 20 - back), value) for series, back, value in revised]
+    store.append(Table.POWER, rows_of(*(row for row in backfill if row[:2] in newest)), now=BACKFILL)
     assert [read(Store(store.root), *question) for question in questions] == answers
 
 

@@ -1,5 +1,6 @@
 """From what publishers deliver to what is stored, and when each value was known: the rules, one row at a time.
 
+What the plants of a solar zone use themselves, up to 2 % of the plausible maximum, is stored as no power.
 A value of power belongs to the slot that its stamp falls into; of several in one delivery the last one counts. It was
 known when the publisher says so; else when it came, if it came live within three hours of its time; else after the
 source's usual delay. What differs from the stored value is a correction, known from when it came, and so is what fills
@@ -77,7 +78,10 @@ def stored(region: Region, deliveries: Iterable[Delivery]) -> list[Row]:
 def _latest_of_each_slot(region: Region, delivery: Delivery) -> list[Row]:
     """Rows as a delivery tells them, of power one a slot."""
     rows: dict[object, Row] = {}
+    own_use = {zone.name: 0.02 * zone.max_mw for zone in region.zones if zone.kind == "solar"}
     for one in sorted(delivery.rows, key=lambda one: one.at):
+        if delivery.table == "power" and -own_use.get(one.series, 0) <= one.value < 0:
+            one = one._replace(value=0.0)
         valid = _slot(region, one.at) if delivery.table == "power" else one.at
         rows[one.series, valid, one.written] = Row(
             delivery.table, one.series, valid, *_known(region, delivery, one, valid)

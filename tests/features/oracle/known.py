@@ -3,11 +3,12 @@
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import floor, inf, isnan, nan
 from typing import NamedTuple
 
 from power_nowcast.regions import Region
+from tests.features.oracle.sun import is_down
 
 MAX_REPORT_AGE = 180
 """Minutes after which a report of weather says nothing any more."""
@@ -80,6 +81,11 @@ def cubic(value_at: Callable[[int], float], place: float) -> float:
     )
 
 
+@lru_cache(maxsize=100_000)
+def _is_night(end: float, step: int, place: tuple[float, float]) -> bool:
+    return is_down(end, step, *place)
+
+
 class Known:
     """What was known at `issue`.
 
@@ -94,6 +100,8 @@ class Known:
         self.region, self.issue, self.refused = region, issue, list(refused)
         self.step = region.interval_minutes
         self.zones = [zone.name for zone in region.zones]
+        self._sunlit = {zone.name: (zone.latitude, zone.longitude) for zone in region.zones if zone.kind == "solar"}
+        self._begun = inf  # the first slot that any zone has a value of
         self._power: dict[tuple[str, float], Version] = {}
         self._smoothed: dict[tuple[str, float, int], float] = {}
         self._forecasts: dict[tuple[str, str, float], float] = {}
@@ -105,6 +113,7 @@ class Known:
             if row.table == "power" and valid <= issue:
                 late = 0.0 if row.basis == "delay" else max(0.0, available - valid - region.power.delay_minutes)
                 self._power[row.series, valid] = Version(row.value, late)
+                self._begun = min(self._begun, valid)
             elif row.table in ("forecast", "weather_forecast"):
                 # What was told after its time is no forecast, and weather of an archive may be what was observed.
                 if available <= valid and not (row.table == "weather_forecast" and row.basis == "delay"):
@@ -116,12 +125,22 @@ class Known:
         """MW in the slot that ends at a time; the total is the sum of the zones and exists only where all do."""
         if series == self.region.total:
             return sum(self.power(zone, at) for zone in self.zones)
-        version = self._power.get((series, at))
+        version = self._version(series, at)
         return version.value if version else nan
+
+    def _version(self, zone: str, at: float) -> Version | None:
+        """What was told of a slot; of a night that a solar zone has told nothing of, nothing, known when it was over.
+
+        Nights before the first value of all are not silent: nobody reported yet.
+        """
+        told = self._power.get((zone, at))
+        if told is None and zone in self._sunlit and self._begun <= at <= self.issue and at % self.step == 0:
+            return Version(0.0, 0.0) if _is_night(at, self.step, self._sunlit[zone]) else None
+        return told
 
     def minutes_late(self, zone: str, at: float) -> float:
         """How much later than usual the value of a slot was known; NaN where there is none."""
-        version = self._power.get((zone, at))
+        version = self._version(zone, at)
         return version.minutes_late if version else nan
 
     def smoothed(self, series: str, at: float, radius: int) -> float:

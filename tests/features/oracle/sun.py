@@ -33,6 +33,11 @@ def elevation(at: float, latitude: float, longitude: float) -> float:
     return degrees(asin(sin(phi) * sin(delta) + cos(phi) * cos(delta) * cos(hour_angle)))
 
 
+def is_down(end: float, span: int, latitude: float, longitude: float) -> bool:
+    """Whether the sun stays lower than two degrees below the horizon for the last `span` minutes before `end`."""
+    return all(elevation(end - n, latitude, longitude) < -2 for n in range(span + 1))
+
+
 def day_length(at: float, latitude: float) -> float:
     """Hours between sunrise and sunset; 0 in the polar night, 24 where the sun does not set."""
     cosine = -tan(radians(latitude)) * tan(declination(at))
