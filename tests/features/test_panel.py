@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,9 @@ from power_nowcast.errors import MissingDataError
 from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import assemble, history, window
 from power_nowcast.store import Store
+from tests.features import worlds
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, region, rich_past, rich_region, rows
+from tests.features.reader import Held
 
 
 def test_a_store_gives_the_same_history_and_window(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -52,6 +54,26 @@ def test_the_stores_vintages_and_quarantine_are_in_both(tmp_path: Path) -> None:
         assert np.array_equal(one.x, other.x, equal_nan=True)
         for name in ("K.temperature_c_forecast_error", "flagged_share_1440m", "lateness_minutes"):
             assert np.isfinite(one.x[..., one.names.index(name)]).any()
+
+
+def test_nights_after_the_first_value_are_known_at_their_end_however_late_the_source_is() -> None:
+    of = worlds.region(30, "UTC", {"S": "solar", "T": "solar"}, name="toy", features=[])
+    midnight = datetime(2024, 4, 1, tzinfo=UTC)
+    by_day = [midnight + timedelta(days=day, hours=5) + n * STEP for day in (5, 6, 7) for n in range(10, 36)]
+    told = [(zone, at, 100.0, at + timedelta(hours=1), "delay") for zone in "ST" for at in by_day]
+    # In the window of this issue time every value is an hour late, in the history one is not.
+    issue, early = midnight + timedelta(days=7, hours=5), midnight + timedelta(days=7, hours=20)
+    told.append(("S", early, 100.0, early + timedelta(minutes=5), "seen"))
+    held = Held.of({table: rows(told if table is Table.POWER else []) for table in Table})
+    for panel in (window(held, of, issue), history(held, of, midnight, midnight + timedelta(days=8))):
+        block = build(panel, of, np.array([issue.replace(tzinfo=None)], "datetime64[m]"), SPEC)
+        assert block.age_minutes.tolist() == [[0, 0, 0]]
+        assert block.origin_mw.tolist() == [[0, 0, 0]]
+        before, after = (panel.power[panel.times == np.datetime64(f"2024-04-0{day}T04:00")] for day in (6, 7))
+        assert np.isnan(before).tolist() == [[True, True, True]]
+        assert after.tolist() == [[0, 0, 0]]
+    only_others = Held.of({Table.POWER: rows([("Z", midnight, 1.0, midnight, "seen")])})
+    assert np.isnan(history(only_others, of, midnight, issue).power).all()
 
 
 def test_nothing_in_the_store_is_said() -> None:

@@ -6,6 +6,7 @@ Both paths come from the store: a history with patches, and the live window of e
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isnan, nan
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ from power_nowcast.features.panel import history, window
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.align import align
 from power_nowcast.ingest.batch import Batch, Reading
+from power_nowcast.ingest.checks.zeros import without_own_use
 from power_nowcast.ingest.published import Received, published
-from power_nowcast.regions import Region
+from power_nowcast.regions import Region, Zone
 from power_nowcast.store import Store
 from power_nowcast.store.ingest import write
 from tests.features.oracle.deliveries import Delivery, Published, stored
-from tests.features.oracle.known import as_of
+from tests.features.oracle.known import as_of, minutes
+from tests.features.oracle.sun import elevation
 from tests.features.test_oracle import as_array, assert_as_expected, expected_of
 from tests.features.worlds import DAY, FORECAST, HOUR, MINUTE, OBSERVED, World, region
 
@@ -88,7 +91,8 @@ def _power(
     final = {
         (zone.name, start + n * step): round(float(value), 1)
         for zone in of.zones
-        for n, value in enumerate(2000 + rng.normal(size=DAYS * (DAY // step)).cumsum() * 5)
+        for n, value in enumerate(_measured(zone, start, step, rng))
+        if not isnan(value)
     }
 
     def stamps(zone: str, slot: datetime, value: float) -> Iterable[Published]:
@@ -117,6 +121,18 @@ def _power(
         yield until + 5 * HOUR, False, rows(week, 0.01, 0.0)
 
 
+def _measured(zone: Zone, start: datetime, step: timedelta, rng: np.random.Generator) -> Iterable[float]:
+    """A walk; of the sun one that is up by day and slightly negative or silent by night, sometimes before it is dark."""
+    walk = rng.normal(size=DAYS * (DAY // step)).cumsum() * 5
+    if zone.kind != "solar":
+        return [float(value) for value in 2000 + walk]
+    heights = [elevation(minutes(start + n * step), zone.latitude, zone.longitude) for n in range(len(walk))]
+    by_day = [40 * height + float(value) for height, value in zip(heights, walk, strict=True)]
+    by_night = [nan if rng.random() < 0.8 else -float(rng.uniform(0, 25)) for _ in walk]
+    low = float(rng.uniform(-1, 5))
+    return [max(0.0, day) if height > low else night for day, night, height in zip(by_day, by_night, heights, strict=True)]
+
+
 def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
     """A store into which they came one after the other."""
     store = Store(folder)
@@ -126,7 +142,7 @@ def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
         spec = of.spec(table)
         assert spec is not None
         received_at = delivery.received if delivery.is_live else None
-        aligned, _ = align(rows, of, table, spec, Received(b"", received_at=received_at))
+        aligned, _ = align(without_own_use(rows, of) if table is Table.POWER else rows, of, table, spec, Received(b"", received_at=received_at))
         reading = Reading(spec.source, sha256=str(number), received_at=received_at)
         batch = Batch(of.name, table, aligned, origin=str(number), key=str(number), reading=reading)
         write(store, batch, now=delivery.received)
@@ -138,11 +154,13 @@ DELAYS = [(0, 0), (60, 0), (0, 60)]
 
 
 @pytest.mark.parametrize(
-    ("count", "change", "delay", "backtest_delay"),
+    ("kind", "count", "change", "delay", "backtest_delay"),
     [
-        *((12, change, *delays) for change, delays in zip((SPRING, AUTUMN, SPRING), DELAYS, strict=True)),
+        *(("load", 12, change, *delays) for change, delays in zip((SPRING, AUTUMN, SPRING), DELAYS, strict=True)),
+        ("solar", 12, AUTUMN, 60, 0),
         *(
-            pytest.param(170, change, *delays, marks=pytest.mark.slow)
+            pytest.param(kind, count, change, *delays, marks=pytest.mark.slow)
+            for kind, count in (("load", 170), ("solar", 60))
             for change in (SPRING, AUTUMN)
             for delays in DELAYS
         ),
@@ -150,11 +168,11 @@ DELAYS = [(0, 0), (60, 0), (0, 60)]
     ids=lambda value: value.timezone if isinstance(value, Change) else str(value),
 )
 def test_reads_and_features_at_random_issue_times(
-    count: int, change: Change, delay: int, backtest_delay: int, tmp_path: Path
+    kind: str, count: int, change: Change, delay: int, backtest_delay: int, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng([change.start.month, count, delay, backtest_delay])
     of = region(
-        15, change.timezone, {"A": "load", "B": "load"},
+        15, change.timezone, {"A": kind, "B": kind},
         power={"source": "files", "label": "instant", "delay_minutes": delay},
     )  # fmt: skip
     came = deliveries(of, change.start, rng)

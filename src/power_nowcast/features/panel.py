@@ -137,11 +137,15 @@ def assemble(
             remedy="Ingest it first: nowcast ingest.",
             region=region.name,
         )
-    # Where every value came so late, none of them needs a patch: nothing reads it before.
-    delay_minutes = max(delay_minutes, _least_lateness(power_rows))
+    if all(zone.kind != "solar" for zone in region.zones):
+        # Where every value came so late, none of them needs a patch: nothing reads it before. Nights are never late.
+        delay_minutes = max(delay_minutes, _least_lateness(power_rows))
     on_time = pl.col("available_at") <= pl.col("valid_at") + timedelta(minutes=delay_minutes)
     power, power_patches = _grid(power_rows, series, first, step, slots, POWER_GRID, known_at, on_time)
-    fill_nights(power, region, first)
+    # Before the first value of all nobody was silent, however far back a window looks.
+    known = np.flatnonzero(np.isfinite(power).any(axis=1) | _patched(power_patches, slots))
+    begun = int(known[0]) if len(known) else slots
+    fill_nights(power[begun:], region, first + begun * np.timedelta64(step, "m"))
     add_total(power, region)
 
     patches = [power_patches]
@@ -199,9 +203,14 @@ def assemble(
 
 def ever_known(panel: Panel) -> NDArray[np.bool_]:
     """Slots of power of which any series was known at some time, shape (time,)."""
-    known = np.isfinite(panel.power).any(axis=1)
-    known[panel.patches.slot[panel.patches.grid == POWER_GRID]] = True
-    return known
+    return np.asarray(np.isfinite(panel.power).any(axis=1) | _patched(panel.patches, len(panel.power)))
+
+
+def _patched(patches: Patches, slots: int) -> NDArray[np.bool_]:
+    """Slots of power that patches write, shape (time,)."""
+    written = np.zeros(slots, np.bool_)
+    written[patches.slot[patches.grid == POWER_GRID]] = True
+    return written
 
 
 def grid_start(first: np.datetime64, step_minutes: int) -> np.datetime64:
