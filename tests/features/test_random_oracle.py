@@ -122,7 +122,7 @@ def _power(
 
 
 def _measured(zone: Zone, start: datetime, step: timedelta, rng: np.random.Generator) -> Iterable[float]:
-    """A walk; of the sun one that is up by day and slightly negative or silent by night, sometimes before it is dark."""
+    """A walk; of the sun it rises by day, and is slightly negative or silent by night, which may begin before dark."""
     walk = rng.normal(size=DAYS * (DAY // step)).cumsum() * 5
     if zone.kind != "solar":
         return [float(value) for value in 2000 + walk]
@@ -130,7 +130,9 @@ def _measured(zone: Zone, start: datetime, step: timedelta, rng: np.random.Gener
     by_day = [40 * height + float(value) for height, value in zip(heights, walk, strict=True)]
     by_night = [nan if rng.random() < 0.8 else -float(rng.uniform(0, 25)) for _ in walk]
     low = float(rng.uniform(-1, 5))
-    return [max(0.0, day) if height > low else night for day, night, height in zip(by_day, by_night, heights, strict=True)]
+    return [
+        max(0.0, day) if height > low else night for day, night, height in zip(by_day, by_night, heights, strict=True)
+    ]
 
 
 def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
@@ -142,7 +144,9 @@ def brought(of: Region, all_of_them: list[Delivery], folder: Path) -> Store:
         spec = of.spec(table)
         assert spec is not None
         received_at = delivery.received if delivery.is_live else None
-        aligned, _ = align(without_own_use(rows, of) if table is Table.POWER else rows, of, table, spec, Received(b"", received_at=received_at))
+        if table is Table.POWER:
+            rows = without_own_use(rows, of)
+        aligned, _ = align(rows, of, table, spec, Received(b"", received_at=received_at))
         reading = Reading(spec.source, sha256=str(number), received_at=received_at)
         batch = Batch(of.name, table, aligned, origin=str(number), key=str(number), reading=reading)
         write(store, batch, now=delivery.received)

@@ -17,7 +17,7 @@ from power_nowcast.contracts import Table
 from power_nowcast.ingest import fetch, with_source
 from power_nowcast.store import Store
 
-from .conftest import START, at, rows_of
+from .conftest import at, rows_of
 
 MINUTE = timedelta(minutes=1)
 UTC_TIME = pl.Datetime("us", "UTC")
@@ -142,12 +142,10 @@ def test_any_time_of_a_small_history(
             stored, known_at = newest.get((series, end), (None, None))
             if value == stored:
                 continue
-            if known_at is None:
-                known_at = now if is_live else at(end + delay)
-            else:
-                known_at = max(now, known_at)  # never before what it corrects
-            truth.add([(at(end), series, value, known_at)])
-            newest[series, end] = value, known_at
+            first = now if is_live else at(end + delay)
+            known = first if known_at is None else max(now, known_at)  # a correction never before what it corrects
+            truth.add([(at(end), series, value, known)])
+            newest[series, end] = value, known
     questions = [(at(when), at(20 * first), at(20 * last)) for when, first, last in asked]
     answers = [read(store, *question) for question in questions]
     assert answers == [truth.at(*question) for question in questions]

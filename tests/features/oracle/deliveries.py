@@ -57,6 +57,8 @@ def stored(region: Region, deliveries: Iterable[Delivery]) -> list[Row]:
     looks: list[Look] = []
     for delivery in sorted(deliveries, key=lambda delivery: delivery.received):
         brought = _latest_of_each_slot(region, delivery)
+        if not brought:
+            continue  # what says nothing covers nothing
         for row in brought:
             # Vintages of forecasts do not replace one another.
             vintage = row.available_at if row.table in ("forecast", "weather_forecast") else None
