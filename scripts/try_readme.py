@@ -141,7 +141,10 @@ def main() -> int:
         failures += outcome.startswith("failed")
         print(f"{time.monotonic() - began:4.0f} s  {line}\n        {outcome}", flush=True)
     for name in (name for _, entry in planned for name in entry.get("leaves", [])):
-        shutil.rmtree(ROOT / name) if (ROOT / name).is_dir() else (ROOT / name).unlink(missing_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.rmtree(ROOT / name)
+        else:
+            (ROOT / name).unlink(missing_ok=True)
     return int(failures > 0)
 
 
