@@ -9,6 +9,7 @@ a checkout where `make run` has been.
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,11 @@ def main() -> int:
         outcome = attempt(line, entry, variables)
         failures += outcome.startswith("failed")
         print(f"{time.monotonic() - began:4.0f} s  {line}\n        {outcome}", flush=True)
+    for name in (name for _, entry in planned for name in entry.get("leaves", [])):
+        if (ROOT / name).is_dir():
+            shutil.rmtree(ROOT / name)
+        else:
+            (ROOT / name).unlink(missing_ok=True)
     return int(failures > 0)
 
 
