@@ -11,7 +11,7 @@ import pytest
 
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.features.rows import from_rows
-from power_nowcast.live.model_slot import ModelSlot
+from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.regions import SourceSpec
 from power_nowcast.regions.sun import elevations
 from power_nowcast.serve.screen import CODES, FUTURE, ZEROS, screen
@@ -181,8 +181,9 @@ def test_no_refusal_at_night_and_dawn(serve: Serve, tmp_path: Path, clock: Clock
     """Half an hour before sunrise, where nights are left out as where they are told."""
     zones = tuple(zone.model_copy(update={"kind": "solar"}) for zone in toy_region().zones)
     of = toy_region().model_copy(update={"zones": zones})
-    toy_bundle(of).save(tmp_path / "bundle")
-    slot = ModelSlot(of, lambda: (tmp_path / "bundle", "1"), tmp_path / "cache")
+    bundle = toy_bundle(of)
+    bundle.save(tmp_path / "bundle")
+    slot = ModelSlot(of, lambda: Fetched(tmp_path / "bundle", "1", bundle.digest), tmp_path / "cache")
     slot.load()
     times = toy_rows()["valid_at"]
     ends = times.str.to_datetime(time_zone="UTC").dt.replace_time_zone(None).to_numpy()
@@ -197,7 +198,7 @@ def test_no_refusal_at_night_and_dawn(serve: Serve, tmp_path: Path, clock: Clock
     answer = client.get("/v1/nowcast/toy").json()
     ages = {one["series"]: (one["origin_mw"], one["age_minutes"]) for one in answer["nowcasts"]}
     assert ages == dict.fromkeys(("ALL", "N.E.", "SOUTH 1"), (0.0, 10.0))
-    assert answer["flags"] == ["no weather"]
+    assert answer["flags"] == ["no weather", "inside training data"]
     assert client.get("/readyz").json()["ready"] is True
     sent = client.post(
         "/v1/nowcast/toy",
