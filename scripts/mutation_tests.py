@@ -216,7 +216,7 @@ def _child(place: Path, plugin: Callable[[Path], object], paths: list[str]) -> N
         os.dup2(log, 2)
         sys.path.insert(0, str(place / "src"))
         os.environ["PYTHONPATH"] = str(place / "src")
-        options = ["-q", "--assert=plain", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
+        options = ["-q", "--assert=plain", "--timeout=120", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
         code = int(pytest.main([*options, *paths], plugins=[plugin(place)]))
     finally:
         sys.stdout.flush()
