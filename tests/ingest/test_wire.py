@@ -69,9 +69,8 @@ def serve_wire(proxy: Proxy, wire: Path) -> None:
 
 
 def hourly(asked: dict[str, Any]) -> dict[str, Any]:
-    """The question, its power of hours, of which some areas' answers are; no region's is."""
-    power = {**asked["region"]["power"], "interval_minutes": 60}
-    return {**asked, "region": {**asked["region"], "power": power}}
+    """The question for a region of hours, of which some areas' answers are."""
+    return {**asked, "region": {**asked["region"], "interval_minutes": 60}}
 
 
 # What is asked, and of the answer: how many rows, and the first one (series, at, value, written).
