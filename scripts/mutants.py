@@ -28,7 +28,14 @@ from mutation import Mutant, mutants_of
 from mutation_tests import NO_TESTS, PACKAGE, ROOT, Chosen, Done, Map, Pool, digest, preload
 
 DECIDING = (
-    *("scoring.py", "features/*.py", "models/calibration.py", "models/ensemble.py", "evaluate/promotion.py"),
+    *(
+        "scoring.py",
+        "checks/*.py",
+        "features/*.py",
+        "models/calibration.py",
+        "models/ensemble.py",
+        "evaluate/promotion.py",
+    ),
     *("store/*.py", "live/*.py", "serve/*.py"),
 )
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.toml")

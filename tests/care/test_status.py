@@ -8,8 +8,8 @@ from power_nowcast.contracts import Table
 from power_nowcast.ingest import fetch
 from power_nowcast.regions import Region
 from power_nowcast.store import Store, write, write_all
-from tests.ingest.checks.made_up import START, sun
-from tests.ingest.checks.made_up import region as made_up
+from tests.checks.made_up import START, sun
+from tests.checks.made_up import region as made_up
 
 from .conftest import FIRST, SLOTS, write_day
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from power_nowcast import regions
+from power_nowcast.checks.shape import FLAT_SAMPLES
 from power_nowcast.contracts import Table
 from power_nowcast.errors import SourceFormatError
-from power_nowcast.ingest.checks.shape import FLAT_SAMPLES
 from power_nowcast.ingest.published import published
 from power_nowcast.ingest.validate import Checked, check
 from power_nowcast.regions import SourceSpec

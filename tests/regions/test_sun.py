@@ -5,7 +5,7 @@ import pytest
 
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import DARK_DEGREES, dark, elevations, fill_nights, known_until
-from tests.ingest.checks.made_up import region
+from tests.checks.made_up import region
 
 MIDNIGHT = np.datetime64("2024-05-01T00:00", "m")
 

@@ -16,7 +16,7 @@ from power_nowcast.regions import SourceSpec
 from power_nowcast.regions.sun import elevations
 from power_nowcast.serve.screen import CODES, FUTURE, ZEROS, screen
 from power_nowcast.store import Store
-from tests.ingest.checks.made_up import START, load, region, sun
+from tests.checks.made_up import START, load, region, sun
 from tests.serve.conftest import NEWEST, Client, Clock, Serve, fill
 from tests.toy import toy_bundle, toy_region, toy_rows
 

@@ -157,8 +157,8 @@ def test_answers_as_received_are_kept_beside_the_tables(root: str) -> None:
 
 def test_tables_are_played_from_and_into_an_object_store(root: str) -> None:
     store, copy = Store(root), Store(f"{root}/copy")
-    store.append(Table.POWER, rows_of(("A b", 0, 1.0), ("A b", 5, 2.0)), now=NOW)
-    store.append(Table.POWER, rows_of(("A b", 5, 3.0)), now=NOW)
+    store.append(Table.POWER, rows_of(("A b", 0, 1.0), ("A b", 5, 2.0)), now=NOW - timedelta(hours=2))
+    store.append(Table.POWER, rows_of(("A b", 5, 3.0)), now=NOW - timedelta(minutes=30))
     region = replayed(load("nyiso"), root)
     early = write_all(copy, region, clock=lambda: NOW - timedelta(hours=1))
     assert (early.stored, copy.as_of(Table.POWER, "nyiso")["value"].to_list()) == (2, [1.0, 2.0])

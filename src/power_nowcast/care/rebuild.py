@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from power_nowcast.checks.usual import from_text
 from power_nowcast.contracts import Manifest, Table
 from power_nowcast.errors import StoreError
-from power_nowcast.ingest.checks.usual import from_text
 from power_nowcast.ingest.fetch import batch_of, keys_of, source_of
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region

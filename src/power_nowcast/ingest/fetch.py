@@ -13,12 +13,12 @@ from typing import Any
 
 import polars as pl
 
+from power_nowcast.checks.usual import USUAL, to_text
 from power_nowcast.contracts import Reason, Table
 from power_nowcast.errors import ConfigurationError, NowcastError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.align import align, split_last_slot
 from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.caiso import Caiso
-from power_nowcast.ingest.checks.usual import USUAL, to_text
 from power_nowcast.ingest.elia import Elia
 from power_nowcast.ingest.entsoe import Entsoe
 from power_nowcast.ingest.files import Files

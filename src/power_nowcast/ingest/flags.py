@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from power_nowcast.checks.shape import FLAT_SAMPLES
 from power_nowcast.contracts import (
     CALM_SHARE,
     ESTIMATED_SAMPLES,
@@ -22,7 +23,6 @@ from power_nowcast.contracts import (
     Table,
 )
 from power_nowcast.ingest.align import LIVE
-from power_nowcast.ingest.checks.shape import FLAT_SAMPLES
 from power_nowcast.regions import Region, SourceSpec
 
 FLAGGED = pl.Schema({"series": pl.String(), "valid_at": UTC, "flag": pl.String()})

@@ -8,23 +8,21 @@ from typing import Any
 
 import polars as pl
 
+from power_nowcast.checks import CLOCK_SKEW
+from power_nowcast.checks.capacity import tell_of_capacity
+from power_nowcast.checks.limits import is_missing_code, limits
+from power_nowcast.checks.reasons import REASONS
+from power_nowcast.checks.shape import duplicates, flat_lines, spikes
+from power_nowcast.checks.spacing import check_spacing
+from power_nowcast.checks.units import check_units, in_another_unit, may_be_gw
+from power_nowcast.checks.zeros import false_zeros, without_own_use
+from power_nowcast.checks.zones import by_zone
 from power_nowcast.contracts import UTC, Reason, Table
 from power_nowcast.ingest.batch import BAD_ROWS
-from power_nowcast.ingest.checks.capacity import tell_of_capacity
-from power_nowcast.ingest.checks.limits import is_missing_code, limits
-from power_nowcast.ingest.checks.reasons import REASONS
-from power_nowcast.ingest.checks.shape import duplicates, flat_lines, spikes
-from power_nowcast.ingest.checks.spacing import check_spacing
-from power_nowcast.ingest.checks.units import check_units, in_another_unit, may_be_gw
-from power_nowcast.ingest.checks.zeros import false_zeros, without_own_use
-from power_nowcast.ingest.checks.zones import by_zone
 from power_nowcast.ingest.parts import spacing
 from power_nowcast.regions import Region, SourceSpec
 
 logger = logging.getLogger("power_nowcast.ingest")
-
-CLOCK_SKEW = timedelta(minutes=1)
-"""So much earlier than the end of its interval a value may be received: clocks differ."""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from power_nowcast.checks import CLOCK_SKEW
+from power_nowcast.checks.limits import is_missing_code, range_of
+from power_nowcast.checks.units import check_units, in_another_unit
+from power_nowcast.checks.zeros import false_zeros, without_own_use
+from power_nowcast.checks.zones import ZoneRows, by_zone
 from power_nowcast.contracts import UTC, Table
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.features.rows import FORECAST_PREFIX
-from power_nowcast.ingest.checks.limits import is_missing_code, range_of
-from power_nowcast.ingest.checks.units import check_units, in_another_unit
-from power_nowcast.ingest.checks.zeros import false_zeros, without_own_use
-from power_nowcast.ingest.checks.zones import ZoneRows, by_zone
-from power_nowcast.ingest.validate import CLOCK_SKEW
 from power_nowcast.regions import Region, SourceSpec
 
 FUTURE = "values of the future left out"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
+from power_nowcast.checks.usual import USUAL_OVER, usual_of
 from power_nowcast.contracts import QUARANTINE, UTC, VALUES, Manifest, Table
 from power_nowcast.errors import WriterBusyError
 from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
-from power_nowcast.ingest.checks.usual import USUAL_OVER, usual_of
 from power_nowcast.regions.calendar import CALENDAR
 from power_nowcast.store import features, raw
 from power_nowcast.store.changes import MOMENT, AppendReport, changes, latest, new_versions
@@ -222,7 +222,7 @@ class Store:
         return self.span(table, region, until=until)[1]
 
     def usual(self, region: str) -> pl.DataFrame:
-        """What is usual of each zone's power by its newest values: rows of `ingest.checks.usual.USUAL`."""
+        """What is usual of each zone's power by its newest values: rows of `checks.usual.USUAL`."""
         last = self.last(Table.POWER, region)
         start = None if last is None else last - USUAL_OVER
         return usual_of(self.as_of(Table.POWER, region, start=start))

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from power_nowcast.ingest.checks.capacity import _tell
+from power_nowcast.checks.capacity import _tell
 
 from .made_up import checked, reasons, region, rows
 

@@ -1,8 +1,8 @@
 import polars as pl
 import pytest
 
+from power_nowcast.checks.usual import USUAL
 from power_nowcast.contracts import Table
-from power_nowcast.ingest.checks.usual import USUAL
 from power_nowcast.regions import SourceSpec
 
 from .made_up import START, checked, load, reasons, region, rows, sun

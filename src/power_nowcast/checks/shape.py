@@ -2,8 +2,8 @@
 
 import polars as pl
 
+from power_nowcast.checks.reasons import reasons
 from power_nowcast.contracts import CALM_SHARE, Reason
-from power_nowcast.ingest.checks.reasons import reasons
 
 SPIKE_DEVIATIONS = 50
 """A jump that returns counts as a spike from this many times the usual deviation from its neighbours on ..."""

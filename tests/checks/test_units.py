@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from power_nowcast.checks.usual import USUAL
 from power_nowcast.contracts import Table
 from power_nowcast.errors import SourceFormatError
-from power_nowcast.ingest.checks.usual import USUAL
 from power_nowcast.regions import SourceSpec
 
 from .made_up import START, checked, load, reasons, region, rows, sun

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from power_nowcast.checks.reasons import REASONS
+from power_nowcast.checks.zones import ZoneRows
 from power_nowcast.contracts import Reason
 from power_nowcast.errors import SourceFormatError
-from power_nowcast.ingest.checks.reasons import REASONS
-from power_nowcast.ingest.checks.zones import ZoneRows
 from power_nowcast.regions.sun import elevations
 
 WRONG_UNIT_FACTOR = 30

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from power_nowcast.checks.reasons import REASONS
+from power_nowcast.checks.zones import SMALLEST_LEVEL, ZoneRows
 from power_nowcast.contracts import Reason
-from power_nowcast.ingest.checks.reasons import REASONS
-from power_nowcast.ingest.checks.zones import SMALLEST_LEVEL, ZoneRows
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.regions.sun import elevations
 

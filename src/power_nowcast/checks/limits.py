@@ -8,7 +8,7 @@ import polars as pl
 from power_nowcast.contracts import Table
 from power_nowcast.regions import Region, SourceSpec
 
-logger = logging.getLogger("power_nowcast.ingest")
+logger = logging.getLogger("power_nowcast.checks")
 
 RANGES = {
     "temperature_c": (-60.0, 60.0),

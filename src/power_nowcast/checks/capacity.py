@@ -7,7 +7,7 @@ import polars as pl
 
 from power_nowcast.regions import Region
 
-logger = logging.getLogger("power_nowcast.ingest")
+logger = logging.getLogger("power_nowcast.checks")
 
 NEAR = 0.97
 """Share of the plausible maximum from which it is said that it comes near."""

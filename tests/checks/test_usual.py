@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from power_nowcast.ingest.checks.usual import ENOUGH, USUAL, from_text, level_of, to_text, usual_of
+from power_nowcast.checks.usual import ENOUGH, USUAL, from_text, level_of, to_text, usual_of
 
 from .made_up import START
 

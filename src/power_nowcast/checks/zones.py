@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from power_nowcast.checks.usual import level_of
 from power_nowcast.contracts import Floats, Times
-from power_nowcast.ingest.checks.usual import level_of
 from power_nowcast.regions import Region, Zone
 
 SMALLEST_LEVEL = 1 / 300
