@@ -8,8 +8,8 @@ from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest import Batch, fetch, with_source
 from power_nowcast.regions import Region, SourceSpec
+from tests.checks.made_up import region as made_up
 
-from .checks.made_up import region as made_up
 from .conftest import FORECAST_HEADER, LOAD_HEADER, forecast_line, load_line, zipped
 
 

@@ -10,8 +10,7 @@ from power_nowcast.ingest.fetch import batch_of
 from power_nowcast.ingest.parts import join_parts
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import SourceSpec
-
-from .checks.made_up import START, region, rows
+from tests.checks.made_up import START, region, rows
 
 WHOLE = timedelta(minutes=15)
 
