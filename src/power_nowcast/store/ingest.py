@@ -71,7 +71,8 @@ class IngestReport:
             else ""
         )
         return (
-            f"{self.deliveries} files read, {self.stored:,} rows stored, {self.quarantined:,} in quarantine{reasons}, "
+            f"{self.deliveries} files read, {self.stored:,} rows stored, "
+            f"{sum(self.reasons.values()):,} in quarantine{reasons}, "
             f"{self.superseded:,} replaced by a later value of their slot.{contradictions}"
         )
 
