@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.http import Limits, redact
-from power_nowcast.ingest.http.library import limited
+from power_nowcast.ingest.http.libraries import limited
 from power_nowcast.ingest.http.limits import TooLargeError
 from power_nowcast.ingest.published import Request, check_options
 
