@@ -25,6 +25,7 @@ from power_nowcast.ingest.files import Files
 from power_nowcast.ingest.gridstatus import Gridstatus
 from power_nowcast.ingest.http import Http, redact
 from power_nowcast.ingest.meteostat import Meteostat
+from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.nws import Nws
 from power_nowcast.ingest.nyiso import NyisoArchives
 from power_nowcast.ingest.nyiso_live import NyisoLive
@@ -352,7 +353,7 @@ def _checked(
                 "file's zones with the publisher's.",
                 spec.source,
                 origin,
-                ", ".join(missing),
+                listed(missing),
                 came,
             )
     return checked
