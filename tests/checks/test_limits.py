@@ -44,12 +44,14 @@ def test_the_region_file_gives_limits_by_variable_or_series() -> None:
     assert reasons(checked(rows(**{"X.temperature_c": [-75.0]}), colder, Table.WEATHER)) == {}
 
 
-def test_limits_out_of_order_are_a_wrong_region_file(tmp_path: Any) -> None:
+@pytest.mark.parametrize("limits", ["[5, 1]", "[1, 1]"])
+def test_limits_out_of_order_are_a_wrong_region_file(tmp_path: Any, limits: str) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text(
         'name = "w"\ntitle = "W"\ntimezone = "UTC"\ninterval_minutes = 15\nmodel = "w"\nholidays = { country = "DE" }\n'
         'zones = [{ name = "A", latitude = 1, longitude = 1, max_mw = 1 }]\n[power]\nsource = "files"\n'
-        '[weather]\nsource = "files"\nvariables = ["X.ghi"]\nlimits = { ghi = [5, 1] }\n'
+        '[weather]\nsource = "files"\nvariables = ["X.ghi"]\n'
+        f"limits = {{ ghi = {limits} }}\n"
     )
     with pytest.raises(ConfigurationError, match=r"weather.limits.*least plausible value comes first"):
         load(file)
