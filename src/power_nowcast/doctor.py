@@ -220,10 +220,7 @@ class _Address(Http):
 def _sources(
     region: Region, world: Outside, replies: dict[str, Reply | SourceUnavailableError], contact: str, *, live: bool
 ) -> Iterator[Finding]:
-    for table in Table:
-        spec = region.spec(table)
-        if spec is None:
-            continue
+    for table, spec in region.specs.items():
         name = f"source {region.name} {table} ({spec.source})"
         try:
             if live:

@@ -66,7 +66,7 @@ class Follower:
             ConfigurationError: a source that has not been asked with success yet is not what the region file says.
         """
         total, begun = IngestReport(), self.clock()
-        turns = {table: _Turn(begun) for table in Table if self.region.spec(table) is not None}
+        turns = {table: _Turn(begun) for table in self.region.specs}
         while until is None or self.clock() < until:
             report = IngestReport()
             for table, turn in turns.items():

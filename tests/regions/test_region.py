@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from power_nowcast import regions
+from power_nowcast.contracts import Table
 from power_nowcast.errors import ConfigurationError, UnknownHorizonError, UnknownRegionError, UnknownSeriesError
-from power_nowcast.regions import Region
+from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.settings import settings
 from tests.toy import toy_region
 
@@ -222,3 +223,12 @@ def test_steps_fill_the_hour(interval: int) -> None:
 def test_a_region_does_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         toy_region().name = "other"
+
+
+def test_specs_are_those_of_the_tables_that_the_region_has() -> None:
+    region = regions.load("nyiso")
+    weather = SourceSpec(source="nws", variables=("JFK.temp_c",))
+    assert region.specs == {Table.POWER: region.power, Table.FORECAST: region.forecast, Table.WEATHER: region.weather}
+    more = region.model_copy(update={"weather_forecast": weather, "forecast": None})
+    assert list(more.specs) == [Table.POWER, Table.WEATHER, Table.WEATHER_FORECAST]
+    assert more.specs[Table.WEATHER_FORECAST] is weather

@@ -77,8 +77,7 @@ def rebuild(store: Store, region: Region, into: Store, *, progress: Progress | N
             write_calendar(into, region, now=newest)
     return [
         Rebuilt(table, store.manifest(table, region.name), into.manifest(table, region.name), otherwise[table])
-        for table in Table
-        if region.spec(table) is not None
+        for table in region.specs
     ]
 
 

@@ -52,10 +52,7 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
     quarantined = store.read_quarantine(region.name)
     deliveries = store.deliveries(region.name)
     found = []
-    for table in Table:
-        spec = region.spec(table)
-        if spec is None:
-            continue
+    for table, spec in region.specs.items():
         rows = store.versions(table, region.name).select("series", "valid_at")
         if not table.is_forecast:
             # What lies ahead is no measurement, whatever it says.

@@ -31,9 +31,7 @@ def verify(store: Store, region: Region) -> list[Finding]:
     `warn` is for what a person should look at; `fail` for what cannot be right.
     """
     found = [_told("raw", partial(_raw, store, region)), _told("manifests", partial(_manifests, store, region))]
-    for table in Table:
-        if region.spec(table) is None:
-            continue
+    for table in region.specs:
         looks = (_schema, _times) if table.is_weather else (_schema, _times, _total, _ranges)
         for look in (*looks, _republished) if table.is_forecast else looks:
             name = f"{table} {look.__name__.strip('_')}"

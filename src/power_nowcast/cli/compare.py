@@ -1,4 +1,4 @@
-"""Which of several runs is better, and is it more than luck."""
+"""Which of several runs is better, and is the difference significant."""
 
 import json
 import tempfile

@@ -117,8 +117,7 @@ def fetch(
 
 def reads_files(region: Region) -> bool:
     """Whether one of the region's sources can read a folder that the caller names."""
-    specs = [spec for table in Table if (spec := region.spec(table)) is not None]
-    return any(source_of(region, spec).reads_files for spec in specs)
+    return any(source_of(region, spec).reads_files for spec in region.specs.values())
 
 
 def _check_place(region: Region, place: Path) -> None:
@@ -137,17 +136,15 @@ def check_sources(region: Region) -> None:
     Raises:
         ConfigurationError: a source is unknown, or an option is missing, unknown or wrong.
     """
-    for table in Table:
-        if (spec := region.spec(table)) is not None:
-            source_of(region, spec).check(Request(region, table, spec))
+    for table, spec in region.specs.items():
+        source_of(region, spec).check(Request(region, table, spec))
 
 
 def with_source(region: Region, source: str, **options: object) -> Region:
     """The region with all of its tables from another source."""
     changed = {
         table.value: spec.model_copy(update={"source": source, "options": {**spec.options, **options}})
-        for table in Table
-        if (spec := region.spec(table)) is not None
+        for table, spec in region.specs.items()
     }
     return region.model_copy(update=changed)
 

@@ -11,7 +11,7 @@ DECIMALS = (".", ",")
 THOUSANDS = (".", ",", " ", "'")
 APART = 10
 """If the whole numbers below a thousand of a series are this many times larger than its numbers with three digits
-behind a point, the point separates thousands."""
+behind a point, the point may separate thousands."""
 TINY_SHARE = 1 / 300
 """A load that never exceeds this share of its plausible maximum is a thousand times larger."""
 

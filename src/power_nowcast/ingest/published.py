@@ -73,7 +73,7 @@ class Received:
 class Delivery:
     """One file or answer: its origin (file or address), and its bytes.
 
-    `keep` is false if the bytes are part of this package, `expected` if the publisher must have it by now.
+    `keep` is false if the bytes are part of this package. `expected` is false if the publisher may not have it yet.
     `server` is the server that a library asks itself, None if the request's client asks.
     """
 

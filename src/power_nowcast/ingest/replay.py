@@ -88,8 +88,7 @@ def replayed(region: Region, folder: str | Path | None = None) -> Region:
         folder: folder or s3:// address of the tables to play (`Store.root`), in which the region has the same name;
             without it the region's own sources are played, which have to be archives.
     """
-    specs = {table.value: spec for table in Table if (spec := region.spec(table)) is not None}
-    return region.model_copy(update={name: _replayed(spec, folder) for name, spec in specs.items()})
+    return region.model_copy(update={table.value: _replayed(spec, folder) for table, spec in region.specs.items()})
 
 
 class Replay:

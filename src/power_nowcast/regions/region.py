@@ -198,9 +198,8 @@ class Region(_Frozen):
 
     @model_validator(mode="after")
     def _variables_of_weather(self) -> Self:
-        for table in Table:
-            spec = self.spec(table)
-            if spec is not None and spec.variables and not table.is_weather:
+        for table, spec in self.specs.items():
+            if spec.variables and not table.is_weather:
                 raise wrong(
                     "Only tables of weather have variables", key=f"{table.value}.variables", value=list(spec.variables)
                 )
@@ -258,6 +257,11 @@ class Region(_Frozen):
     def weighs_stations(self) -> bool:
         """Whether a zone's weather is the weighted mean of stations; if not, every station is read separately."""
         return bool(self.stations) or any(zone.weather for zone in self.zones)
+
+    @property
+    def specs(self) -> dict[Table, SourceSpec]:
+        """The source of each table that the region has."""
+        return {table: spec for table in Table if (spec := self.spec(table)) is not None}
 
     def spec(self, table: Table) -> SourceSpec | None:
         """Where a table's rows come from, None where the region has no such table."""

@@ -80,10 +80,7 @@ def screen(
 
 def _parts(region: Region, rows: pl.DataFrame) -> Iterator[tuple[Table, SourceSpec, str, list[str]]]:
     """For each table: its spec, the prefix of its columns, and the columns that are there."""
-    for table in Table:
-        spec = region.spec(table)
-        if spec is None:
-            continue
+    for table, spec in region.specs.items():
         prefix = FORECAST_PREFIX if table.is_forecast else ""
         series = spec.variables if table.is_weather else region.series
         names = [f"{prefix}{name}" for name in series if _is_numeric(rows, f"{prefix}{name}")]
