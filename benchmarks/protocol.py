@@ -22,9 +22,9 @@ from power_nowcast.contracts import Panel, Table, to_table
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.features.panel import history
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs.period import Period, issue_times, known_before, span
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import model_class
-from power_nowcast.period import Period, issue_times, known_before, span
 from power_nowcast.regions import Region
 from power_nowcast.scoring import coverage_cells, protocol_table
 from power_nowcast.settings import settings

@@ -21,7 +21,7 @@ from nyiso_2019h2 import PROTOCOL
 
 from peers.base import LOAD, Grid, Peer
 from power_nowcast.contracts import to_table
-from power_nowcast.period import Period, backtest
+from power_nowcast.jobs.period import Period, backtest
 from power_nowcast.regions import Region, SourceSpec, load
 from power_nowcast.regions.region import Zone
 from power_nowcast.store import Store

@@ -49,8 +49,8 @@ def backtest(
     import numpy as np
 
     from power_nowcast.evaluate.terminal import summary
-    from power_nowcast.period import Period
-    from power_nowcast.rolling import Question, run
+    from power_nowcast.jobs.backtest import Question, run
+    from power_nowcast.jobs.period import Period
     from power_nowcast.store.ingest import write_all
 
     with open_job(region, data) as job:

@@ -17,7 +17,7 @@ from power_nowcast.errors import ConfigurationError, NowcastError
 from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from power_nowcast.pipeline import Job
+    from power_nowcast.jobs.job import Job
 
 app = typer.Typer(
     help="Calibrated 15-60 minute nowcasts of power load and generation, from public signals to a served model.",
@@ -76,7 +76,7 @@ EveryOption = Annotated[
 @contextmanager
 def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
     """The job of a region, with its workers, as long as the block runs."""
-    from power_nowcast.pipeline import Job
+    from power_nowcast.jobs.job import Job
     from power_nowcast.regions import load
     from power_nowcast.store import Store
 

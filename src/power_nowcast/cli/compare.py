@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from power_nowcast.contracts import Nowcasts, Panel
+    from power_nowcast.jobs.job import Job
     from power_nowcast.mlflow_client import Predictions
-    from power_nowcast.pipeline import Job
 
 
 @app.command()

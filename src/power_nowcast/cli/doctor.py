@@ -18,7 +18,7 @@ def doctor(
 ) -> None:
     """Python, packages, disk, sources, clock, MLflow, data; exit code 1 if something is broken."""
     from power_nowcast.care.findings import failed
-    from power_nowcast.doctor import examine
+    from power_nowcast.jobs.doctor import examine
     from power_nowcast.regions import load
 
     with errors():

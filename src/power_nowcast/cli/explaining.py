@@ -17,7 +17,7 @@ from power_nowcast.features.families import without_horizon
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from power_nowcast.explain import Explained, Overview, Part
+    from power_nowcast.jobs.explain import Explained, Overview, Part
 
 BAR = 12
 TOP = 15
@@ -37,8 +37,8 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """What a model looks at or, with --at, why one nowcast is what it is: contributions in MW that add up."""
-    from power_nowcast import explain as explaining
     from power_nowcast.evaluate.plots import Plot, rests_on
+    from power_nowcast.jobs import explain as explaining
 
     with open_job(region) as job:
         bundle = explaining.load(job, version)

@@ -40,7 +40,7 @@ def run(
     data: DataOption = None,
 ) -> None:
     """The main job: ingest, features, train, evaluate, promote. What is done already is not done again."""
-    from power_nowcast import main_job
+    from power_nowcast.jobs import run as main_job
 
     with open_job(region, data) as job:
         plan = planned(job, days, horizon, lags, rolling, every, valid_days, test_days)

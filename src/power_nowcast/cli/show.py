@@ -8,8 +8,9 @@ from rich.console import Console
 from power_nowcast.cli.base import console
 
 if TYPE_CHECKING:
-    from power_nowcast.main_job import Outcome
-    from power_nowcast.pipeline import Evaluation, Job
+    from power_nowcast.jobs.evaluate import Evaluation
+    from power_nowcast.jobs.job import Job
+    from power_nowcast.jobs.run import Outcome
 
 
 def scorecard(job: "Job", evaluation: "Evaluation") -> None:
@@ -29,7 +30,7 @@ def closing(job: "Job", outcome: "Outcome") -> None:
     """The end of the main job: scorecard, fan, and where to look."""
     from power_nowcast import mlflow_client
     from power_nowcast.evaluate.terminal import draw_fan
-    from power_nowcast.main_job import fan
+    from power_nowcast.jobs.run import fan
     from power_nowcast.models.bundle import Bundle
 
     production, summary = outcome.production, job.reports / "summary.txt"

@@ -116,11 +116,11 @@ def features(
     test_days: TestOption = 30,
 ) -> None:
     """Features of train, valid and test as versioned tables, with a manifest."""
-    from power_nowcast import pipeline
+    from power_nowcast.jobs.features import make_features
 
     with open_job(region) as job:
         plan = planned(job, days, horizon, lags, rolling, every, valid_days, test_days)
-        manifest = pipeline.make_features(job, plan)
+        manifest = make_features(job, plan)
         for part, table in manifest["tables"].items():
             console.print(
                 f"{part:5} {table['rows']:>9,} rows  {table['first']} .. {table['last']}  version {table['version']}"
@@ -148,8 +148,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on the feature tables, calibrate it, and register it."""
-    from power_nowcast import pipeline
     from power_nowcast.cli.tuning import read_params
+    from power_nowcast.jobs import train as training
     from power_nowcast.models.training import VALID_LOSS
 
     with open_job(region) as job:
@@ -163,7 +163,7 @@ def train(
             "seed": seed,
         }
         given = {name: value for name, value in own.items() if value is not None}
-        _, version = pipeline.train(job, model, **((read_params(params, model) if params else {}) | given))
+        _, version = training.train(job, model, **((read_params(params, model) if params else {}) | given))
         console.print(
             f"{version.name} version {version.version} ({version.kind}): "
             f"pinball on validation {version.metrics[VALID_LOSS]:.4f} of persistence's MAE."
@@ -176,11 +176,13 @@ def evaluate(
     version: Annotated[str, typer.Option(help="Version or alias; the best trained model if absent.")] = "",
 ) -> None:
     """Backtest on the test period beside the baselines: report, plots, predictions."""
-    from power_nowcast import mlflow_client, pipeline
+    from power_nowcast import mlflow_client
+    from power_nowcast.jobs import evaluate as evaluating
+    from power_nowcast.jobs import train as training
 
     with open_job(region) as job:
-        chosen = mlflow_client.find(job.region, version) if version else pipeline.best(job)
-        scorecard(job, pipeline.evaluate(job, chosen))
+        chosen = mlflow_client.find(job.region, version) if version else training.best(job)
+        scorecard(job, evaluating.evaluate(job, chosen))
 
 
 @app.command()
@@ -192,15 +194,15 @@ def promote(
     reason: ReasonOption = "",
 ) -> None:
     """Put a version into production if it is better than what is there; or go back."""
-    from power_nowcast import pipeline
+    from power_nowcast.jobs import promote as promoting
 
     with open_job(region) as job:
         who = person or job.settings.owner
         if rollback:
-            back = pipeline.rollback(job, person=who, reason=reason)
+            back = promoting.rollback(job, person=who, reason=reason)
             console.print(f"{back.name} version {back.version} ({back.kind}) is in production again.")
             return
-        done = pipeline.promote(job, version, person=who, reason=reason)
+        done = promoting.promote(job, version, person=who, reason=reason)
         for sentence in done.decision.reasons:
             console.print(f"- {sentence}", highlight=False)
         console.print(

@@ -28,7 +28,7 @@ def tune(
     ] = None,
 ) -> None:
     """Look for better options of a model on folds of train and valid; cut short, the same command goes on."""
-    from power_nowcast import tune as tuning
+    from power_nowcast.jobs import tune as tuning
 
     with open_job(region) as job:
         plan = tuning.Plan(trials, timeout, folds, seed, dict(_assignment(text) for text in fixed or ()))

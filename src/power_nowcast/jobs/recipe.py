@@ -19,7 +19,7 @@ def recipe(manifests: Sequence[Manifest], region: Region, question: Any, *, code
     for manifest in manifests:
         digest.update(manifest.sha256.encode())
     digest.update(json.dumps([question, region.model_dump(mode="json")], sort_keys=True).encode())
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for name in code:
         place = package / name
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from power_nowcast import cli, main_job, mlflow_client, pipeline
+from power_nowcast import cli, mlflow_client
 from power_nowcast.cli import base
 from power_nowcast.cli import run as run_command
 from power_nowcast.errors import PromotionRefusedError
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.main_job import Outcome
+from power_nowcast.jobs import run as main_job
+from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.jobs.run import Outcome
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.models.bundle import Bundle
-from power_nowcast.pipeline import Job
 from power_nowcast.regions import load
 from tests.small_job import PLAN, TINY, job_of, write_power, write_region
 from tests.toy import toy_rows
@@ -103,7 +104,7 @@ def test_what_changes_the_result_changes_the_recipe(file: Path, outcome: Outcome
     assert main_job._done(job) == recipe
     changed = [
         (job, PLAN, {"lightgbm": TINY | {"seed": 3}}),
-        (job, pipeline.Plan(PLAN.spec, 60, None, 14, 14), MODELS),
+        (job, Plan(PLAN.spec, 60, None, 14, 14), MODELS),
         (job_of(job.region.model_copy(update={"timezone": "UTC"})), PLAN, MODELS),
     ]
     assert len({recipe, *(main_job._recipe(*one) for one in changed)}) == 4
@@ -180,11 +181,11 @@ def test_new_data_are_worked_in_and_a_worse_model_is_not_promoted(tmp_path_facto
 def test_a_grid_operator_is_one_region_file(
     name: str, folder: str, days: int, tmp_path_factory, work_in, bench_data: Path
 ) -> None:
-    region = load(Path(__file__).parents[1] / f"benchmarks/regions/{name}.toml")
+    region = load(Path(__file__).parents[2] / f"benchmarks/regions/{name}.toml")
     work_in(tmp_path_factory.mktemp(name))
     job = replace(job_of(region), data=bench_data / folder)
     spec = FeatureSpec.for_interval(region.interval_minutes)
-    plan = pipeline.Plan(spec, every_minutes=30, days=days, valid_days=days // 5, test_days=days // 5)
+    plan = Plan(spec, every_minutes=30, days=days, valid_days=days // 5, test_days=days // 5)
     done = main_job.run(job, plan, {"lightgbm": {"n_estimators": 100, "learning_rate": 0.1, "num_leaves": 15}})
     assert done.refused == ""
     assert done.evaluation is not None

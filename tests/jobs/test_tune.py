@@ -12,13 +12,16 @@ import numpy as np
 import optuna
 import pytest
 
-from power_nowcast import mlflow_client, pipeline, tune
+from power_nowcast import mlflow_client
 from power_nowcast.errors import ConfigurationError, ModelError, WriterBusyError
+from power_nowcast.jobs import train as training
+from power_nowcast.jobs import tune
+from power_nowcast.jobs.features import make_features, read_examples, read_manifest
+from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.runs import PARENT
 from power_nowcast.models.dataset import expanding_folds
 from power_nowcast.models.search_spaces import SPACES
-from power_nowcast.pipeline import Job
 from power_nowcast.store.ingest import write_all
 from power_nowcast.store.lease import FileLease
 from tests.small_job import PLAN, job_of, write_region
@@ -32,7 +35,7 @@ def job(tmp_path_factory: pytest.TempPathFactory, work_in) -> Job:
     """Features made, every fifth hour."""
     made = job_of(write_region(work_in(tmp_path_factory.mktemp("tune")), "tuneland"))
     write_all(made.store, made.region)
-    pipeline.make_features(made, pipeline.Plan(PLAN.spec, every_minutes=300, valid_days=14, test_days=14))
+    make_features(made, Plan(PLAN.spec, every_minutes=300, valid_days=14, test_days=14))
     return made
 
 
@@ -60,7 +63,7 @@ def finished(trials: list[optuna.trial.FrozenTrial]) -> list[tuple[dict[str, flo
 
 def test_folds_follow_each_other_and_never_reach_the_test_part(job: Job) -> None:
     reach = np.timedelta64(max(PLAN.spec.knots), "m")
-    train, valid, test = pipeline.read_examples(job, pipeline.read_manifest(job), "train", "valid", "test")
+    train, valid, test = read_examples(job, read_manifest(job), "train", "valid", "test")
     folds = list(expanding_folds(train, valid, 3, max(PLAN.spec.knots)))
     for learn, judged in folds:
         assert learn.block.issue_times[0] == train.block.issue_times[0]
@@ -113,7 +116,7 @@ def test_the_same_call_has_nothing_left_to_do(job: Job, tuned: tune.Tuned) -> No
 def test_training_takes_the_file(job: Job, tuned: tune.Tuned) -> None:
     from power_nowcast.cli.tuning import read_params
 
-    _, version = pipeline.train(job, "lightgbm", **read_params(tuned.file, "lgbm"))
+    _, version = training.train(job, "lightgbm", **read_params(tuned.file, "lgbm"))
     logged = connect().get_run(version.run_id).data.params
     assert float(logged["learning_rate"]) == tuned.params["learning_rate"]
     with pytest.raises(ConfigurationError, match="--model lightgbm"):
@@ -127,9 +130,9 @@ def test_training_takes_the_file(job: Job, tuned: tune.Tuned) -> None:
 
 CHILD = """
 import os, signal
-from power_nowcast import tune
+from power_nowcast.jobs import tune
 from tests.small_job import job_of
-from tests.test_tune import FIXED
+from tests.jobs.test_tune import FIXED
 
 told = []
 def judge(*arguments, **options):
@@ -145,7 +148,7 @@ tune.tune(job_of("tuneland.toml"), "lightgbm", tune.Plan(trials=4, folds=2, seed
 
 @pytest.mark.integration
 def test_a_killed_study_goes_on_with_the_trials_of_an_undisturbed_one(job: Job, tuned: tune.Tuned) -> None:
-    root = Path(tune.__file__).parents[2]
+    root = Path(tune.__file__).parents[3]
     path = os.pathsep.join([str(root / "src"), str(root), os.environ.get("PYTHONPATH", "")])
     killed = subprocess.run([sys.executable, "-c", CHILD], env=os.environ | {"PYTHONPATH": path}, check=False)
     assert killed.returncode == -signal.SIGKILL

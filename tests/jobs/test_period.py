@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from power_nowcast import cli
 from power_nowcast.contracts import PREDICTIONS
 from power_nowcast.errors import MissingDataError
-from power_nowcast.period import Period, backtest, known_before
+from power_nowcast.jobs.period import Period, backtest, known_before
 from power_nowcast.regions import Region
 from power_nowcast.store import Store, write_all
 from tests.small_job import job_of, write_region

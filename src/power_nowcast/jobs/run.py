@@ -6,17 +6,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from power_nowcast import mlflow_client, pipeline
+from power_nowcast import mlflow_client
 from power_nowcast.contracts import Table
 from power_nowcast.errors import NowcastError, PromotionRefusedError
 from power_nowcast.evaluate.terminal import Fan
 from power_nowcast.features.panel import window
+from power_nowcast.jobs.evaluate import Evaluation, evaluate
+from power_nowcast.jobs.features import make_features
+from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.jobs.promote import promote
+from power_nowcast.jobs.recipe import recipe
+from power_nowcast.jobs.train import best, train
 from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import model_class
-from power_nowcast.pipeline import Evaluation, Job, Plan
-from power_nowcast.recipe import recipe
 from power_nowcast.store.ingest import write_all
 
 FAN_HOURS = 4
@@ -45,14 +49,14 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
     if production is not None and _done(job) == wanted:
         job.progress("Nothing to do: the data, the code and the configuration are those of the last run.")
         return Outcome(production, None)
-    pipeline.make_features(job, plan)
+    make_features(job, plan)
     for kind, options in models.items():
-        pipeline.train(job, kind, **options)
-    candidate = pipeline.best(job)
-    evaluation = pipeline.evaluate(job, candidate)
+        train(job, kind, **options)
+    candidate = best(job)
+    evaluation = evaluate(job, candidate)
     refused = ""
     try:
-        production = pipeline.promote(
+        production = promote(
             job, candidate.version, person=job.settings.owner, reason="main job: best model on validation data"
         ).production
     except PromotionRefusedError as error:

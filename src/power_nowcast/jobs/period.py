@@ -22,7 +22,7 @@ from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
-logger = logging.getLogger("power_nowcast.period")
+logger = logging.getLogger("power_nowcast.jobs")
 
 WARM_UP = timedelta(hours=36)
 """Issue times before the first one asked for, whose outcomes bring the online calibration up to date."""

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from power_nowcast import mlflow_client, rolling
+from power_nowcast import mlflow_client
 from power_nowcast.contracts import to_table
 from power_nowcast.errors import ConfigurationError, UnknownSeriesError
 from power_nowcast.evaluate.backtest import aware
-from power_nowcast.period import Period, backtest, known_before
-from power_nowcast.pipeline import Job
-from power_nowcast.rolling import Question
+from power_nowcast.jobs import backtest as rolling
+from power_nowcast.jobs.backtest import Question
+from power_nowcast.jobs.job import Job
+from power_nowcast.jobs.period import Period, backtest, known_before
 from power_nowcast.store.ingest import write_all
 from tests.small_job import job_of, write_region
 

@@ -8,12 +8,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from power_nowcast import explain, mlflow_client, pipeline
+from power_nowcast import mlflow_client
 from power_nowcast.contracts import Table
 from power_nowcast.errors import HistoryError, RegistryError, StaleDataError, UnknownHorizonError, UnknownSeriesError
 from power_nowcast.features.families import FAMILIES
+from power_nowcast.jobs import explain
+from power_nowcast.jobs.evaluate import evaluate
+from power_nowcast.jobs.features import make_features
+from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.jobs.train import train, trained
 from power_nowcast.models.bundle import Bundle
-from power_nowcast.pipeline import Job
 from power_nowcast.store import Store
 from power_nowcast.store.ingest import write_all
 from tests.small_job import PLAN, TINY, job_of, write_region
@@ -27,7 +31,7 @@ AT = FIRST + timedelta(days=50, hours=15)
 def job(tmp_path_factory: pytest.TempPathFactory, work_in) -> Job:
     made = job_of(write_region(work_in(tmp_path_factory.mktemp("explain")), "whyland"))
     write_all(made.store, made.region)
-    pipeline.make_features(made, pipeline.Plan(PLAN.spec, every_minutes=90, valid_days=14, test_days=14))
+    make_features(made, Plan(PLAN.spec, every_minutes=90, valid_days=14, test_days=14))
     return made
 
 
@@ -35,8 +39,8 @@ def job(tmp_path_factory: pytest.TempPathFactory, work_in) -> Job:
 def bundles(job: Job) -> dict[str, Bundle]:
     options = {"lightgbm": TINY, "persistence_ramp": {}, "ensemble": {"members": {"xgboost": TINY, "persistence": {}}}}
     for kind, own in options.items():
-        pipeline.train(job, kind, **own)
-    return pipeline.trained(job)
+        train(job, kind, **own)
+    return trained(job)
 
 
 @pytest.mark.parametrize("kind", ["lightgbm", "persistence_ramp", "ensemble"])
@@ -117,6 +121,6 @@ def test_the_overview_ranks_families(job: Job, bundles) -> None:
 def test_the_report_of_any_kind_tells_what_the_accuracy_rests_on(job: Job, bundles) -> None:
     newest = mlflow_client.versions(job.region)
     version = next(one for one in newest if one.kind == "ensemble")
-    page = pipeline.evaluate(job, version).report.read_text()
+    page = evaluate(job, version).report.read_text()
     assert "Bars by family of features" in page
     assert "Points by feature" not in page

@@ -21,12 +21,13 @@ from power_nowcast import mlflow_client
 from power_nowcast.errors import ModelError, WriterBusyError
 from power_nowcast.evaluate.plots import Plot, study_plot
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs.features import read_examples, read_manifest
+from power_nowcast.jobs.job import Job
 from power_nowcast.models.base import Examples
 from power_nowcast.models.dataset import expanding_folds
 from power_nowcast.models.kinds import create
 from power_nowcast.models.search_spaces import Choice, Parameter, Space, Whole, check_options, space_of
 from power_nowcast.models.training import VALID_LOSS, fit_and_judge
-from power_nowcast.pipeline import Job, read_examples, read_manifest
 from power_nowcast.store.lease import FileLease
 
 STARTUP_TRIALS = 8

@@ -7,13 +7,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from power_nowcast import mlflow_client, pipeline
+from power_nowcast import mlflow_client
 from power_nowcast.contracts import PREDICTIONS, Table
 from power_nowcast.errors import MissingDataError, ModelError, PromotionRefusedError, RegistryUnavailableError
+from power_nowcast.jobs import promote as promoting
+from power_nowcast.jobs.evaluate import Evaluation, evaluate
+from power_nowcast.jobs.features import make_features, read_examples, read_manifest
+from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.jobs.promote import Promotion, promote, rollback
+from power_nowcast.jobs.train import best, train
+from power_nowcast.jobs.train import trained as trained_bundles
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.registry import history
 from power_nowcast.models.dataset import PARTS
-from power_nowcast.pipeline import Evaluation, Job
 from power_nowcast.regions import load
 from power_nowcast.settings import settings
 from power_nowcast.store.ingest import write_all
@@ -26,26 +32,26 @@ def job(tmp_path_factory: pytest.TempPathFactory, work_in) -> Job:
     folder = work_in(tmp_path_factory.mktemp("pipeline"))
     made = job_of(write_region(folder, "stepland"))
     write_all(made.store, made.region)
-    pipeline.make_features(made, PLAN)
+    make_features(made, PLAN)
     return made
 
 
 @pytest.fixture(scope="module")
 def trained(job: Job) -> dict[str, mlflow_client.Version]:
     return {
-        "persistence_ramp": pipeline.train(job, "persistence_ramp")[1],
-        "lightgbm": pipeline.train(job, "lgbm", **TINY)[1],
+        "persistence_ramp": train(job, "persistence_ramp")[1],
+        "lightgbm": train(job, "lgbm", **TINY)[1],
     }
 
 
 @pytest.fixture(scope="module")
 def evaluated(job: Job, trained) -> Evaluation:
-    return pipeline.evaluate(job, pipeline.best(job))
+    return evaluate(job, best(job))
 
 
 @pytest.fixture(scope="module")
-def promoted(job: Job, trained, evaluated) -> pipeline.Promotion:
-    return pipeline.promote(job, mlflow_client.CANDIDATE, person="ada", reason="the first")
+def promoted(job: Job, trained, evaluated) -> Promotion:
+    return promote(job, mlflow_client.CANDIDATE, person="ada", reason="the first")
 
 
 def _tags(job: Job, run_id: str) -> dict[str, str]:
@@ -73,16 +79,16 @@ def test_the_manifest_says_all_of_the_tables(job: Job) -> None:
 
 
 def test_parts_do_not_overlap_even_by_their_outcomes(job: Job) -> None:
-    train, valid, test = pipeline.read_examples(job, pipeline.read_manifest(job), *PARTS)
+    train, valid, test = read_examples(job, read_manifest(job), *PARTS)
     reach = np.timedelta64(max(PLAN.spec.knots), "m")
     assert train.block.issue_times[-1] + reach < valid.block.issue_times[0]
     assert valid.block.issue_times[-1] + reach < test.block.issue_times[0]
 
 
 def test_features_made_again_are_the_same_versions(job: Job) -> None:
-    before = pipeline.read_manifest(job)
-    assert pipeline.make_features(job, PLAN) == before
-    assert pipeline.read_manifest(job) == before
+    before = read_manifest(job)
+    assert make_features(job, PLAN) == before
+    assert read_manifest(job) == before
 
 
 def test_features_are_logged_as_a_run(job: Job) -> None:
@@ -111,7 +117,7 @@ def test_training_registers_with_figures_and_lineage(job: Job, trained) -> None:
 
 
 def test_the_best_model_becomes_the_candidate(job: Job, trained) -> None:
-    assert pipeline.best(job).version == trained["lightgbm"].version
+    assert best(job).version == trained["lightgbm"].version
     candidate = mlflow_client.by_alias(job.region, mlflow_client.CANDIDATE)
     assert candidate is not None
     assert candidate.digest == trained["lightgbm"].digest
@@ -153,14 +159,14 @@ def test_promotion_moves_the_alias_and_says_why(job: Job, promoted, trained) -> 
 
 
 def test_promoting_what_is_in_production_changes_nothing(job: Job, promoted) -> None:
-    again = pipeline.promote(job, promoted.production.version, person="ada", reason="twice")
+    again = promote(job, promoted.production.version, person="ada", reason="twice")
     assert again.decision.reasons == ("It is in production already.",)
     assert len(history(job.region)) == 1
 
 
 def test_a_refused_promotion_keeps_the_alias(job: Job, promoted, trained) -> None:
     with pytest.raises(PromotionRefusedError, match="not promoted") as caught:
-        pipeline.promote(job, trained["persistence_ramp"].version, person="ada", reason="try")
+        promote(job, trained["persistence_ramp"].version, person="ada", reason="try")
     assert caught.value.fields["reasons"]
     now = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
     assert now is not None
@@ -168,10 +174,10 @@ def test_a_refused_promotion_keeps_the_alias(job: Job, promoted, trained) -> Non
 
 
 def test_rollback_goes_back_and_renews_the_calibration(job: Job, promoted) -> None:
-    _, second = pipeline.train(job, "lightgbm", **(TINY | {"seed": 2}))
+    _, second = train(job, "lightgbm", **(TINY | {"seed": 2}))
     decision = promoted.decision
     mlflow_client.promote(job.region, second.version, decision=decision, person="bob", reason="second")
-    back = pipeline.rollback(job, person="ada", reason="the second was worse")
+    back = rollback(job, person="ada", reason="the second was worse")
     assert back.version == promoted.production.version
     last = history(job.region)[-1]
     assert (last.action, last.person, last.previous) == ("rollback", "ada", second.version)
@@ -184,39 +190,39 @@ def test_interrupted_training_leaves_no_half_version(job: Job, trained, moment: 
     options = TINY | {"seed": 10 + len(moment)}
     broken = job_of(job.region, stop_at=moment)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train(broken, "lightgbm", **options)
+        train(broken, "lightgbm", **options)
     assert mlflow_client.versions(job.region) == before
     client = connect()
     found = client.get_experiment_by_name("power-nowcast/stepland")
     assert found is not None
     newest = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"], max_results=1)[0]
     assert newest.info.status == "KILLED"
-    _, version = pipeline.train(job, "lightgbm", **options)
+    _, version = train(job, "lightgbm", **options)
     assert mlflow_client.versions(job.region)[0].version == version.version
     assert version.aliases == ()
 
 
 def test_steps_in_the_wrong_order_say_which_comes_first(tmp_path: Path, work_in, job: Job) -> None:
-    other = pipeline.Job(job.region.model_copy(update={"name": "empty"}), job.store, job.settings)
+    other = Job(job.region.model_copy(update={"name": "empty"}), job.store, job.settings)
     with pytest.raises(MissingDataError, match="nowcast ingest"):
         other.panel()
     with pytest.raises(MissingDataError, match="nowcast features"):
-        pipeline.read_manifest(other)
+        read_manifest(other)
     with pytest.raises(ModelError, match="nowcast train"):
-        pipeline.trained(other)
+        trained_bundles(other)
 
 
 def test_a_short_history_is_refused_with_figures(job: Job) -> None:
-    plan = pipeline.Plan(PLAN.spec, every_minutes=30, days=20, valid_days=14, test_days=14)
+    plan = Plan(PLAN.spec, every_minutes=30, days=20, valid_days=14, test_days=14)
     with pytest.raises(MissingDataError, match="20 days of data; training, validation and test need 50"):
-        pipeline.make_features(job, plan)
+        make_features(job, plan)
 
 
 def test_nothing_after_training_cannot_be_judged(job: Job, trained) -> None:
     last = job.store.last(Table.POWER, "stepland")
     assert last is not None
     with pytest.raises(MissingDataError, match="--test-days"):
-        pipeline._held_out(job, np.datetime64(last.replace(tzinfo=None), "m"), 30)
+        promoting._held_out(job, np.datetime64(last.replace(tzinfo=None), "m"), 30)
 
 
 def test_mlflow_down_is_told_before_the_work(job: Job, work_in) -> None:
@@ -225,7 +231,7 @@ def test_mlflow_down_is_told_before_the_work(job: Job, work_in) -> None:
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
         settings.cache_clear()
         with pytest.raises(RegistryUnavailableError, match="make mlflow"):
-            pipeline.train(job_of(job.region, told), "persistence_ramp")
+            train(job_of(job.region, told), "persistence_ramp")
     settings.cache_clear()
     assert told == []
     assert load(f"{job.region.name}.toml").name == "stepland"

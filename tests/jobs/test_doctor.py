@@ -9,10 +9,10 @@ import pytest
 
 from power_nowcast import regions
 from power_nowcast.care import Finding, State
-from power_nowcast.doctor import FEW_BYTES, MANY_BYTES, NATIVE, Outside, ask, examine
-from power_nowcast.doctor import Reply as DoctorReply
 from power_nowcast.errors import SourceUnavailableError
 from power_nowcast.ingest.http import Http
+from power_nowcast.jobs.doctor import FEW_BYTES, MANY_BYTES, NATIVE, Outside, ask, examine
+from power_nowcast.jobs.doctor import Reply as DoctorReply
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
 from power_nowcast.settings import settings as process_settings

@@ -14,10 +14,11 @@ from power_nowcast.features.build_features import final_power
 from power_nowcast.features.families import family_of, without_horizon
 from power_nowcast.features.panel import WINDOW, ever_known, history
 from power_nowcast.features.state import MAX_AGE_MINUTES, slots_of
+from power_nowcast.jobs.features import read_examples, read_manifest
+from power_nowcast.jobs.job import Job
 from power_nowcast.live.nowcaster import calibration_in_force
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.explaining import contributions, permutation_importance
-from power_nowcast.pipeline import Job, read_examples, read_manifest
 from power_nowcast.regions import Region
 from power_nowcast.regions.calendar import days
 
