@@ -21,7 +21,7 @@ from power_nowcast.evaluate.scorecard import Scorecard, scorecard
 from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.jobs.job import Job
 from power_nowcast.jobs.period import WARM_UP, Period, issue_times, known_before, span
-from power_nowcast.jobs.recipe import CODE, recipe
+from power_nowcast.jobs.recipe import recipe
 from power_nowcast.models.kinds import ALIASES, BASELINES, model_class
 from power_nowcast.regions import Region
 from power_nowcast.regions.region import MAX_HORIZON_MINUTES
@@ -112,7 +112,7 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
     span(job.store, job.region)
     manifests = job.manifests()
     asked = {**_plain(question), "folds": len(folds)}
-    digest = recipe(manifests, job.region, asked, code=(*CODE, "jobs/period.py", "jobs/backtest.py"))
+    digest = recipe(manifests, job.region, asked)
     place = job.artifacts / "backtests" / digest[:16]
     files = [place / f"{str(fold.first).replace(':', '')}.parquet" for fold in folds]
     missing = [(fold, path) for fold, path in zip(folds, files, strict=True) if not path.is_file()]
