@@ -14,9 +14,9 @@ from power_nowcast.care import rebuild
 from power_nowcast.contracts import VALUES, Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.follow import Follower
-from power_nowcast.ingest import ReplayClock, replayed
+from power_nowcast.ingest import Batch, ReplayClock, replayed
 from power_nowcast.regions import Region, SourceSpec
-from power_nowcast.store import Store, write_all
+from power_nowcast.store import Store, write, write_all
 from tests.faults import Clock
 from tests.toy import toy_region
 
@@ -176,6 +176,20 @@ def test_it_does_not_mix_with_what_came_otherwise(original: Store, tmp_path: Pat
     with pytest.raises(ConfigurationError, match="tables of its own") as caught:
         write_all(store, replayed(regions.load("victoria")))
     assert "NOWCAST_DATA" in caught.value.remedy
+
+
+@pytest.mark.parametrize("table", list(Table))
+def test_no_table_alone_is_played_into_what_came_otherwise(
+    table: Table, region: Region, original: Store, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "data")
+    now = datetime(2024, 3, 5, tzinfo=UTC)
+    rows = rows_of(Table.POWER, [(0, 0, 9.0)], now)
+    write(store, Batch("toy", Table.POWER, rows, "power.csv", "key"), now=now)
+    replay = SourceSpec(source="replay", options={"folder": original.root})
+    alone = region.model_copy(update={table.value: replay})
+    with pytest.raises(ConfigurationError, match="tables of its own"):
+        write_all(store, alone, tables=[table])
 
 
 @pytest.mark.slow

@@ -227,9 +227,8 @@ def _played(store: Store, region: Region, noted: pl.DataFrame) -> dict[Table, da
         ConfigurationError: a replay would mix with what came otherwise: nobody could tell what was known when.
     """
     by_replay = pl.col("source") == REPLAY
-    is_replay = any(
-        spec is not None and spec.source == REPLAY for spec in (region.power, region.forecast, region.weather)
-    )
+    specs = (region.spec(table) for table in Table)
+    is_replay = any(spec is not None and spec.source == REPLAY for spec in specs)
     if is_replay and len(noted.filter(by_replay.not_().fill_null(True))):
         raise ConfigurationError(
             f"{store.root} holds {region.name} by itself: a replay needs tables of its own.",
