@@ -38,7 +38,7 @@ def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pyte
     assert (found.owner, found.api_port, found.tracking_uri) == ("environment", 8001, "http://file:1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment:2")
     assert settings().tracking_uri == "http://file:1", "read once"
-    assert Settings().tracking_uri == "http://environment:2"
+    assert Settings.read().tracking_uri == "http://environment:2"
 
 
 def test_mlflow_keeps_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,15 +60,33 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_addresses_of_sources_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings().urls, settings().contact) == ({}, "")
     monkeypatch.setenv("NOWCAST_URLS", '{"caiso": "http://localhost:8080"}')
-    assert Settings().urls == {"caiso": "http://localhost:8080"}
-    monkeypatch.setenv("NOWCAST_URLS", "http://localhost:8080")
-    settings.cache_clear()
-    with pytest.raises(ConfigurationError, match="NOWCAST_URLS is no JSON"):
-        settings()
+    assert Settings.read().urls == {"caiso": "http://localhost:8080"}
+    for wrong in ("http://localhost:8080", '["caiso"]', '{"caiso": 8080}'):
+        monkeypatch.setenv("NOWCAST_URLS", wrong)
+        settings.cache_clear()
+        with pytest.raises(ConfigurationError, match="NOWCAST_URLS is no JSON"):
+            settings()
+
+
+def test_names_of_variables_have_no_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text('nowcast_contact="me@example.org"\nexport NOWCAST_HOST=localhost\nNOWCAST_DATA\n')
+    monkeypatch.setenv("nowcast_owner", "small")
+    found = settings()
+    assert (found.contact, found.host, found.owner, found.data) == ("me@example.org", "localhost", "small", "data")
+
+
+def test_keys_and_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PJM_API_KEY", "ENTSOE_API_KEY", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "k3y")
+    found = settings()
+    assert "k3y" not in f"{found!r} {found}"
+    assert found.pjm_api_key is not None
+    assert found.pjm_api_key.get_secret_value() == "k3y"
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("NOWCAST_WORKERS", "0"), ("NOWCAST_WORKERS", "two"), ("NOWCAST_API_PORT", "http")]
+    ("name", "value"),
+    [("NOWCAST_WORKERS", "0"), ("NOWCAST_WORKERS", "two"), ("NOWCAST_WORKERS", ""), ("NOWCAST_API_PORT", "http")],
 )
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)

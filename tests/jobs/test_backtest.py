@@ -122,9 +122,7 @@ def test_the_run_keeps_predictions_that_a_comparison_finds(job: Job, daily: roll
 @pytest.mark.slow
 def test_folds_side_by_side_say_the_same(job: Job, daily: rolling.Result, tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        elsewhere = replace(
-            job, settings=job.settings.model_copy(update={"artifacts": tmp_path}), executor=lambda: pool
-        )
+        elsewhere = replace(job, settings=replace(job.settings, artifacts=tmp_path), executor=lambda: pool)
         beside = rolling.run(elsewhere, DAILY, in_parallel=True)
     assert beside.found == 0
     assert pl.read_parquet(beside.predictions).equals(pl.read_parquet(daily.predictions))

@@ -29,7 +29,7 @@ def at(server: str, name: str = "caiso") -> Region:
 
 def settings_in(folder: Path, **changed: object) -> Settings:
     places = {"data": str(folder / "data"), "reports": folder / "reports", "artifacts": folder / "artifacts"}
-    return Settings.model_validate({**places, "tracking_uri": f"sqlite:///{folder}/mlflow.db", **changed})
+    return Settings(**{**places, "tracking_uri": f"sqlite:///{folder}/mlflow.db", **changed})  # type: ignore[arg-type]
 
 
 def found(region: Region, settings: Settings, *, live: bool = False, **outside: object) -> dict[str, Finding]:

@@ -11,7 +11,7 @@ import power_nowcast
 
 DISTRIBUTION = "power-nowcast"
 SERVING = (
-    *("holidays", "mlflow-skinny", "numba", "numpy", "pandas", "polars", "pydantic", "pydantic-settings", "scipy"),
+    *("holidays", "mlflow-skinny", "numba", "numpy", "pandas", "polars", "pydantic", "python-dotenv", "scipy"),
     "tzdata",
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
