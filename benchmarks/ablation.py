@@ -12,9 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +39,7 @@ from power_nowcast.scoring import pinball_losses
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from power_nowcast.store.ingest import write_all
+from power_nowcast.workers import processes
 
 TRAIN_END, LAST = "2019-01-01 00:00", "2019-06-30 22:45"
 VALID_DAYS = 60
@@ -216,7 +215,7 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
         print(f"  {text}", file=sys.stderr)
 
     median_most = MEDIAN_STEP
-    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+    with processes(settings().workers) as pool:
         if row.pooled:
             parts = train, valid, judged
             raw, calibration = fit_pooled(data.region, row.kind, row.options, parts, spec.knots, pool, progress)

@@ -7,10 +7,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from power_nowcast.scoring import coverage_cells, protocol_table
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from power_nowcast.store.ingest import write_all
+from power_nowcast.workers import processes
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def trained(
     series = None if model_class(options.model).joint and spec is None else protocol.series
     learnt = known_before(store, region, period, series=series, spec=spec, delay_minutes=options.delay[0])
     lap("features")
-    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+    with processes(settings().workers) as pool:
         bundle = learnt.train_model(
             options.model,
             {"members": protocol.members} if protocol.members and options.model == "ensemble" else {},

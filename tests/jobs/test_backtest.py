@@ -1,8 +1,6 @@
 """Rolling backtests: every issue time in one fold, no fold learns what came after it began, work is not done twice."""
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from power_nowcast.jobs.backtest import Question
 from power_nowcast.jobs.job import Job
 from power_nowcast.jobs.period import Period, backtest, known_before
 from power_nowcast.store.ingest import write_all
+from power_nowcast.workers import processes
 from tests.small_job import job_of, write_region
 
 FIRST, LAST = np.datetime64("2024-04-22T00:00", "m"), np.datetime64("2024-04-24T12:00", "m")
@@ -121,7 +120,7 @@ def test_the_run_keeps_predictions_that_a_comparison_finds(job: Job, daily: roll
 
 @pytest.mark.slow
 def test_folds_side_by_side_say_the_same(job: Job, daily: rolling.Result, tmp_path: Path) -> None:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with processes(2) as pool:
         elsewhere = replace(job, settings=replace(job.settings, artifacts=tmp_path), executor=lambda: pool)
         beside = rolling.run(elsewhere, DAILY, in_parallel=True)
     assert beside.found == 0

@@ -1,10 +1,8 @@
 """What the commands share: the app, their options, the job that they work on, and how errors are told."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,23 +77,10 @@ def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
     from power_nowcast.jobs.job import Job
     from power_nowcast.regions import load
     from power_nowcast.store import Store
+    from power_nowcast.workers import pool
 
-    pools: list[ProcessPoolExecutor] = []
-
-    def pool() -> Executor | None:
-        if settings().workers == 1:
-            return None
-        if not pools:
-            # Spawned, not forked: boosters and their threads do not survive a fork.
-            pools.append(ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")))
-        return pools[0]
-
-    with errors():
-        try:
-            yield Job(load(region), Store(settings().data), settings(), progress, pool, data)
-        finally:
-            for one in pools:
-                one.shutdown(cancel_futures=True)
+    with errors(), pool(settings().workers) as executor:
+        yield Job(load(region), Store(settings().data), settings(), progress, executor, data)
 
 
 def progress(text: str) -> None:
