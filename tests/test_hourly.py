@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from power_nowcast import cli, mlflow_client
 from power_nowcast.cli import base
-from power_nowcast.cli import run as run_command
 from power_nowcast.contracts import MEDIAN, Panel
 from power_nowcast.features.build_features import build
 from power_nowcast.features.rows import from_rows
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs import run as main_job
 from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.live.nowcaster import Nowcaster, Quality
 from power_nowcast.models.bundle import Bundle
@@ -65,9 +65,9 @@ def file(tmp_path_factory: pytest.TempPathFactory, work_in, rows: pl.DataFrame) 
 def said(file: Path) -> str:
     """What `nowcast run` shows."""
     with pytest.MonkeyPatch.context() as patch:
-        for kind in list(run_command.RUN_MODELS):
-            patch.delitem(run_command.RUN_MODELS, kind)
-        patch.setitem(run_command.RUN_MODELS, "lightgbm", TINY)
+        for kind in list(main_job.RUN_MODELS):
+            patch.delitem(main_job.RUN_MODELS, kind)
+        patch.setitem(main_job.RUN_MODELS, "lightgbm", TINY)
         patch.setattr(base.console, "width", 200)
         done = CliRunner().invoke(cli.app, ["run", "--region", str(file)])
     assert done.exit_code == 0, done.output

@@ -16,7 +16,7 @@ from power_nowcast.jobs import explain
 from power_nowcast.jobs.evaluate import evaluate
 from power_nowcast.jobs.features import make_features
 from power_nowcast.jobs.job import Job, Plan
-from power_nowcast.jobs.train import train, trained
+from power_nowcast.jobs.train import registered, train, trained
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.store import Store
 from power_nowcast.store.ingest import write_all
@@ -101,7 +101,7 @@ def test_what_cannot_be_explained_is_told(job: Job, bundles) -> None:
     with pytest.raises(HistoryError, match="no time to compare"):
         explain.explain(job, bundles["ensemble"], at=early)
     with pytest.raises(RegistryError):
-        explain.load(job, "99")
+        registered(job, "99")
 
 
 def test_the_overview_ranks_families(job: Job, bundles) -> None:

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from power_nowcast import cli, mlflow_client
 from power_nowcast.cli import base
-from power_nowcast.cli import run as run_command
 from power_nowcast.errors import PromotionRefusedError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs import run as main_job
@@ -69,9 +68,9 @@ def test_a_second_run_does_nothing(file: Path, outcome: Outcome) -> None:
 
 
 def test_the_command_finds_that_nothing_is_to_do(file: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in list(run_command.RUN_MODELS):
-        monkeypatch.delitem(run_command.RUN_MODELS, kind)
-    monkeypatch.setitem(run_command.RUN_MODELS, "lightgbm", TINY)
+    for kind in list(main_job.RUN_MODELS):
+        monkeypatch.delitem(main_job.RUN_MODELS, kind)
+    monkeypatch.setitem(main_job.RUN_MODELS, "lightgbm", TINY)
     monkeypatch.setattr(base.console, "width", 1000)
     plan = ["--every", "30", "--valid-days", "14", "--test-days", "14"]
     before = mlflow_client.versions(job_of(file).region)

@@ -114,18 +114,16 @@ def test_the_same_call_has_nothing_left_to_do(job: Job, tuned: tune.Tuned) -> No
 
 
 def test_training_takes_the_file(job: Job, tuned: tune.Tuned) -> None:
-    from power_nowcast.cli.tuning import read_params
-
-    _, version = training.train(job, "lightgbm", **read_params(tuned.file, "lgbm"))
+    _, version = training.train(job, "lightgbm", **training.read_params(tuned.file, "lgbm"))
     logged = connect().get_run(version.run_id).data.params
     assert float(logged["learning_rate"]) == tuned.params["learning_rate"]
     with pytest.raises(ConfigurationError, match="--model lightgbm"):
-        read_params(tuned.file, "xgboost")
+        training.read_params(tuned.file, "xgboost")
     wrong = tuned.file.parent / "wrong.json"
     for text, said in (("[1]", "no file of parameters"), ('{"kind": "xgboost", "params": {"leafs": 3}}', "leafs")):
         wrong.write_text(text)
         with pytest.raises(ConfigurationError, match=said):
-            read_params(wrong, "xgboost")
+            training.read_params(wrong, "xgboost")
 
 
 CHILD = """

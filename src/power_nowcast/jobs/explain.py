@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from power_nowcast import mlflow_client
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Panel, Table, Times
 from power_nowcast.errors import MissingDataError, StaleDataError
+from power_nowcast.evaluate.plots import waterfall
 from power_nowcast.features.build_features import final_power
 from power_nowcast.features.families import family_of, without_horizon
 from power_nowcast.features.panel import WINDOW, ever_known, history
@@ -49,6 +50,11 @@ class Part:
     family: str
     contribution_mw: float
     values: tuple[Value, ...] = ()
+
+    def note(self, most: int = 2) -> str:
+        """The most telling values, each beside what is usual."""
+        shown = (f"{without_horizon(one.name)} {one.value:,.4g} ({one.usual:,.4g})" for one in self.values[:most])
+        return ", ".join(shown)
 
 
 @dataclass(frozen=True)
@@ -106,16 +112,6 @@ class Overview:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def load(job: Job, version: str = mlflow_client.PRODUCTION) -> Bundle:
-    """The bundle of a version or alias.
-
-    Raises:
-        RegistryError: there is none.
-    """
-    folder, found = mlflow_client.download(job.region, version, job.artifacts / "versions")
-    return Bundle.load(folder, found.digest)
 
 
 def overview(job: Job, bundle: Bundle, *, repeats: int = 5, rows: int = 400) -> tuple[Overview, dict[str, Floats]]:
@@ -337,3 +333,15 @@ def _value(panel: Panel, region: Region, series: str, time: np.datetime64) -> fl
     power = final_power(panel, region)
     value = float(power[slot, panel.series.index(series)]) if 0 <= slot < len(power) else np.nan
     return value if np.isfinite(value) else None
+
+
+def drawn(one: Explained) -> Figure:
+    """The waterfall of one nowcast."""
+    return waterfall(
+        one.persistence_mw,
+        [(part.family, part.contribution_mw, part.note()) for part in one.parts],
+        title=f"{one.series}, {one.horizon_minutes} minutes ahead: why {one.median_mw:,.0f} MW",
+        subtitle=f"issued {one.issue_time.replace('T', ' ').removesuffix('Z')} UTC by {one.kind}",
+        band=(one.low_80_mw, one.high_80_mw),
+        outcome=one.outcome_mw,
+    )

@@ -23,6 +23,13 @@ from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import model_class
 from power_nowcast.store.ingest import write_all
 
+RUN_MODELS: dict[str, dict[str, Any]] = {
+    "lightgbm": {"n_estimators": 250, "learning_rate": 0.08, "num_leaves": 15, "colsample": 0.3, "early_stopping": 30},
+    "xgboost": {"n_estimators": 150, "learning_rate": 0.12, "max_depth": 4, "colsample": 0.3, "early_stopping": 20},
+    "lstm": {"epochs": 6, "batch_size": 256, "width": 64, "hidden": 16},
+}
+"""What `run` trains: sized so that the embedded sample takes minutes on two cores.
+What lacks its packages is left out."""
 FAN_HOURS = 4
 
 

@@ -1,18 +1,21 @@
 """Train a model on the feature tables and register it; and the models that were trained."""
 
 import hashlib
+import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 from power_nowcast import mlflow_client
 from power_nowcast.contracts import Manifest
-from power_nowcast.errors import ModelError
+from power_nowcast.errors import ConfigurationError, ModelError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs.features import read_examples, read_manifest
 from power_nowcast.jobs.job import Job
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.kinds import BASELINES, create, model_class
+from power_nowcast.models.kinds import ALIASES, BASELINES, create, model_class
+from power_nowcast.models.search_spaces import check_options
 from power_nowcast.models.training import VALID_LOSS, Origin, train_bundle
 
 
@@ -101,3 +104,26 @@ def registered(job: Job, version: str) -> tuple[Bundle, Version]:
     """
     folder, found = mlflow_client.download(job.region, version, job.artifacts / "versions")
     return Bundle.load(folder, found.digest), found
+
+
+def read_params(file: Path, kind: str) -> dict[str, Any]:
+    """The options in a file that `tune` wrote, or one like it: {"kind": "lightgbm", "params": {...}}.
+
+    Raises:
+        ConfigurationError: it is no such file, or of another kind.
+    """
+    try:
+        found = json.loads(file.read_text())
+        own, params = str(found["kind"]), dict(found["params"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{file} is no file of parameters: {type(error).__name__}.",
+            remedy='Name one that nowcast tune wrote, or write {"kind": "lightgbm", "params": {"num_leaves": 31}}.',
+            path=str(file),
+        ) from error
+    if own != ALIASES.get(kind, kind):
+        raise ConfigurationError(
+            f"{file} holds parameters of {own}, not of {kind}.", remedy=f"Train with --model {own}.", path=str(file)
+        )
+    check_options(own, create(own, (), ()).configuration, params)
+    return params

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from power_nowcast.contracts import QUANTILES, Floats
 
@@ -40,6 +39,8 @@ class Dependence:
         scores = scores_of(quantiles_mw, outcome_mw)
         spread = (quantiles_mw[..., -2] - quantiles_mw[..., 1]) / (SCORES[-2] - SCORES[1])
         parts = parts_of(np.array(knots), np.array(knots))
+        from scipy.optimize import nnls  # noqa: PLC0415 - a quarter of a service's start, and answering fits nothing
+
         pairs = np.triu_indices(len(knots))
         weights = np.zeros((len(series), len(parts)))
         for s in range(len(series)):

@@ -1,20 +1,16 @@
-"""Looking for better options of a model, and reading those that were found."""
+"""Look for better options of a model on folds of train and valid; cut short, the same command goes on."""
 
 import json
 import shlex
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table as Grid
 
-from power_nowcast.cli.base import DEFAULTS, ModelOption, RegionOption, app, console, open_job
+from power_nowcast.cli.base import DEFAULTS, ModelOption, RegionOption, console, open_job
 from power_nowcast.errors import ConfigurationError
-from power_nowcast.models.kinds import ALIASES, create
-from power_nowcast.models.search_spaces import check_options
 
 
-@app.command()
 def tune(
     region: RegionOption = DEFAULTS.region,
     model: ModelOption = "lightgbm",
@@ -27,7 +23,6 @@ def tune(
         typer.Option("--set", metavar="NAME=VALUE", help="An option that is not tuned; repeatable."),
     ] = None,
 ) -> None:
-    """Look for better options of a model on folds of train and valid; cut short, the same command goes on."""
     from power_nowcast.jobs import tune as tuning
 
     with open_job(region) as job:
@@ -63,26 +58,3 @@ def _assignment(text: str) -> tuple[str, Any]:
             option="set",
         )
     return name.replace("-", "_"), found
-
-
-def read_params(file: Path, kind: str) -> dict[str, Any]:
-    """The options in a file that `tune` wrote, or one like it: {"kind": "lightgbm", "params": {...}}.
-
-    Raises:
-        ConfigurationError: it is no such file, or of another kind.
-    """
-    try:
-        found = json.loads(file.read_text())
-        own, params = str(found["kind"]), dict(found["params"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"{file} is no file of parameters: {type(error).__name__}.",
-            remedy='Name one that nowcast tune wrote, or write {"kind": "lightgbm", "params": {"num_leaves": 31}}.',
-            path=str(file),
-        ) from error
-    if own != ALIASES.get(kind, kind):
-        raise ConfigurationError(
-            f"{file} holds parameters of {own}, not of {kind}.", remedy=f"Train with --model {own}.", path=str(file)
-        )
-    check_options(own, create(own, (), ()).configuration, params)
-    return params

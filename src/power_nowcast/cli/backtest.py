@@ -1,4 +1,4 @@
-"""A backtest of any period, with or without refits, for any scorer."""
+"""Nowcast a period with models trained on what was known before: scorecard, report, predictions, an MLflow run."""
 
 import shutil
 from datetime import datetime
@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, DataOption, ModelOption, RegionOption, app, console, open_job
-
-FORMATS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+from power_nowcast.cli.base import DEFAULTS, FORMATS, DataOption, ModelOption, RegionOption, console, open_job
 
 
-@app.command()
 def backtest(
     first: Annotated[datetime, typer.Option(formats=FORMATS, help="First issue time, UTC.")],
     last: Annotated[datetime, typer.Option(formats=FORMATS, help="Last issue time, UTC.")],
@@ -45,7 +42,6 @@ def backtest(
         Path | None, typer.Option(help="Parquet file of the predictions, beside that of the report.")
     ] = None,
 ) -> None:
-    """Nowcast a period with models trained on what was known before: scorecard, report, predictions, an MLflow run."""
     import numpy as np
 
     from power_nowcast.evaluate.terminal import summary
