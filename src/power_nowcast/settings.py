@@ -17,7 +17,7 @@ from power_nowcast.errors import ConfigurationError
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-FILE = Path(".env")
+_FILE = Path(".env")
 
 
 def _at_least_one(text: str) -> int:
@@ -143,11 +143,11 @@ def _lower(told: Mapping[str, str]) -> dict[str, str]:
 
 def _file() -> dict[str, str]:
     """The variables of `.env`, none where it is not there."""
-    if not FILE.is_file():
+    if not _FILE.is_file():
         return {}
     from dotenv import dotenv_values  # noqa: PLC0415 - only those need it who have such a file
 
-    return _lower({name: value for name, value in dotenv_values(FILE).items() if value is not None})
+    return _lower({name: value for name, value in dotenv_values(_FILE).items() if value is not None})
 
 
 def _parameters(prefix: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import socket
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from power_nowcast import regions
 from power_nowcast.care import Finding, State
 from power_nowcast.errors import SourceUnavailableError
 from power_nowcast.ingest.http import Http
-from power_nowcast.jobs.doctor import FEW_BYTES, MANY_BYTES, NATIVE, Outside, ask, examine
+from power_nowcast.jobs.doctor import FEW_BYTES, MANY_BYTES, NATIVE, Outside, ask, examine, load
 from power_nowcast.jobs.doctor import Reply as DoctorReply
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
@@ -41,7 +40,7 @@ def found(region: Region, settings: Settings, *, live: bool = False, **outside: 
 
 def test_a_healthy_machine(tmp_path: Path) -> None:
     with Server() as server:
-        told = found(at(server.url), settings_in(tmp_path), free=lambda _: 2 * MANY_BYTES, load=import_module)
+        told = found(at(server.url), settings_in(tmp_path), free=lambda _: 2 * MANY_BYTES, load=load)
         assert [path for path, _, _ in server.asked] == ["/"], "one small question, no data"
     states = {name: one.state for name, one in told.items()}
     assert states.pop("data caiso power") is State.WARN
