@@ -2,7 +2,7 @@
 
 The package reads like its data flows, each folder importing only from its left or from the flat modules beside it:
 
-    ingest -> store -> features -> models -> evaluate -> mlflow_client -> live -> serve
+    ingest -> store -> features -> models -> evaluate -> mlflow_client -> live -> serve -> jobs -> cli
 """
 
 __all__ = ["__version__"]
