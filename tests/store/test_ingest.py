@@ -20,7 +20,7 @@ from power_nowcast.ingest.fetch import keys_of
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.published import Received, Request
 from power_nowcast.regions import Region, SourceSpec
-from power_nowcast.store import AppendReport, Store, raw, write, write_all
+from power_nowcast.store import AppendReport, Store, write, write_all
 from tests.faults import Clock
 
 from .conftest import DAYS, manifests, rows_of, start_ingest
@@ -38,7 +38,7 @@ def test_an_ingest_writes_rows_bad_rows_raw_files_and_the_calendar(region: Regio
     assert store.read_quarantine("nyiso")["reason"].unique().to_list() == ["unknown zone"]
     kept = sorted((tmp_path / "data/raw/nyiso/power").iterdir())
     assert len(kept) == DAYS
-    assert raw.read(str(kept[0])).startswith(b"valid_at,series,value")
+    assert store.read_raw(f"raw/nyiso/power/{kept[0].name}").startswith(b"valid_at,series,value")
     days = store.read_calendar("nyiso")
     assert (str(days["date"][0]), str(days["date"][-1])) == ("2024-02-26", "2024-03-17")
     corrected = store.versions(Table.POWER, "nyiso").filter(pl.col("first_seen_at") == pl.col("available_at"))
@@ -241,7 +241,7 @@ def test_without_the_lease_two_writers_still_compare_before_they_append(
     """Object stores have no file lock: there the commit itself is the lock."""
     mine, theirs = Store(tmp_path / "data"), Store(tmp_path / "data")
     for store in (mine, theirs):
-        monkeypatch.setattr(store, "_lease", nullcontext)
+        monkeypatch.setattr(store._writer, "lease", nullcontext)
     batches = list(fetch(region))
     for batch in batches:
         delta = mine._values[Table.POWER]

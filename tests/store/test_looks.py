@@ -179,7 +179,7 @@ def test_deliveries_of_an_older_store_can_be_added_to(store: Store) -> None:
     old = noted.drop("first", "last", "series")
     write_deltalake(place, old.to_arrow(compat_level=pl.CompatLevel.oldest()), partition_by=["region"])
     again = Store(store.root)
-    assert again.deliveries("nyiso").schema == DELIVERIES
+    assert again.deliveries("nyiso").schema == DELIVERIES.schema
     assert again.delivered("nyiso") == {"1"}
     write(again, batch(("A", 5, 2.0), key="2"), now=NOON + HOUR)
     assert known(again, 5, at(5)) == [2.0], "what the first one covered was not noted"

@@ -22,6 +22,8 @@ from power_nowcast.ingest import replayed
 from power_nowcast.ingest.batch import Batch
 from power_nowcast.regions import Region, load
 from power_nowcast.store import AppendReport, Store, raw, write_all
+from power_nowcast.store.address import Address
+from power_nowcast.store.files import Files
 from power_nowcast.store.ingest import write
 
 from .conftest import manifests, rows_of, start_ingest
@@ -150,9 +152,9 @@ def test_a_writer_that_lags_behind_stores_nothing_of_what_the_other_noted(root: 
 
 
 def test_answers_as_received_are_kept_beside_the_tables(root: str) -> None:
-    address = raw.keep(f"{root}/raw/nyiso/power", "a.csv", b"1,2\n")
-    assert address.startswith(root)
-    assert raw.read(address) == b"1,2\n"
+    files = Files(Address(root))
+    path = raw.keep(files, "raw/nyiso/power", "a.csv", b"1,2\n")
+    assert raw.read(files, path) == b"1,2\n"
 
 
 def test_tables_are_played_from_and_into_an_object_store(root: str) -> None:
