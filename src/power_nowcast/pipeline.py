@@ -28,6 +28,7 @@ from power_nowcast.mlflow_client import Version
 from power_nowcast.models.base import Examples, Progress
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.calibration_state import pack
 from power_nowcast.models.dataset import Split, from_frame, to_frame
 from power_nowcast.models.kinds import BASELINES, create, model_class
 from power_nowcast.models.training import VALID_LOSS, Origin, examples, train_bundle
@@ -350,7 +351,7 @@ def rollback(job: Job, *, person: str, reason: str) -> Version:
 def keep_calibration(job: Job, bundle: Bundle, calibration: Calibration) -> None:
     """Append the state that online calibration has reached to the version's records."""
     as_of = calibration.as_of.item().replace(tzinfo=UTC)
-    state = json.dumps(calibration.to_json())
+    state = pack(calibration)
     job.store.write_calibration(job.region.name, bundle.digest, calibration.id, as_of, state, now=datetime.now(UTC))
 
 

@@ -11,6 +11,7 @@ from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.live.nowcaster import Nowcaster, Quality, calibration_in_force
 from power_nowcast.models.bundle import Bundle, Info
 from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.calibration_state import pack
 from power_nowcast.models.kinds import create
 from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.store import Store
@@ -194,6 +195,13 @@ def test_the_newest_kept_calibration_is_in_force(bundle: Bundle, tmp_path, frame
     assert calibration_in_force(store, bundle, AT).id == bundle.calibration.id
 
 
+def test_a_kept_calibration_that_is_damaged_is_refused(bundle: Bundle, tmp_path) -> None:
+    store = Store(tmp_path)
+    store.write_calibration("toy", bundle.digest, "c", AT, pack(bundle.calibration)[:-40], now=AT)
+    with pytest.raises(ModelError, match="cannot be read"):
+        calibration_in_force(store, bundle)
+
+
 def test_a_kept_calibration_of_something_else_is_refused(bundle: Bundle) -> None:
     whole = bundle.calibration
 
@@ -212,6 +220,7 @@ def test_a_kept_calibration_of_something_else_is_refused(bundle: Bundle) -> None
         replace(whole, leads=whole.leads[:-1]),
         replace(whole, base=nowhere),
         replace(whole, hourly=whole.hourly[:, :, 1:]),
+        replace(whole, balance=whole.balance[:, :, 1:]),
     ):
-        with pytest.raises(ModelError, match=other.id):
+        with pytest.raises(ModelError, match="is of another model"):
             calibration_in_force(Kept(other), bundle)

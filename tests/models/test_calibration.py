@@ -186,14 +186,14 @@ def test_a_skew_that_is_told_too_small_is_followed() -> None:
         gap = outcome[late, None] - out[late, 0, 0]
         losses[step] = np.maximum(LEVELS * gap, (LEVELS - 1) * gap).mean()
         assert (np.diff(out, axis=-1) >= 0).all()
-    assert after.base[0, 0, MEDIAN] > 0.5
+    assert after.skew[0, 0] > 0.5
     assert losses[0.02] < 0.99 * losses[0.0]
 
 
 def test_what_is_told_even_stays_even() -> None:
     rng = np.random.default_rng(9)
     _, after = follow(100 + rng.normal(size=2000), normal_quantiles(2000))
-    assert abs(after.base[0, 0, MEDIAN]) < 1e-9
+    assert abs(after.skew[0, 0]) < 1e-9
 
 
 def echoing(count: int, echo: float) -> np.ndarray:
@@ -229,7 +229,7 @@ def test_an_error_of_another_origin_pulls_nothing() -> None:
     still = after.unmoved.apply(raw, hours, here)[0, 0, 0, MEDIAN]
     assert still == 100
     moved = [after.apply(raw, hours, origins)[0, 0, 0, MEDIAN] for origins in (here, later)]
-    habit = REACH * after.hourly[0, 0, 0, MEDIAN] * 1.2816
+    habit = REACH * after.balance[0, 0, 0] * 1.2816
     assert moved[1] == pytest.approx(100 + habit)
     assert abs(moved[0] - moved[1]) > 0.05
 
@@ -288,6 +288,7 @@ class Oracle:
             one.astype("datetime64[m]").tolist() for one in (issue_times, known_at, origins)
         )
         self.base, self.hourly, self.pulls = start.base.tolist(), start.hourly.tolist(), start.pulls.tolist()
+        self.balance, self.gains = start.balance.tolist(), start.skew.tolist()
         self.error, self.error_at = start.error_mw.tolist(), start.error_at.astype("datetime64[m]").tolist()
         self.leads = start.leads
         self.factors, self.shift, self.used = {}, {}, {}
@@ -325,6 +326,7 @@ class Oracle:
 
     def answer(self, n: int, s: int, k: int, *, pulled: bool) -> list[float]:
         raw, half, hour = self.raw[n][s][k], self.half(n, s, k), self.hourly[s][k][self.hours[n][s][k]]
+        balance = self.balance[s][k][self.hours[n][s][k]]
         error = (
             self.error[s]
             if pulled and self.origins[n][s] is not None and self.origins[n][s] == self.error_at[s]
@@ -334,8 +336,8 @@ class Oracle:
         gain = min(1.0, max(-1.0, products / (squares + 5.0)))
         shift = gain * min(3.0 * half, max(-3.0 * half, error))
         sides = [-1, -1, -1, 0, 1, 1, 1]
-        factors = [self.base[s][k][q] + hour[q] + self.base[s][k][3] * self.skew(n, s, k) * sides[q] for q in range(7)]
-        self.used[n, s, k] = error, factors, raw[3] + 0.5 * hour[3] * half + shift, shift
+        factors = [self.base[s][k][q] + hour[q] + self.gains[s][k] * self.skew(n, s, k) * sides[q] for q in range(7)]
+        self.used[n, s, k] = error, factors, raw[3] + 0.5 * balance * half + shift, shift
         distance = [(raw[q] - raw[3]) * math.exp(factors[q]) for q in range(7)]
         distance[3] = 0.0
         for q in (4, 5, 6):
@@ -363,14 +365,16 @@ class Oracle:
             sums[0], sums[1] = 0.999 * sums[0] + weight * before * after, 0.999 * sums[1] + weight * before**2
         hour, base, skew = self.hourly[s][k][self.hours[m][s][k]], self.base[s][k], self.skew(m, s, k)
         side = (outcome > median) - (outcome < median)
-        hour[3] += median_step * (side - hour[3])
+        balances, at = self.balance[s][k], self.hours[m][s][k]
+        balances[at] += median_step * (side - balances[at])
         for q in (0, 1, 2, 4, 5, 6):
             bound = median + (raw[q] - raw[3]) * math.exp(factors[q])
             outside, share = (outcome > bound, 1 - QUANTILES[q]) if q > 3 else (outcome < bound, QUANTILES[q])
             surplus = outside - share
             base[q] = limited(base[q] + step * surplus)
             hour[q] = limited(hour[q] + hour_step * surplus)
-            base[3] = limited(base[3] + skew_step * surplus * skew * (1 if q > 3 else -1))
+            gain = self.gains[s][k] + skew_step * surplus * skew * (1 if q > 3 else -1)
+            self.gains[s][k] = limited(gain)
 
 
 def limited(factor: float) -> float:
@@ -404,8 +408,10 @@ def test_following_agrees_with_an_oracle_in_plain_python(seed: int, steps: dict[
     hours = rng.integers(0, 3, shape)
     start = replace(
         Calibration.neutral(series, leads, NONE.as_of - np.timedelta64(1, "h")),
-        base=rng.normal(size=(2, 2, 7)) * 0.2,
-        hourly=rng.normal(size=(2, 2, 24, 7)) * 0.2,
+        base=rng.normal(size=(2, 2, 7)) * 0.2 * (np.arange(7) != MEDIAN),
+        hourly=rng.normal(size=(2, 2, 24, 7)) * 0.2 * (np.arange(7) != MEDIAN),
+        balance=rng.normal(size=(2, 2, 24)) * 0.2,
+        skew=rng.normal(size=(2, 2)) * 0.2,
         pulls=np.abs(rng.normal(size=(2, 2, 2))) * 4,
         error_mw=np.array([2.0, 0.0]),
         error_at=np.array([times[0], np.datetime64("NaT", "m")], "datetime64[m]"),
@@ -417,6 +423,10 @@ def test_following_agrees_with_an_oracle_in_plain_python(seed: int, steps: dict[
     np.testing.assert_allclose(out, expected, rtol=1e-9)
     np.testing.assert_allclose(after.base, oracle.base, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(after.hourly, oracle.hourly, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(after.balance, oracle.balance, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(after.skew, oracle.gains, rtol=1e-9, atol=1e-12)
+    assert (after.base[..., MEDIAN] == 0).all()
+    assert (after.hourly[..., MEDIAN] == 0).all()
     np.testing.assert_allclose(after.pulls, oracle.pulls, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(after.error_mw, oracle.error, rtol=1e-9)
     assert after.error_at.tolist() == oracle.error_at

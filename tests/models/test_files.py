@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelError
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.files import HEAD, digest_of, finite, verify
@@ -34,6 +35,33 @@ def as_format_6(folder: Path) -> str:
     digest = hashlib.sha256(text.encode()).hexdigest()
     change_head(folder, format_version=6, digest=digest)
     return digest
+
+
+def as_format_7(folder: Path) -> str:
+    """The bundle as format 7 had it, the calibration's balance and skew in the median's place; its digest."""
+    file = folder / "calibration.json"
+    values = json.loads(file.read_text())
+    base, hourly = np.array(values["base"]), np.array(values["hourly"])
+    base[..., MEDIAN], hourly[..., MEDIAN] = values.pop("skew"), values.pop("balance")
+    file.write_text(json.dumps(values | {"base": base.tolist(), "hourly": hourly.tolist()}))
+    head = change_head(folder, format_version=7, files=sums_of(folder))
+    decisive = {key: value for key, value in head.items() if key != "digest"}
+    decisive["info"] = {key: value for key, value in head["info"].items() if key != "created_at"}
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    change_head(folder, digest=digest)
+    return digest
+
+
+def test_a_bundle_of_format_7_keeps_its_digest_and_its_calibration(bundle: Bundle, folder: Path) -> None:
+    registered = as_format_7(folder)
+    old, calibration = Bundle.load(folder, registered), bundle.calibration
+    assert old.digest == registered != bundle.digest
+    assert old.calibration.id == calibration.id
+    assert np.abs(calibration.skew).max() > 0
+    assert np.array_equal(old.calibration.skew, calibration.skew)
+    assert np.array_equal(old.calibration.balance, calibration.balance)
+    assert np.array_equal(old.calibration.base, calibration.base)
+    old.check()
 
 
 def test_a_forged_bundle_is_refused(bundle: Bundle, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """The newest window and a model make a nowcast; what is late or missing is said, never hidden."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.calibration_state import unpack
 
 GAP_HOURS = 3
 GAP_SHARE = 0.2
@@ -188,18 +188,27 @@ def calibration_in_force(records: Calibrations, bundle: Bundle, at: datetime | N
     kept.
 
     Raises:
-        ModelError: what is kept has other series or leads than the bundle, or factors that are no finite numbers.
+        ModelError: what is kept cannot be read, or has other series or leads than the bundle, or factors that are no
+            finite numbers.
     """
     state = records.read_calibration(bundle.region.name, bundle.digest, at=at)
     if state is None:
         return bundle.calibration
-    frozen, kept = bundle.calibration, Calibration.from_json(json.loads(state))
-    if (kept.series, kept.leads) != (frozen.series, frozen.leads) or not kept.is_whole:
+    frozen = bundle.calibration
+    try:
+        kept = unpack(state)
+    except (ValueError, KeyError) as error:
         raise ModelError(
-            f"The calibration {kept.id} that is kept for the model {bundle.digest[:12]} of {bundle.region.name} is not "
-            "one of it.",
+            f"The calibration that is kept for the model {bundle.digest[:12]} of {bundle.region.name} cannot be read: "
+            f"{error}.",
             remedy="Restore the table `calibrations` of the store from a copy.",
             region=bundle.region.name,
-            calibration_id=kept.id,
+        ) from error
+    if (kept.series, kept.leads) != (frozen.series, frozen.leads) or not kept.is_whole:
+        raise ModelError(
+            f"The calibration that is kept for the model {bundle.digest[:12]} of {bundle.region.name} is of another "
+            "model: its series, leads or factors are not those of this one.",
+            remedy="Restore the table `calibrations` of the store from a copy.",
+            region=bundle.region.name,
         )
     return kept

@@ -116,6 +116,20 @@ class Bundle:
         )
         return self._at_steps(block, quantiles), after
 
+    def follow(self, calibration: Calibration, panel: Panel, issue_times: Times) -> Calibration:
+        """A calibration after the outcomes of successive issue times that were not known yet at its `as_of`.
+
+        Issue times before `as_of` bring the outcomes that were still to come then. Outcomes known at the last issue
+        time count.
+        """
+        issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
+        block = self.features(panel, issues)
+        outcome, known_at = at_knots(panel, self.region, block, self.leads)
+        known_at[known_at <= calibration.as_of] = np.datetime64("NaT", "m")
+        quantiles, hours, origins = self._uncalibrated(block), self._hours(block), origin_times(block)
+        step = self.model.median_step
+        return calibration.follow(quantiles, hours, outcome, issues, known_at, origins, median_step=step)[1]
+
     def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
         """What the model says at its knots, read at every lead."""
         return between(block.origin_mw, self.model.predict(block), self.model.knots, np.array(self.leads))

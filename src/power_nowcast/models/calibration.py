@@ -45,6 +45,8 @@ SKEW_STEP = 0.02
 LIMIT = np.log(20.0)
 """Factors stay within 1/20 .. 20, whatever happens to the data."""
 HOURS = 24
+NUMBERS = ("base", "hourly", "balance", "skew", "pulls", "error_mw")
+"""The arrays of a calibration that hold numbers."""
 _SMALL = 1e-6
 _LEVELS = np.array(QUANTILES)
 _SIDE = np.sign(_LEVELS - 0.5)
@@ -53,20 +55,28 @@ _LOW, _HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Log factors: `base` (series, lead, quantile), `hourly` (series, lead, hour, quantile); 0 leaves a width as it is.
+    """The factors of each series and lead, and what moves its median. Immutable: `follow` returns a later one.
 
-    `leads` are minutes after the origin.
-    In the median's place `hourly` holds the balance of outcomes above (1) and below (-1) it, and `base` the gain of the
-    skew: by so much the wider side of a lopsided interval is widened further, and the other one narrowed.
-    `pulls` (series, lead, 2) are the sums of products and of squares behind the pull of the newest error; `error_mw`
-    and `error_at` (series,) are that error and the only origin at which it pulls, NaT where there is none.
-    `as_of` is the time up to which outcomes have been counted. Immutable: `follow` returns a later one.
+    Attributes:
+        series: their names, in order.
+        leads: minutes after the origin.
+        base: log factors of the widths, shape (series, lead, quantile); 0 leaves a width as it is. 0 for the median.
+        hourly: log factors of each local hour, on top of `base`, shape (series, lead, hour, quantile).
+        balance: outcomes above (1) and below (-1) the median at each local hour, shape (series, lead, hour).
+        skew: gain of the skew, shape (series, lead): by so much the wider side of a lopsided interval is widened
+            further, and the other one narrowed.
+        pulls: sums of products and of squares behind the pull of the newest error, shape (series, lead, 2).
+        error_mw: that error, shape (series,).
+        error_at: the only origin at which it pulls, shape (series,), NaT where there is none.
+        as_of: the time up to which outcomes have been counted.
     """
 
     series: tuple[str, ...]
     leads: tuple[int, ...]
     base: Floats
     hourly: Floats
+    balance: Floats
+    skew: Floats
     pulls: Floats
     error_mw: Floats
     error_at: Times
@@ -75,10 +85,19 @@ class Calibration:
     @classmethod
     def neutral(cls, series: tuple[str, ...], leads: tuple[int, ...], as_of: np.datetime64) -> Self:
         """The calibration that leaves everything as it is."""
-        base = np.zeros((len(series), len(leads), len(QUANTILES)))
-        hourly = np.zeros((len(series), len(leads), HOURS, len(QUANTILES)))
-        never = np.full(len(series), np.datetime64("NaT", "m"))
-        return cls(series, leads, base, hourly, np.zeros((*base.shape[:2], 2)), np.zeros(len(series)), never, as_of)
+        shape = len(series), len(leads)
+        return cls(
+            series=series,
+            leads=leads,
+            base=np.zeros((*shape, len(QUANTILES))),
+            hourly=np.zeros((*shape, HOURS, len(QUANTILES))),
+            balance=np.zeros((*shape, HOURS)),
+            skew=np.zeros(shape),
+            pulls=np.zeros((*shape, 2)),
+            error_mw=np.zeros(len(series)),
+            error_at=np.full(len(series), np.datetime64("NaT", "m")),
+            as_of=as_of,
+        )
 
     @classmethod
     def from_held_out(
@@ -123,31 +142,32 @@ class Calibration:
         def between(values: Floats) -> Floats:
             return np.apply_along_axis(lambda own: np.interp(leads, self.leads, own), 1, values)
 
-        base, hourly, pulls = (between(values) for values in (self.base, self.hourly, self.pulls))
-        return replace(self, leads=leads, base=base, hourly=hourly, pulls=pulls)
+        moved = {name: between(getattr(self, name)) for name in ("base", "hourly", "balance", "skew", "pulls")}
+        return replace(self, leads=leads, **moved)
 
     @cached_property
     def id(self) -> str:
         """Twelve hex digits that name exactly these factors."""
         digest = hashlib.sha256()
-        for array in (self.base, self.hourly, self.pulls, self.error_mw, self.error_at.astype(np.int64)):
+        # In the order of the first format, so that the names of calibrations from before stay the same.
+        base, hourly = self.base.copy(), self.hourly.copy()
+        base[..., MEDIAN], hourly[..., MEDIAN] = self.skew, self.balance
+        for array in (base, hourly, self.pulls, self.error_mw, self.error_at.astype(np.int64)):
             digest.update(np.ascontiguousarray(array, np.float64).tobytes())
         return digest.hexdigest()[:12]
 
     @property
     def is_whole(self) -> bool:
         """Whether all of its numbers are there and finite."""
-        shape = (len(self.series), len(self.leads))
-        wanted = [(*shape, len(QUANTILES)), (*shape, HOURS, len(QUANTILES)), (*shape, 2), shape[:1]]
-        arrays = [self.base, self.hourly, self.pulls, self.error_mw]
-        return [array.shape for array in arrays] == wanted and all(np.isfinite(array).all() for array in arrays)
+        wanted = type(self).neutral(self.series, self.leads, self.as_of)
+        arrays = [getattr(self, name) for name in NUMBERS]
+        shapes = [getattr(wanted, name).shape for name in NUMBERS]
+        return [array.shape for array in arrays] == shapes and all(np.isfinite(array).all() for array in arrays)
 
     @property
     def unmoved(self) -> "Calibration":
         """The same widths about the model's own median."""
-        hourly = self.hourly.copy()
-        hourly[..., MEDIAN] = 0.0
-        return replace(self, hourly=hourly, pulls=np.zeros_like(self.pulls))
+        return replace(self, balance=np.zeros_like(self.balance), pulls=np.zeros_like(self.pulls))
 
     def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64], origins: Times) -> NDArray[np.float64]:
         """Move and stretch quantiles (issue, series, lead, quantile).
@@ -159,7 +179,8 @@ class Calibration:
         k = np.arange(len(self.leads))
         error = np.where(origins == self.error_at, self.error_mw, 0.0)
         shift = _shifts(error, _half(quantiles_mw), self.pulls)
-        return _stretch(quantiles_mw, _log_factors(self.base, self.hourly[s, k, hours], quantiles_mw), shift)
+        factors = self.base + self.hourly[s, k, hours] + (self.skew * _skew(quantiles_mw))[..., None] * _SIDE
+        return _stretch(quantiles_mw, factors, self.balance[s, k, hours], shift)
 
     def follow(
         self,
@@ -193,61 +214,56 @@ class Calibration:
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
         """
-        base, hourly, pulls = self.base.copy(), self.hourly.copy(), self.pulls.copy()
-        error_mw, error_at = self.error_mw.copy(), _minutes(self.error_at)
+        learnt = self.base.copy(), self.hourly.copy(), self.balance.copy(), self.skew.copy()
+        pulls, error_mw, error_at = self.pulls.copy(), self.error_mw.copy(), _minutes(self.error_at)
         # For each outcome the first issue time at which it counts.
         due = np.searchsorted(issue_times, np.where(np.isnat(known_at), issue_times[-1], known_at))
         due = np.maximum(due, np.arange(1, len(issue_times) + 1)[:, None, None])
         due[np.isnat(known_at) | ~np.isfinite(outcome_mw) | (known_at > issue_times[-1])] = len(issue_times)
         order = np.argsort(due, axis=None, kind="stable")
         order = order[: int((due < len(issue_times)).sum())]
-        factors = np.empty(quantiles_mw.shape)
+        in_force = np.empty(quantiles_mw.shape), np.zeros(quantiles_mw.shape[:3]), np.zeros(quantiles_mw.shape[:3])
         steps = step, hour_step, median_step, skew_step
-        skew, half, shift = _skew(quantiles_mw), _half(quantiles_mw), np.zeros(quantiles_mw.shape[:3])
         pull = pulls, error_mw, error_at, _minutes(origins), self.leads[0]
-        _track(
-            factors,
-            shift,
-            base,
-            hourly,
-            pull,
-            quantiles_mw,
-            skew,
-            half,
-            hours,
-            outcome_mw,
-            due.ravel(),
-            order,
-            steps,
-            LIMIT,
+        about = quantiles_mw, _skew(quantiles_mw), _half(quantiles_mw), hours, outcome_mw
+        _track(in_force, learnt, pull, about, (due.ravel(), order), steps, LIMIT)
+        base, hourly, balance, skew = learnt
+        after = replace(
+            self,
+            base=base,
+            hourly=hourly,
+            balance=balance,
+            skew=skew,
+            pulls=pulls,
+            error_mw=error_mw,
+            error_at=error_at.view("datetime64[m]"),
+            as_of=max(self.as_of, issue_times[-1]),
         )
-        as_of, at = max(self.as_of, issue_times[-1]), error_at.view("datetime64[m]")
-        after = type(self)(self.series, self.leads, base, hourly, pulls, error_mw, at, as_of)
-        return _stretch(quantiles_mw, factors, shift), after
+        return _stretch(quantiles_mw, *in_force), after
 
     def to_json(self) -> dict[str, Any]:
+        """Plain values, from which `from_json` makes the same bits."""
         return {
             "series": list(self.series),
             "leads": list(self.leads),
-            "base": self.base.tolist(),
-            "hourly": self.hourly.tolist(),
-            "pulls": self.pulls.tolist(),
-            "error_mw": self.error_mw.tolist(),
+            **{name: getattr(self, name).tolist() for name in NUMBERS},
             "error_at": self.error_at.astype(str).tolist(),
             "as_of": str(self.as_of),
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
+        numbers = {name: np.array(values[name], np.float64) for name in NUMBERS if name in values}
+        if "balance" not in values:  # the first format kept both in the median's place of the factors
+            for name, holder in (("balance", "hourly"), ("skew", "base")):
+                numbers[name] = numbers[holder][..., MEDIAN].copy()
+                numbers[holder][..., MEDIAN] = 0.0
         return cls(
-            tuple(values["series"]),
-            tuple(values["leads"]),
-            np.array(values["base"]),
-            np.array(values["hourly"]),
-            np.array(values["pulls"]),
-            np.array(values["error_mw"]),
-            np.array(values["error_at"], "datetime64[m]"),
-            np.datetime64(values["as_of"]),
+            series=tuple(values["series"]),
+            leads=tuple(values["leads"]),
+            error_at=np.array(values["error_at"], "datetime64[m]"),
+            as_of=np.datetime64(values["as_of"]),
+            **numbers,
         )
 
 
@@ -289,17 +305,11 @@ def _shift(error: float, half: float, products: float, squares: float) -> float:
     return _cut(error, half) * min(1.0, max(-1.0, products / (squares + PULL_PRIOR)))
 
 
-def _log_factors(base: Floats, hourly: Floats, quantiles_mw: Floats) -> Floats:
-    """Log factors of quantiles; in the median's place the hour's balance."""
-    found = base + hourly + (base[..., MEDIAN] * _skew(quantiles_mw))[..., None] * _SIDE
-    found[..., MEDIAN] = hourly[..., MEDIAN]
-    return np.asarray(found)
-
-
-def _stretch(quantiles_mw: Floats, log_factors: Floats, shift: Floats) -> NDArray[np.float64]:
+def _stretch(quantiles_mw: Floats, log_factors: Floats, balance: Floats, shift: Floats) -> NDArray[np.float64]:
+    """Quantiles (issue, series, lead, quantile) stretched by factors, their medians moved by balance and shift."""
     median = quantiles_mw[..., [MEDIAN]]
     distance = (quantiles_mw - median) * np.exp(log_factors)
-    median = median + (REACH * log_factors[..., MEDIAN] * _half(quantiles_mw) + shift)[..., None]
+    median = median + (REACH * balance * _half(quantiles_mw) + shift)[..., None]
     # Outward from the median no quantile may fall behind the one before it.
     distance[..., MEDIAN:] = np.maximum.accumulate(distance[..., MEDIAN:], axis=-1)
     distance[..., MEDIAN::-1] = np.minimum.accumulate(distance[..., MEDIAN::-1], axis=-1)
@@ -308,26 +318,29 @@ def _stretch(quantiles_mw: Floats, log_factors: Floats, shift: Floats) -> NDArra
 
 @njit(cache=True, nogil=True)
 def _track(
-    factors: NDArray[np.float64],
-    shift: NDArray[np.float64],
-    base: NDArray[np.float64],
-    hourly: NDArray[np.float64],
+    in_force: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    learnt: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
     pull: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int],
-    quantiles: NDArray[np.float64],
-    skew: NDArray[np.float64],
-    half: NDArray[np.float64],
-    hours: NDArray[np.int64],
-    outcome: NDArray[np.float64],
-    due: NDArray[np.int64],
-    order: NDArray[np.int64],
+    about: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]],
+    counted: tuple[NDArray[np.int64], NDArray[np.int64]],
     steps: tuple[float, float, float, float],
     limit: float,
 ) -> None:  # pragma: no cover - compiled
-    """Write the log factors and the shift in force at each issue time, counting outcomes in `order` as they fall due.
+    """Write what is in force at each issue time, counting outcomes as they fall due.
 
-    `pull` are the sums behind it, the newest errors and their origins, all origins (issue, series) and the first lead;
-    `steps` those of a series and lead, of its hour, of the hour's balance about the median, and of the skew's gain.
+    Args:
+        in_force: written: the log factors, the balance and the shift.
+        learnt: changed in place: `base`, `hourly`, `balance` and `skew`.
+        pull: `pulls`, the newest errors and their origins, all changed; the origins (issue, series), the first lead.
+        about: the quantiles, their skew, their half widths, the local hours and the outcomes.
+        counted: for each outcome the issue time at which it falls due, and the order in which they do.
+        steps: those of a series and lead, of its hour, of the hour's balance about the median, and of the skew's gain.
+        limit: of the log factors.
     """
+    factors, lean, shift = in_force
+    base, hourly, balance, gains = learnt
+    quantiles, skew, half, hours, outcome = about
+    due, order = counted
     issues, series, leads, levels = quantiles.shape
     step, hour_step, median_step, skew_step = steps
     pulls, error_mw, error_at, origins, first_lead = pull
@@ -345,7 +358,7 @@ def _track(
             if raw != raw:
                 continue
             reach = half[m, s, k]
-            median = raw + REACH * factors[m, s, k, MEDIAN] * reach + shift[m, s, k]
+            median = raw + REACH * lean[m, s, k] * reach + shift[m, s, k]
             error = outcome[m, s, k] - raw
             if k == 0 and origins[m, s] + first_lead > error_at[s]:
                 error_mw[s], error_at[s] = error, origins[m, s] + first_lead
@@ -356,7 +369,7 @@ def _track(
                 pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
                 pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before
             side = np.sign(outcome[m, s, k] - median)
-            hourly[s, k, hour, MEDIAN] += median_step * (side - hourly[s, k, hour, MEDIAN])
+            balance[s, k, hour] += median_step * (side - balance[s, k, hour])
             for q in range(levels):
                 if q == MEDIAN:
                     continue
@@ -367,14 +380,14 @@ def _track(
                     surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
                 base[s, k, q] = min(limit, max(-limit, base[s, k, q] + step * surplus))
                 hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + hour_step * surplus))
-                gain = base[s, k, MEDIAN] + skew_step * surplus * skew[m, s, k] * _SIDE[q]
-                base[s, k, MEDIAN] = min(limit, max(-limit, gain))
+                gain = gains[s, k] + skew_step * surplus * skew[m, s, k] * _SIDE[q]
+                gains[s, k] = min(limit, max(-limit, gain))
         for s in range(series):
             if median_step > 0.0 and origins[n, s] == error_at[s]:
                 errors[n, s] = error_mw[s]
             for k in range(leads):
                 shift[n, s, k] = _shift(errors[n, s], half[n, s, k], pulls[s, k, 0], pulls[s, k, 1])
-                own, leaning = hourly[s, k, hours[n, s, k]], base[s, k, MEDIAN] * skew[n, s, k]
+                own, leaning = hourly[s, k, hours[n, s, k]], gains[s, k] * skew[n, s, k]
+                lean[n, s, k] = balance[s, k, hours[n, s, k]]
                 for q in range(levels):
                     factors[n, s, k, q] = base[s, k, q] + own[q] + leaning * _SIDE[q]
-                factors[n, s, k, MEDIAN] = own[MEDIAN]

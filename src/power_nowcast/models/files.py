@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelError
 
-FORMAT_VERSION = 7
-READABLE = (6, 7)
-"""Formats that are read. They differ in what the digest covers."""
+FORMAT_VERSION = 8
+FORMAT_OF_SHORT_DIGEST = 6
+READABLE = (6, 7, 8)
+"""Formats that are read. The digest of 6 covers less; up to 7 a calibration's factors hold `balance` and `skew`."""
 HEAD = "model.json"
 SHOWN_NAMES = 10
 
@@ -71,7 +72,7 @@ def read_head(folder: Path) -> dict[str, Any]:
     found = head.get("format_version") if isinstance(head, dict) else None
     if found not in READABLE:
         raise FormatVersionError(
-            f"The model in {folder} has format {found}; this version reads {' and '.join(map(str, READABLE))}.",
+            f"The model in {folder} has format {found}; this version reads {READABLE[0]} to {READABLE[-1]}.",
             remedy="Use the version of power-nowcast that wrote it, or train again.",
             found=found,
             supported=READABLE,
@@ -86,7 +87,7 @@ def digest_of(head: Mapping[str, Any]) -> str:
     all this only the time of training is left out: the same training, done again, is the same version. Format 6 covers
     the kind, the features and the files; series and knots are held against the files when such a bundle is loaded.
     """
-    if head["format_version"] == FORMAT_VERSION:
+    if head["format_version"] > FORMAT_OF_SHORT_DIGEST:
         info = {key: value for key, value in head["info"].items() if key != "created_at"}
         decisive: object = {key: value for key, value in head.items() if key != "digest"} | {"info": info}
         return _sha256(json.dumps(decisive, sort_keys=True).encode())

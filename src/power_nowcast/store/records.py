@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -13,6 +14,8 @@ from power_nowcast.store.delta import Delta
 from power_nowcast.store.writer import Writer
 
 SEEN = "first_seen_at"
+HELD_RECORDS = 8
+"""Records that `newest` keeps in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,8 @@ class Records:
         self.delta = delta
         self._writer = writer
         self._key = list(table.key or table.given)
+        self._listed: tuple[int, pl.DataFrame] = (-1, table.schema.to_frame())
+        self._held: dict[tuple[Any, ...], pl.DataFrame] = {}
 
     def add(self, rows: pl.DataFrame, *, now: datetime) -> int:
         """Append the records whose key is new; returns how many. Of several with one key the first one counts.
@@ -103,21 +108,43 @@ class Records:
     def newest(self, region: str, *conditions: pl.Expr, until: datetime | None = None) -> pl.DataFrame:
         """Of those records the one of the newest time up to `until`, stored last; no row where there is none.
 
-        The table needs a `time`. The other columns of older records are not read.
+        The conditions are on columns of the key. Only the keys of the other records are read, and of large records the
+        last few that were asked for stay in memory.
 
         Raises:
             StoreError: the table is damaged.
         """
         time = self.table.time or SEEN
         chosen = [pl.col("region") == region, *conditions]
-        known = chosen if until is None else [*chosen, pl.col(time) <= until]
-        newest = self.delta.read_lazily(
-            lambda rows: rows.filter(known).select(pl.col(time).max()), *known, last=until
-        ).item()
-        if newest is None:
+        if until is not None:
+            chosen.append(pl.col(time) <= until)
+        found = self._keys().filter(chosen).sort(time, SEEN, maintain_order=True).tail(1)
+        if found.is_empty():
             return self.table.schema.to_frame()
-        found = self.delta.read(*chosen, pl.col(time) == newest, first=newest, last=newest)
-        return found.sort(SEEN, maintain_order=True).tail(1)
+        return self._record(found.row(0, named=True))
+
+    def _keys(self) -> pl.DataFrame:
+        """Key, time and `first_seen_at` of all records; read again when the table has a new version."""
+        at = self.delta.snapshot()
+        version, keys = self._listed
+        if version != at.version:
+            columns = list(dict.fromkeys((*self._key, self.table.time or SEEN, SEEN)))
+            keys = self.delta.read_lazily(lambda rows: rows.select(columns), of=at)
+            self._listed = at.version, keys
+        return keys
+
+    def _record(self, key: dict[str, Any]) -> pl.DataFrame:
+        """The one record of a key."""
+        name = tuple(key.values())
+        record = self._held.get(name)
+        if record is None:
+            time = key[self.table.time] if self.table.time else None
+            same = [pl.col(column).eq_missing(value) for column, value in key.items()]
+            record = self.delta.read(*same, first=time, last=time)
+            while len(self._held) >= HELD_RECORDS:
+                self._held.pop(next(iter(self._held)), None)
+            self._held[name] = record
+        return record
 
     def _span(self, rows: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
         """Between which times records with the same keys lie, None where they may lie anywhere."""
