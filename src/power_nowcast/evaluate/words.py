@@ -6,11 +6,10 @@ from collections.abc import Mapping
 import polars as pl
 
 from power_nowcast.evaluate.plots.accuracy import shown_horizons
+from power_nowcast.evaluate.promotion import COVERAGE
 from power_nowcast.evaluate.scorecard import Scorecard
 
 NONE = "\N{EN DASH}"
-COVERAGE = (0.77, 0.83)
-"""Where the coverage of an 80 % band may lie before it counts as off."""
 SEASONS = 330
 """Days from which a period counts as a whole year."""
 FEW = 6
