@@ -26,6 +26,7 @@ def test_defaults_stay_in_the_working_folder() -> None:
     assert (found.data, found.reports, found.artifacts) == ("data", Path("reports"), Path("artifacts"))
     assert (found.region, found.owner, found.workers) == ("nyiso", "unknown", 2)
     assert found.tracking_uri == "sqlite:///mlflow.db"
+    assert found.cache_bytes == 512 * 2**20
     assert (found.serve_port, found.mlflow_port, found.api_port, found.host) == (5000, 5001, 8000, "127.0.0.1")
 
 
@@ -52,9 +53,10 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOWCAST_REPORTS", "/srv/reports")
     monkeypatch.setenv("NOWCAST_REGIONS", "my regions")
     monkeypatch.setenv("NOWCAST_WORKERS", "7")
+    monkeypatch.setenv("NOWCAST_CACHE_MIB", "64")
     found = settings()
     assert (found.data, found.reports) == ("s3://bucket/tables", Path("/srv/reports"))
-    assert (found.regions, found.workers) == (Path("my regions"), 7)
+    assert (found.regions, found.workers, found.cache_bytes) == (Path("my regions"), 7, 64 * 2**20)
 
 
 def test_addresses_of_sources_are_json(monkeypatch: pytest.MonkeyPatch) -> None:

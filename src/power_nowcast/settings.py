@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     owner: str = Field("unknown", description="Person or team put into the run tag `owner`.")
     contact: str = Field("", description="Mail address or page told to publishers; api.weather.gov demands one.")
     urls: dict[str, str] = Field({}, description="JSON: base addresses of sources in place of the publishers' own.")
+    cache_mib: int = Field(512, ge=0, description="MiB of the tables that each process keeps in memory at most.")
     workers: int = Field(2, ge=1, description="Processes for work over series and folds; models use one thread each.")
     tracking_uri: str = Field(
         "sqlite:///mlflow.db",
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
     api_port: int = 8000
     host: str = "127.0.0.1"
     ssm_prefix: str = Field("", description="Path in AWS Parameter Store, as /power-nowcast; empty: nothing is asked.")
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of the tables that each process keeps in memory at most."""
+        return self.cache_mib * 2**20
 
     @classmethod
     def settings_customise_sources(

@@ -92,7 +92,8 @@ def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
 
     with errors():
         try:
-            yield Job(load(region), Store(settings().data), settings(), progress, pool, data)
+            store = Store(settings().data, cache_bytes=settings().cache_bytes)
+            yield Job(load(region), store, settings(), progress, pool, data)
         finally:
             for one in pools:
                 one.shutdown(cancel_futures=True)

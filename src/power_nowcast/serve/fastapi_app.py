@@ -214,7 +214,7 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     """
     import uvicorn  # noqa: PLC0415 - the application itself runs under any server
 
-    store = Store(settings().data)
+    store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
     served = {region.name: Served(region, production(region, settings())) for region in found}
     app = create_app(served, store, default_region=found[0].name)
