@@ -25,7 +25,7 @@ from power_nowcast.pipeline import Job
 from power_nowcast.recipe import CODE, recipe
 from power_nowcast.regions import Region
 from power_nowcast.regions.region import MAX_HORIZON_MINUTES
-from power_nowcast.store import Store
+from power_nowcast.store import Address, Store
 
 MODEL = "model"
 """Name of what is judged, in the files of folds."""
@@ -149,14 +149,14 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
 
 
 def answer(
-    root: str, region: Region, fold: Period, question: Question, path: Path, executor: Executor | None = None
+    address: Address, region: Region, fold: Period, question: Question, path: Path, executor: Executor | None = None
 ) -> float:
     """Train before a fold, nowcast it, and write what the model and the baselines said; returns the seconds it took.
 
     Runs in a worker process as well: it reads its own part of the store, and everything that it is given is plain.
     """
     begun = datetime.now(UTC)
-    store = Store(root)
+    store = Store.open(address)
     learnt = known_before(store, region, fold, series=question.series, delay_minutes=question.delays[0])
     bundles = {MODEL: learnt.train_model(question.name, question.options, executor=executor)}
     bundles |= {kind.replace("_", " "): learnt.train_model(kind) for kind in BASELINES}
@@ -180,10 +180,10 @@ def _answered(
     """Each fold when it is done."""
     if pool is None or not in_parallel:
         for fold, path in missing:
-            yield fold, answer(job.store.root, job.region, fold, question, path, pool)
+            yield fold, answer(job.store.address, job.region, fold, question, path, pool)
         return
     waiting: dict[Future[float], Period] = {
-        pool.submit(answer, job.store.root, job.region, fold, question, path): fold for fold, path in missing
+        pool.submit(answer, job.store.address, job.region, fold, question, path): fold for fold, path in missing
     }
     try:
         for future in as_completed(waiting):

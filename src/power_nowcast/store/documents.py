@@ -79,16 +79,17 @@ class Documents:
         frame.write_parquet(buffer)
         self._write(f"{name}.parquet", buffer.getvalue())
 
-    def has_frame(self, name: str) -> bool:
-        """Whether a frame of this name is there.
+    def frames(self, folder: str) -> frozenset[str]:
+        """Names of the frames directly in a folder; none where there is no such folder.
 
         Raises:
-            StoreError: the object store does not say.
+            StoreError: the folder cannot be listed.
         """
         try:
-            return self._files.exists(f"{FOLDER}/{name}.parquet")
+            files = self._files.names(f"{FOLDER}/{folder}")
         except OSError as error:
-            raise self._unreadable(f"{name}.parquet", error) from error
+            raise self._unreadable(folder, error) from error
+        return frozenset(f"{folder}/{file.removesuffix('.parquet')}" for file in files if file.endswith(".parquet"))
 
     def _uri(self, file: str) -> str:
         return self._files.uri(f"{FOLDER}/{file}")
