@@ -142,8 +142,15 @@ class Calibration:
         def between(values: Floats) -> Floats:
             return np.apply_along_axis(lambda own: np.interp(leads, self.leads, own), 1, values)
 
-        moved = {name: between(getattr(self, name)) for name in ("base", "hourly", "balance", "skew", "pulls")}
-        return replace(self, leads=leads, **moved)
+        return replace(
+            self,
+            leads=leads,
+            base=between(self.base),
+            hourly=between(self.hourly),
+            balance=between(self.balance),
+            skew=between(self.skew),
+            pulls=between(self.pulls),
+        )
 
     @cached_property
     def id(self) -> str:

@@ -5,12 +5,12 @@ import json
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from power_nowcast.models.calibration import NUMBERS, Calibration
 
 FORMAT = 2
 """Format 1 was `Calibration.to_json` as text; it is read as well."""
-_ARRAYS = (*NUMBERS, "error_at")
 _NUMBER = np.dtype("<f8")
 _MINUTE = np.dtype("<i8")
 
@@ -21,7 +21,9 @@ def pack(calibration: Calibration) -> str:
     The arrays are compressed as they are: hours with the same outcomes have the same factors, bit for bit. (Bytes of
     equal weight side by side would hide that, and take half as much again.)
     """
-    numbers = b"".join(_bytes_of(calibration, name) for name in _ARRAYS)
+    arrays = [getattr(calibration, name).astype(_NUMBER) for name in NUMBERS]
+    arrays.append(calibration.error_at.astype("datetime64[m]").astype(_MINUTE))
+    numbers = b"".join(array.tobytes() for array in arrays)
     head = {
         "format": FORMAT,
         "series": list(calibration.series),
@@ -50,19 +52,13 @@ def unpack(text: str) -> Calibration:
         raise ValueError(f"a state of a calibration is damaged: {error}") from error
     series, leads = tuple(values["series"]), tuple(values["leads"])
     neutral = Calibration.neutral(series, leads, np.datetime64(values["as_of"]))
-    arrays, begin = {}, 0
-    for name in _ARRAYS:
+    arrays: dict[str, NDArray[np.float64]] = {}
+    begin = 0
+    for name in NUMBERS:
         like = getattr(neutral, name)
-        own = np.frombuffer(numbers, _MINUTE if name == "error_at" else _NUMBER, like.size, begin).reshape(like.shape)
-        arrays[name] = own.astype("datetime64[m]") if name == "error_at" else own.astype(np.float64)
-        begin += own.nbytes
-    if begin != len(numbers):
+        arrays[name] = np.frombuffer(numbers, _NUMBER, like.size, begin).reshape(like.shape).astype(np.float64)
+        begin += arrays[name].nbytes
+    error_at = np.frombuffer(numbers, _MINUTE, len(series), begin).astype("datetime64[m]")
+    if begin + error_at.nbytes != len(numbers):
         raise ValueError("a state of a calibration has more numbers than its series and leads")
-    return Calibration(series=series, leads=leads, as_of=neutral.as_of, **arrays)
-
-
-def _bytes_of(calibration: Calibration, name: str) -> bytes:
-    array = getattr(calibration, name)
-    if name == "error_at":
-        return array.astype("datetime64[m]").astype(_MINUTE).tobytes()  # type: ignore[no-any-return]
-    return array.astype(_NUMBER).tobytes()  # type: ignore[no-any-return]
+    return Calibration(series=series, leads=leads, error_at=error_at, as_of=neutral.as_of, **arrays)
