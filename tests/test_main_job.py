@@ -1,6 +1,5 @@
 """The main job as a whole on a small region; what is done is not done again."""
 
-import json
 import re
 import sys
 from dataclasses import replace
@@ -112,10 +111,11 @@ def test_what_changes_the_result_changes_the_recipe(file: Path, outcome: Outcome
 @pytest.mark.parametrize("text", ["", "{", '{"other": 1}', "[]"])
 def test_a_damaged_note_counts_as_nothing_done(file: Path, outcome: Outcome, text: str) -> None:
     job = job_of(file)
-    kept = main_job._state(job).read_text()
-    main_job._state(job).write_text(text)
+    note = Path(job.store.root, "documents", job.document(f"{main_job.DONE}.json"))
+    kept = note.read_text()
+    note.write_text(text)
     assert main_job._done(job) is None
-    main_job._state(job).write_text(kept)
+    note.write_text(kept)
 
 
 def test_the_fan_shows_the_newest_moment(file: Path, outcome: Outcome) -> None:
@@ -139,7 +139,7 @@ def test_a_region_without_a_model_that_may_be_promoted_says_so(tmp_path_factory,
         main_job.run(job_of(file), PLAN, {"persistence_ramp": {}})
     job = job_of(file)
     assert mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION) is None
-    assert not (job.artifacts / "main_job.json").exists()
+    assert job.store.documents.read("refusedland/main_job") is None
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_new_data_are_worked_in_and_a_worse_model_is_not_promoted(tmp_path_facto
     assert again.evaluation is not None
     assert again.refused
     assert again.production.version == first.production.version
-    note = json.loads((job_of(file).artifacts / "main_job.json").read_text())
+    note = job_of(file).store.documents.read("newland/main_job")
     assert note["recipe"]
     assert (
         main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": TINY | {"n_estimators": 1}}).evaluation

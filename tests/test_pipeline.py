@@ -1,6 +1,5 @@
 """The steps on a small region from CSV files, with a real MLflow database."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +52,7 @@ def _tags(job: Job, run_id: str) -> dict[str, str]:
 
 
 def test_the_manifest_says_all_of_the_tables(job: Job) -> None:
-    manifest = json.loads(job.features_file.read_text())
+    manifest = job.store.documents.read("stepland/features")
     assert manifest["region"] == "stepland"
     assert [one["rows"] for one in manifest["inputs"]] == [2 * 60 * 48, 60 * 48, 0, 0]
     assert [len(one["sha256"]) for one in manifest["inputs"]] == [64] * 4

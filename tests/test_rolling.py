@@ -4,6 +4,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from power_nowcast.evaluate.backtest import aware
 from power_nowcast.period import Period, backtest, known_before
 from power_nowcast.pipeline import Job
 from power_nowcast.rolling import Question
+from power_nowcast.store import Store
 from power_nowcast.store.ingest import write_all
 from tests.small_job import job_of, write_region
 
@@ -121,9 +123,8 @@ def test_the_run_keeps_predictions_that_a_comparison_finds(job: Job, daily: roll
 @pytest.mark.slow
 def test_folds_side_by_side_say_the_same(job: Job, daily: rolling.Result, tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        elsewhere = replace(
-            job, settings=job.settings.model_copy(update={"artifacts": tmp_path}), executor=lambda: pool
-        )
+        copytree(job.store.root, tmp_path / "data", ignore=ignore_patterns("documents"))
+        elsewhere = replace(job, store=Store(tmp_path / "data"), executor=lambda: pool)
         beside = rolling.run(elsewhere, DAILY, in_parallel=True)
     assert beside.found == 0
     assert pl.read_parquet(beside.predictions).equals(pl.read_parquet(daily.predictions))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -158,10 +159,26 @@ def test_a_killed_study_goes_on_with_the_trials_of_an_undisturbed_one(job: Job, 
     again = trials[failed.number + 1]
     assert again.params == failed.params
     assert again.user_attrs["mlflow_run"] == failed.user_attrs["mlflow_run"], "the trial has one run"
-    (job.artifacts / "tune" / "lightgbm" / "studies.db").rename(job.artifacts / "killed.db")
+    forget(job, "lightgbm")
+    Path(job.store.root, "documents", job.region.name, "tune/lightgbm/studies.db").unlink()
     undisturbed = tune.tune(job, "lightgbm", plan)
     assert finished(trials_of(job, "lightgbm", undisturbed.study)) == finished(trials)
     assert undisturbed == done
+
+
+def forget(job: Job, kind: str) -> None:
+    """Lose the local database of a kind's studies."""
+    (job.artifacts / "tune" / kind / "studies.db").rename(job.artifacts / f"{kind}.db")
+
+
+def test_a_machine_without_the_folder_goes_on_with_the_study(job: Job) -> None:
+    plan, told = tune.Plan(trials=2, folds=1, seed=11, fixed=FIXED), list[str]()
+    done = tune.tune(job, "xgboost", plan)
+    forget(job, "xgboost")
+    again = tune.tune(replace(job, progress=told.append), "xgboost", plan)
+    assert again == done
+    assert told == []
+    assert job.store.documents.read(f"{job.region.name}/tune/xgboost/best")["params"] == done.params
 
 
 def test_ctrl_c_leaves_a_trial_that_is_taken_up(job: Job) -> None:

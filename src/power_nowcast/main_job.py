@@ -1,14 +1,12 @@
 """The main job as a whole: every step in order, and nothing of it again where its result is there."""
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from power_nowcast import mlflow_client, pipeline
 from power_nowcast.contracts import Table
-from power_nowcast.errors import NowcastError, PromotionRefusedError
+from power_nowcast.errors import NowcastError, PromotionRefusedError, StoreError
 from power_nowcast.evaluate.terminal import Fan
 from power_nowcast.features.panel import window
 from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
@@ -20,6 +18,8 @@ from power_nowcast.recipe import recipe
 from power_nowcast.store.ingest import write_all
 
 FAN_HOURS = 4
+DONE = "main_job"
+"""The document that says what the last run had made its results from."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
         if production is None:
             raise
         refused = error.message
-    _state(job).write_text(json.dumps({"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()}))
+    job.store.documents.write(job.document(DONE), {"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()})
     return Outcome(production, evaluation, refused)
 
 
@@ -103,13 +103,9 @@ def _recipe(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> str:
     return recipe(job.manifests(), job.region, [asdict(plan), models])
 
 
-def _state(job: Job) -> Path:
-    job.artifacts.mkdir(parents=True, exist_ok=True)
-    return job.artifacts / "main_job.json"
-
-
 def _done(job: Job) -> str | None:
     try:
-        return str(json.loads(_state(job).read_text())["recipe"])
-    except (OSError, ValueError, KeyError, TypeError):
+        note = job.store.documents.read(job.document(DONE))
+    except StoreError:  # the job is done again, and the note written again
         return None
+    return str(note["recipe"]) if isinstance(note, dict) and "recipe" in note else None

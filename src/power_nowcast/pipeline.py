@@ -1,7 +1,6 @@
 """The main job, step by step: ingest, features, train, evaluate, promote. Reads as the line that the data follow."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -38,6 +37,8 @@ from power_nowcast.store import Store
 
 EVERY_MINUTES = 15
 """Spacing of issue times in the feature tables and in backtests."""
+FEATURES = "features"
+"""The document that describes the newest feature tables."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,9 @@ class Job:
     def table(self, part: str) -> str:
         return f"{self.region.name}-{part}"
 
-    @property
-    def features_file(self) -> Path:
-        return self.artifacts / "features.json"
+    def document(self, name: str) -> str:
+        """Name of a document of the region in the store."""
+        return f"{self.region.name}/{name}"
 
     def panel(self, *, days: int | None = None) -> Panel:
         """All that the store knows of the region, or of its last days.
@@ -121,8 +122,7 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
             version = job.store.write_features(job.table(part), frame)
             manifest["tables"][part] = _table_manifest(frame, version)
             job.progress(f"features: {part} {len(frame):,} rows, {len(frame.columns)} columns")
-        job.features_file.parent.mkdir(parents=True, exist_ok=True)
-        job.features_file.write_text(json.dumps(manifest, indent=1))
+        job.store.documents.write(job.document(FEATURES), manifest)
         run.params({"spec": plan.spec.to_json(), "every_minutes": plan.every_minutes, **manifest["split"]})
         run.manifests(inputs)
         run.json("features.json", manifest)
@@ -150,14 +150,13 @@ def read_manifest(job: Job) -> dict[str, Any]:
     Raises:
         MissingDataError: there is none.
     """
-    try:
-        manifest: dict[str, Any] = json.loads(job.features_file.read_text())
-    except OSError as error:
+    manifest: dict[str, Any] | None = job.store.documents.read(job.document(FEATURES))
+    if manifest is None:
         raise MissingDataError(
             f"There are no features of {job.region.name}.",
             remedy="Make them first: nowcast features.",
             region=job.region.name,
-        ) from error
+        )
     return manifest
 
 

@@ -1,6 +1,5 @@
 """Backtest by rolling origin: the period in folds, each answered by a model of what was known when it begins."""
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -113,12 +112,12 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
     manifests = job.manifests()
     asked = {**_plain(question), "folds": len(folds)}
     digest = recipe(manifests, job.region, asked, code=(*CODE, "period.py", "rolling.py"))
-    place = job.artifacts / "backtests" / digest[:16]
-    files = [place / f"{str(fold.first).replace(':', '')}.parquet" for fold in folds]
-    missing = [(fold, path) for fold, path in zip(folds, files, strict=True) if not path.is_file()]
+    place = job.document(f"backtests/{digest[:16]}")
+    files = [f"{place}/{str(fold.first).replace(':', '')}" for fold in folds]
+    there = job.store.documents.frames(place)
+    missing = [(fold, file) for fold, file in zip(folds, files, strict=True) if file not in there]
     if len(missing) < len(folds):
         job.progress(f"backtest: {len(folds) - len(missing)} of {len(folds)} folds are there already")
-    place.mkdir(parents=True, exist_ok=True)
     pool = job.executor()
     for number, (fold, seconds) in enumerate(_answered(job, question, missing, pool, in_parallel=in_parallel), 1):
         done = len(folds) - len(missing) + number
@@ -149,9 +148,11 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
 
 
 def answer(
-    address: Address, region: Region, fold: Period, question: Question, path: Path, executor: Executor | None = None
+    address: Address, region: Region, fold: Period, question: Question, file: str, executor: Executor | None = None
 ) -> float:
-    """Train before a fold, nowcast it, and write what the model and the baselines said; returns the seconds it took.
+    """Train before a fold, nowcast it, and keep what the model and the baselines said; returns the seconds it took.
+
+    `file` is the name of the frame among the store's documents.
 
     Runs in a worker process as well: it reads its own part of the store, and everything that it is given is plain.
     """
@@ -168,22 +169,20 @@ def answer(
             asked = pl.col("issue_time").is_between(aware(fold.first), aware(fold.last))
             head = [pl.lit(name).alias("forecaster"), pl.lit(delay, pl.Int64).alias("delay_min")]
             tables.append(to_table(nowcasts).filter(asked).select(*head, pl.all()))
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    pl.concat(tables).write_parquet(beside)
-    beside.replace(path)
+    store.documents.write_frame(file, pl.concat(tables))
     return (datetime.now(UTC) - begun).total_seconds()
 
 
 def _answered(
-    job: Job, question: Question, missing: list[tuple[Period, Path]], pool: Executor | None, *, in_parallel: bool
+    job: Job, question: Question, missing: list[tuple[Period, str]], pool: Executor | None, *, in_parallel: bool
 ) -> Iterator[tuple[Period, float]]:
     """Each fold when it is done."""
     if pool is None or not in_parallel:
-        for fold, path in missing:
-            yield fold, answer(job.store.address, job.region, fold, question, path, pool)
+        for fold, file in missing:
+            yield fold, answer(job.store.address, job.region, fold, question, file, pool)
         return
     waiting: dict[Future[float], Period] = {
-        pool.submit(answer, job.store.address, job.region, fold, question, path): fold for fold, path in missing
+        pool.submit(answer, job.store.address, job.region, fold, question, file): fold for fold, file in missing
     }
     try:
         for future in as_completed(waiting):
@@ -193,11 +192,11 @@ def _answered(
             future.cancel()
 
 
-def _together(job: Job, question: Question, folds: list[Period], files: list[Path]) -> Backtest:
+def _together(job: Job, question: Question, folds: list[Period], files: list[str]) -> Backtest:
     region, series = job.region, question.series or job.region.series
     spacing = np.timedelta64(question.period.every_minutes, "m")
     issues = np.concatenate([np.arange(fold.first, fold.last + MINUTE, spacing) for fold in folds])
-    rows = pl.concat([pl.read_parquet(path) for path in files])
+    rows = pl.concat([_said_in(job, file) for file in files])
 
     def said(name: str, delay: int) -> Nowcasts:
         chosen = rows.filter((pl.col("forecaster") == name) & (pl.col("delay_min") == delay))
@@ -228,6 +227,17 @@ def _together(job: Job, question: Question, folds: list[Period], files: list[Pat
         late_baselines={delay: others[delay] for delay in late},
         delay_minutes=first,
     )
+
+
+def _said_in(job: Job, file: str) -> pl.DataFrame:
+    frame = job.store.documents.read_frame(file)
+    if frame is None:
+        raise MissingDataError(
+            f"The fold {file} was deleted while the backtest ran.",
+            remedy="Run it again: the others are there.",
+            file=file,
+        )
+    return frame
 
 
 def _operator(panel: Panel, region: Region, issues: Times, series: tuple[str, ...], delay: int) -> Nowcasts:

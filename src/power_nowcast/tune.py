@@ -35,6 +35,7 @@ UNPRUNED_TRIALS = 4
 """Whole trials before one may be given up for being worse than their median after the same fold."""
 TRIES = 2
 """How often a trial is taken up that did not come to its end."""
+STUDIES = "studies.db"
 DEFAULT, RUN, TRIED = "default", "mlflow_run", "tried"
 
 
@@ -92,7 +93,7 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
     parts = read_examples(job, manifest, "train", "valid")
     folds = list(expanding_folds(parts[0], parts[1], plan.folds, max(spec.knots)))
     folder = job.artifacts / "tune" / defaults.kind
-    with _study(folder, _key(manifest, defaults.kind, defaults.configuration, space, plan)) as study:
+    with _study(job, folder, _key(manifest, defaults.kind, defaults.configuration, space, plan)) as study:
         if not study.trials:
             study.enqueue_trial({name: defaults.configuration[name] for name in space}, user_attrs={DEFAULT: True})
         _take_up(study)
@@ -109,6 +110,7 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
             deadline = clock() + (math.inf if plan.timeout_seconds is None else plan.timeout_seconds)
             while len(_finished(study)) < plan.trials and clock() < deadline:
                 _try(asked, study, parent.id, clock)
+                _keep(job, folder)
             return _conclude(asked, study, folder, parent)
 
 
@@ -129,13 +131,19 @@ def _key(
 
 
 @contextmanager
-def _study(folder: Path, name: str) -> Iterator[Study]:
-    """The study of this name in the folder's database, for one process at a time."""
+def _study(job: Job, folder: Path, name: str) -> Iterator[Study]:
+    """The study of this name in the folder's database, for one process at a time.
+
+    A folder without a database gets the one that `_keep` left with the tables.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     lease = FileLease(folder, wait_seconds=0)
     try:
         with lease():
-            storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / 'studies.db').absolute()}")
+            file = folder / STUDIES
+            if not file.exists() and (kept := job.store.documents.read_bytes(_kept(job, folder))) is not None:
+                file.write_bytes(kept)
+            storage = optuna.storages.RDBStorage(f"sqlite:///{file.absolute()}")
             try:
                 yield optuna.create_study(
                     storage=storage,
@@ -152,6 +160,15 @@ def _study(folder: Path, name: str) -> Iterator[Study]:
             remedy="Wait until it has ended, or end it: the same command then goes on where it was.",
             **error.fields,
         ) from error
+
+
+def _keep(job: Job, folder: Path) -> None:
+    """Keep the database with the tables: a machine without a disk of its own goes on after the last whole trial."""
+    job.store.documents.write_bytes(_kept(job, folder), (folder / STUDIES).read_bytes())
+
+
+def _kept(job: Job, folder: Path) -> str:
+    return job.document(f"tune/{folder.name}/{STUDIES}")
 
 
 def _take_up(study: Study) -> None:
@@ -251,7 +268,9 @@ def _conclude(asked: _Asked, study: Study, folder: Path, parent: mlflow_client.R
     params = {**best.params, **asked.plan.fixed}
     file = folder / "best.json"
     tuned = Tuned(kind, params, best.value, default.value, len(finished), pruned, study.study_name, file)
-    file.write_text(json.dumps(asdict(tuned) | {"file": file.name}, indent=1))
+    found = asdict(tuned) | {"file": file.name}
+    file.write_text(json.dumps(found, indent=1))
+    asked.job.store.documents.write(asked.job.document(f"tune/{kind}/best"), found)
     parent.metrics({"best_loss": tuned.loss, "default_loss": tuned.default_loss, "gain": tuned.gain})
     parent.file(file)
     parent.json("trials.json", [_row(one) for one in finished])

@@ -194,7 +194,7 @@ def test_a_worker_opens_the_store_with_its_options(told: Address) -> None:
     assert "tests" not in repr(store.address)  # keys are told nobody
 
 
-def test_a_fold_is_answered_by_a_worker_from_the_options_of_the_store(told: Address, tmp_path: Path) -> None:
+def test_a_fold_is_answered_by_a_worker_from_the_options_of_the_store(told: Address) -> None:
     region, store = toy_region(), Store.open(told)
     power = toy_rows().unpivot(index="valid_at", variable_name="series")
     zones = power.filter(pl.col("series") != "KTOY.temperature_c").with_columns(
@@ -208,8 +208,10 @@ def test_a_fold_is_answered_by_a_worker_from_the_options_of_the_store(told: Addr
     first = np.datetime64("2024-04-20T00:00", "m")
     fold = Period(first, first, first + np.timedelta64(2, "h"), every_minutes=30, valid_days=10)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(answer, store.address, region, fold, Question(fold, "persistence"), tmp_path / "fold").result()
-    assert pl.read_parquet(tmp_path / "fold")["issue_time"].n_unique() == 5
+        pool.submit(answer, store.address, region, fold, Question(fold, "persistence"), "toy/fold").result()
+    told_by = store.documents.read_frame("toy/fold")
+    assert told_by is not None
+    assert told_by["issue_time"].n_unique() == 5
 
 
 def test_answers_as_received_are_kept_beside_the_tables(root: str) -> None:

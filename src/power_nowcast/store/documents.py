@@ -79,6 +79,22 @@ class Documents:
         frame.write_parquet(buffer)
         self._write(f"{name}.parquet", buffer.getvalue())
 
+    def read_bytes(self, name: str) -> bytes | None:
+        """The bytes that `write_bytes` kept, None where there are none.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        return self._read(name)
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Keep the content of a file of another program, such as a database.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        self._write(name, content)
+
     def frames(self, folder: str) -> frozenset[str]:
         """Names of the frames directly in a folder; none where there is no such folder.
 
