@@ -1,6 +1,8 @@
-"""Rules of which values may be believed: for deliveries by `ingest.validate`, for callers' rows by `serve.screen`."""
+"""Rules that decide which values are plausible. `ingest.validate` applies them to deliveries, `serve.screen` to
+callers' rows.
+"""
 
 from datetime import timedelta
 
 CLOCK_SKEW = timedelta(minutes=1)
-"""So much earlier than the end of its interval a value may be received: clocks differ."""
+"""A value may be received this much before the end of its interval, because clocks differ."""

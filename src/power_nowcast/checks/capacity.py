@@ -1,4 +1,4 @@
-"""Values that come near the plausible maximum, or exceed it: plants are built, and `max_mw` has to follow."""
+"""Warnings of values near the plausible maximum or above it: when plants are built, `max_mw` has to follow."""
 
 import logging
 from functools import cache
@@ -10,19 +10,19 @@ from power_nowcast.regions import Region
 logger = logging.getLogger("power_nowcast.checks")
 
 NEAR = 0.97
-"""Share of the plausible maximum from which it is said that it comes near."""
+"""From this share of the plausible maximum on, a value comes near it."""
 JUST_ABOVE = 1.5
-"""Share of the plausible maximum up to which what exceeds it may be true."""
+"""A value above the plausible maximum may be true up to this share of it."""
 REPEATED = 3
-"""So many values just above the maximum are no outliers."""
+"""This many values just above the maximum are no outliers."""
 
 
 def tell_of_capacity(rows: pl.DataFrame, region: Region) -> None:
-    """Warn, once of a process and zone, of values near `max_mw` and above it, which are kept out of the tables.
+    """Warn of values near `max_mw` and above it, once for each process and zone. Those above it go into quarantine.
 
     Args:
         rows: series, value, as published.
-        region: whose power.
+        region: the region of the rows.
     """
     limits = {zone.name: zone.max_mw for zone in region.zones}
     high = pl.col("series").replace_strict(limits, default=None, return_dtype=pl.Float64)
@@ -42,7 +42,7 @@ def tell_of_capacity(rows: pl.DataFrame, region: Region) -> None:
 @cache
 def _tell(region: str, name: str, limit: float, *, exceeds: bool) -> None:
     logger.warning(
-        "%s: %s %s its max_mw of %g MW; what exceeds it is kept out of the tables. If its capacity has grown, raise "
+        "%s: %s %s its max_mw of %g MW; values above it go into quarantine. If its capacity has grown, raise "
         "max_mw in the region file and ingest again.",
         region,
         name,

@@ -19,20 +19,20 @@ RANGES = {
 """Plausible values by the variable's name, where the region file gives none."""
 
 CODES = tuple(float(code) for code in (*(-(10**n - 1) for n in range(3, 8)), -999.9, -999.99, -9999.9, -32767, -32768))
-"""What no variable in a usual unit ever is, and power is not: codes of a missing value."""
+"""Codes of a missing value: no variable in a usual unit, and no power, ever has such a value."""
 HIGH_CODES = tuple(float(code) for code in (*(10**n - 1 for n in range(3, 8)), 999.9, 999.99, 9999.9, 32767))
-"""Codes that may be a value of weather: only where the others are far from it they stand for a missing one."""
+"""Codes that may also be a value of weather. They stand for a missing value only where the others are far below."""
 FAR_BELOW = 0.5
-"""Others are far from a code if their largest is below this share of it."""
+"""The other values are far below a code if the largest of them is below this share of it."""
 FILL = 1e15
-"""What is larger is the fill value of a scientific file."""
+"""A larger value is the fill value of a scientific file."""
 
 
 def limits(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec) -> pl.DataFrame:
     """Columns series, low, high, known: the series that a table may hold, and their plausible values."""
     found: list[tuple[str, float | None, float | None]]
     if table.is_weather:
-        # A station may report more than features read.
+        # A station may report more variables than features read.
         names = dict.fromkeys((*spec.variables, *rows["series"].drop_nulls().unique()))
         ranges = {name: range_of(name, spec) for name in names}
         found = [(name, *(ranges[name] or (None, None))) for name in names if ranges[name] or name in spec.variables]
@@ -49,13 +49,13 @@ def limits(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec) -
 
 
 def range_of(name: str, spec: SourceSpec) -> tuple[float, float] | None:
-    """Plausible values of a weather variable: by the region file, for the series or its variable, or by `RANGES`."""
+    """Plausible values of a weather variable: the region file's for the series or variable, else those of `RANGES`."""
     variable = name.rsplit(".", 1)[-1]
     return spec.limits.get(name) or spec.limits.get(variable) or RANGES.get(variable)
 
 
 def is_missing_code(table: Table) -> pl.Expr:
-    """Whether `value` of a row stands for a missing one; over the columns series, value, low and high."""
+    """Whether the `value` of a row is a code of a missing value; reads the columns series, value, low and high."""
     value = pl.col("value")
     code = value.is_in(CODES) | (value.is_finite() & (value.abs() >= FILL))
     if not table.is_weather:
@@ -68,10 +68,10 @@ def is_missing_code(table: Table) -> pl.Expr:
 
 @cache
 def _tell_unlimited(region: str, names: tuple[str, ...]) -> None:
-    """Say once of a process which variables nobody gave limits for."""
+    """Warn once in a process of variables that have no limits."""
     if names:
         logger.warning(
-            "%s: no plausible values are known of %s: whatever comes is stored, but for the usual codes of missing "
+            "%s: no plausible values are known of %s: every value is stored, except the usual codes of missing "
             "values. Give them in the region file, such as limits = { %s = [0, 1500] } of the weather.",
             region,
             ", ".join(names),

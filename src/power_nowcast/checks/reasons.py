@@ -5,7 +5,7 @@ import polars as pl
 from power_nowcast.contracts import Reason
 
 REASONS = pl.Schema({"row": pl.UInt32(), "reason": pl.String(), "detail": pl.String()})
-"""Number of a row, a `contracts.Reason`, and what is to be said about it."""
+"""Number of a row, a `contracts.Reason`, and a detail for people."""
 
 
 def reasons(rows: pl.DataFrame, reason: Reason, detail: pl.Expr) -> pl.DataFrame:

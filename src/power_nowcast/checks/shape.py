@@ -1,4 +1,4 @@
-"""What a series shows by its shape: two values with one stamp, spikes, stuck telemetry."""
+"""Rules about the shape of a series: duplicate stamps, spikes, stuck telemetry."""
 
 import polars as pl
 
@@ -10,9 +10,9 @@ SPIKE_DEVIATIONS = 50
 SPIKE_SHARE = 0.1
 """... if it is also this share of the level ..."""
 SPIKE_ALONE = 4
-"""... and this many times what the series moves right before and after it: a front that passes a wind farm is none."""
+"""... and this many times what the series moves right before and after it: the front of a gale is no spike."""
 SPIKE_RETURN = 0.25
-"""The value after a spike is as near to the one before, as a share of the jump."""
+"""The value after a spike differs from the value before it by at most this share of the jump."""
 STILL_SHARE = 0.0003
 """Share of the plausible maximum that counts as the usual deviation of a series that hardly moves."""
 FLAT_SAMPLES = 6
@@ -20,7 +20,7 @@ FLAT_SAMPLES = 6
 
 
 def duplicates(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    """All but the last of several values with one stamp: the publisher's last word counts."""
+    """All but the last of several values with one stamp: the value that the publisher wrote last counts."""
     later = pl.col("row").max().over(key)
     return reasons(
         rows.filter(pl.col("row") < later),
@@ -35,12 +35,12 @@ def spikes(rows: pl.DataFrame) -> pl.DataFrame:
     step = pl.col("value").diff().abs()
     around = pl.max_horizontal(step.shift(n).over("series").fill_null(0) for n in (1, -2))
     spacing = pl.col("at").diff().over("series")
-    # Against the middle of its neighbours a value of a steep morning is as usual as one of a calm night.
+    # Compared with the middle of its neighbours, a value of a steep morning is as usual as one of a calm night.
     usual = (value - (before + after) / 2).abs().median().over("series")
     near = 3 * spacing.median().over("series")
     jump = pl.min_horizontal((value - before).abs(), (value - after).abs())
     level = pl.min_horizontal(before.abs(), after.abs())
-    # A few values do not tell what is usual.
+    # A few values do not show what is usual.
     enough = pl.len().over("series") >= 24
     floor = pl.max_horizontal(
         SPIKE_DEVIATIONS * pl.max_horizontal(usual, pl.col("high") * STILL_SHARE), SPIKE_SHARE * level
@@ -59,7 +59,7 @@ def spikes(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def flat_lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """What repeats a value of stuck telemetry; its first occurrence was true. Rows sorted by series, at."""
+    """Repeats of a value by stuck telemetry; the first occurrence was true. Rows sorted by series, at."""
     spacing = pl.col("at").diff().over("series")
     other = pl.col("series") != pl.col("series").shift()
     starts = other | (pl.col("value") != pl.col("value").shift()) | (spacing > 3 * spacing.median().over("series"))

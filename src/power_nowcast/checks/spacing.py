@@ -1,4 +1,4 @@
-"""How far apart rows are: what is the mean of a longer interval than the region file says is refused."""
+"""Spacing of rows: a mean of a longer interval than the region file says is refused."""
 
 from datetime import timedelta
 
@@ -9,16 +9,16 @@ from power_nowcast.errors import SourceFormatError
 from power_nowcast.regions import Region, SourceSpec
 
 IN_A_ROW = 4
-"""Distances of the same size in a row that are another spacing; fewer are missing rows."""
+"""This many equal distances in a row are another spacing; fewer are missing rows."""
 ALL_OF = 2
-"""So many are enough if a series has no others."""
+"""This many are enough if a series has no other distances."""
 
 
 def check_spacing(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, origin: str) -> None:
-    """Check that no series has rows further apart than its interval, but for missing ones.
+    """Check that the rows of a series are no further apart than its interval, except where rows are missing.
 
-    A mean of an hour in the place of a quarter hour's would count as known before the hour is over. Instants measure
-    the same whatever their distance, and reports of weather come when they come.
+    A mean of an hour in place of a mean of a quarter hour would count as known before the hour is over. The rule leaves
+    instants alone, which measure the same at any distance, and reports of weather, which have no fixed spacing.
 
     Raises:
         SourceFormatError: rows of a series are means of longer intervals; the message says from when until when.

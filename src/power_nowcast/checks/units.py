@@ -1,4 +1,4 @@
-"""Values in another unit than MW: by series, within a delivery, and against what is stored."""
+"""Values in another unit than MW: whole series, parts of a delivery, and values unlike the stored ones."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ from power_nowcast.errors import SourceFormatError
 from power_nowcast.regions.sun import elevations
 
 WRONG_UNIT_FACTOR = 30
-"""So far off the plausible range a whole series is in another unit."""
+"""A series that is this many times off the plausible range is in another unit."""
 SMALL_SHARE = 0.1 / WRONG_UNIT_FACTOR
 """Share of the plausible maximum that a series in GW never reaches."""
 ENOUGH = 12
-"""So many values of a series tell its unit; fewer are kept out by themselves."""
+"""This many values of a series show its unit; fewer go into quarantine one by one."""
 FEW = 3
-"""Fewer values a thousand times too small are what stands for a missing one, not another unit."""
+"""Fewer values that are a thousand times too small stand for missing values, not for another unit."""
 THOUSAND = (300.0, 3000.0)
-"""Times its level by which a load is off if it is in another unit."""
+"""A load in another unit is off its level by a factor in this range."""
 STEP = (500.0, 2000.0)
-"""Times the value before it by which wind or solar power is off where its unit changes."""
+"""Where the unit of wind or solar power changes, a value is off the one before it by a factor in this range."""
 SUBSTANTIAL = 0.01
-"""Share of the plausible maximum from which a change of wind or solar power can tell."""
+"""From this share of the plausible maximum on, a step of wind or solar power can show a change of unit."""
 CALM = np.timedelta64(10, "D")
 """Wind was seen to stay below `SMALL_SHARE` for three days, and not for five."""
 SUNNY_DEGREES, SUNNY_DAYS = 15.0, 3
-"""The sun stands so high, on so many days, before the output of solar power tells its unit."""
+"""The sun must stand this high, on this many days, before the output of solar power shows its unit."""
 NEXT = 3
-"""Values so many intervals apart follow one another."""
+"""Values up to this many intervals apart follow one another."""
 
 
 def check_units(zones: Sequence[ZoneRows], origin: str) -> None:
@@ -66,7 +66,7 @@ def in_another_unit(zones: Sequence[ZoneRows], origin: str) -> pl.DataFrame:
 
 
 def may_be_gw(one: ZoneRows) -> bool:
-    """Whether wind or solar power is so small for a day or longer that it is calm or in GW, and nothing tells which."""
+    """Whether wind or solar power is so small for a day or longer that it is calm or in GW, and nothing shows which."""
     size = np.abs(one.value[one.value != 0])
     if one.zone.kind == "load" or len(size) < ENOUGH or one.at[-1] - one.at[0] < np.timedelta64(1, "D"):
         return False

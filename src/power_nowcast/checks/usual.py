@@ -1,7 +1,7 @@
-"""What is usual of each zone's power: by what is stored, and by what a delivery brings.
+"""The usual level of each zone's power, from the stored values and from a delivery itself.
 
-A delivery may be too short to tell whether its values are usual, so each is compared with the tables as they were when
-it came. That is kept with the delivery: tables that are made again from raw bytes are the same.
+A delivery may be too short to show whether its values are usual. So each delivery is compared with the tables as they
+were when it came. The usual level is kept with the delivery: tables that are rebuilt from raw bytes are then the same.
 """
 
 import json
@@ -14,13 +14,13 @@ import polars as pl
 from power_nowcast.contracts import UTC, Floats
 
 USUAL = pl.Schema({"series": pl.String(), "level": pl.Float64(), "at": UTC, "value": pl.Float64()})
-"""Of each zone the median of its substantial values in MW (`level_of`), and its newest value, valid `at`."""
+"""For each zone: the median of its substantial values in MW (`level_of`), and its newest value, valid `at`."""
 USUAL_OVER = timedelta(days=28)
-"""The newest stored values that tell what is usual."""
+"""Stored values of this newest span show what is usual."""
 ENOUGH = 24
-"""So many stored values tell what is usual."""
+"""This many stored values show what is usual."""
 SUBSTANTIAL = 1 / 30
-"""Share of nearly the largest value from which values count for the level: zeros say nothing of it."""
+"""Values below this share of nearly the largest value do not count for the level: zeros say nothing about it."""
 NEARLY_ALL = 0.98
 
 

@@ -1,4 +1,4 @@
-"""Zeros that stand for a missing value: of a load that is never near zero, and of the sun while it stands high."""
+"""Zeros in place of a missing value: in a load that is never near zero, in solar power while the sun stands high."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,23 @@ from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.regions.sun import elevations
 
 OWN_USE = 0.02
-"""Share of the plausible maximum that the plants of a solar zone use themselves at most."""
+"""The plants of a solar zone use at most this share of the plausible maximum themselves."""
 NOTHING = 0.0001
-"""Share of the plausible maximum up to which the sun gives nothing."""
+"""Solar power up to this share of the plausible maximum is nothing."""
 SOMETHING = 0.01
-"""Share of the plausible maximum from which it gives something, beyond doubt."""
+"""Solar power from this share of the plausible maximum on is output, beyond doubt."""
 HIGH_DEGREES = 15.0
-"""From this elevation on the sun gives something: on Belgium's four years never less than .1 % of the maximum."""
+"""From this elevation on there is output: in Belgium's four years never less than .1 % of the maximum."""
 NOON_DEGREES = 35.0
-"""From this elevation on it need not have been seen on other days."""
+"""From this elevation on a zero is wrong, even if no output was seen on other days."""
 
 
 def without_own_use(rows: pl.DataFrame, region: Region, *, time: str = "at") -> pl.DataFrame:
-    """Rows with 0 MW in place of slightly negative solar power: what the plants use themselves is no output.
+    """Rows with 0 MW in place of slightly negative solar power: the plants' own consumption is no output.
 
     Args:
-        rows: with the columns series and value; of others than solar zones nothing changes.
-        region: whose zones.
+        rows: with the columns series and value; only those of solar zones change.
+        region: the region of the rows.
         time: name of the column of times, which has to be there.
     """
     least = {zone.name: -OWN_USE * zone.max_mw for zone in region.zones if zone.kind == "solar"}
@@ -66,7 +66,7 @@ def _of_load(one: ZoneRows, *, may_be_any: bool) -> tuple[NDArray[np.bool_], str
 def _of_sun(one: ZoneRows, interval_minutes: int) -> NDArray[np.bool_]:
     zone, most = one.zone, one.zone.max_mw
     step = np.timedelta64(interval_minutes, "m")
-    # The stamp is the beginning or the end of the interval: the lower of both sides of it is below neither.
+    # The stamp is the beginning or the end of the interval: the lower elevation of both sides is a safe bound.
     sides = [elevations(one.at + side, zone.latitude, zone.longitude) for side in (-step, step)]
     height = np.minimum(*sides)
     nothing = (np.abs(one.value) <= NOTHING * most) & (height >= HIGH_DEGREES)
@@ -74,10 +74,10 @@ def _of_sun(one: ZoneRows, interval_minutes: int) -> NDArray[np.bool_]:
         return nothing
     something = one.value >= SOMETHING * most
     minutes = one.at.astype("datetime64[m]").astype(np.int64)
-    day = (minutes + round(4 * zone.longitude)) // 1440  # from one midnight of the sun to the next
+    day = (minutes + round(4 * zone.longitude)) // 1440  # from one solar midnight to the next
     frame = pl.DataFrame({"day": day, "minute": minutes % 1440, "value": one.value, "something": something})
     told = frame.select(
-        # Plants that gave something today do not give nothing while the sun stands high.
+        # Plants that had output today have output while the sun stands high.
         today=pl.col("something").cum_max().over("day"),
         usually=pl.col("value").median().over("minute") >= SOMETHING * most,
     )

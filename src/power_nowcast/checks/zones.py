@@ -1,4 +1,4 @@
-"""The rows of a delivery of power zone by zone, each with what is usual of it."""
+"""The rows of a delivery of power, zone by zone, each zone with its usual level."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from power_nowcast.contracts import Floats, Times
 from power_nowcast.regions import Region, Zone
 
 SMALLEST_LEVEL = 1 / 300
-"""Share of the plausible maximum below which a zone's level is not believed: it may be in another unit."""
+"""A zone's level below this share of the plausible maximum is not believed: it may be in another unit."""
 NEAR_ZERO = 0.01
-"""Share of its level below which a load is near zero."""
+"""A load up to this share of its level is near zero."""
 BETWEEN = 0.1
-"""Share of its level up to which a load lies between: what comes near zero by itself passes through there."""
+"""A load up to this share of its level lies between: a load that truly falls to zero passes through there."""
 
 
 @dataclass(frozen=True)
 class ZoneRows:
     """Rows of one zone in order of their stamps, all of shape (n,): `row` is their number, `at` the publisher's stamp,
-    `value` in MW, finite. `level` is the usual size in MW, None where nothing tells it; `stored` the newest value of
-    the tables with its time, if there is any.
+    `value` in MW, finite. `level` is the usual size in MW, None where it is not known; `stored` is the newest
+    value of the tables with its time, if there is any.
     """
 
     zone: Zone
@@ -35,7 +35,7 @@ class ZoneRows:
 
     @property
     def near_zero(self) -> NDArray[np.bool_]:
-        """Where it is near zero and usually is not; nowhere if values lie between, or nothing tells what is usual."""
+        """Where a load is near zero and usually is not; nowhere if values lie between or the level is unknown."""
         if self.level is None:
             return np.zeros(len(self.value), np.bool_)
         size = np.abs(self.value)
@@ -49,7 +49,7 @@ def by_zone(rows: pl.DataFrame, region: Region, usual: pl.DataFrame | None) -> I
 
     Args:
         rows: row, series, at, value; those without a stamp or a finite value are left out.
-        region: whose zones.
+        region: the region of the rows.
         usual: rows of `checks.usual.USUAL`.
     """
     known = {} if usual is None else {row[0]: row[1:] for row in usual.iter_rows()}
