@@ -1,4 +1,4 @@
-"""Everything that this package raises on purpose.
+"""The errors that this package raises on purpose.
 
     NowcastError
     |-- ConfigurationError      a region file, a setting or an option is wrong
@@ -6,10 +6,10 @@
     |   |-- UnknownSeriesError
     |   |-- UnknownHorizonError
     |   `-- UnknownCalibrationError
-    |-- DataError               the data cannot carry the answer
+    |-- DataError               the data do not support an answer
     |   |-- SourceFormatError   a publisher's answer or a file does not have the agreed form
-    |   |-- SourceUnavailableError  a publisher's server does not give it
-    |   |-- MissingDataError    nothing there for what was asked
+    |   |-- SourceUnavailableError  a publisher's server does not deliver
+    |   |-- MissingDataError    there are no data for the question
     |   |-- HistoryError        too little history before the issue time
     |   `-- StaleDataError      the newest observation is too old
     |-- StoreError              the tables cannot be read or written
@@ -17,7 +17,7 @@
     |-- ModelError              a model cannot be trained, saved or loaded
     |   |-- FormatVersionError
     |   `-- ArtifactDigestError
-    `-- RegistryError           the MLflow server or registry does not do what was asked
+    `-- RegistryError           the MLflow server or registry refuses or fails
         |-- RegistryUnavailableError
         `-- PromotionRefusedError
 
@@ -80,7 +80,7 @@ class UnknownCalibrationError(ConfigurationError):
 
 
 class DataError(NowcastError):
-    title = "The data cannot carry the answer"
+    title = "The data do not support an answer"
 
 
 class SourceFormatError(DataError):

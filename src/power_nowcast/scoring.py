@@ -1,8 +1,8 @@
-"""How nowcasts are scored, everywhere in this package: arrays in MW in, plain figures and tables out.
+"""Metrics of nowcasts, for the whole package: arrays in MW go in, plain figures and tables come out.
 
-A pair is one truth and one nowcast of it. Without a truth there is no pair; a pair whose nowcast is not finite in
-every quantile is `missing`, and counts in no metric but that one. A metric without any pair to rest on, or that would
-divide by zero, is NaN from the functions and null in the tables. Errors are nowcast minus truth: positive is too high.
+A pair is one truth and one nowcast of it. Without a truth there is no pair. A pair is `missing` if its nowcast is not
+finite in every quantile; such a pair counts in no other metric. A metric without any pair, or one that would divide by
+zero, is NaN from the functions and null in the tables. An error is nowcast minus truth: positive is too high.
 
 MAPE is in percent and taken over truths other than 0. The CRPS is estimated from the quantiles, see `crps_weights`.
 """
@@ -18,7 +18,7 @@ from power_nowcast.contracts import QUANTILES, Floats
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 
 BANDS: dict[int, tuple[float, float]] = {50: (0.25, 0.75), 80: (0.1, 0.9), 90: (0.05, 0.95)}
-"""Central bands by their nominal coverage in percent: the two levels that bound each."""
+"""Central bands by their nominal coverage in percent, each with the two levels that bound it."""
 
 KEYS = ("series", "issue_time", "horizon_min")
 PROTOCOL_QUANTILES = (0.1, 0.5, 0.9)
@@ -59,7 +59,7 @@ def bias(actual: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def pinball(actual: ArrayLike, values: ArrayLike, levels: Sequence[float] = QUANTILES) -> NDArray[np.float64]:
-    """Mean pinball loss of each level: `values` has a last axis more than `actual`, of the levels."""
+    """Mean pinball loss of each level; `values` has one axis more than `actual`, the last one, of the levels."""
     y, q = _quantile_pairs(actual, values, levels)
     return np.array([_mean(column) for column in pinball_losses(y, q, levels).T])
 
@@ -78,7 +78,7 @@ def crps(actual: ArrayLike, values: ArrayLike, levels: Sequence[float] = QUANTIL
 
 
 def crps_weights(levels: Sequence[float]) -> NDArray[np.float64]:
-    """Share of (0, 1) that each level stands for: all that is nearer to it than to another.
+    """Share of (0, 1) that each level stands for: the part that is nearer to it than to another level.
 
     The CRPS is twice the integral of the pinball loss over all levels; this is its midpoint rule on uneven levels. With
     levels symmetric about .5 a forecast without any spread then scores its absolute error, as the exact CRPS does.
@@ -101,21 +101,21 @@ class Coverage:
 
 
 def coverage(actual: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> Coverage:
-    """Where truths fall; a truth on the edge is inside."""
+    """Coverage of a band by the truths; a truth on the edge is inside."""
     y, bounds = _quantile_pairs(actual, np.stack(np.broadcast_arrays(lower, upper), axis=-1), (0.0, 1.0))
     low, high = bounds[:, 0], bounds[:, 1]
     return Coverage(_mean((y >= low) & (y <= high)), _mean(y < low), _mean(y > high), _mean(high - low))
 
 
 def crossing(values: ArrayLike) -> float:
-    """Share of nowcasts in which a quantile lies above a higher one; the last axis is the levels."""
+    """Share of nowcasts with a quantile crossing: a quantile above a higher one. The last axis is the levels."""
     q = np.asarray(values, np.float64)
     q = q[np.isfinite(q).all(axis=-1)]
     return _mean((np.diff(q, axis=-1) < 0).any(axis=-1))
 
 
 def skill(loss: float, baseline: float) -> float:
-    """Share of the baseline's loss that is saved: 1 is perfect, 0 no better, negative worse."""
+    """Skill: the share of the baseline's loss that is saved. 1 is perfect, 0 is no better, negative is worse."""
     return 1 - loss / baseline if np.isfinite(baseline) and baseline > 0 else float("nan")
 
 
@@ -126,7 +126,7 @@ def losses(
     levels: Sequence[float] = QUANTILES,
     baselines: Mapping[str, Floats] | None = None,
 ) -> pl.DataFrame:
-    """What each pair costs, for `summarise`: one row a pair with a truth, in the order of `keys`.
+    """Losses of each pair, for `summarise`: one row for each pair with a truth, in the order of `keys`.
 
     Args:
         keys: one row a pair; its columns are kept.
@@ -165,7 +165,7 @@ def losses(
         column[~answered] = np.nan
     for name, other in (baselines or {}).items():
         b = np.asarray(other, np.float64).reshape(-1, len(levels))[has_truth]
-        # A skill is fair only over pairs that both have answered.
+        # A skill is fair only over pairs that both nowcasts answer.
         both = answered & np.isfinite(b).all(axis=1)
         theirs = pinball_losses(y, b, levels).mean(axis=1)
         columns |= {

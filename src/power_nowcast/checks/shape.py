@@ -10,7 +10,7 @@ SPIKE_DEVIATIONS = 50
 SPIKE_SHARE = 0.1
 """... if it is also this share of the level ..."""
 SPIKE_ALONE = 4
-"""... and this many times what the series moves right before and after it: the front of a gale is no spike."""
+"""... and this many times what the series moves right before and after it: a weather front is no spike."""
 SPIKE_RETURN = 0.25
 """The value after a spike differs from the value before it by at most this share of the jump."""
 STILL_SHARE = 0.0003

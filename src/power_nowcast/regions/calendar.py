@@ -1,4 +1,4 @@
-"""The calendar of a region, day by day: what a forecaster looks at first."""
+"""The calendar of a region, day by day."""
 
 from datetime import date, datetime, time, timedelta
 

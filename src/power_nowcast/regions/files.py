@@ -1,4 +1,4 @@
-"""Region files: those that can be named, and how one is read."""
+"""Region files: the list of those that have a name, and how one is read."""
 
 import tomllib
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def available() -> tuple[str, ...]:
     """Names of the regions that can be loaded by name.
 
     Raises:
-        ConfigurationError: the folder of further region files is none.
+        ConfigurationError: the path of further region files is no folder.
     """
     names = {
         entry.name.removesuffix(".toml")
@@ -64,7 +64,7 @@ def load(name_or_file: str | Path) -> Region:
         raise ConfigurationError(
             f"{origin} is nested too deeply.", remedy="docs/regions.md shows the form of a region file.", file=origin
         ) from error
-    except ValueError as error:  # TOMLDecodeError, and what `int` says of a number with thousands of digits
+    except ValueError as error:  # TOMLDecodeError, and the error of `int` for a number with thousands of digits
         raise ConfigurationError(
             f"{origin} is not TOML: {error}.", remedy="Correct the line that it names.", file=origin
         ) from error
@@ -86,7 +86,7 @@ def of(keys: Mapping[str, Any], origin: str) -> Region:
     try:
         return Region.model_validate(keys)
     except ValidationError as error:
-        # A key that is written wrongly is missing, too: the key as written leads to the fault.
+        # A misspelt key is also a missing key: the key as written is what leads to the fault.
         first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
         key, value, said = told(first)
         raise ConfigurationError(
@@ -102,7 +102,7 @@ def _read(name: str) -> tuple[str, str]:
     if name.endswith(".toml"):
         return _text(Path(name), name), name
     for folder in reversed(_folders()):
-        for entry in folder.iterdir():  # by its name there, so that a name is never a path
+        for entry in folder.iterdir():  # looked up by its name there, so that a name is never a path
             if entry.name == f"{name}.toml":
                 return _text(entry, entry.name), entry.name
     raise UnknownRegionError(

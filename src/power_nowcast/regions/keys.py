@@ -1,4 +1,4 @@
-"""The forms that the keys of a region file have, and the words for a value that has another form."""
+"""Types of the keys of a region file, and the messages for a value that has another form."""
 
 import datetime as dt
 import json
@@ -15,7 +15,7 @@ SEPARATORS = "/\\|,;"
 LONGEST_NAME = 100
 LONGEST_TEXT = 1000
 MOST_MW = 1e7
-"""More than all power plants of the world give: a larger value is in another unit."""
+"""More than the output of all power plants of the world: a larger value is in another unit."""
 _DAY = 24 * 60
 MOST_MINUTES = 366 * _DAY
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -25,7 +25,7 @@ _NESTING = 8
 
 
 def wrong(what: str, *, key: str | None = None, value: object = None) -> PydanticCustomError:
-    """An error in the words of a region file; `key` and `value` where they are not those of the validated field."""
+    """An error in the terms of a region file; `key` and `value` where they are not those of the validated field."""
     context: dict[str, Any] = {"what": what} if key is None else {"what": what, "key": key, "value": value}
     return PydanticCustomError("region_file", "{what}", context)
 
@@ -126,7 +126,7 @@ _WORDS = {
 
 
 def told(error: ErrorDetails) -> tuple[str, object, str]:
-    """Key, value and the words for what is wrong with it; the value is None where the key is missing."""
+    """Key, value and message of a fault; the value is None where the key is missing."""
     context = error.get("ctx", {})
     key = str(context.get("key") or ".".join(map(_part, error["loc"])) or "the file")
     value = None if error["type"] == "missing" else context.get("value", error["input"])
@@ -140,7 +140,7 @@ def _part(part: str | int) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as TOML would have it, cut where it is long."""
+    """A value as TOML writes it, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = text if text.isprintable() else json.dumps(value, default=str)
     return text if len(text) <= 80 else f"{text[:77]}..."

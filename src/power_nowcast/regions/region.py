@@ -32,7 +32,7 @@ MAX_HORIZON_MINUTES = 60
 
 @cache
 def _timezones() -> set[str]:
-    """Names of time zones, without those that stand for whatever a machine is set to, or for nothing."""
+    """Names of time zones, without those that stand for a machine's own setting or for nothing."""
     return available_timezones() - {"localtime", "Factory"}
 
 
@@ -49,16 +49,16 @@ class Station(_Frozen):
 
 
 class Zone(_Frozen):
-    """A part of the region with a series of its own; coordinates are those of its load (or plants') centre."""
+    """A part of the region with a series of its own; the coordinates are those of the centre of its load or plants."""
 
     name: Name
     kind: Literal["load", "wind", "solar"] = "load"
     latitude: Latitude
     longitude: Longitude
     max_mw: Megawatts = Field(description="Above this a value is implausible.")
-    allow_zero: bool = Field(False, description="Zero is a value of this zone, and not what stands for a missing one.")
+    allow_zero: bool = Field(False, description="Zero is a true value of this zone, not a missing one.")
     weather: Mapping[Name, Weight] = Field(
-        default_factory=dict, description="Weights of weather stations; by distance where it names none."
+        default_factory=dict, description="Weights of weather stations; by distance if absent."
     )
 
 
@@ -75,13 +75,13 @@ class SourceSpec(_Frozen):
     source: Name = Field(description="Kind of source, see docs/data.md.")
     label: Literal["instant", "start", "end"] = "end"
     interval_minutes: Spacing | None = Field(None, description="Spacing of the rows, if not the region's.")
-    delay_minutes: Minutes = Field(0, description="From `valid_at` until a row of an archive counts as known.")
+    delay_minutes: Minutes = Field(0, description="Minutes from `valid_at` until a row of an archive counts as known.")
     schedule: Schedule | None = Field(None, description="When the rows of a day count as known, in place of a delay.")
     variables: tuple[Variable, ...] = Field((), description="Weather only: the columns that features read.")
     limits: Mapping[Name, tuple[float, float]] = Field(
         default_factory=dict, description="Weather only: least and most plausible value, by variable or series."
     )
-    options: Options = Field(default_factory=dict, description="What only this kind of source understands.")
+    options: Options = Field(default_factory=dict, description="Options of this kind of source.")
 
     @field_validator("variables")
     @classmethod
@@ -111,7 +111,7 @@ class Holidays(_Frozen):
 
 
 def _unique(key: str, names: Sequence[str], taken: Iterable[str] = ()) -> None:
-    """Raise where a name stands in `names` twice, or in `taken`; `key` has {} where the place of the name belongs."""
+    """Raise if a name occurs twice in `names`, or is in `taken`; `key` has {} where the place of the name belongs."""
     known = set(taken)
     for place, name in enumerate(names):
         if name in known:
@@ -174,7 +174,7 @@ class Region(_Frozen):
 
     @model_validator(mode="after")
     def _hours_begin_together(self) -> Self:
-        """Hours of local time are hours of UTC, in which the grid lies."""
+        """An hour of local time has to be an hour of UTC, because the grid lies in UTC."""
         now = datetime.now(UTC)
         offsets = [self.tz.utcoffset(now + timedelta(days=days)) for days in (0, 91, 182, 273)]
         if self.interval_minutes == MAX_HORIZON_MINUTES and any(one % timedelta(hours=1) for one in offsets if one):
@@ -244,7 +244,7 @@ class Region(_Frozen):
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Latitude and longitude of the zones' mean: where the sun of the total stands."""
+        """Mean latitude and longitude of the zones: the place whose sun stands for the total."""
         n = len(self.zones)
         return sum(z.latitude for z in self.zones) / n, sum(z.longitude for z in self.zones) / n
 
@@ -256,7 +256,7 @@ class Region(_Frozen):
 
     @property
     def weighs_stations(self) -> bool:
-        """Whether a zone's weather is the weighted mean of stations, and not every station's by itself."""
+        """Whether a zone's weather is the weighted mean of stations; if not, every station is read separately."""
         return bool(self.stations) or any(zone.weather for zone in self.zones)
 
     def spec(self, table: Table) -> SourceSpec | None:

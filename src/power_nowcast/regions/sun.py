@@ -1,4 +1,4 @@
-"""Where the sun stands: elevation at a place and time, and whether it is down."""
+"""The sun: its elevation at a place and time, and whether it is down."""
 
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from power_nowcast.regions.region import Region
 DARK_DEGREES = -2.0
 """Below this elevation during a whole interval there is no solar power."""
 LOW_DEGREES = 10.0
-"""Below this elevation solar power may be next to nothing, and left out as nights are."""
+"""Below this elevation solar power may be next to nothing, and publishers may leave it out as they leave out nights."""
 
 
 @njit(cache=True, nogil=True)
@@ -57,9 +57,9 @@ def dark(times: Times, latitude: float, longitude: float, interval_minutes: int)
 
 
 def fill_nights(power: Floats, region: Region, start: np.datetime64) -> None:
-    """Write 0 MW into unknown slots of solar zones while the sun is down: then it gives nothing, whoever is silent.
+    """Write 0 MW into unknown slots of solar zones while the sun is down: there is no output then.
 
-    A slot counts from its end on, like every slot of the grid: nobody learns of a night before it has passed.
+    A slot counts from its end on, like every slot of the grid: nobody knows a night before it has passed.
 
     Args:
         power: MW (slot, series), NaN where unknown; changed in place. The total is left as it is.
@@ -77,10 +77,10 @@ def fill_nights(power: Floats, region: Region, start: np.datetime64) -> None:
 
 
 def known_until(region: Region, last: datetime, now: datetime) -> datetime:
-    """Until when the power of a region is known at `now` if its newest value is of `last`, both aware.
+    """The time until which a region's power is known at `now`, if its newest value is of `last`; both aware.
 
-    That is `last`, or the end of the night that followed while the sun stood low: where all zones are solar, many
-    publishers leave nights out, and begin before it is dark.
+    This is `last`. Where all zones are solar it is the end of the night that followed, if the sun stood low at `last`:
+    many publishers leave nights out, and begin to do so before it is dark.
     """
     step = timedelta(minutes=region.interval_minutes)
     count = min((now - last) // step, timedelta(days=1) // step)
