@@ -1,4 +1,4 @@
-"""The connection to MLflow: where it is, how long it may take, and its errors as this package's."""
+"""The connection to MLflow: its address, its time-outs, and its errors as errors of this package."""
 
 import os
 import warnings
@@ -30,19 +30,19 @@ ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
-"""What MLflow reads from the environment, for this process and for the servers that it starts."""
+"""Variables that MLflow reads from the environment, for this process and for the servers that it starts."""
 SQLITE = "sqlite:///"
 LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-"""MLflow's own variables for who asks."""
+"""MLflow's own variables for the user and the password."""
 LOCKED = "database is locked"
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-"""Packages of a database's driver, where they are not named as the module."""
+"""Packages of a database's driver that have another name than their module."""
 _logged_in: set[str] = set()
-"""Which of `LOGIN` this process took from an address."""
+"""Variables of `LOGIN` that this process took from an address."""
 
 
 def prepare_environment() -> None:
-    """Set MLflow's own variables where the user has not; pickle stays refused whatever the user set."""
+    """Set MLflow's own variables where the user has not; pickle stays refused in any case."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -55,7 +55,7 @@ def connect(tracking_uri: str | None = None) -> "MlflowClient":
 
     Raises:
         RegistryUnavailableError: the server does not answer, or the database's folder cannot be written.
-        RegistryError: the address is none that MLflow knows, or the database's driver is not installed.
+        RegistryError: MLflow does not know such an address, or the database's driver is not installed.
     """
     uri = tracking_uri or settings().tracking_uri
     prepare_environment()
@@ -72,14 +72,14 @@ def connect(tracking_uri: str | None = None) -> "MlflowClient":
 
 @cache
 def _client(uri: str) -> "MlflowClient":
-    # Imported late: MLflow reads its variables at import, and what needs no registry need not load it.
+    # Imported late: MLflow reads its variables at import, and code that needs no registry need not load it.
     from mlflow import MlflowClient  # noqa: PLC0415
 
     return MlflowClient(uri, uri)
 
 
 def login_of(uri: str) -> tuple[str, dict[str, str]]:
-    """A server's address without its user, and MLflow's own variables for that user; a database's as it is, without.
+    """A server's address without its user, with MLflow's own variables for that user; a database's address as it is.
 
     MLflow prints a server's address, and writes it into those of artifacts: no password may be in it.
     """
@@ -92,7 +92,7 @@ def login_of(uri: str) -> tuple[str, dict[str, str]]:
 
 
 def _log_in(uri: str) -> str:
-    """The address without its user, who is told MLflow by its own variables; those that the user set stay otherwise."""
+    """The address without its user, whom MLflow's own variables name; variables that were set before stay."""
     bare, login = login_of(uri)
     for name in _logged_in - login.keys():
         os.environ.pop(name, None)
@@ -104,9 +104,9 @@ def _log_in(uri: str) -> str:
 
 @contextmanager
 def translated(uri: str | None = None) -> Iterator[None]:
-    """MLflow's, its connections' and its database's errors as RegistryError and RegistryUnavailableError.
+    """Turn errors of MLflow, its connections and its database into RegistryError and RegistryUnavailableError.
 
-    No password of the address is in them, nor in what they come from.
+    The password of the address is neither in them nor in their causes.
     """
     import requests  # noqa: PLC0415
     from google.protobuf.json_format import ParseError  # noqa: PLC0415
@@ -134,7 +134,7 @@ def translated(uri: str | None = None) -> Iterator[None]:
             failure = _unavailable(where, text)
         else:
             failure = _refused(where, text, "Read its message; `nowcast models` lists what is registered.", error)
-        # What the error comes from is told with it in a trace.
+        # A trace shows the cause of the error, too.
         raise failure from (error if hidden(format_exc(), where) == format_exc() else None)
 
 
@@ -149,7 +149,7 @@ def check_reachable(tracking_uri: str | None = None) -> None:
     """Check that the tracking server answers, or that the database can be written; neither is changed.
 
     Raises:
-        RegistryUnavailableError: it does not, or cannot.
+        RegistryUnavailableError: the server does not answer, or the database cannot be written.
     """
     uri = tracking_uri or settings().tracking_uri
     if uri.startswith(("http://", "https://")):
@@ -214,7 +214,7 @@ def shown_address(uri: str) -> str:
 
 
 def hidden(text: str, uri: str) -> str:
-    """The text without the password of the address, as it stands there and as it is meant."""
+    """The text without the password of the address, neither as it is written there nor as it is decoded."""
     login = "" if uri.startswith("sqlite") else uri.partition("://")[2].partition("?")[0].rpartition("@")[0]
     for secret in (login, login.partition(":")[2]):
         for form in {secret, unquote(secret), quote(unquote(secret)), quote_plus(unquote(secret))} - {""}:

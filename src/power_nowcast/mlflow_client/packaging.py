@@ -1,4 +1,4 @@
-"""From a bundle to a registered version: MLflow's model from code around the native files, and nothing pickled."""
+"""From a bundle to a registered version: an MLflow model from code around the native files, without pickle."""
 
 import logging
 import shutil
@@ -42,7 +42,7 @@ def register(
     """Log the model that the bundle's `folder` holds into the run and make it a version of its region's model.
 
     A bundle that is registered already gives its version. The version appears in one call, with all its tags, after its
-    files are there: cut short, there is none, and the next call goes on.
+    files are there. If this is interrupted there is no version, and the next call goes on.
 
     Args:
         bundle: what `folder` holds.
@@ -50,7 +50,7 @@ def register(
         run_id: the run that the model belongs to.
         metrics: figures of the version, kept as tags `metric.<name>`.
         tags: further tags, such as the dataset's.
-        progress: told what happens.
+        progress: called with what happens.
 
     Raises:
         ArtifactDigestError: the folder does not hold this bundle.
@@ -78,7 +78,7 @@ def register(
 
 
 def version_tags(bundle: Bundle) -> dict[str, str]:
-    """What a version's tags say of the bundle itself."""
+    """Tags of a version that describe the bundle itself."""
     info, region = bundle.info, bundle.region
     return {
         "digest": bundle.digest,
@@ -96,7 +96,7 @@ def version_tags(bundle: Bundle) -> dict[str, str]:
 
 
 def describe(bundle: Bundle) -> str:
-    """How to ask the model, for the registry's page."""
+    """How to query the model, for the registry's page."""
     region = bundle.region
     return (
         f"{region.title}: {bundle.model.kind}, quantiles every {region.interval_minutes} minutes up to "
@@ -114,8 +114,8 @@ def signature(region: Region) -> "ModelSignature":
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec  # noqa: PLC0415
     from mlflow.types.schema import AnyType  # noqa: PLC0415
 
-    # MLflow takes neither whole numbers for a column of doubles nor times for one of text; the model reads both, and
-    # refuses what is neither with better words.
+    # MLflow accepts neither whole numbers in a column of doubles nor times in one of text. The model reads both, and
+    # refuses anything else with a better message.
     needed = ["valid_at", *(zone.name for zone in region.zones)]
     optional = [*optional_columns(region), *([] if region.total is None else [region.total])]
     anything = AnyType()  # type: ignore[no-untyped-call]
@@ -137,7 +137,7 @@ def signature(region: Region) -> "ModelSignature":
 def input_example(bundle: Bundle) -> "pd.DataFrame":
     """A few rows that the model answers: the origins of the golden rows, the first one as far back as it must see.
 
-    So small only to show the form: a request with every row since then gets a better answer.
+    The example is small and shows only the form: a request with every row since then gets a better answer.
     """
     import pandas as pd  # noqa: PLC0415
 
@@ -158,7 +158,7 @@ def save(bundle: Bundle, folder: Path, target: Path, model: "Model | None" = Non
     import mlflow.pyfunc  # noqa: PLC0415
 
     needs = requirements(bundle.model.libraries)
-    # It misses pip here, which the environment of serving brings along by itself.
+    # MLflow misses pip here; the serving environment brings it along.
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as work:
         copied = Path(work) / "bundle"

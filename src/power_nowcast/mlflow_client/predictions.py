@@ -16,7 +16,7 @@ FOLDERS = ("backtest", "evaluation")
 
 @dataclass(frozen=True)
 class Predictions:
-    """A file of predictions, a short name for whose they are, and where they come from in words."""
+    """A file of predictions, a short name of their model, and where they come from, for people."""
 
     path: Path
     name: str

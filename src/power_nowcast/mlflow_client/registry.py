@@ -1,4 +1,4 @@
-"""Registered versions of a region's model: aliases are the one source of truth for what is where."""
+"""Registered versions of a region's model: aliases are the one source of truth about what is in production."""
 
 import json
 import re
@@ -109,10 +109,10 @@ def find(region: Region, alias_or_version: str) -> Version:
 
 
 def set_alias(region: Region, version: str, alias: str) -> None:
-    """Let the alias name this version.
+    """Set the alias to this version.
 
     Raises:
-        RegistryError: there is no such alias or version, or it is production, which moves with a reason only.
+        RegistryError: there is no such alias or version, or the alias is production, which moves with a reason only.
     """
     if alias == PRODUCTION:
         raise RegistryError(
@@ -126,9 +126,9 @@ def set_alias(region: Region, version: str, alias: str) -> None:
 
 
 def promote(region: Region, version: str, *, decision: Decision, person: str, reason: str) -> Version:
-    """Put a version into production, with who, why and the figures in tags.
+    """Put a version into production, with person, reason and figures in tags.
 
-    Everything is written before the alias moves, which is the last call: cut short, nothing has changed.
+    The alias moves in the last call, after everything is written. If this is interrupted, nothing has changed.
 
     Raises:
         PromotionRefusedError: the decision is against it.
@@ -148,10 +148,10 @@ def promote(region: Region, version: str, *, decision: Decision, person: str, re
 
 
 def rollback(region: Region, *, person: str, reason: str) -> Version:
-    """Put the version back into production that was there before the present one.
+    """Put the previous production version back into production.
 
     Raises:
-        RegistryError: there was none.
+        RegistryError: there is no previous one.
     """
     current = by_alias(region, PRODUCTION)
     before = None if current is None else _before(history(region), current.version)
@@ -165,7 +165,7 @@ def rollback(region: Region, *, person: str, reason: str) -> Version:
 
 
 def history(region: Region) -> list[Step]:
-    """What was put into production, oldest first; an entry that was cut short before the alias moved is left out."""
+    """Promotions and rollbacks, oldest first; an entry that was interrupted before the alias moved is left out."""
     client = connect()
     with translated():
         model = _registered(client, region)

@@ -1,4 +1,4 @@
-"""Runs: what a command did, logged explicitly, with who, what and from which code."""
+"""Runs: what a command did, logged explicitly, with the person and the commit of the code."""
 
 import json
 import math
@@ -98,7 +98,7 @@ class Run:
             DatasetInput(
                 Dataset(
                     name=manifest.table,
-                    digest=manifest.sha256[:32],  # all that the field holds; the JSON has the whole
+                    digest=manifest.sha256[:32],  # the field holds no more; the JSON has all of it
                     source_type="delta",
                     source=json.dumps({"table": manifest.table, "version": manifest.version}),
                     profile=json.dumps({"rows": manifest.rows, "first": manifest.first, "last": manifest.last}),
@@ -159,7 +159,7 @@ def run(
             with translated():
                 client.set_terminated(run_id, status=status)
         except RegistryError:
-            if status == "FINISHED":  # otherwise the error on its way out says more
+            if status == "FINISHED":  # otherwise the error that is on its way out says more
                 raise
 
 
@@ -180,7 +180,7 @@ def has_run(run_id: str) -> bool:
 
 
 def experiment(client: "MlflowClient", region: Region) -> str:
-    """Id of the region's experiment, made where it is missing."""
+    """Id of the region's experiment, which is created if it is missing."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     name = f"{EXPERIMENT}/{region.name}"
@@ -219,7 +219,7 @@ def standard_tags(region: Region, command: str) -> dict[str, str]:
 def git_sha() -> str:
     """Commit of the code that runs, with "-dirty" where files differ from it; "unknown" outside a repository."""
     source = Path(power_nowcast.__file__).parent
-    # Installed into an environment inside some other repository, the code is not of that repository's commit.
+    # Code in an environment inside some other repository is not of that repository's commit.
     if _git(source, "ls-files", "--error-unmatch", "__init__.py") is None:
         return "unknown"
     head, changed = _git(source, "rev-parse", "HEAD"), _git(source, "status", "--porcelain", "--untracked-files=no")

@@ -22,7 +22,7 @@ def server_command(
 ) -> list[str]:
     """The command of the tracking server and registry over the database, with artifacts served through it."""
     uri = tracking_uri or settings().tracking_uri
-    # Every user of a machine sees what its commands are: an address with a password is in `environment` only.
+    # Every user of a machine sees the arguments of commands: an address with a password is in `environment` only.
     backend = ["--backend-store-uri", uri] if shown_address(uri) == uri else []
     store = [*backend, "--serve-artifacts", "--artifacts-destination", artifacts]
     return [sys.executable, "-m", "mlflow", "server", *store, "--host", host, "--port", str(port), "--workers", "1"]
@@ -30,7 +30,8 @@ def server_command(
 
 def environment(tracking_uri: str | None = None) -> dict[str, str]:
     """The environment of such a command: this process's, with MLflow's address and no pickle."""
-    # MLflow calls itself and uv by name, and uv looks for the interpreter that a model asks for: this one's come first.
+    # MLflow calls itself and uv by name, and uv looks for the interpreter that a model requires: programs of
+    # this environment come first.
     own = [Path(sys.executable).parent, Path(sys.base_prefix) / "bin"]
     path = os.pathsep.join([*map(str, own), os.environ.get("PATH", os.defpath)])
     uri = tracking_uri or settings().tracking_uri

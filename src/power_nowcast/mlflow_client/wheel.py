@@ -25,8 +25,8 @@ def requirements(libraries: Iterable[str]) -> list[str]:
 def build_wheel(folder: Path, needs: list[str]) -> Path:
     """Write a wheel of the imported package, from a source tree and from an installation alike; returns its path.
 
-    It requires `needs` only, what the model is served with, so that a serving environment stays small. Same code, same
-    bytes.
+    The wheel requires `needs` only, which serving the model takes, so that a serving environment stays small. The same
+    code gives the same bytes.
     """
     number = version(DISTRIBUTION)
     stem = f"power_nowcast-{number}"
