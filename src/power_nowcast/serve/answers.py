@@ -26,7 +26,7 @@ from power_nowcast.serve.schemas import (
 
 
 def minute(time: datetime) -> np.datetime64:
-    """A time as arrays hold it, down to the minute: nothing of the seconds after counts as known."""
+    """A time in the type of arrays, rounded down to the minute: nothing after that minute counts as known."""
     return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "m")
 
 
@@ -41,7 +41,7 @@ def iso(time: np.datetime64 | datetime) -> str:
 
 
 def identity(loaded: Loaded, calibration_id: str) -> ModelIdentity:
-    """Which model answers."""
+    """The model that answers."""
     bundle = loaded.bundle
     return ModelIdentity(
         name=bundle.region.model,
@@ -61,7 +61,7 @@ def answer_of(
     now: datetime,
     flags: Sequence[str] = (),
 ) -> NowcastAnswer:
-    """The long form; `series` and `horizons`, which the region has, choose what is in it.
+    """The long answer; `series` and `horizons`, which the region must have, choose its content.
 
     `flags` come before the nowcast's own.
     """
@@ -151,7 +151,7 @@ def columns_of(region: Region) -> list[str]:
 
 
 def model_card(loaded: Loaded, calibration_id: str, trouble: str | None) -> ModelCard:
-    """What is loaded."""
+    """The card of a loaded model."""
     bundle, info = loaded.bundle, loaded.bundle.info
     return ModelCard(
         region=bundle.region.name,
@@ -171,7 +171,7 @@ def model_card(loaded: Loaded, calibration_id: str, trouble: str | None) -> Mode
 
 
 def region_card(region: Region, *, archive: bool) -> RegionCard:
-    """What a region has."""
+    """The card of a region."""
     return RegionCard(
         name=region.name,
         title=region.title,

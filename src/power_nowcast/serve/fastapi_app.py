@@ -1,4 +1,4 @@
-"""The nowcast API: routes over `service.Service`, and how it is put together and run."""
+"""The nowcast API: routes over `service.Service`, its assembly and its start."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -47,7 +47,7 @@ IssueQuery = Annotated[
         examples=["2019-06-30T23:55:00Z"],
     ),
 ]
-CountQuery = Annotated[int, Query(description="How many sample paths to tell; 0 for none.", ge=0, le=1000)]
+CountQuery = Annotated[int, Query(description="Number of sample paths in the answer; 0 for none.", ge=0, le=1000)]
 SeedQuery = Annotated[int, Query(description="The same seed draws the same paths.", ge=0, lt=2**32)]
 
 
@@ -64,9 +64,9 @@ def create_app(
     Args:
         served: what is served, by the region's name.
         store: where `GET` reads observations.
-        default_region: of the short form.
+        default_region: the region of the short form where a request names none.
         clock: now, aware.
-        max_body: bytes of a request's body at most.
+        max_body: the most bytes of a request's body.
     """
     service = Service(served, store, default_region=default_region, clock=clock)
 

@@ -57,7 +57,7 @@ class BodyLimit:
 class AccessLog:
     """Gives every answer an `x-request-id` (the caller's own, if it brings a plain one) and logs one JSON line.
 
-    A defect of the application is logged with its trace and answered as a problem that tells strangers nothing of it.
+    A defect of the application is logged with its trace and answered as a problem that reveals nothing of it.
     """
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.perf_counter) -> None:

@@ -1,4 +1,4 @@
-"""Observations that a caller brings, from the body's bytes to a panel; each fault named with its column and row."""
+"""Observations that a caller brings, from the body's bytes to a panel; each fault with its column and row."""
 
 from collections.abc import Sequence
 from datetime import UTC as _UTC
@@ -18,17 +18,17 @@ from power_nowcast.serve.schemas import Observations, Reading, Time
 from power_nowcast.serve.screen import screen
 
 MAX_SPAN_DAYS = 400
-"""Between the first and the last row: a grid of centuries would not fit into memory."""
+"""The longest span between the first and the last row: a grid of centuries would not fit into memory."""
 
 _TIMES = TypeAdapter(list[Time])
 _READINGS = TypeAdapter(list[Reading | None])
 
 
 def read[Body: Observations](kind: type[Body], body: bytes) -> Body:
-    """A request's body, checked but for its cells.
+    """A request's body, validated except for its cells.
 
     Raises:
-        RequestValidationError: it is no JSON, or not of this form.
+        RequestValidationError: the body is no JSON, or not of this form.
     """
     try:
         return kind.model_validate_json(body)
@@ -40,7 +40,7 @@ def parse_time(text: str, *where: str) -> Any:
     """An ISO time with an offset, as UTC.
 
     Raises:
-        RequestValidationError: it is none.
+        RequestValidationError: the text is no such time.
     """
     try:
         return TypeAdapter(Time).validate_python(text)
@@ -49,7 +49,7 @@ def parse_time(text: str, *where: str) -> Any:
 
 
 def panel_of(region: Region, asked: Observations, now: datetime) -> tuple[Panel, tuple[str, ...]]:
-    """The panel of what the caller brought, and flags that say what of it was left out (`screen`).
+    """The panel of the caller's observations, and flags that say which values were left out (`screen`).
 
     Raises:
         RequestValidationError: a cell is not a time or a finite number.

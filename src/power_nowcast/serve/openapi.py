@@ -26,7 +26,7 @@ def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:
-    """The request body of an operation that reads it by itself."""
+    """The request body of an operation that parses it itself."""
     schema = {"$ref": _REFERENCE.format(model=kind.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 

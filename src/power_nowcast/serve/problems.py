@@ -23,11 +23,11 @@ STATUS: Mapping[type[errors.NowcastError], int] = {
     errors.HistoryError: 422,
     errors.NowcastError: 503,
 }
-"""The nearest class in an error's line of ancestors decides; what is not the caller's fault is 503."""
+"""The nearest ancestor class of an error decides; an error that is not the caller's fault is 503."""
 
 
 def status_of(error: errors.NowcastError, method: str = "GET") -> int:
-    """The HTTP status of an error. Data that a caller posts are the caller's: asking again will not mend them."""
+    """The HTTP status of an error. A fault in data that a caller posts is the caller's: a retry does not mend it."""
     if method == "POST" and isinstance(error, errors.DataError):
         return 422
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
@@ -60,7 +60,7 @@ def problem(request: Request, status: int, *args: Any, headers: Mapping[str, str
 
 
 def install(app: FastAPI) -> None:
-    """Let the app answer every error that it knows as a problem; defects are `middleware.AccessLog`'s."""
+    """Let the app answer every known error as a problem; `middleware.AccessLog` answers defects."""
 
     @app.exception_handler(errors.NowcastError)
     async def own(request: Request, error: errors.NowcastError) -> Response:
@@ -91,7 +91,7 @@ def _where(place: tuple[int | str, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can carry of a field."""
+    """The value of a field as JSON can hold it."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

@@ -50,7 +50,7 @@ class NowcastModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Answer rows as `features.rows.from_rows` reads them.
+        """Answer rows that `features.rows.from_rows` reads.
 
         `params` holds `issue_time` (ISO UTC, empty: the last row with an observation) and `horizon` (minutes, 0: all).
 
@@ -102,10 +102,10 @@ def to_frame(answer: Nowcast) -> pd.DataFrame:
 
 
 def _to_polars(rows: pd.DataFrame) -> pl.DataFrame:
-    """Column by column: no pyarrow needed, and NaN, None and integers become nulls and numbers alike.
+    """Convert column by column: this needs no pyarrow, NaN and None become null, and integers become numbers.
 
     Raises:
-        SourceFormatError: a column occurs twice, or holds something else than numbers.
+        SourceFormatError: a column occurs twice, or holds other values than numbers.
     """
     if repeated := [str(name) for name in rows.columns[rows.columns.duplicated()]]:
         raise SourceFormatError(
@@ -122,7 +122,7 @@ def _to_polars(rows: pd.DataFrame) -> pl.DataFrame:
 
 
 def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
-    # Text and times would be turned into numbers by pandas, too.
+    # pandas would turn text and times into numbers, too.
     kinds = pd.api.types
     try:
         if kinds.is_object_dtype(column) and not column.map(lambda value: isinstance(value, str | bool)).any():
@@ -135,8 +135,8 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
 
 
 def _stamp(value: Any) -> str | None:
-    """A time as ISO text; one of pandas, NumPy or Python without a time zone is in UTC, as theirs are by custom. Text
-    has to say it.
+    """A time as ISO text. A time of pandas, NumPy or Python without a time zone is in UTC, as is their custom. Text has
+    to state its offset.
     """
     if isinstance(value, datetime | np.datetime64):
         time = pd.Timestamp(value)

@@ -22,7 +22,7 @@ EXAMPLE_TIME = "2019-06-30T23:55:00Z"
 
 
 def _iso_text(value: object) -> object:
-    # Seconds since 1970, as number or text, would be taken for a time otherwise.
+    # Otherwise seconds since 1970, as number or text, would pass for a time.
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or value[4:5] != "-":
@@ -43,7 +43,7 @@ Reading = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e7, le=1
 """A measured value; null, not NaN, says that it is unknown."""
 
 Cell = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]})]
-# Cells are checked column by column in `observations`, many times faster and with better words than one by one here.
+# `observations` checks cells column by column: many times faster, and with better messages, than one by one here.
 Row = Annotated[
     dict[str, Any],
     WithJsonSchema(
@@ -67,7 +67,7 @@ class Columns(_Strict):
     columns: Annotated[list[str], Field(min_length=1, max_length=200)]
     data: Annotated[list[list[Cell]], Field(max_length=MAX_ROWS)]
     index: Annotated[list[Cell], Field(max_length=MAX_ROWS)] | None = Field(
-        None, description="Labels of the lines, as pandas writes them; they are not read."
+        None, description="Labels of the lines, as pandas writes them; they are ignored."
     )
 
     @model_validator(mode="after")
@@ -116,13 +116,13 @@ class Observations(_Strict):
 
 
 class ShortRequest(Observations):
-    """The short form: like the long one, with the region beside."""
+    """The short form: the long form with the region in it."""
 
     region: str | None = Field(None, description="The service's default region if absent.")
 
 
 class ModelIdentity(BaseModel):
-    """Which model answered, with which calibration."""
+    """The model that answered, and its calibration."""
 
     name: str = Field(description="Registered model.")
     version: str
@@ -135,7 +135,7 @@ class Facts(BaseModel):
     """What is needed to judge an answer."""
 
     region: str
-    issue_time: str = Field(description="What was known then is used, and nothing later.")
+    issue_time: str = Field(description="The answer uses what was known then, and nothing later.")
     answered_at: str
     live: bool = Field(description="Whether the issue time is the present; false for answers about the past.")
     newest_observation: str
@@ -143,7 +143,7 @@ class Facts(BaseModel):
     quality: Quality = Field(description="The worst of the series'.")
     flags: list[str] = Field(
         description="What was missing; and `inside training data` or `before training data` where the model has learnt "
-        "from outcomes of that time, or of later ones: such an answer tells nothing of how well it foresees."
+        "from outcomes of that time, or of later ones: such an answer says nothing about the model's accuracy."
     )
     model: ModelIdentity
 
@@ -168,17 +168,17 @@ class NowcastAnswer(Facts):
 
 
 class SeriesPaths(BaseModel):
-    """One series: what its highest and lowest value over the asked horizons will be, and the paths that tell it."""
+    """One series: its highest and lowest value over the requested horizons, and sample paths."""
 
     series: str
     quality: Quality
     peak: dict[str, float | None] = Field(description="The highest value, MW by level, q05 to q95.")
     trough: dict[str, float | None] = Field(description="The lowest value, MW by level.")
-    paths: list[list[float | None]] = Field(description="Equally likely courses, each aligned with `horizon_min`.")
+    paths: list[list[float | None]] = Field(description="Equally likely sample paths, each aligned with `horizon_min`.")
 
 
 class PathsAnswer(Facts):
-    """Courses that the coming hour may take; each horizon by itself has the quantiles of the nowcast."""
+    """Sample paths of the coming hour; at each horizon they have the quantiles of the nowcast."""
 
     unit: str = "MW"
     horizon_min: list[int]
@@ -211,7 +211,7 @@ class ShortAnswer(Facts):
 
 
 class ModelCard(BaseModel):
-    """What is loaded for a region; `model` names the calibration in force."""
+    """The model that is loaded for a region; `model` names the calibration in force."""
 
     region: str
     model: ModelIdentity
@@ -226,7 +226,7 @@ class ModelCard(BaseModel):
     history_minutes: int = Field(description="History that gives the full accuracy.")
     minimum_history_minutes: int
     columns: list[str] = Field(description="Columns that observations may have.")
-    from_disk: bool = Field(description="The registry's version could not be had; this is the last good one.")
+    from_disk: bool = Field(description="The registry's version was not available; this is the last good one.")
     trouble: str | None = Field(description="Why the registry's version does not answer.")
 
 
@@ -239,7 +239,7 @@ class RegionCard(BaseModel):
     interval_minutes: int
     series: list[str]
     horizon_min: list[int]
-    archive: bool = Field(description="Its data are of the past and do not grow: it answers for their newest moment.")
+    archive: bool = Field(description="Its data are of the past and do not grow: answers are for their newest moment.")
 
 
 class Health(BaseModel):
@@ -267,7 +267,7 @@ class Readiness(BaseModel):
 
 
 class Problem(BaseModel):
-    """An error as RFC 9457 has it, with the error's own fields beside."""
+    """An RFC 9457 problem, with the error's own fields beside."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""Rows that a caller brings pass the rules of ingest: no caller gets an answer from what the store would not hold."""
+"""Screens a caller's rows by the rules of ingest: no answer rests on values that the store would not hold."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,23 +20,23 @@ FUTURE = "values of the future left out"
 CODES = "codes of missing values left out"
 ZEROS = "zeros in place of values left out"
 BARELY = 0.0003
-"""Share of its plausible maximum by which a load may be negative and stand for a missing value, as zero does."""
+"""A negative load down to this share of its plausible maximum stands for a missing value, as zero does."""
 
 
 def screen(
     region: Region, rows: pl.DataFrame, now: datetime, *, issue: np.datetime64 | None = None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Rows with nulls in place of what is no value, and flags that say what was left out.
+    """Rows with null in place of what is no value, and flags that say what was left out.
 
     Measurements of intervals that are not over at `now`, codes of missing values and zeros that stand for them become
-    null, slightly negative solar power 0 MW. What the caller has to correct is refused.
+    null, slightly negative solar power becomes 0 MW. Faults that the caller has to correct are errors.
 
     Args:
-        region: whose.
+        region: the region of the rows.
         rows: wide rows as `features.rows.from_rows` reads them, `valid_at` in UTC; columns that are not numbers and
             names that the region does not have are left as they are.
         now: what time it is.
-        issue: the issue time, UTC; measurements after it are left out without a word: nothing depends on them.
+        issue: the issue time, UTC; measurements after it are left out without a flag: nothing depends on them.
 
     Raises:
         SourceFormatError: a value is implausible, a series or a part of one in another unit, or no observation is left.
@@ -79,7 +79,7 @@ def screen(
 
 
 def _parts(region: Region, rows: pl.DataFrame) -> Iterator[tuple[Table, SourceSpec, str, list[str]]]:
-    """Of each table its spec, the prefix of its columns, and those that are there."""
+    """For each table: its spec, the prefix of its columns, and the columns that are there."""
     for table in Table:
         spec = region.spec(table)
         if spec is None:
@@ -112,7 +112,7 @@ def _without_own_use(region: Region, rows: pl.DataFrame, zones: list[str]) -> pl
 
 
 def _in_mw(region: Region, rows: pl.DataFrame, zones: list[str]) -> tuple[pl.DataFrame, list[ZoneRows]]:
-    """Power cell by cell and zone by zone, if it and its forecasts are in MW, every series by itself and as a whole.
+    """Power cell by cell and zone by zone, once power and its forecasts, each series and all of them, are in MW.
 
     Raises:
         SourceFormatError: a series, or some values of one, are in another unit.
@@ -156,7 +156,7 @@ def _check_plausible(region: Region, rows: pl.DataFrame, spec: SourceSpec, prefi
     """Check values against the limits of ingest.
 
     Raises:
-        SourceFormatError: one is outside; column and row are named.
+        SourceFormatError: a value is outside; the message names column and row.
     """
     most = {zone.name: zone.max_mw for zone in region.zones}
     most |= {region.total: sum(most.values())} if region.total else {}

@@ -48,18 +48,18 @@ READY_AGE_MINUTES = 60
 """A region whose newest observation is older is not ready; from a few steps on the model gives way to persistence."""
 RETRY_SECONDS = 10.0
 LOST_PLUS = re.compile(r"\d:\d\d\S* \d\d(:?\d\d)?$")
-"""A time and an offset with a space between them: what is left of a plus sign in a query."""
+"""A time and an offset with a space between them: an address turns a plus sign into this space."""
 LOST_PLUS_REMEDY = (
     "a + in an address is read as a space: write the offset's plus sign as %2B, as in 2019-06-30T23:55:00%2B02:00, or "
     "the time in UTC with a Z"
 )
 PEAK_PATHS = 1000
-"""Paths that peaks and troughs rest on, however few are asked for."""
+"""Number of sample paths behind peaks and troughs, even where a request asks for fewer."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """A region with what answers for it."""
+    """A region with the slot of its model."""
 
     region: Region
     slot: ModelSlot
@@ -72,7 +72,7 @@ class Served:
 
 @dataclass
 class _Window:
-    """The newest panel of a region: callers within the same minute share it while the tables stay as they are."""
+    """The newest panel of a region: callers within the same minute share it while the tables do not change."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     key: tuple[object, ...] | None = None
@@ -85,7 +85,7 @@ class Service:
     Args:
         served: what is served, by the region's name.
         store: where observations are read.
-        default_region: of requests that name none.
+        default_region: the region of requests that name none.
         clock: now, aware.
     """
 
@@ -125,10 +125,10 @@ class Service:
             self._stopping.wait(RETRY_SECONDS)
 
     def of(self, name: str) -> Served:
-        """What answers for a region.
+        """The served region of this name.
 
         Raises:
-            UnknownRegionError: it is not served.
+            UnknownRegionError: there is none.
         """
         if name not in self.served:
             raise UnknownRegionError(
@@ -142,7 +142,7 @@ class Service:
         """The nowcast from what the store knew at the issue time.
 
         Args:
-            name: of the region.
+            name: the region's name.
             series: those in the answer, all by default.
             horizons: minutes in the answer, all by default.
             issue_time: an ISO time, or `latest` for the newest observation's; now by default (an archive: `latest`).
@@ -159,7 +159,7 @@ class Service:
         count: int,
         seed: int,
     ) -> PathsAnswer:
-        """Peak, trough and `count` sample paths over the asked horizons, for the nowcast that `from_store` gives."""
+        """Peak, trough and `count` sample paths over the requested horizons, for the nowcast of `from_store`."""
         answer, nowcast, nowcaster = self._from_store(name, series, horizons, issue_time)
         drawn = nowcaster.paths(nowcast, max(count, PEAK_PATHS), seed)
         return paths_of(answer, nowcast, drawn, told=count, seed=seed)
@@ -179,7 +179,7 @@ class Service:
         except (MissingDataError, StaleDataError) as error:
             if issue_time in (None, LATEST) or self.store.last(Table.POWER, name) is None:
                 raise
-            # What was known at a time of the past stays what it was: asking again will not mend it.
+            # What was known at a past time stays what it was: a retry does not mend it.
             raise HistoryError(
                 f"At {iso(at)} nothing recent enough was known of {name}: the time lies before its observations, or in "
                 "a gap of them.",
