@@ -1,4 +1,4 @@
-"""The place where a model version stands while it answers: put in whole, after a check, by one assignment."""
+"""The slot of the model version that answers. A checked version replaces the one before it by one assignment."""
 
 import json
 import logging
@@ -29,12 +29,12 @@ class Fetched(NamedTuple):
 
 
 type Loader = Callable[[], Fetched]
-"""Brings the version that should answer, or raises RegistryUnavailableError."""
+"""Fetches the version that should answer, or raises RegistryUnavailableError."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """One version at work; `from_disk` says that the last good one answers because the registry's could not be had."""
+    """One version at work; `from_disk`: the last good version answers because the registry's is not available."""
 
     nowcaster: Nowcaster
     version: str
@@ -49,8 +49,8 @@ class ModelSlot:
     """Holds the version that answers for one region; readers take `current` once and keep it for their request.
 
     Args:
-        region: what the version must be for.
-        loader: brings the version that should answer; called by `load` only, never by a reader.
+        region: the region that the version must be for.
+        loader: fetches the version that should answer; only `load` calls it, never a reader.
         cache: folder in which versions are kept; a note in it names the last good one and its registered digest.
     """
 
@@ -84,11 +84,12 @@ class ModelSlot:
     def load(self) -> Loaded:
         """Fetch, verify, answer the golden rows, then swap.
 
-        A version that fails leaves the one before in place. Where there is none yet, the last good one on disk answers
-        if the registry cannot be reached or its version is damaged; not if the registry says that there is no version.
+        A version that fails leaves the one before it in place. If no version is loaded yet, and the registry cannot be
+        reached or its version is damaged, the last good version on disk answers. It does not answer if the registry
+        says that there is no version.
 
         Raises:
-            NowcastError: the registry's version was not put in and no version on disk took its place.
+            NowcastError: the registry's version was not loaded, and no version on disk replaces it.
         """
         try:
             fetched = self._loader()
@@ -110,7 +111,7 @@ class ModelSlot:
 
     def _open(self, fetched: Fetched, *, from_disk: bool) -> Loaded:
         folder, version, digest = fetched
-        # What the folder says of itself proves nothing: the digest that counts is the registry's.
+        # The folder's own digest proves nothing: the registry's digest decides.
         bundle = Bundle.load(folder, digest)
         if _borders(bundle.region) != _borders(self.region):
             raise ModelError(
@@ -126,7 +127,7 @@ class ModelSlot:
         panel = _ordinary_week(bundle)
         try:
             nowcaster.nowcast(panel, panel.end)
-        except Exception as error:  # whatever goes wrong here, every caller would meet
+        except Exception as error:  # every caller would meet what goes wrong here
             raise ModelError(
                 f"Version {version} gives no nowcast: {error!r}.", remedy="Train it again.", version=version
             ) from error
@@ -156,7 +157,7 @@ class ModelSlot:
 
 
 def _borders(region: Region) -> tuple[object, ...]:
-    """What callers see of a region, which a model cannot change."""
+    """The part of a region that callers see and a model cannot change."""
     return region.name, region.interval_minutes, region.series
 
 

@@ -1,4 +1,4 @@
-"""The newest window and a model make a nowcast; what is late or missing is said, never hidden."""
+"""The newest window and a model make a nowcast. Quality and flags say what is late or missing."""
 
 import json
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from power_nowcast.models.calibration import Calibration
 GAP_HOURS = 3
 GAP_SHARE = 0.2
 INSIDE_TRAINING, BEFORE_TRAINING = "inside training data", "before training data"
-"""Flags of answers for times whose outcomes the model has learnt from, and for earlier ones: they tell nothing of how
-well it foresees."""
+"""Flags of answers for times whose outcomes the model has learnt from, and for earlier ones: such answers say nothing
+about the model's accuracy."""
 
 
 class Quality(StrEnum):
@@ -63,10 +63,10 @@ class Nowcaster:
     def nowcast(self, panel: Panel, issue_time: np.datetime64, *, flags: Sequence[str] = ()) -> Nowcast:
         """The nowcast of every series at `issue_time`, from what the panel holds up to then.
 
-        `flags` say what is known to be wrong with the panel; they make the quality worse as those of the model do.
+        `flags` name known faults of the panel; they make the quality worse, as the flags of the model do.
 
         Raises:
-            HistoryError: the panel reaches back less than the model needs at the least.
+            HistoryError: the panel reaches back less far than the model's minimum history.
             StaleDataError: no series has a recent enough value.
         """
         bundle, region = self.bundle, self.bundle.region
@@ -121,7 +121,7 @@ class Nowcaster:
         return self.bundle.paths(nowcast.issue_time, nowcast.values, nowcast.age_minutes, count, seed)
 
     def _check_history(self, panel: Panel, issue: np.datetime64) -> None:
-        # Most often the first row has values, and no other one is looked at.
+        # Usually the first row has values, and the search ends there.
         begin = next((n for n, row in enumerate(panel.power) if np.isfinite(row).any()), len(panel.power))
         first = panel.start + begin * np.timedelta64(panel.step_minutes, "m")
         held = int((issue - first).astype(np.int64))
@@ -138,14 +138,14 @@ class Nowcaster:
             )
 
     def _training_flags(self, issue: np.datetime64) -> tuple[str, ...]:
-        """Whether the model knew the future of the issue time; its inputs are whole, so the quality stays the same."""
+        """Flags of an issue time whose future the model knew; its inputs are whole, so the quality stays the same."""
         first, last = self.bundle.info.training
         if issue >= last:
             return ()
         return (INSIDE_TRAINING,) if issue >= first else (BEFORE_TRAINING,)
 
     def _flags(self, panel: Panel, issue: np.datetime64) -> tuple[str, ...]:
-        """What the model misses: a family of inputs, some of its history, or much of the recent hours."""
+        """Flags of what the model lacks: a family of inputs, some of its history, or much of the recent hours."""
         spec, region, flags = self.bundle.spec, self.bundle.region, []
         slot = min(int((issue - panel.start).astype(np.int64)) // panel.step_minutes, len(panel.power) - 1)
         if spec.weather and region.weather and not np.isfinite(panel.weather[slot]).any():
@@ -165,7 +165,7 @@ class Nowcaster:
 
 
 def _is_told(forecast: Floats, start: np.datetime64, step_minutes: int, issue: np.datetime64) -> bool:
-    """Whether any series has a forecast of the interval that the issue time falls into, and of the next one."""
+    """Whether any series has a forecast for the interval that holds the issue time, and for the next one."""
     ahead = int((issue - start).astype(np.int64)) // step_minutes + 1
     rows = forecast[ahead : ahead + 2]
     return rows.size > 0 and bool(np.isfinite(rows).any(axis=1).all())
@@ -178,17 +178,16 @@ def _newest(panel: Panel, issue: np.datetime64) -> str | None:
 
 
 class Calibrations(Protocol):
-    """What keeps the states of online calibration."""
+    """A store of the states of online calibration."""
 
     def read_calibration(self, region: str, model_digest: str, *, at: datetime | None = None) -> str | None: ...
 
 
 def calibration_in_force(records: Calibrations, bundle: Bundle, at: datetime | None = None) -> Calibration:
-    """The newest state of the bundle's calibration that counts no outcome after `at`; the frozen one where none is
-    kept.
+    """The newest state of the bundle's calibration that counts no outcome after `at`; the frozen one if there is none.
 
     Raises:
-        ModelError: what is kept has other series or leads than the bundle, or factors that are no finite numbers.
+        ModelError: the state has other series or leads than the bundle, or factors that are no finite numbers.
     """
     state = records.read_calibration(bundle.region.name, bundle.digest, at=at)
     if state is None:
