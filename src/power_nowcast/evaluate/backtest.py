@@ -1,4 +1,4 @@
-"""Rolling-origin backtest: every issue time answered from what was known then, beside the truth and the baselines."""
+"""Rolling-origin backtest: nowcasts of every issue time from what was known then, with the truth and the baselines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ from power_nowcast.features.build_features import final_power
 from power_nowcast.regions import Region
 
 DELAYS = (0, 5, 10)
-"""How late data come, in minutes, in every published table."""
+"""Delays of the data in minutes, in every published table."""
 
 
 class Forecaster(Protocol):
-    """What is backtested: a model version or a baseline, each with its own online calibration."""
+    """A model version or a baseline that is backtested, each with its own online calibration."""
 
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Any]:
         """Nowcasts of every issue time, learning only from outcomes already seen, and the calibration at the end."""
@@ -29,11 +29,11 @@ class Forecaster(Protocol):
 
 @dataclass(frozen=True)
 class Backtest:
-    """What a backtest collected; arrays in MW.
+    """The result of a backtest; arrays in MW.
 
     `actual` has shape (issue, series, step) and `at_issue` (issue, series), NaN where nothing was published. `late`
-    holds the model's nowcasts by the minutes that data came late, and `late_baselines` those of each baseline. In
-    `nowcasts` and `baselines` they came `delay_minutes` late.
+    holds the model's nowcasts by the delay of the data in minutes, and `late_baselines` those of each baseline. The
+    data of `nowcasts` and `baselines` have a delay of `delay_minutes`.
     """
 
     region: Region
@@ -85,7 +85,7 @@ def truth(
     """Value at each step after each issue time in MW, shape (issue, series, step); NaN where none was published and,
     without `nights`, for solar power in the dark.
 
-    It is what the panel holds at last: late rows and corrections count.
+    The truth is the panel's last state: late rows and corrections count.
     """
     power = final_power(panel, region)
     after = np.asarray(steps_minutes, "timedelta64[m]")
@@ -111,19 +111,19 @@ def run(
     """Replay the model and the baselines at every issue time, with data on time and late.
 
     Args:
-        model: what is judged.
+        model: the one that is judged.
         baselines: by the name that tables and plots show; the first one scales the errors of worst days.
-        panel: everything that was ever known of the period, its weeks of history, and the hour after it.
+        panel: all that was ever known of the period, of the weeks of history before it, and of the hour after it.
         region: the panel's region.
         issues: shape (issue,).
-        delays: minutes that load comes late; 0 is always run.
+        delays: of the load, in minutes; 0 always runs.
 
     Raises:
         MissingDataError: no issue time has a truth.
     """
     nowcasts, _ = model.replay(panel, issues)
     columns = [panel.series.index(name) for name in nowcasts.series]
-    issues = nowcasts.issue_times  # a replay sorts them
+    issues = nowcasts.issue_times  # a replay sorts issue times
     actual = truth(panel, region, issues, nowcasts.steps_minutes)[:, columns]
     if not np.isfinite(actual).any():
         raise MissingDataError(

@@ -1,4 +1,4 @@
-"""Which of several nowcasts is better, and is it more than luck: paired losses, by series, horizon and local hour."""
+"""Which of several nowcasts is significantly better: paired losses, by series, horizon and local hour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ SIGNIFICANT = 0.05
 class Comparison:
     """Every other run against the reference, on the pairs that all of them answered.
 
-    All differences are those of a run's mean loss from the reference's, in percent of the reference's: negative is
-    better than the reference. `low` and `high` bound their 95 % intervals, `p` is that of the test of Diebold and
-    Mariano, `p_holm` the same adjusted for its family: all tests of one table and one loss.
+    A difference is a run's mean loss minus the reference's, in percent of the reference's: negative is better than the
+    reference. `low` and `high` bound its 95 % interval. `p` is the p-value of the Diebold-Mariano test, `p_holm` the
+    same adjusted for its family: all tests of one table and one loss.
     """
 
     region: str
@@ -43,11 +43,11 @@ class Comparison:
     issues: int
     pairs: int
     overall: pl.DataFrame
-    """run, loss; the plain mean over series and horizons of the differences in percent."""
+    """Columns run, loss; the plain mean over series and horizons of the differences in percent."""
     cells: pl.DataFrame
-    """run, loss, series, horizon_min; mean losses in MW."""
+    """Columns run, loss, series, horizon_min; mean losses in MW."""
     hours: pl.DataFrame
-    """run, loss, series, hour: local hours of the target, all horizons together, a day being one observation."""
+    """Columns run, loss, series, hour: local hours of the target, all horizons together; a day is one observation."""
 
     def row(self, run: str, loss: str, series: str | None = None, horizon_min: int | None = None) -> dict[str, Any]:
         """A row of `cells`, or of `overall` where no series is named."""
@@ -63,7 +63,7 @@ class Comparison:
         return int(frame.filter((pl.col("loss") == LOSSES[0]) & pl.col("p").is_not_null()).height)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """The comparison as plain values."""
         return {
             "region": self.region,
             "reference": self.reference,
@@ -81,13 +81,13 @@ class Comparison:
 def compare(runs: Mapping[str, Nowcasts], panel: Panel, region: Region) -> Comparison:
     """Compare nowcasts of the same region, pair by pair; the first of `runs` is the reference.
 
-    A pair counts where every run answered all levels that they have in common, and the values at the issue time and
-    at the target are published.
+    A pair counts if every run answered all levels that the runs have in common, and if the values at the issue time
+    and at the target are published.
 
     Args:
         runs: by name, two or more.
         panel: holds the truth.
-        region: whose.
+        region: the runs' region.
 
     Raises:
         ConfigurationError: fewer than two runs, or they have no median in common.
@@ -169,7 +169,7 @@ class _Clock:
     def by_day(
         self, hour: int, used: NDArray[np.bool_], own: Floats, theirs: Floats
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean losses of one local hour of every day that has any, each of shape (day,)."""
+        """Mean losses of one local hour for every day that has any, each of shape (day,)."""
         chosen = used & (self.hour == hour)
         day = self.day[chosen]
         counts = np.bincount(day)
@@ -236,8 +236,8 @@ def _overall(
 ) -> dict[str, Any]:
     """The mean of the relative differences of all series and horizons.
 
-    Summed over the pairs of an issue time, so that what goes wrong everywhere at once counts as one event; each pair
-    weighs one over its cell's number of pairs.
+    The differences are summed over the pairs of an issue time, so that an error that hits everything at once counts as
+    one event. Each pair has a weight of one over its cell's number of pairs.
     """
     counts = used.sum(axis=0)
     base = np.where(used, theirs, 0.0).sum(axis=0) / np.maximum(counts, 1)

@@ -1,4 +1,4 @@
-"""A comparison told: sentences, a table for the terminal, and one HTML page that stands alone."""
+"""Reports of a comparison: sentences, a table for the terminal, and one HTML page that stands alone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,9 +24,9 @@ FEW_HORIZONS = 4
 
 
 def verdict(comparison: Comparison, run: str, loss: str) -> str:
-    """Who is better by how much, and how sure that is.
+    """A sentence: which run is better, by how much, and whether that is significant.
 
-    One test of all series and horizons together, so nothing is adjusted.
+    It is one test of all series and horizons together, so its p-value is not adjusted.
     """
     row = comparison.row(run, loss)
     if row["p"] is None:
@@ -37,19 +37,19 @@ def verdict(comparison: Comparison, run: str, loss: str) -> str:
     side = "smaller" if row["difference"] < 0 else "larger"
     size = percent(abs(row["difference"]) / 100, 1)
     said = f"{run} has a {size} {side} {loss} than {comparison.reference} (95 % interval {_interval(row)})"
-    return f"{said}." if sure else f"{said}: no more than luck can explain."
+    return f"{said}." if sure else f"{said}, which is not significant at 5 %."
 
 
 def counted(comparison: Comparison, run: str, loss: str) -> str:
-    """In how many cells a run is better or worse beyond luck."""
+    """In how many cells a run is significantly better or worse."""
     rows = [row for row in comparison.cells.iter_rows(named=True) if row["run"] == run and row["loss"] == loss]
     better = sum(_sure(row) and row["difference"] < 0 for row in rows)
     worse = sum(_sure(row) and row["difference"] > 0 for row in rows)
-    return f"{better} of {len(rows)} pairs of series and horizon are better beyond luck, {worse} are worse."
+    return f"{better} of {len(rows)} pairs of series and horizon are significantly better, {worse} significantly worse."
 
 
 def table(comparison: Comparison, run: str, loss: str) -> RenderableType:
-    """Differences in percent by series and horizon with half the interval's width; a star where it is beyond luck."""
+    """Differences in percent by series and horizon with half the interval's width; a star where one is significant."""
     steps = _columns(comparison)
     grid = Table(
         title=f"{run} against {comparison.reference}: {loss}",
@@ -70,10 +70,10 @@ def table(comparison: Comparison, run: str, loss: str) -> RenderableType:
 
 
 def closing(comparison: Comparison) -> str:
-    """What the signs of the tables mean."""
+    """Legend of the tables."""
     return (
         f"{comparison.pairs:,} pairs of {comparison.issues:,} issue times, {comparison.first:%d %b %Y} to "
-        f"{comparison.last:%d %b %Y}. Negative is better. *: beyond luck at 5 %, by the test of Diebold and Mariano, "
+        f"{comparison.last:%d %b %Y}. Negative is better. *: significant at 5 %, by the test of Diebold and Mariano, "
         f"adjusted (Holm) for the {comparison.tests('cells')} tests of all series, horizons and runs."
     )
 
@@ -90,7 +90,7 @@ def write_comparison(
 
     Args:
         folder: is made.
-        comparison: what is told.
+        comparison: the one to report.
         now: when the page is made, UTC.
         origins: where each run comes from, by its name.
         manifests: of the tables that hold the truth.
@@ -160,7 +160,9 @@ def _cells(comparison: Comparison, run: str, loss: str) -> Cells:
             figures = (number(row["n"]), megawatts(row["reference_mw"]), megawatts(row["run_mw"]))
             tested = (signed(row["difference"], 2), _interval(row), number(row["statistic"], 1))
             beyond = "better" if row["difference"] is not None and row["difference"] < 0 else "worse"
-            rows.append((series, f"{step}", *figures, *tested, _p(row["p_holm"]), beyond if _sure(row) else "luck"))
+            rows.append(
+                (series, f"{step}", *figures, *tested, _p(row["p_holm"]), beyond if _sure(row) else "not significant")
+            )
     said = ("Series", "Minutes ahead", "Pairs", f"{comparison.reference}, MW", f"{run}, MW")
     columns = (*said, "Difference", "95 % interval", "Statistic", "p, Holm", "Verdict")
     return Cells(f"Mean {WHICH[loss]}", columns, rows, wide=True, text=(9,))
@@ -183,7 +185,7 @@ def _methods(comparison: Comparison) -> list[str]:
         family,
         "By hour a local day is one observation: the mean over all horizons whose target lies in the hour.",
         "The figures in all are the plain mean over series and horizons of the differences in percent.",
-        "A test says whether a difference is luck, not whether it matters: with many issue times small ones are found.",
+        "A test says whether a difference is significant, not whether it matters: many issue times show small ones.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the report tells of a model's reasons, whatever its kind."""
+"""The report's explanation of a model, for every kind of model."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ EXPLAINED_ROWS = 800
 
 
 def explanation(bundle: Bundle, known: Examples, *, repeats: int = 5) -> Explanation:
-    """What the model looks at, on time that it was not trained on.
+    """The explanation of a model, on time that it was not trained on.
 
-    Every kind tells what its accuracy rests on, by families of features; boosters also what each feature gained them
-    and what it did to the answers of the first series, far ahead.
+    Every kind gets the families of features that its accuracy rests on. Boosters also get the gain of each feature and
+    its contribution to the nowcasts of the first series at the longest horizon.
     """
     model = bundle.model
     rests_on = permutation_importance(bundle, known, repeats=repeats)

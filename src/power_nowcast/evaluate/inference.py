@@ -1,4 +1,4 @@
-"""Is a difference between two nowcasts more than luck? Tests of paired losses that are correlated in time."""
+"""Is a difference between two nowcasts significant? Tests of paired losses that are correlated in time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from power_nowcast.contracts import Floats
 
 CONFIDENCE = 0.95
 OVERLAP = 12
-"""Horizons of an hour overlap by so many issue times on a grid of 5 minutes."""
+"""Horizons of an hour overlap by this many issue times on a grid of 5 minutes."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class PairedTest:
 def diebold_mariano(differences: Floats, steps_ahead: int = 1, *, overlap: int = OVERLAP) -> PairedTest:
     """Test of Diebold and Mariano (1995) that paired losses do not differ in the mean.
 
-    The variance is Newey and West's (see `hac_variance_of_mean`), and the statistic is corrected for small samples and
-    read from Student's t with n - 1 degrees of freedom, after Harvey, Leybourne and Newbold (1997). The interval is
-    that of the same test: it leaves out zero where p is below .05.
+    The variance is that of Newey and West (see `hac_variance_of_mean`). The statistic is corrected for small samples
+    and compared with Student's t with n - 1 degrees of freedom, after Harvey, Leybourne and Newbold (1997). The
+    interval belongs to the same test: it excludes zero where p is below .05.
 
     Args:
         differences: loss of one minus loss of the other in order of time, shape (time,), without NaN.
         steps_ahead: how many forecasts overlap: the horizon in units of the spacing of issue times.
-        overlap: how far correlations reach at least.
+        overlap: the least reach of correlations.
 
     >>> test = diebold_mariano(np.zeros(10))
     >>> test.mean, test.statistic, test.p
@@ -48,7 +48,7 @@ def diebold_mariano(differences: Floats, steps_ahead: int = 1, *, overlap: int =
         nan = float("nan")
         return PairedTest(n, float(values.mean()) if n else nan, nan, nan, nan, nan)
     mean = float(values.mean())
-    # A sample shorter than the overlap of its forecasts has no correction; the largest that there is stands for it.
+    # A sample shorter than the overlap of its forecasts has no correction: it gets the largest one that exists.
     factor = max((n + 1 - 2 * h + h * (h - 1) / n) / n, 1 / n)
     error = sqrt(hac_variance_of_mean(values, at_least=max(overlap, h - 1)) / factor)
     if error == 0:
@@ -59,7 +59,7 @@ def diebold_mariano(differences: Floats, steps_ahead: int = 1, *, overlap: int =
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """P-values adjusted for being one of a family (Holm 1979); NaN are no part of it.
+    """P-values adjusted for the size of their family (Holm 1979); NaN do not belong to it.
 
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
@@ -77,8 +77,8 @@ def hac_variance_of_mean(values: Floats, lags: int | None = None, *, at_least: i
 
     Args:
         values: in order of time, shape (time,).
-        lags: how far correlations reach; by default what Andrews (1991) finds best for an AR(1) process as correlated
-            as the values are, and no less than `at_least`.
+        lags: the reach of correlations; by default the optimum of Andrews (1991) for an AR(1) process as correlated as
+            the values are, and no less than `at_least`.
         at_least: the least number of lags, as far as a third of the values allows it.
 
     >>> hac_variance_of_mean(np.array([1.0, -1.0, 1.0, -1.0]), lags=0)
@@ -99,7 +99,7 @@ def hac_variance_of_mean(values: Floats, lags: int | None = None, *, at_least: i
 
 
 def student_p(statistic: float, degrees: int) -> float:
-    """Probability of a value of Student's t at least so far from zero, on either side.
+    """Two-sided p-value of Student's t.
 
     >>> round(student_p(2.228, 10), 3)
     0.05
@@ -126,7 +126,7 @@ def _beta(x: float, a: float, b: float) -> float:
     """Regularised incomplete beta function by its continued fraction, evaluated by Lentz's method."""
     if x <= 0 or x >= 1:
         return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):  # where the fraction of the other tail is the one that converges fast
+    if x > (a + 1) / (a + b + 2):  # here the fraction of the other tail converges fast
         return 1.0 - _beta(1 - x, b, a)
     front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
     tiny = 1e-300

@@ -1,4 +1,4 @@
-"""The operator's own forecast as a baseline: what was known of it at the issue time, as it stands."""
+"""The operator's own forecast as a baseline, as it was known at the issue time."""
 
 from itertools import pairwise
 
@@ -14,22 +14,22 @@ from power_nowcast.regions import Region
 
 NAME = "operator forecast"
 LEARNT_DAYS = 28
-"""Days before a day whose errors give its bands."""
+"""The bands of a day come from the errors of this many days before it."""
 _DAY = np.timedelta64(1440, "m")
 
 
 class OperatorForecast:
     """Forecaster of a region that has a forecast; without a value at the target it has no answer (NaN).
 
-    The median is the forecast's level at the target, read between its intervals as the features read it. About it stand
-    the quantiles of its own errors, less their median, of the 28 days before the day of the issue time.
+    The median is the forecast's level at the target, interpolated between its intervals as in the features. The bands
+    are the quantiles of its own errors, minus their median, of the 28 days before the day of the issue time.
     """
 
     def __init__(self, region: Region) -> None:
         self.region = region
 
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, None]:
-        """Nowcasts of every issue time; the outcomes that bands come from are `delay_minutes` late at least."""
+        """Nowcasts of every issue time; the outcomes behind the bands have a delay of at least `delay_minutes`."""
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         spacing = np.diff(issues).min() if len(issues) > 1 else _DAY
         earlier = np.arange(issues[0] - LEARNT_DAYS * _DAY, issues[0], spacing)

@@ -1,4 +1,4 @@
-"""The promotion rule: does a challenger earn production? Pure arithmetic on nowcasts of the same held-out time.
+"""The promotion rule: may a challenger go into production? Pure arithmetic on nowcasts of the same hold-out period.
 
 The loss is the pinball loss over all levels, scaled for each series and horizon by persistence's own, so that a small
 zone counts as much as a large one, and averaged over series and horizons.
@@ -17,7 +17,7 @@ from power_nowcast.regions import Region
 from power_nowcast.scoring import label, pinball_losses
 
 MAX_WORSE = 0.01
-"""The upper 95 % bound of the relative difference to the incumbent may reach this."""
+"""Limit of the upper 95 % bound of the relative difference to the incumbent."""
 MAX_SERIES_WORSE = 0.03
 COVERAGE = (0.77, 0.83)
 HORIZON_COVERAGE = (0.70, 0.90)
@@ -46,15 +46,19 @@ def decide(
 ) -> Decision:
     """Judge nowcasts of the same issue times, all after every model's training.
 
-    The challenger must beat the best baseline, be no more than 1 % worse than the incumbent (upper 95 % bound of the
-    paired difference, variance robust to autocorrelation), in no series more than 3 % worse, and its band of 80 % must
-    cover .77-.83 over all series and horizons, as far as the sample can tell (95 % bounds), and .70-.90 at every
-    horizon. Only pairs that all have answered count, so an answer withheld is refused by name.
+    The challenger must
+
+    - beat the best baseline;
+    - be no more than 1 % worse than the incumbent (upper 95 % bound of the paired difference, variance robust to
+      autocorrelation), and in no series more than 3 % worse;
+    - have a band of 80 % that covers .77-.83 over all series and horizons, within the sampling error (95 % bounds), and
+      .70-.90 at every horizon;
+    - answer every pair that the others answer. Only pairs that all have answered count for the figures.
 
     Args:
-        region: whose steps and series these are.
-        challenger: what would be promoted.
-        incumbent: what is in production, None where nothing is.
+        region: the region of the steps and series.
+        challenger: the version that would be promoted.
+        incumbent: the version in production, None where there is none.
         baselines: by name, at least one.
         actual: truth in MW, shape (issue, series, step), NaN where unknown.
         at_issue: last known value in MW, shape (issue, series): persistence.
@@ -136,8 +140,8 @@ def _against(verdict: _Verdict, series: tuple[str, ...], own: Floats, theirs: Fl
     other = _mean(theirs, used)
     total = float(other.mean())
     difference = float(_mean(own, used).mean()) - total
-    # Each pair weighs what it weighs in the score: one over its cell's number of pairs. Summed over the pairs of an
-    # issue time, so that what goes wrong in all zones at once counts as one event.
+    # Each pair has the same weight as in the score: one over its cell's number of pairs. The sum runs over the pairs of
+    # an issue time, so that an error that hits all zones at once counts as one event.
     weight = len(used) / used.sum(axis=0) / used[0].size
     by_issue = (np.where(used, own - theirs, 0.0) * weight).sum(axis=(1, 2))
     error = np.sqrt(hac_variance_of_mean(by_issue))

@@ -1,4 +1,4 @@
-"""One HTML file that a manager can read: figures, plots and limits, standing alone without any network."""
+"""One HTML file that a manager can read: figures, plots and limits. It stands alone and needs no network."""
 
 import base64
 import struct
@@ -82,8 +82,8 @@ def write_report(
         backtest: what was scored.
         card: its scorecard.
         now: when the report is made, UTC.
-        series: the one that it tells of at length; the first, which is the total, by default.
-        explanation: what the model looks at.
+        series: the one that it describes in detail; the first, which is the total, by default.
+        explanation: the explanation of the model.
         provenance: model and data.
         drawn: plots that exist already; drawn anew by default.
 
@@ -136,7 +136,7 @@ def write_page(path: Path, page: str) -> Path:
 
 
 def template(name: str) -> Template:
-    """A page's template; a name that it is not given is an error."""
+    """A page's template; a missing name is an error."""
     environment = Environment(
         loader=PackageLoader("power_nowcast", "evaluate"),
         autoescape=True,
@@ -179,7 +179,7 @@ def render(
 
 
 def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
-    """The four figures on top: value, what it is, and what it compares with."""
+    """The four figures on top: value, name, and what it compares with."""
     far = shown_horizons(card.steps_minutes)[-1]
     row, best = card.row(series, far), best_baseline(card, series)
     skill = row.get(f"skill_{best}")
@@ -305,7 +305,7 @@ def month_cells(card: Scorecard, series: str) -> Cells:
 
 
 def manifest_cells(manifests: Sequence[Manifest]) -> Cells:
-    """Which data were read."""
+    """The table of the data that were read."""
     rows = [
         (one.table, str(one.version), f"{one.rows:,}", one.first or "", one.last or "", one.sha256[:16])
         for one in manifests
@@ -317,6 +317,6 @@ def manifest_cells(manifests: Sequence[Manifest]) -> Cells:
 def picture(plot: Plot) -> Picture:
     """The plot inlined, its size known before it is decoded."""
     data = plot.png()
-    # The size stands in the PNG's first chunk; with it a browser keeps the place before it has decoded the picture.
+    # The size is in the PNG's first chunk. With it a browser reserves the place before it has decoded the picture.
     width, height = struct.unpack(">II", data[16:24])
     return Picture(plot.name, plot.alt, f"data:image/png;base64,{base64.b64encode(data).decode()}", width, height)

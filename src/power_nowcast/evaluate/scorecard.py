@@ -1,4 +1,4 @@
-"""A backtest boiled down: the tables that the report, MLflow and the promotion rule read."""
+"""The tables of a backtest that the report, MLflow and the promotion rule read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,15 +16,15 @@ from power_nowcast.regions import Region
 
 WORST_DAYS = 10
 HALF_A_DAY = 0.5
-"""A day with fewer of its pairs than this share is an edge of the period, not a bad day."""
+"""A day with a smaller share of its pairs than this is an edge of the period, not a bad day."""
 
 
 @dataclass(frozen=True)
 class Scorecard:
     """Tables in the columns of `scoring.summarise` unless said otherwise; MW, shares of 1, MAPE and nMAE in percent.
 
-    Load has a MAPE; wind and solar power, which come near zero, have the nMAE, the MAE in percent of the plausible
-    maximum, and of the sun only the day is scored.
+    Load has a MAPE. Wind and solar power, which come near zero, have the nMAE: the MAE in percent of the plausible
+    maximum. Solar power is scored in daylight only.
 
     Hours, months and days are local to the region and those of the target time, not of the issue time.
     """
@@ -41,7 +41,7 @@ class Scorecard:
     by_series: pl.DataFrame
     """(series, horizon_min)."""
     by_horizon: pl.DataFrame
-    """horizon_min; the plain mean over series of what needs no unit: MAPE, nMAE, skills, coverages, tails."""
+    """horizon_min; the plain mean over series of the metrics without a unit: MAPE, nMAE, skills, coverages, tails."""
     by_hour: pl.DataFrame
     """(series, horizon_min, hour)."""
     by_month: pl.DataFrame
@@ -101,13 +101,13 @@ class Scorecard:
 
 
 def scorecard(backtest: Backtest) -> Scorecard:
-    """Score a backtest: pairs whose value at the issue time and at the target are both published."""
+    """Score the pairs of a backtest whose values at the issue time and at the target are both published."""
     model, region = backtest.nowcasts, backtest.region
     actual = np.where(np.isfinite(backtest.at_issue)[..., None], backtest.actual, np.nan)
     names = tuple(backtest.baselines)
     parts: dict[str, list[pl.DataFrame]] = {}
     for column, series in enumerate(model.series):
-        # One series after the other: a month of all of them at once would be a table of gigabytes.
+        # One series after the other: a table of all series at once would take gigabytes for a month.
         keys = _keys(model, region, series)
         others = {name: one.values[:, column] for name, one in backtest.baselines.items()}
         pairs = scoring.losses(keys, actual[:, column], model.values[:, column], model.quantiles, others)

@@ -65,7 +65,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
     for heading in ("MAE MW", relative_name(card, series), "in 80 %"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in card.baselines:
-        words = ("saved vs", *name.split())  # as narrow as whole words allow
+        words = ("saved vs", *name.split())  # as narrow as the words allow
         table.add_column(f"saved vs {name}", justify="right", width=max(map(len, words)))
     for horizon in shown_horizons(card.steps_minutes):
         row = card.row(series, horizon)
@@ -82,7 +82,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
 
 @dataclass(frozen=True)
 class Fan:
-    """One nowcast, and what came before it.
+    """One nowcast, and the observations before it.
 
     `times` (time,) and `actual` (time,) are observations, `values` (step, quantile) the nowcast; MW, times in UTC.
     """
@@ -104,7 +104,7 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
         fan: what to draw.
         width: columns in all.
         rows: lines of the plot.
-        ascii_only: signs that any terminal has.
+        ascii_only: use characters that any terminal has.
     """
     begin = fan.issue_time - np.timedelta64(HOURS * 60, "m")
     shown = (fan.times >= begin) & (fan.times <= fan.issue_time) & np.isfinite(fan.actual)
@@ -133,7 +133,7 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
 
 
 class _Grid:
-    """Signs and their colours, (row, column); columns are minutes from the issue time."""
+    """Characters and their colours, (row, column); columns are minutes from the issue time."""
 
     def __init__(self, rows: int, columns: int, edges: NDArray[np.float64], first: int, per_column: float) -> None:
         self.signs = np.full((rows, columns), " ")
@@ -153,7 +153,7 @@ class _Grid:
     def history(self, ages: NDArray[np.int64], load: Floats) -> None:
         for column in range(self.now + 1):
             near = np.abs(ages - self.minutes[column]) if len(ages) else np.empty(0)
-            # A gap in the data stays one: only what lies within an observation's reach is drawn.
+            # A gap in the data stays a gap: only values within an observation's reach are drawn.
             if len(near) and near.min() <= max(self.per_column, _spacing(ages)) / 2:
                 value = float(load[near.argmin()])
                 beyond = HIGHER if value > self.edges[0] else LOWER if value < self.edges[-1] else ""

@@ -1,4 +1,4 @@
-"""A scorecard in words: the headline, honest limits, and how figures are written. Every claim comes from its tables."""
+"""A scorecard in words: the headline, the limits, and the format of figures. Every claim comes from its tables."""
 
 import math
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from power_nowcast.evaluate.scorecard import Scorecard
 
 NONE = "\N{EN DASH}"
 COVERAGE = (0.77, 0.83)
-"""Where the coverage of an 80 % band may lie before it counts as off."""
+"""Coverage of an 80 % band outside of this range counts as off."""
 SEASONS = 330
-"""Days from which a period counts as a whole year."""
+"""A period counts as a whole year from this many days on."""
 FEW = 6
 
 
 def number(value: object, digits: int = 0) -> str:
-    """A figure with separators of thousands, a dash where there is none.
+    """A figure with separators of thousands, or a dash if there is no figure.
 
     >>> number(1234.56, 1)
     '1,234.6'
@@ -72,14 +72,14 @@ def relative(row: Mapping[str, object], digits: int) -> str:
 
 
 def relative_name(card: Scorecard, series: str | None = None) -> str:
-    """What `relative` is of one series, or of all together."""
+    """The name of the metric in `relative`, of one series or of all together."""
     table = card.by_series if series is None else card.by_series.filter(pl.col("series") == series)
     names = [name for name in ("MAPE", "nMAE") if table[name].is_not_null().any()]
     return " or ".join(names) or "MAPE"
 
 
 def headline(card: Scorecard, series: str | None = None) -> str:
-    """What the backtest says, in two or three sentences that anyone understands."""
+    """The result of the backtest, in two or three sentences that anyone understands."""
     name = series or card.series[0]
     rows = [card.row(name, horizon) for horizon in shown_horizons(card.steps_minutes)]
     scored = [row for row in rows if row.get("n") and row["MAE"] is not None]

@@ -29,7 +29,7 @@ from power_nowcast.evaluate.plots.style import (
 from power_nowcast.evaluate.scorecard import Scorecard
 
 KNOTS = (15, 30, 45, 60)
-"""Horizons that plots and tables show, those of them that a region has."""
+"""Horizons that plots and tables show, where a region has them."""
 BINS = 61
 EDGE = 0.05
 """A month with fewer pairs than this share of the fullest is an edge of the period and left out."""
@@ -81,7 +81,7 @@ def residual_hist(backtest: Backtest, series: str) -> Figure:
 
 
 def skill_by_horizon(card: Scorecard, series: str) -> Figure:
-    """Error growing with the horizon, and the share of each baseline's error that the model saves."""
+    """Error by horizon, and the share of each baseline's error that the model saves."""
     table = card.by_series.filter(pl.col("series") == series).sort("horizon_min")
     x = table["horizon_min"].to_numpy()
     with style():

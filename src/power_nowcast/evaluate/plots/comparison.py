@@ -1,4 +1,4 @@
-"""Plots of a comparison: who is better where, when, and how sure that is."""
+"""Plots of a comparison: which run is better, where, when, and whether that is significant."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def comparison_plots(comparison: Comparison) -> Iterator[Plot]:
 def who_wins(comparison: Comparison, run: str, loss: str) -> Figure:
     """Difference of the mean loss from the reference's: by series and horizon, by hour, and the first series by hour.
 
-    Left is better, right is worse; a filled point differs more than luck explains, a hollow one does not.
+    Left is better, right is worse; a filled point differs significantly, a hollow one does not.
     """
     chosen = (pl.col("run") == run) & (pl.col("loss") == loss)
     cells, hours = comparison.cells.filter(chosen), comparison.hours.filter(chosen)
@@ -115,11 +115,11 @@ def _cells(axes: Axes, comparison: Comparison, cells: pl.DataFrame) -> None:
         fontsize=9,
         handlelength=1.4,
     )
-    headline(axes, "By series and horizon", "95 % intervals; filled: more than luck (Holm), hollow: within it")
+    headline(axes, "By series and horizon", "95 % intervals; filled: significant (Holm), hollow: not")
 
 
 def _hours(axes: Axes, comparison: Comparison, hours: pl.DataFrame) -> None:
-    """Shades by series and local hour; a dot where the difference is more than luck."""
+    """Shades by series and local hour; a dot where the difference is significant."""
     names = list(comparison.series)
     grid, sure = np.full((len(names), 24), np.nan), np.zeros((len(names), 24), bool)
     for row in hours.iter_rows(named=True):
@@ -149,7 +149,7 @@ def _hours(axes: Axes, comparison: Comparison, hours: pl.DataFrame) -> None:
     bar = axes.get_figure(root=True).colorbar(mesh, ax=axes, pad=0.01, aspect=16, extend="both")  # type: ignore[union-attr]
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(_tick))
-    headline(axes, "By series and hour of day", "Blue: better; orange: worse; a dot: more than luck (Holm)")
+    headline(axes, "By series and hour of day", "Blue: better; orange: worse; a dot: significant (Holm)")
 
 
 def _line(axes: Axes, series: str, timezone: str, hours: pl.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Plots of what a model looks at: importance of its features and, from TreeSHAP, what each did to the answers."""
+"""Plots that explain a model: importance of its features and, from TreeSHAP, their contributions to the nowcasts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from power_nowcast.features.families import without_horizon
 
 LOW_TO_HIGH = LinearSegmentedColormap.from_list("low_to_high", ["#2f77b5", "#b9b2b8", "#c8500a"])
 ROW = 0.4
-FEWEST_ROWS = 5  # a figure of one feature leaves room for its title and axis
+FEWEST_ROWS = 5  # a figure of one feature needs room for its title and axis
 MOST_POINTS = 1500
 
 
@@ -151,7 +151,7 @@ def shap(
 
 
 def _ranks(values: Floats) -> Floats:
-    """Values as ranks from 0 to 1, which no outlier can squeeze; NaN stays."""
+    """Values as ranks from 0 to 1, which outliers cannot distort; NaN stays."""
     known = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
     _, place = np.unique(values[known], return_inverse=True)

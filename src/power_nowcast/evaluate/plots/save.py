@@ -1,4 +1,4 @@
-"""The set of plots that the report shows, with the words that stand for each where it cannot be seen."""
+"""The set of plots that the report shows, each with its text alternative."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ HISTORY_MINUTES = 240
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the model looks at.
+    """The explanation of a model.
 
     `importance` holds a share a feature. SHAP contributions `values` in `unit` and the `features` that caused them,
     both of shape (sample, feature), belong to the columns `names`; None where the model gives none.

@@ -22,7 +22,7 @@ GRID = "#e3e7eb"
 PAPER = "#ffffff"
 MODEL = "#0b62a4"
 BASELINES = ("#7d848c", "#c8500a", "#1a8163", "#8d4a9c")
-"""Persistence, then the others in the order in which they are given."""
+"""Persistence first, then the other baselines in the given order."""
 BANDS = {90: "#d9e7f4", 80: "#b3d0ea", 50: "#80b0da"}
 FAR_ABOVE = 2.5
 WARM, COOL = "#c8500a", "#0b62a4"
@@ -66,7 +66,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look, for as long as the block runs; nothing of it stays behind."""
+    """The look, for the length of the block only."""
     with mpl.rc_context(_STYLE):
         yield
 
@@ -80,7 +80,7 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
 
 
 def headline(axes: Axes, title: str, subtitle: str = "", *, small: bool = False) -> None:
-    """Title on the left, and below it in a lighter voice what is shown, with the unit."""
+    """Title on the left, and below it in a lighter colour what is shown, with the unit."""
     axes.set_title(title, fontsize=10.5 if small else 13, pad=22 if subtitle else 8)
     if subtitle:
         under = axes.annotate(
@@ -116,7 +116,7 @@ def megawatts(axis: Axis) -> None:
 
 
 def scale_from_zero(axes: Axes, lines: Mapping[str, NDArray[np.float64]]) -> str:
-    """Set y from 0 to what shows the lines well; a line far above all others is cut, and named in return."""
+    """Set y from 0 to a value that shows the lines well; a line far above the others is cut. Returns its name."""
     tops = {name: float(np.nanmax(y)) for name, y in lines.items() if np.isfinite(y).any()}
     ranked = sorted(tops.values())
     cut = len(ranked) > 1 and ranked[-1] > FAR_ABOVE * ranked[-2]
@@ -144,7 +144,7 @@ def end_labels(axes: Axes, x: Any, labels: Sequence[tuple[str, float, str]], *, 
     heights = [y for _, y, _ in placed]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + room)
-    # What was pushed beyond the top is pushed back down, the lower ones with it.
+    # Names that were pushed beyond the top are pushed back down, and lower ones with them.
     for i in range(len(heights) - 1, -1, -1):
         ceiling = high if i == len(heights) - 1 else heights[i + 1] - room
         heights[i] = min(heights[i], ceiling)

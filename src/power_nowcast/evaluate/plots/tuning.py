@@ -1,4 +1,4 @@
-"""Plot of a study: what each trial reached, and which options set good trials apart."""
+"""Plot of a study: the loss of each trial, and the options that distinguish good trials."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +10,10 @@ from power_nowcast.evaluate.plots.style import BASELINES, INK, MODEL, MUTED, WAR
 
 
 def study_plot(losses: Sequence[float], importance: Mapping[str, float], *, title: str = "Tuning") -> Figure:
-    """Losses by trial, the first being the defaults, with the best so far; beside them the options by importance.
+    """Losses by trial (the first is the defaults) with the best so far; beside them the options by importance.
 
     Args:
-        losses: of each trial in order, NaN where it was given up early.
+        losses: of each trial in order, NaN where it was pruned.
         importance: share of each option, empty where it is not known yet.
         title: of the plot.
     """
