@@ -10,19 +10,19 @@ from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region, SourceSpec
 
 LIVE = timedelta(hours=3)
-"""What came within this of its `valid_at` was seen as it appeared; what is older may have stood there before."""
+"""A row that came within this time of its `valid_at` was seen as it appeared; an older one may be from before."""
 
 
 def align(
     rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, received: Received | None = None
 ) -> tuple[pl.DataFrame, int]:
-    """Rows of `batch.ROWS` from checked rows of `PUBLISHED`, and how many a later value of their slot replaced.
+    """Rows of `batch.ROWS` from checked rows of `PUBLISHED`, and the number that a later value of their slot replaced.
 
     `valid_at` is the end of the interval. Power lies on the region's grid: slot t holds the last value published in
     (t - interval, t], so a stamp off the grid counts for the slot that it falls into.
 
-    When a row was known: the publisher's own time, or the hour of its schedule; else, where `received` came live, when
-    it came; else after the source's usual delay.
+    A row was known at the publisher's own time, or at the hour of its schedule. Without these it was known when
+    `received` came, if that came live, and otherwise after the source's usual delay.
     """
     interval = timedelta(minutes=spec.interval_minutes or region.interval_minutes)
     end = pl.col("at") + interval if spec.label == "start" else pl.col("at")
@@ -48,7 +48,7 @@ def align(
 
 
 def _usual(region: Region, table: Table, spec: SourceSpec, received: Received | None) -> tuple[pl.Expr, pl.Expr]:
-    """When rows without a time of their own were known, and the basis of that."""
+    """The time when rows without a time of their own were known, and its basis."""
     valid_at = pl.col("valid_at")
     if spec.schedule is not None:
         # The interval that ends at midnight belongs to the day before.

@@ -1,4 +1,4 @@
-"""Answers of servers as received, kept by their content: what tables are made from and need not be sent again."""
+"""Answers of servers as received, kept by their content: tables come from them, and servers need not resend them."""
 
 import gzip
 import hashlib
@@ -13,12 +13,12 @@ from pathlib import Path
 from power_nowcast.errors import StoreError
 
 KEPT = timedelta(days=30)
-"""How long an answer spares its publisher a whole one, if it is pruned now and then."""
+"""An answer is kept at least this long, if answers are pruned now and then: its publisher need not resend it."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: its address (keys left out), when its content was first received, and what names its bytes."""
+    """One answer: its address (keys left out), when its content was first received, and the name of its bytes."""
 
     url: str
     status: int
@@ -40,13 +40,13 @@ class Answers:
         self.folder = folder
 
     def newest(self, url: str) -> tuple[Answer, bytes] | None:
-        """The last answer of an address and its bytes; None where there is none, or none that is whole."""
+        """The last answer of an address and its bytes; None if there is none, or none that is whole."""
         for file in sorted(self._of(url).glob("*.json"), reverse=True):
             try:
                 answer = _read(file)
                 return answer, self.data(answer)
             except (OSError, ValueError, TypeError, KeyError):
-                continue  # it is asked for again
+                continue  # the address is asked again
         return None
 
     def data(self, answer: Answer) -> bytes:
@@ -86,8 +86,8 @@ class Answers:
     def prune(self, before: datetime) -> int:
         """Delete answers received before a time, and contents that no other answer has; returns how many files.
 
-        What an address gave then is sent whole when it is asked for again. Contents newer than that stay: an answer of
-        theirs may be about to be written.
+        A server then sends the whole answer again when it is asked. Newer contents stay, because their answer may be
+        about to be written.
 
         Raises:
             StoreError: a file cannot be deleted.

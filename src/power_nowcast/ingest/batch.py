@@ -1,4 +1,4 @@
-"""What ingest hands to the store: rows of one delivery, aligned and checked, and those that did not pass."""
+"""What ingest hands to the store: the aligned and checked rows of one delivery, and the rows that did not pass."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,17 +14,17 @@ BAD_ROWS = pl.Schema({name: dtype for name, dtype in QUARANTINE.items() if name 
 """`contracts.QUARANTINE` before the store has seen them."""
 
 WHOLE_KEY = 64
-"""Characters of a delivery's key that name its bytes and how they are read, before the span that was asked for."""
+"""Length of the part of a delivery's key that names its bytes and how they are read; the requested span follows."""
 
 
 @dataclass(frozen=True)
 class Reading:
     """How a delivery was read: with its bytes, and the region file, enough to read it again.
 
-    `published_at` and `received_at` are those of `Received`, `start` and `end` the span that was asked for. `after` is
-    the SHA-256 of the delivery whose last slot went on in this one, if any; `is_last` if none followed. `read_at` is
-    when this system had it, live or not: what lay ahead then was not measured. `usual` is what the tables said of power
-    then (`checks.usual`).
+    `published_at` and `received_at` are those of `Received`, `start` and `end` the requested span. `after` is the
+    SHA-256 of the delivery whose last slot continues in this one, if any; `is_last` if none followed. `read_at` is when
+    this system had it, live or not: rows of later times are no measurements. `usual` is the usual level of power in the
+    tables at that time (`checks.usual`).
     """
 
     source: str
@@ -44,11 +44,11 @@ class Batch:
     """One delivery (a file, an answer) of one table of one region.
 
     `rows` have the schema `ROWS`, `quarantined` has `BAD_ROWS`. `superseded` counts values that a later one of the same
-    slot replaced by the publisher's own rule, `repeated` those that were published twice alike. `key` identifies the
-    delivery together with how it is read: a delivery whose key the store knows need not be read again. `raw` is the
-    answer as received, where it is not part of this package; `reading` how it was read. Where rows
-    `are_versions`, as those of a replay, they tell by themselves when each was known and are stored as they are. A
-    batch `is_unusable` if the file had rows, none of them passed, and not only because they lie ahead.
+    slot replaced by the publisher's own rule, `repeated` those that were published twice with the same value. `key`
+    identifies the delivery together with how it is read: a delivery whose key the store knows need not be read again.
+    `raw` is the answer as received, where it is not part of this package; `reading` says how it was read. Rows that
+    `are_versions`, as in a replay, say when each was known and are stored as they are. A batch `is_unusable` if the
+    file had rows and none of them passed, not only because they are of the future.
     """
 
     region: str
@@ -66,5 +66,5 @@ class Batch:
 
     @property
     def whole_key(self) -> str:
-        """The key of the same delivery read without a span: what has that is in the tables with this one's rows."""
+        """The key of the same delivery read without a span: tables that have that key have the rows of this one."""
         return self.key[:WHOLE_KEY]

@@ -21,12 +21,12 @@ from power_nowcast.ingest.stamps import times, with_dates
 OUTLOOK = "https://www.caiso.com/outlook"
 OASIS = "https://oasis.caiso.com/oasisapi"
 OASIS_SPACING = timedelta(seconds=6)
-"""It answers 429 to more than about a request in five seconds."""
+"""The server answers 429 to more than about one request in five seconds."""
 OASIS_DAYS = 30
 """Longest span of one answer."""
 LOCAL = "America/Los_Angeles"
 TOLD_AT = 18
-"""Local hour of the day before from which day-ahead forecasts count as known; they appear in the course of that day."""
+"""Local hour of the day before from which day-ahead forecasts count as known; they appear during that day."""
 DEMAND, DAY_AHEAD = "Current demand", "Day ahead forecast"
 HUBS = ("NP15", "SP15", "ZP26")
 AREA = "CA ISO-TAC"
@@ -175,7 +175,7 @@ def _scheduled(rows: pl.DataFrame, day: pl.Expr) -> pl.DataFrame:
 
 
 def _timed(rows: pl.DataFrame, day: date, column: str) -> pl.DataFrame:
-    """Columns stamp, at, fault, value, text of one column; empty cells are no rows, as are the hours to come.
+    """Columns stamp, at, fault, value, text of one column; empty cells and hours to come give no rows.
 
     Times are wall clock. One that goes back by an hour or more is the next day's; by less, the repeat of an autumn
     hour. A repeated hour that stands there once is the first.
@@ -199,7 +199,7 @@ def _timed(rows: pl.DataFrame, day: date, column: str) -> pl.DataFrame:
 
 
 def _day_of(received: Received, origin: str) -> date:
-    """The local day of a file: that of its name, unless it came just after midnight and is still the day's before.
+    """The local day of a file: that of its name, or the day before, if the file came just after midnight.
 
     Raises:
         SourceFormatError: the name has no date.
@@ -219,7 +219,7 @@ def _day_of(received: Received, origin: str) -> date:
 
 
 def _whole_lines(data: bytes) -> bytes:
-    """Without a last line that the server had not written to its end."""
+    """The bytes without a last line that the server had not finished."""
     return data[: data.rfind(b"\n") + 1]
 
 

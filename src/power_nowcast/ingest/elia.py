@@ -16,7 +16,7 @@ from power_nowcast.ingest.published import Delivery, Received, Request, check_op
 URL = "https://opendata.elia.be/api/explore/v2.1/catalog/datasets"
 LOCAL = "Europe/Brussels"
 DATASETS = {"solar": ("ods087", "ods032"), "wind": ("ods086", "ods031")}
-"""Near real time, and history: which begins some days later and has further corrections."""
+"""Near real time, and history, which begins some days later and has further corrections."""
 HISTORY_AFTER_DAYS = 3
 MEASURED = ("measured", "realtime")
 """The same value in the history and in near real time."""

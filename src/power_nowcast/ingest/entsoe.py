@@ -1,6 +1,6 @@
 """ENTSO-E's Transparency Platform by `entsoe-py`: load and generation of European areas, and their forecasts.
 
-The library asks; its answers are kept as received and read here, so that tables can be rebuilt without it.
+The library sends the requests. Its answers are kept as received and read here: tables can be rebuilt without it.
 """
 
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger("power_nowcast.ingest")
 SERVER = "https://web-api.tp.entsoe.eu/"
 VARIABLE = "ENTSOE_API_KEY"
 DAYS = 30
-"""Longest span of one request; the server allows a year, and slows down with it."""
+"""Longest span of one request; the server allows a year, but is slower for long spans."""
 TIMEOUT = 120
 ATTEMPTS, WAIT_SECONDS = 2, 10
 DATASETS = {
@@ -36,7 +36,7 @@ DATASETS = {
     Table.FORECAST: {"load": "query_load_forecast", "generation": "query_wind_and_solar_forecast"},
 }
 PROCESSES = {"day_ahead": "A01", "intraday": "A40", "current": "A18"}
-"""Which forecast of wind and solar power; the last two are written over, and have no time of issue."""
+"""The forecasts of wind and solar power; the last two are overwritten, and have no time of issue."""
 NOTHING = "No matching data found"
 _RESOLUTION = re.compile(r"PT(\d+)M")
 _TYPE = re.compile(r"B\d\d")
@@ -113,9 +113,9 @@ class Entsoe:
 def parse(data: bytes, *, request: Request, origin: str) -> pl.DataFrame:
     """Rows of a document: `at` is the start of the interval (its end where the region file says so).
 
-    What a curve of type A03 leaves out repeats the point before it, up to the end of its period; what one of type A01
-    leaves out is unknown. Where the resolution changes within a document, the parts of the agreed one are read. An
-    answer that says that there is no data has no rows.
+    A point that a curve of type A03 leaves out repeats the point before it, up to the end of its period. A point that a
+    curve of type A01 leaves out is unknown. Where the resolution changes within a document, the parts of the agreed
+    resolution are read. An answer that says that there are no data gives no rows.
 
     Raises:
         SourceFormatError: no document of load or generation in MW, or values of another length than agreed
@@ -168,7 +168,7 @@ def _sum(rows: pl.DataFrame, zone: str, types: list[str]) -> pl.DataFrame:
 
 
 def _document(data: bytes, origin: str) -> ET.Element | None:
-    """The document, None where it says that there is no data."""
+    """The document, None if it says that there are no data."""
     start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     said = None
     if not start:
@@ -194,7 +194,7 @@ def _document(data: bytes, origin: str) -> ET.Element | None:
 
 
 def _declares_a_type(data: bytes) -> bool:
-    """Whether a document declares a type, wherever and in whatever encoding: entities can be declared there only."""
+    """Whether a document declares a type, in any place and any encoding: only there can it declare entities."""
 
     def declared(*_: object) -> None:
         raise _TypeDeclaredError
@@ -206,7 +206,7 @@ def _declares_a_type(data: bytes) -> bool:
     except _TypeDeclaredError:
         return True
     except expat.ExpatError:
-        pass  # no whole XML: reading it says so
+        pass  # no whole XML: the parser says so
     return False
 
 
@@ -215,13 +215,13 @@ class _TypeDeclaredError(Exception):
 
 
 def _points(series: ET.Element, minutes: int, others: list[tuple[str, datetime, datetime]]) -> Iterator[Point]:
-    """The points of one series, those left out filled in where its type of curve says so.
+    """The points of one series; those that it leaves out are filled where its type of curve says so.
 
-    Periods of another resolution are left out, and told in `others`.
+    Periods of another resolution are left out and listed in `others`.
     """
     kind = series.findtext("{*}MktPSRType/{*}psrType")
     if kind is not None and series.find("{*}outBiddingZone_Domain.mRID") is not None:
-        return  # what plants of this type draw, such as pumps
+        return  # consumption of plants of this type, such as pumps
     unit, curve = series.findtext("{*}quantity_Measure_Unit.name"), series.findtext("{*}curveType") or "A01"
     if unit != "MAW":
         raise ValueError(f"its unit is {unit!r}, not MAW")

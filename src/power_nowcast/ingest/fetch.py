@@ -1,4 +1,4 @@
-"""The way in: deliveries of a region's sources, parsed, checked, aligned."""
+"""From sources to batches: deliveries of a region's sources, parsed, checked and aligned."""
 
 import hashlib
 import json
@@ -56,16 +56,16 @@ SOURCES: dict[str, Source] = {
 NOT_FOUND = 404
 
 READ_BY = 2
-"""Counts up when the same bytes would be read in another way: deliveries are then read again."""
+"""Incremented when the parsers read the same bytes in another way: deliveries are then read again."""
 
 _READ_FOR: dict[str, Any] = {
     **dict.fromkeys(("name", "timezone", "interval_minutes", "total"), True),
     "zones": {"__all__": {"name", "kind", "latitude", "longitude", "max_mw", "allow_zero"}},
 }
-"""What of a region decides how its deliveries are read."""
+"""Keys of a region that decide how its deliveries are read."""
 
 _PLACES = ("folder", "files", "url")
-"""Options that say where a delivery is, not how it is read."""
+"""Options that say where a delivery is. They do not decide how it is read."""
 
 
 def fetch(
@@ -85,23 +85,23 @@ def fetch(
     """Batches of a region's sources, oldest delivery first.
 
     Args:
-        region: whose sources.
+        region: the region of the sources.
         start: earliest `valid_at`.
         end: latest `valid_at`.
         days: only so many days before the newest power value, in place of `start`.
         tables: which tables.
         known: keys of deliveries that need not be read again.
-        place: folder that the sources' files are in (or the one file), in place of their option `folder`.
-        http: asks the servers of live sources; the process's own client where it is None.
-        clock: what time it is: what a file has of later times was not measured; a replay plays what is known by then.
-        since: until when each table was played, for a replay.
-        usual: what is usual of power by what is stored, rows of `checks.usual.USUAL`; asked for each delivery.
+        place: folder of the sources' files (or the one file), in place of their option `folder`.
+        http: the client for live sources; the process's own client where it is None.
+        clock: what time it is: later rows of a file are no measurements; a replay plays what is known by then.
+        since: for a replay, the time until which each table was played.
+        usual: gives the usual levels of power in the tables, rows of `checks.usual.USUAL`; called for each delivery.
 
     Raises:
         ConfigurationError: a source is unknown or lacks an option.
-        SourceUnavailableError: a source's server does not answer; batches of earlier deliveries were whole.
-        SourceFormatError: a delivery is not what its source agreed to.
-        MissingDataError: a source has nothing.
+        SourceUnavailableError: a source's server does not answer; batches of earlier deliveries are complete.
+        SourceFormatError: a delivery does not have the agreed form.
+        MissingDataError: a source has no data.
     """
     if place is not None:
         _check_place(region, place)
@@ -116,7 +116,7 @@ def fetch(
 
 
 def reads_files(region: Region) -> bool:
-    """Whether a folder that the caller names means something to one of the region's sources."""
+    """Whether one of the region's sources can read a folder that the caller names."""
     specs = [spec for table in Table if (spec := region.spec(table)) is not None]
     return any(source_of(region, spec).reads_files for spec in specs)
 
@@ -170,7 +170,7 @@ def _batches(
         read_at = received.received_at or request.clock()
         told = usual() if request.table is Table.POWER else None
         if request.table is Table.POWER and stored is not None:
-            # Its last slot goes on in this delivery, and may not have been stored before an interruption.
+            # Its last slot continues in this delivery, and may not have been stored before an interruption.
             _, held = batch_of(request, *stored, read_at=read_at, usual=told)
             before, stored = hashlib.sha256(stored[0].data).hexdigest(), None
         is_last = number + 1 == len(deliveries)
@@ -192,23 +192,23 @@ def batch_of(
     read_at: datetime | None = None,
     usual: pl.DataFrame | None = None,
 ) -> tuple[Batch, pl.DataFrame]:
-    """The batch of one delivery, and its rows of `PUBLISHED` in a slot that the next one may still add to.
+    """The batch of one delivery, and its rows of `PUBLISHED` in a slot that the next delivery may still add to.
 
-    It depends on nothing but its arguments: tables can be rebuilt from raw bytes.
+    The batch depends on nothing but its arguments, so that tables can be rebuilt from raw bytes.
 
     Args:
-        request: of what it is a part.
+        request: the request that it belongs to.
         received: its bytes.
-        origin: where they are from.
+        origin: file or address of the bytes.
         held: such rows of the delivery before it.
         after: SHA-256 of the delivery that `held` comes from.
-        is_last: whether none follows: its last slot is over, too.
-        read_at: when this system had them; None where that is not known.
-        usual: what was usual of power by what was stored then, rows of `checks.usual.USUAL`.
+        is_last: whether no delivery follows: its last slot is then over, too.
+        read_at: when this system had them; None if that is not known.
+        usual: the usual levels of power in the tables at that time, rows of `checks.usual.USUAL`.
 
     Raises:
         ConfigurationError: there is no such source.
-        SourceFormatError: the bytes are not what the source agreed to.
+        SourceFormatError: the bytes do not have the agreed form.
     """
     with _unforeseen_told(request.spec.source, received, origin):
         return _batch_of(request, received, origin, held, after, is_last, read_at, usual)
@@ -275,7 +275,7 @@ def _batch_of(
 
 
 def _played(request: Request, received: Received, origin: str) -> Batch:
-    """The batch of a replay's delivery: what was checked and aligned when it was stored first."""
+    """The batch of a replay's delivery, whose rows were checked and aligned when they were first stored."""
     return Batch(
         region=request.region.name,
         table=request.table,
@@ -295,7 +295,7 @@ def _played(request: Request, received: Received, origin: str) -> Batch:
 
 
 def keys_of(request: Request, received: Received) -> tuple[str, str]:
-    """What names bytes together with how they are read: for all of them, and for the span that is asked for."""
+    """Keys of the bytes and of how they are read: for all of them, and for the requested span."""
     start, end = request.start, request.end
     how = _how(request.region, request.table, request.spec)
     whole = hashlib.sha256(how + hashlib.sha256(received.data).digest()).hexdigest()
@@ -304,7 +304,7 @@ def keys_of(request: Request, received: Received) -> tuple[str, str]:
 
 
 def _read(delivery: Delivery) -> Received | None:
-    """The bytes of a delivery, None where the publisher does not have it yet and need not."""
+    """The bytes of a delivery; None if the publisher does not have it yet, where that is allowed."""
     try:
         return delivery.read()
     except SourceUnavailableError as error:
@@ -332,7 +332,7 @@ def _checked(
     read_at: datetime | None,
     usual: pl.DataFrame | None,
 ) -> Checked:
-    """The plausible rows of a delivery, and the others; errors and warnings tell where it came from."""
+    """The plausible rows of a delivery, and the others; errors and warnings name the delivery's origin."""
     region, table, spec = request.region, request.table, request.spec
     came = _came(received)
     try:
@@ -360,7 +360,7 @@ def _checked(
 
 
 def _came(received: Received) -> str:
-    """Where a live delivery is from, as a sentence."""
+    """The origin of a live delivery, as a sentence."""
     if received.url is None:
         return ""
     return f" It came from {received.url} at {received.received_at:%Y-%m-%dT%H:%M:%SZ}."
@@ -368,7 +368,7 @@ def _came(received: Received) -> str:
 
 @contextmanager
 def _unforeseen_told(source: str, received: Received, origin: str) -> Iterator[None]:
-    """What no parser foresaw becomes an error of the delivery, and its trace goes into the log: it may be a defect."""
+    """Turn an unforeseen exception into an error of the delivery; the trace goes into the log: it may be a defect."""
     try:
         yield
     except NowcastError:
@@ -391,7 +391,7 @@ def source_of(region: Region, spec: SourceSpec) -> Source:
     """The kind of source that a table's rows come from.
 
     Raises:
-        ConfigurationError: there is none of this name, or an option has another form than sources read.
+        ConfigurationError: there is none of this name, or an option has a form that no source reads.
     """
     if spec.source not in SOURCES:
         raise ConfigurationError(

@@ -35,7 +35,7 @@ OPTIONS = (
 
 
 def check_file_options(request: Request) -> None:
-    """Check that the options are known, and each of what it may be; `options.check_forms` has checked their forms.
+    """Check that the options are known and have allowed values; `options.check_forms` has checked their forms.
 
     Raises:
         ConfigurationError: an option is missing, unknown or wrong.
@@ -57,7 +57,7 @@ def check_file_options(request: Request) -> None:
 
 
 def _wrong(options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Options whose value is none that they may have, and what to write."""
+    """Options with a value that they cannot have, and what to write instead."""
     found = []
     for name, may_be_several in (("columns", ("valid_at", "series")), ("series", ())):
         given = options.get(name, {})

@@ -23,7 +23,7 @@ from power_nowcast.ingest.tabular import table, titled_again
 from power_nowcast.regions import Region, SourceSpec
 
 _MEMBER = "\0member"
-"""Which file of an archive a row is from; no title of a file's has such a character."""
+"""Column of the file of an archive that a row is from; no title of a file has such a character."""
 
 
 class Files:
@@ -32,9 +32,9 @@ class Files:
     Further options: `columns` names the file's columns for `valid_at`, `series` (several of either are joined by a
     space), `value` and `written`, where they differ; `series` maps column titles or names in the file to the region's;
     `unit` is MW, kW or GW; `time_zone` says what stamps without an offset mean, `ambiguous` (earliest or latest) which
-    one is meant in the repeated hour where it stands there once; `stamp_format` is for stamps that are in no form that
-    can mean one thing only ("excel": serial numbers), `date_in_name` (its format) for files of one day that hold the
-    time only; `separator`, `decimal` and `thousands` are signs that the file does not tell by itself; `ignore` names
+    one is meant where the repeated hour stands there once; `stamp_format` is for stamps whose form can mean several
+    things ("excel": serial numbers), `date_in_name` (its format) for files of one day that hold the
+    time only; `separator`, `decimal` and `thousands` are signs that cannot be found from the file; `ignore` names
     columns that are none of the table's, or is "others" for all that the table does not need; `extra_fields` = "drop"
     reads lines of CSV that have more fields than the header up to its last title (for publishers that write thousands
     as 1,000 there).
@@ -95,7 +95,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
     stamp = rows.select(_joined(titles.stamp).alias(" ".join(titles.stamp))).to_series()
     has_written = titles.written in columns
     written = rows[titles.written] if has_written else pl.Series(titles.written, [None] * len(rows), pl.String)
-    # The order of rows tells the passes of a repeated hour apart within one series, file and vintage.
+    # Within one series, file and vintage the order of rows separates the passes of a repeated hour.
     keys = [_MEMBER, *(titles.series if is_long else ()), *([titles.written] if has_written else ())]
     sequence = rows.with_row_index("\0row").select(pl.col("\0row").first().over(keys).alias("sequence")).to_series()
     if days:
@@ -121,7 +121,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
 
 @dataclass(frozen=True)
 class _Titles:
-    """What the columns of a table are called in a file, and the region's names by the file's."""
+    """The titles of a table's columns in a file, and the region's names by the file's."""
 
     stamp: tuple[str, ...]
     series: tuple[str, ...]
@@ -142,7 +142,7 @@ class _Titles:
 
         zones = tuple(zone.name for zone in region.zones)
         names = spec.variables if table.is_weather else region.series if table is Table.FORECAST else zones
-        # The total is the sum of the zones wherever a panel is built; a column of it is not read.
+        # A panel builds the total as the sum of the zones; a column of the total is not read.
         total = region.total if table is Table.POWER else None
         known = {named(name): name for name in (*names, *([total] if total else ()))}
         given = {named(old): str(new) for old, new in spec.options.get("series", {}).items()}
@@ -167,7 +167,7 @@ class _Titles:
         return set(self.stamp) <= set(columns) and (self.are_long(columns) or of_series)
 
     def is_read(self, column: str) -> bool:
-        """Whether a column is one of those that a value, or what it is of, comes from."""
+        """Whether a value, its series or its time comes from this column."""
         return column in self.renames or column in (*self.stamp, *self.series, self.value, self.written)
 
 
@@ -273,15 +273,15 @@ def _unpivoted(rows: pl.DataFrame, stamps: pl.DataFrame, titles: _Titles, table:
     long = wide.unpivot(
         [f"\0{name}" for name in present], index=stamps.columns, variable_name="series", value_name="text"
     ).with_columns(pl.col("series").str.strip_prefix("\0"))
-    # Times without a value are told of power only: weather and forecasts may leave out what they do not have.
+    # Only power reports times without a value: weather and forecasts may leave out what they do not have.
     return long if table is Table.POWER else long.filter(pl.col("text").is_not_null())
 
 
 def _day(name: str, form: str) -> date:
-    """The day that a file's name says.
+    """The day in a file's name.
 
     Raises:
-        SourceFormatError: it says none, or several.
+        SourceFormatError: the name has none, or several.
     """
     stem = PurePath(name).name
     widths = {

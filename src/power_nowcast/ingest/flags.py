@@ -1,7 +1,7 @@
 """Values that are in the tables and were not measured in the usual way: interpolated, estimated, late.
 
-What is wrong beyond doubt, spikes and stuck telemetry, never gets into the tables (`ingest.validate`). These rules are
-for what may well be right: the values stay, and whoever reads them is told. docs/quality.md says how often each fires.
+Values that are wrong beyond doubt, spikes and stuck telemetry, never get into the tables (`ingest.validate`). These
+rules mark values that may well be right: they stay, with a flag. docs/quality.md says how often each rule fires.
 """
 
 from datetime import timedelta
@@ -49,7 +49,7 @@ def interpolated(values: pl.DataFrame, region: Region) -> pl.DataFrame:
         off=(pl.col("value") - (before + after) / 2).abs(),
         slope=(after - before).abs() / 2,
         inside=next_to_each_other.fill_null(False),
-        # What it is rounded to: the smallest change that it ever shows.
+        # The rounding of the series: the smallest change that it ever shows.
         rounding=change.filter(change > 1e-6).min().over("series"),
     )
     midway = (
@@ -59,14 +59,14 @@ def interpolated(values: pl.DataFrame, region: Region) -> pl.DataFrame:
         & (pl.col("off").median().over("series") >= RUGGED * pl.col("rounding"))
     )
     runs = _runs(rows.with_columns(found=midway.fill_null(False)), INTERPOLATED_SAMPLES)
-    # A curve, too, lies midway everywhere; on a line no value is further than its rounding from the ends' chord.
+    # A curve also lies midway everywhere. On a line every value is within its rounding of the chord between the ends.
     first, last, place = pl.col("value").first(), pl.col("value").last(), pl.int_range(pl.len())
     away = (pl.col("value") - first - (last - first) * place / (pl.len() - 1)).abs().max().over("run")
     return _flagged(runs.filter(away <= pl.col("rounding") * (1 + 1e-6)), Flag.INTERPOLATED)
 
 
 def estimated(values: pl.DataFrame, forecasts: pl.DataFrame, region: Region) -> pl.DataFrame:
-    """Rows of `FLAGGED` where the operator's forecast stands in place of a measurement; calm is not counted.
+    """Rows of `FLAGGED` where the operator's forecast stands in place of a measurement; calm does not count.
 
     Args:
         values: series, valid_at, value: one row a slot, in any order.
@@ -94,12 +94,12 @@ def estimated(values: pl.DataFrame, forecasts: pl.DataFrame, region: Region) -> 
 def late(versions: pl.DataFrame, region: Region, spec: SourceSpec) -> pl.DataFrame:
     """Rows of `FLAGGED` where a value, or its correction, was known later than is usual.
 
-    An archive does not tell when its values were known: those never count, their corrections do.
+    An archive does not say when its values were known: they never count as late, but their corrections do.
 
     Args:
         versions: rows of `contracts.VALUES`, every version of them.
         region: whose rows.
-        spec: how they come, with their usual delay.
+        spec: the source, with its usual delay.
     """
     usual = timedelta(minutes=spec.delay_minutes + LATE_SLOTS * region.interval_minutes)
     found = versions.filter(pl.col("basis") != Basis.DELAY.value, pl.col("available_at") > pl.col("valid_at") + usual)
@@ -107,10 +107,10 @@ def late(versions: pl.DataFrame, region: Region, spec: SourceSpec) -> pl.DataFra
 
 
 def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
-    """Rows of `FLAGGED` of power in quarantine as spike or stuck, with `available_at`: when that could be told.
+    """Rows of `FLAGGED` of power in quarantine as spike or stuck, with `available_at`: when that could be known.
 
-    A spike shows by the value after it, stuck telemetry by the last of its first samples, each after the source's usual
-    delay; where a row was refused as it came, it was then.
+    A spike is known from the value after it, stuck telemetry from the last of its first samples, each after the
+    source's usual delay. If a row was refused when it came live, it is known from then.
 
     Args:
         quarantine: rows of `contracts.QUARANTINE`.
@@ -133,13 +133,13 @@ def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
     key = ("series", "flag")
     begins = (pl.col("valid_at").diff().over(key) != grid).fill_null(True)
     first = pl.when(begins).then("valid_at").forward_fill().over(key)
-    # Of a run of equal values the first one is right and stays: the others are one fewer.
+    # The first of a run of equal values is right and stays: the others are one fewer.
     shown = pl.max_horizontal("valid_at", first + (FLAT_SAMPLES - 2) * grid)
     told = pl.when(pl.col("flag") == Flag.STUCK.value).then(shown).otherwise(pl.col("valid_at") + grid)
     told += timedelta(minutes=region.power.delay_minutes)
     came = pl.col("first_seen_at") <= pl.col("valid_at") + LIVE
     known = pl.when(came).then(pl.max_horizontal("first_seen_at", "valid_at")).otherwise(told)
-    # By flag, too: where a slot has both, known at the same time, what stands must not depend on the rows around it.
+    # By flag, too: if a slot has both, known at the same time, the result must not depend on the rows around it.
     return rows.select(*FLAGGED, available_at=known).sort("series", "valid_at", "flag")
 
 

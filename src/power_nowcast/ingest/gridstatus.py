@@ -1,9 +1,9 @@
 """Texas, New England, the Mid-Atlantic, the Midwest and the Plains by the library `gridstatus`.
 
-The library asks and reads by itself: what is archived is its table, which is not raw. Where it is wrong it is
-corrected here and nowhere else: it sums areas over those that it got, so areas are asked for one by one and summed by
-`_sum`, only where every one has a value; it writes 0 MW for a fuel that New England's file leaves out, so such zeros
-are unknown; and publication times that it assumes rather than reads are not used.
+The library sends the requests and reads the answers: what is archived is its table, which is not raw. Its errors are
+corrected here and nowhere else. It sums over the areas that it got, so areas are requested one by one and summed by
+`_sum`, only where every one has a value. It writes 0 MW for a fuel that New England's file leaves out, so such zeros
+are unknown. Publication times that it assumes, and does not read, are not used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ VARIABLE = "PJM_API_KEY"
 
 @dataclass(frozen=True)
 class Grid:
-    """Its class in the library, the time zone of its days, and whom the library asks."""
+    """A grid's class in the library, the time zone of its days, and the server that the library asks."""
 
     name: str
     zone: str
@@ -47,10 +47,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Dataset:
-    """How the library is asked: for `back` days before today at most, or for the newest where `back` is None.
+    """A request to the library: for at most `back` days before today, or for the newest values if `back` is None.
 
-    `written` is the column of the publisher's own time of a forecast, where the library reads it and does not assume
-    it. `zero_is_unknown` where the library writes 0 for what it did not get.
+    `written` is the column of the publisher's own time of a forecast, if the library reads it and does not assume it.
+    `zero_is_unknown` if the library writes 0 for a value that it did not get.
     """
 
     method: str
@@ -80,7 +80,7 @@ DATASETS: dict[Table, dict[tuple[str, str], Dataset]] = {
         ("PJM", "solar"): Dataset("get_solar_generation_5_min", 29),
         ("PJM", "wind"): Dataset("get_wind_generation_instantaneous", 29),
         ("SPP", "load"): Dataset("get_load_by_baa"),
-        # Older days are a file of a whole year each time.
+        # Each older day would fetch the file of a whole year.
         ("SPP", "fuel_mix"): Dataset("get_fuel_mix_by_baa"),
     },
     Table.FORECAST: {
@@ -193,7 +193,7 @@ def parse(data: bytes, *, request: Request, origin: str) -> pl.DataFrame:
 
 
 def _sum(names: tuple[str, ...]) -> pl.Expr:
-    """The sum of columns where every one has a value; the library's own sums leave out what it did not get."""
+    """The sum of columns where every one has a value; the library's own sums ignore missing ones."""
     return pl.sum_horizontal([pl.col(name).cast(pl.Float64, strict=False) for name in names], ignore_nulls=False)
 
 
@@ -245,7 +245,7 @@ def _get(request: Request, http: Http, day: date | None) -> Received:
 
 
 def _library() -> Any:
-    """The library without the handler by which it prints what it logs."""
+    """The library without the handler that prints its log."""
     module = library("gridstatus", source="gridstatus")
     logger = library("gridstatus.gs_logging", source="gridstatus").logger
     for handler in list(logger.handlers):

@@ -1,4 +1,4 @@
-"""What sources share that ask through other people's libraries: the import, keys, errors, and tables as bytes."""
+"""Shared by sources that use other people's libraries: the import, keys, errors, and tables as bytes."""
 
 import io
 import logging
@@ -27,7 +27,7 @@ EXTRA = "pip install power-nowcast[grids]"
 NOT_FOUND = 404
 REFUSED = (401, 403)
 _LOGGERS = ("gridstatus", "entsoe.entsoe", "entsoe.decorators", "meteostat", "urllib3.connectionpool")
-"""Those that were seen to log addresses and headers, keys included."""
+"""Loggers that were seen to log addresses and headers with keys."""
 _LONGEST = 300
 
 
@@ -49,7 +49,7 @@ for _name in _LOGGERS:
 
 
 def hidden(text: str, keys: set[str]) -> str:
-    """The text without these keys, and without what its addresses hold of others."""
+    """The text without these keys, and without other keys in its addresses."""
     for key in keys:
         text = text.replace(key, "***")
     return redact(text)
@@ -88,7 +88,7 @@ def _missing(package: str, source: str) -> ConfigurationError:
 
 
 def not_raw(name: str, call: str) -> str:
-    """What the bytes of a library's table say of themselves, in place of an address."""
+    """The first line of a library's table as bytes, in place of an address."""
     return f"not raw: the table that {name} {metadata.version(name)} made of {call}"
 
 
@@ -113,7 +113,7 @@ def check_library_options(request: Request, *known: str) -> None:
     """Check that a source has no options but `known`.
 
     Raises:
-        ConfigurationError: an option is unknown, or an address that the library would not heed.
+        ConfigurationError: an option is unknown, or is an address, which the library would ignore.
     """
     if "url" in request.spec.options:
         source = request.spec.source
@@ -129,9 +129,9 @@ def check_library_options(request: Request, *known: str) -> None:
 
 @dataclass(frozen=True)
 class Asking:
-    """One call of a library: of which source, for what, with which key, and when.
+    """One call of a library: its source, its question, its key, and its time.
 
-    `absent` are the library's own errors that say that there is nothing for the time asked for.
+    `absent` are the library's own errors that say that there is nothing for the requested time.
     """
 
     source: str
@@ -143,7 +143,7 @@ class Asking:
     limits: Limits = field(default_factory=Limits)
 
     def call[T](self, ask: Callable[[], T]) -> T:
-        """What the library returns; its key appears neither in logs nor in errors.
+        """The library's result; the key appears neither in logs nor in errors.
 
         Raises:
             SourceUnavailableError: the server refuses or does not answer; `status` is 404 where it has nothing.
@@ -160,7 +160,7 @@ class Asking:
         except Exception as error:
             took = time.monotonic() - begun
             failure = self._failure(error, is_late=took >= self.limits.whole.total_seconds())
-        # Outside of the handler: the library's error, which may hold the key, does not come along as its context.
+        # Outside of the handler: the library's error, which may hold the key, must not become the context of this one.
         raise failure
 
     def _failure(self, error: Exception, *, is_late: bool = False) -> DataError:
@@ -197,7 +197,7 @@ class Asking:
 
 
 def table_bytes(frame: Any, about: str) -> bytes:
-    """A library's table as CSV below a line that says what it is; the same table gives the same bytes.
+    """A library's table as CSV, below a line that describes it; the same table gives the same bytes.
 
     Times are in ISO 8601 and UTC, numbers are written so that they read back the same.
     """
@@ -215,7 +215,7 @@ def read_table(data: bytes, origin: str) -> pl.DataFrame:
     """The text of `table_bytes`, all columns strings.
 
     Raises:
-        SourceFormatError: it is none.
+        SourceFormatError: the bytes are no such table.
     """
     try:
         return pl.read_csv(BytesIO(data), infer_schema=False, comment_prefix="#")
@@ -233,7 +233,7 @@ def time_of(column: str) -> pl.Expr:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What a library warns of is for its authors, and what it prints would get into this program's output."""
+    """Silence a library: its warnings are for its authors, and its prints would mix with this program's output."""
     printed = io.StringIO()
     with warnings.catch_warnings(), redirect_stdout(printed):
         warnings.simplefilter("ignore")
@@ -241,7 +241,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _status(error: BaseException | None) -> int | None:
-    """The HTTP status behind an error of requests or urllib, whichever the library asks with."""
+    """The HTTP status behind an error of requests or urllib, whichever the library uses."""
     while error is not None:
         status = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "code", None)
         if isinstance(status, int):

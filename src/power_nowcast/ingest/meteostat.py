@@ -1,7 +1,7 @@
 """Weather of stations all over the world by the library `meteostat`, hour by hour.
 
-The library asks and reads by itself: what is archived is its table, which is not raw. What models filled in is left
-out: it holds times to come, and nobody knows when it was known.
+The library sends the requests and reads the answers: what is archived is its table, which is not raw. Values that
+models filled in are left out: they include times to come, and nobody knows when they were known.
 """
 
 import logging
@@ -30,9 +30,9 @@ from power_nowcast.ingest.published import Delivery, Received, Request, publishe
 
 SERVER = "https://data.meteostat.net/"
 RECENT_DAYS = 7
-"""What is asked for without a start: reports arrive hours to days late."""
+"""The span that is requested without a start: reports arrive hours to days late."""
 _VARIABLES = {"temperature_c": ("temp", 1.0), "wind_speed_ms": ("wspd", 3.6), "cloud_cover": ("cldc", 8.0)}
-"""Column of the library, and what its unit (km/h, eighths) is divided by."""
+"""Column of the library, and the divisor of its unit (km/h, eighths)."""
 
 
 class Meteostat:
@@ -111,7 +111,7 @@ def parse(data: bytes, *, origin: str) -> pl.DataFrame:
 
 
 class _Said(logging.Handler):
-    """Keeps what the library logs: it tells failures there and nowhere else."""
+    """Keeps the log of the library, which reports failures there and nowhere else."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -126,7 +126,7 @@ def _get(http: Http, station: str, since: date, until: date) -> Received:
     module = library("meteostat", source="meteostat")
     what = f"hourly of {station} from {since} to {until}"
     asking = Asking("meteostat", what, http.clock().astimezone(UTC))
-    # Its cache is of pickled files, and would answer in place of the server.
+    # Its cache consists of pickled files, and would answer in place of the server.
     module.config.cache_enable = False
     module.config.include_model_data = False
     logger, said = logging.getLogger("meteostat"), _Said()
@@ -138,7 +138,7 @@ def _get(http: Http, station: str, since: date, until: date) -> Received:
         start = datetime(since.year, since.month, since.day, tzinfo=UTC).replace(tzinfo=None)
         end = datetime(until.year, until.month, until.day, 23, 59, tzinfo=UTC).replace(tzinfo=None)
         parameters = [module.Parameter.TEMP, module.Parameter.WSPD, module.Parameter.CLDC]
-        # A whole station in place of its name: the library would load its list of stations to find it.
+        # A whole station in place of its name: for a name the library would load its list of stations.
         series = module.hourly(module.Station(id=station), start, end, parameters=parameters)
         return series.fetch()
 

@@ -1,14 +1,14 @@
-"""Names as they are compared, and as messages list them."""
+"""Names in the form in which they are compared, and lists of names in messages."""
 
 import unicodedata
 from collections.abc import Iterable
 
 NAMES_LISTED = 10
-"""Names that a message lists at most."""
+"""The most names that a message lists."""
 
 
 def listed(names: Iterable[object]) -> str:
-    """Names for a message: the first ten, and how many there are beyond.
+    """Names for a message: the first ten, and the number of the others.
 
     >>> listed("abc")
     'a, b, c'
@@ -21,5 +21,5 @@ def listed(names: Iterable[object]) -> str:
 
 
 def named(text: str) -> str:
-    """A title or name as it is compared: without spaces around it, in one Unicode normal form."""
+    """A title or name in the form in which it is compared: without spaces around it, in one Unicode normal form."""
     return unicodedata.normalize("NFC", text.strip().strip("\ufeff\u200b").strip())

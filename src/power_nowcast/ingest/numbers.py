@@ -1,4 +1,4 @@
-"""Numbers as text, with the signs of decimals and of thousands that their publisher uses."""
+"""Reads numbers from text, with the decimal and thousands separators that their publisher uses."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from power_nowcast.ingest.names import listed
 DECIMALS = (".", ",")
 THOUSANDS = (".", ",", " ", "'")
 APART = 10
-"""Whole numbers below a thousand so many times larger than those with three digits behind a point, in one series, are
-below a thousand where the others are above it."""
+"""If the whole numbers below a thousand of a series are this many times larger than its numbers with three digits
+behind a point, the point separates thousands."""
 TINY_SHARE = 1 / 300
-"""A load that never is above this share of its plausible maximum is a thousand times larger."""
+"""A load that never exceeds this share of its plausible maximum is a thousand times larger."""
 
 _SPACES = r"[ \u00a0\u2009\u202f'\u2019]"
 _GROUPED = {
@@ -22,13 +22,13 @@ _GROUPED = {
     " ": rf"^[+-]?\d{{1,3}}(?:{_SPACES}\d{{3}})+(?:[.,]\d*)?$",
 }
 _MARKS = {",": ",", ".": r"\.", " ": _SPACES, "'": _SPACES}
-_IS_DECIMAL = {  # what cannot be a sign of thousands
+_IS_DECIMAL = {  # what cannot be a thousands separator
     sign: rf"^[+-]?(?:0*|\d{{4,}}|0\d+){mark}\d*(?:[eE][+-]?\d+)?$|"
     rf"^[+-]?\d*{mark}(?:\d{{1,2}}|\d{{4,}})(?:[eE][+-]?\d+)?$|"
     rf"^[+-]?\d{{1,3}}(?:{other}\d{{3}})+{mark}\d*$"
     for sign, mark, other in ((",", ",", r"\."), (".", r"\.", ","))
 }
-_IS_THOUSANDS = {  # what cannot be a sign of decimals
+_IS_THOUSANDS = {  # what cannot be a decimal separator
     ",": r"^[+-]?\d{1,3}(?:,\d{3})+\.\d*$|^[+-]?\d{1,3}(?:,\d{3}){2,}$",
     ".": r"^[+-]?\d{1,3}(?:\.\d{3})+,\d*$|^[+-]?\d{1,3}(?:\.\d{3}){2,}$",
 }
@@ -44,11 +44,11 @@ def numbers(
     *,
     loads: Mapping[str, float] | None = None,
 ) -> pl.Series:
-    """The numbers that values say, null where they say none.
+    """The numbers in the values, null where a value is no number.
 
-    Options `decimal` and `thousands` name the signs. Without them a sign is found where the file's values allow one
-    reading only: a comma with one digit behind it is a decimal comma. Spaces and apostrophes between groups of three
-    digits can be thousands only.
+    Options `decimal` and `thousands` name the separators. Without them a separator is found if the file's values allow
+    one reading only: a comma with one digit behind it is a decimal comma. Spaces and apostrophes between groups of
+    three digits can only separate thousands.
 
     Args:
         text: values of a file as received.
@@ -58,7 +58,7 @@ def numbers(
         loads: plausible maximum of series of load, in the values' own unit.
 
     Raises:
-        SourceFormatError: a sign may be one of decimals or of thousands, and the values differ by a factor of 1,000.
+        SourceFormatError: a separator may be of decimals or of thousands, and the values differ by a factor of 1,000.
     """
     frame = pl.DataFrame(
         {
@@ -80,7 +80,7 @@ def numbers(
     is_grouped = pl.col("text").str.contains(_GROUPED[other])
     value = pl.when(is_grouped).then(pl.col("text").str.replace_all(other, "", literal=True)).otherwise("text")
     if sign == ",":
-        # A point that is none of thousands is none of decimals either.
+        # A point that does not separate thousands does not separate decimals either.
         value = pl.when(is_grouped | ~pl.col("text").str.contains(r"\.")).then(
             value.str.replace(",", ".", literal=True)
         )
@@ -88,10 +88,10 @@ def numbers(
 
 
 def _found(frame: pl.DataFrame, origin: str, loads: Mapping[str, float]) -> str:
-    """The sign of decimals, from the values.
+    """The decimal separator, from the values.
 
     Raises:
-        SourceFormatError: they do not tell.
+        SourceFormatError: the values do not show it.
     """
     frame = frame.filter(pl.col("text").str.contains(_NUMERIC))
     has = {sign: frame.filter(pl.col("text").str.contains(sign, literal=True)) for sign in DECIMALS}
@@ -110,13 +110,13 @@ def _found(frame: pl.DataFrame, origin: str, loads: Mapping[str, float]) -> str:
     if len(either) and not tells["."]:
         raise _unclear(origin, either.head(1), frame.filter(~pl.col("text").str.contains("[.,]")).head(1))
     if not grouped[","]:
-        # A point is one of decimals unless a series says otherwise.
+        # A point separates decimals unless a series shows otherwise.
         _check_points(has["."], frame, origin, loads)
     return "."
 
 
 def _check_points(pointed: pl.DataFrame, frame: pl.DataFrame, origin: str, loads: Mapping[str, float]) -> None:
-    """Refuse series whose points may be those of thousands: 987 and then 1.001.
+    """Refuse series whose points may separate thousands: 987 and then 1.001.
 
     Raises:
         SourceFormatError: a series jumps by a thousand, or is a thousand times smaller than a load can be.

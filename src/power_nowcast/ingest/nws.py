@@ -1,4 +1,4 @@
-"""The US National Weather Service: what stations report, and forecasts of grid points with their vintages."""
+"""The US National Weather Service: reports of stations, and forecasts of grid points with their vintages."""
 
 import json
 import re
@@ -17,11 +17,11 @@ from power_nowcast.ingest.published import Delivery, Received, Request, check_op
 
 URL = "https://api.weather.gov"
 KEPT_DAYS = 7
-"""Reports of older days are no longer served."""
+"""The service does not have reports of older days."""
 TO_CELSIUS = {"degC": (1.0, 0.0), "degF": (5 / 9, -32 * 5 / 9), "C": (1.0, 0.0), "F": (5 / 9, -32 * 5 / 9)}
 TO_METRES_A_SECOND = {"m_s-1": 1.0, "km_h-1": 1 / 3.6, "km/h": 1 / 3.6, "mph": 0.44704, "kt": 0.514444}
 REJECTED = ("X", "qc:X")
-"""Quality marks of a value that the service itself does not believe."""
+"""Quality marks of values that the service itself rejects."""
 _VARIABLES = {"temperature": "temperature_c", "dewpoint": "dew_point_c", "windSpeed": "wind_speed_ms"}
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 
@@ -47,7 +47,7 @@ class Nws:
         """Each station's reports by UTC day, yesterday's and today's without a start; or each point's newest forecast.
 
         Raises:
-            ConfigurationError: an option is missing, the contact is, or the table is not one of weather.
+            ConfigurationError: an option or the contact is missing, or the table is not one of weather.
         """
         self.check(request)
         http = request.http or client()
@@ -62,7 +62,7 @@ class Nws:
         url, now = base_url(request.spec, URL), http.clock().astimezone(UTC)
         if request.table.is_forecast:
             path = "/forecast/hourly" if request.spec.options.get("hourly") else ""
-            # What is past has no new forecast.
+            # The past has no new forecast.
             for point in _names(request, "gridpoints") if request.end is None or request.end >= now else ():
                 read = partial(_get, http, f"{url}/gridpoints/{point}{path}", {})
                 yield Delivery(f"gridpoints/{point}{path}.json", read)
@@ -89,10 +89,10 @@ class Nws:
 
 
 def parse(data: bytes, *, origin: str) -> pl.DataFrame:
-    """Rows of reports, of a raw grid or of an hourly forecast: what the answer is shows in it.
+    """Rows of reports, of a raw grid or of an hourly forecast: the answer shows which of them it is.
 
-    Values are metric. What a report leaves out is no row; a value without a time, or that the service rejects, cannot
-    be read.
+    Values are metric. A value that a report leaves out gives no row. A value without a time, or one that the service
+    rejects, cannot be read.
 
     Raises:
         SourceFormatError: none of these three.
@@ -151,7 +151,7 @@ def _period(period: Mapping[str, Any], point: str) -> Iterator[Row]:
 
 
 def _layer(properties: Mapping[str, Any], name: str, point: str) -> Iterator[Row]:
-    """One value for each hour of the spans that a layer of the raw grid consists of."""
+    """One value for each hour of the spans in a layer of the raw grid."""
     layer = properties[name]
     for span in layer["values"]:
         start, _, duration = span["validTime"].partition("/")
@@ -188,7 +188,7 @@ def _published(rows: list[Row], written: str | None) -> pl.DataFrame:
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%z", time_unit="us", time_zone="UTC", strict=False)
     )
     known = None if written is None else datetime.fromisoformat(written).astimezone(UTC)
-    rounded = pl.col("value").round(4)  # of what conversion adds to the publisher's digits
+    rounded = pl.col("value").round(4)  # rounds away the digits that the conversion adds
     return published(
         frame.with_columns(at=at, written=pl.lit(known), stamp=pl.col("stamp").fill_null(""), value=rounded).sort(
             "at", maintain_order=True

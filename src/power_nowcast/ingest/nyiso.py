@@ -23,7 +23,7 @@ from power_nowcast.regions import Region
 LOCAL = "America/New_York"
 LOAD_COLUMNS = ("Time Stamp", "Time Zone", "Name", "PTID", "Load")
 FUEL_COLUMNS = ("Time Stamp", "Time Zone", "Fuel Category", "Gen MW")
-FUEL_COLUMNS_UNTIL_2016 = (*FUEL_COLUMNS[:3], "Gen MWh")  # the values were MW before, too
+FUEL_COLUMNS_UNTIL_2016 = (*FUEL_COLUMNS[:3], "Gen MWh")  # the values were in MW before, too
 FUELS = ("Dual Fuel", "Natural Gas", "Nuclear", "Other Fossil Fuels", "Other Renewables", "Wind", "Hydro")
 OFFSET_HOURS = {"EST": 5, "EDT": 4}
 FORECAST_TOTAL = "NYISO"
@@ -43,7 +43,7 @@ class NyisoArchives:
     reads_files: ClassVar[bool] = True
 
     def check(self, request: Request) -> None:
-        """Check that there is such a table, and a folder."""
+        """Check that the source has such a table, and a folder."""
         if request.table not in _PATTERNS:
             raise ConfigurationError(
                 f"{request.region.name}: the source nyiso has no {request.table}.",
@@ -100,7 +100,7 @@ def parse_load(data: bytes, *, origin: str) -> pl.DataFrame:
 
 
 def parse_fuel_mix(data: bytes, *, region: Region, origin: str) -> pl.DataFrame:
-    """Rows of `rtfuelmix`, the region's zones among the fuels; stamps are those of load, also between five minutes.
+    """Rows of `rtfuelmix`, the region's zones among the fuels; stamps are as those of load, also off the five minutes.
 
     Raises:
         SourceFormatError: not CSV files with the agreed columns.
@@ -113,7 +113,7 @@ def parse_fuel_mix(data: bytes, *, region: Region, origin: str) -> pl.DataFrame:
 def parse_forecast(data: bytes, *, region: Region, origin: str) -> pl.DataFrame:
     """Rows of `isolf`: `at` is the beginning of the hour, `written` the time of the file in its archive.
 
-    Stamps are local without a zone: the hour that autumn repeats stands there twice, in order.
+    Stamps are local without a zone. The hour that is repeated in autumn stands there twice, in order.
 
     Raises:
         SourceFormatError: not CSV files with a column for every zone and the total.
@@ -144,7 +144,7 @@ def parse_forecast(data: bytes, *, region: Region, origin: str) -> pl.DataFrame:
 
 
 def parse_reports(file: bytes, *, station: str, origin: str) -> pl.DataFrame:
-    """Rows of a station's reports; `at` is the time of the report. What a report leaves out is no row.
+    """Rows of a station's reports; `at` is the time of the report. A value that a report leaves out gives no row.
 
     Raises:
         SourceFormatError: not a CSV with the agreed columns.
@@ -184,10 +184,10 @@ def _long(data: bytes, origin: str, columns: tuple[str, ...], *older: tuple[str,
     """Rows of files of one value a line, whose stamps have the zone's short name beside them.
 
     Args:
-        data: a CSV file or an archive of some.
+        data: a CSV file or an archive of CSV files.
         origin: its name.
         columns: the agreed header.
-        older: headers that stand for the same.
+        older: older headers with the same meaning.
         of: the columns of `series` and `value`.
     """
     headers = [",".join(names).encode() for names in (columns, *older)]
@@ -216,7 +216,7 @@ def _long(data: bytes, origin: str, columns: tuple[str, ...], *older: tuple[str,
 
 @dataclass(frozen=True)
 class _Member:
-    """A CSV file of a day. `written` is its time in the archive, None for a file that came alone."""
+    """A CSV file of a day. `written` is its time in the archive, None for a single file."""
 
     name: str
     text: bytes

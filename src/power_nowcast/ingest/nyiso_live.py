@@ -1,4 +1,4 @@
-"""The New York ISO's public server: the newest days as CSV files, months past as archives."""
+"""The New York ISO's public server: the newest days as CSV files, past months as archives."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from power_nowcast.ingest.published import Delivery, Received, Request, check_op
 
 URL = "http://mis.nyiso.com/public/csv"
 DAYS_AS_FILES = 7
-"""Older days are asked for as archives of their months; the server keeps day files for about ten days."""
+"""Older days come from the archives of their months; the server keeps day files for about ten days."""
 LOAD, FUEL_MIX, FORECAST = "pal", "rtfuelmix", "isolf"
 _POWER = {"load": LOAD, "fuelmix": FUEL_MIX}
 _WHOLE = {
@@ -25,7 +25,7 @@ _WHOLE = {
     FORECAST: re.compile(rb"[\r\n]\Z"),
     FUEL_MIX: re.compile(rb"(?:[\r\n]|\.\d)\Z"),
 }
-"""How a file ends that is written to its end; the last value of a fuel mix has a decimal and no line end behind it."""
+"""The end of a complete file; the last value of a fuel mix has a decimal and no line end behind it."""
 
 
 class NyisoLive:
@@ -41,7 +41,7 @@ class NyisoLive:
         _dataset(request)
 
     def deliveries(self, request: Request) -> Iterator[Delivery]:
-        """Files of the days asked for, the last two without a start.
+        """Files of the requested days, the last two without a start.
 
         Raises:
             ConfigurationError: an option is wrong, or there is no such table.
@@ -52,7 +52,7 @@ class NyisoLive:
         last = min(today, _day(request.end)) if request.end else today
         first = _day(request.start) if request.start else last - timedelta(days=1)
         if name == FORECAST:
-            last += timedelta(days=1)  # tomorrow's appears in the morning
+            last += timedelta(days=1)  # the file of tomorrow appears in the morning
         months = {day.replace(day=1) for day in _days(first, min(last, today - timedelta(days=DAYS_AS_FILES)))}
         for month in sorted(months):
             file = f"{month:%Y%m%d}{name}_csv.zip"
@@ -62,7 +62,7 @@ class NyisoLive:
             yield Delivery(file, partial(_get, http, f"{url}/{file}", Body.CSV), expected=day < today)
 
     def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
-        """Rows of one file. A last line that the server had not written to its end is left for the next time."""
+        """Rows of one file. A last line that the server had not finished is left for the next time."""
         data, name = received.data, _dataset(request)
         if origin.endswith(".csv") and not _WHOLE[name].search(data):
             data = data[: data.rfind(b"\n") + 1]

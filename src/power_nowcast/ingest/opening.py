@@ -1,4 +1,4 @@
-"""What a file or an answer holds, whatever it is packed in, within limits that no packing can break."""
+"""Unpacks a file or an answer, in any packing, within limits that no packing can break."""
 
 import gzip
 import lzma
@@ -14,20 +14,20 @@ from typing import IO
 from power_nowcast.errors import SourceFormatError
 
 UNPACKED_BYTES = 512 * 2**20
-"""All that one delivery may unpack to: ten years of five-minute values of twenty zones are half of it."""
+"""The most bytes that one delivery may unpack to: ten years of five-minute values of twenty zones are half of it."""
 MEMBERS = 10_000
-"""Files in one archive: a file an hour for a year."""
+"""The most files in one archive: a file an hour for a year."""
 DEPTH = 3
-"""Archives within archives."""
+"""The greatest depth of archives within archives."""
 _CHUNK = 2**20
 _DICTIONARY_BYTES = 256 * 2**20
-"""Memory that unpacking xz may take: four times what its strongest usual setting needs."""
+"""The most memory for unpacking xz: four times the need of its strongest usual setting."""
 _GZIP, _XZ, _ZIP, _TAR = b"\x1f\x8b", b"\xfd7zXZ\x00", (b"PK\x03\x04", b"PK\x05\x06"), b"ustar"
 _DAMAGED = (
     *(OSError, EOFError, ValueError, OverflowError, KeyError, RuntimeError, NotImplementedError),
     *(lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError),
 )
-"""What the packing libraries raise for damaged, encrypted or unknown content."""
+"""Errors of the packing libraries for damaged, encrypted or unknown content."""
 _FOREIGN = {
     b"\xd0\xcf\x11\xe0": "a workbook of an old spreadsheet (.xls)",
     b"BZh": "packed with bzip2",
@@ -46,16 +46,16 @@ _WORKBOOKS = {"[Content_Types].xml": "a workbook (.xlsx)", "content.xml": "a wor
 
 @dataclass(frozen=True)
 class Member:
-    """A file as it was before it was packed; `name` has those of the archives before it where it lay deeper."""
+    """A file as it was before it was packed; `name` includes the names of the archives around it."""
 
     name: str
     data: bytes
     written: tuple[int, int, int, int, int, int] | None = None
-    """Wall clock of its time in a zip archive."""
+    """Its time in a zip archive, as wall clock."""
 
 
 class _Budget:
-    """What may still be unpacked of one delivery."""
+    """The bytes that one delivery may still unpack to."""
 
     def __init__(self, origin: str, limit: int) -> None:
         self.origin, self.limit, self.left, self.members = origin, limit, limit, MEMBERS
@@ -188,7 +188,7 @@ def _untarred(packed: Member, budget: _Budget) -> list[Member]:
             budget.count(1)
             if not info.isreg() or not _is_of_publisher(info.name):
                 continue
-            # A sparse file tells a size that its bytes do not have.
+            # A sparse file claims a size that its bytes do not have.
             if info.size > budget.left:
                 budget.take(info.size)
             file = archive.extractfile(info)

@@ -1,4 +1,4 @@
-"""Means of shorter intervals than the region's, joined to the mean of its interval."""
+"""Joins means of parts of an interval to the mean of the interval."""
 
 from datetime import timedelta
 
@@ -8,26 +8,26 @@ from power_nowcast.ingest.published import PUBLISHED
 from power_nowcast.regions import Region, SourceSpec
 
 JITTER = 0.25
-"""Parts by which an interval's length may differ from its parts' number times their distance: stamps are not exact."""
+"""The parts' number times their distance may differ from the interval by this share of a part: stamps are inexact."""
 
 
 def spacing(longest: timedelta) -> pl.Expr:
-    """Distance of a row's stamp to the nearest other one of its series, at most `longest`; rows sorted by them."""
+    """Distance of a row's stamp to the nearest other stamp of its series, at most `longest`; rows sorted by both."""
     before = pl.col("at").diff().over("series")
     after = before.shift(-1).over("series")
     return pl.min_horizontal(*(pl.when(span > timedelta(0)).then(span) for span in (before, after)), pl.lit(longest))
 
 
 def join_parts(rows: pl.DataFrame, region: Region, spec: SourceSpec) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Rows of power whose stamps are closer than the region's interval become means of the interval.
+    """Join rows of power whose stamps are closer than the region's interval to means of the interval.
 
-    Instants stay as they are: a slot takes the last one. A mean of a part is not that of the whole, so an interval
-    counts only where all of its parts are there.
+    Instants stay as they are: a slot takes the last one. The mean of a part is not the mean of the whole, so an
+    interval counts only where all of its parts are there.
 
     Args:
         rows: of `PUBLISHED`, plausible.
-        region: whose power.
-        spec: what the stamps mean.
+        region: the region of the rows.
+        spec: says what the stamps mean.
 
     Returns:
         Rows at the interval's own stamp; parts of intervals without some part; such parts of the newest interval, which
@@ -37,7 +37,7 @@ def join_parts(rows: pl.DataFrame, region: Region, spec: SourceSpec) -> tuple[pl
     if spec.label == "instant" or rows.is_empty():
         return rows, none, none
     placed = rows.sort("series", "at", maintain_order=True).with_columns(apart=spacing(grid))
-    # One that stands alone beside parts is one, too: nothing tells it from an interval's own mean.
+    # A single row beside parts counts as a part, too: nothing distinguishes it from the mean of an interval.
     beside = (pl.col("apart").shift(step).over("series") for step in (-1, 0, 1))
     placed = placed.with_columns(apart=pl.min_horizontal(*beside))
     is_part = pl.col("apart") < grid

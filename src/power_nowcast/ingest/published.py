@@ -1,4 +1,4 @@
-"""What a source hands over: the publisher's rows, parsed and otherwise untouched."""
+"""The border of sources: requests, deliveries, and the publisher's rows, parsed and otherwise untouched."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ PUBLISHED = pl.Schema(
         "at": UTC,  # the publisher's stamp; null where it cannot be read
         "value": pl.Float64(),  # MW, or the unit that the weather variable names; null where it cannot be read
         "written": UTC,  # the publisher's own time of the row, where there is one
-        "basis": pl.String(),  # a Basis, where `written` is not the time of a file but the hour of a schedule
-        "stamp": pl.String(),  # as received, null where `at` says it all
-        "text": pl.String(),  # the value as received, null where `value` says it all
-        "fault": pl.String(),  # a Reason that the parser alone can know
+        "basis": pl.String(),  # a Basis, if `written` is the hour of a schedule and not the time of a file
+        "stamp": pl.String(),  # as received, null where `at` says everything
+        "text": pl.String(),  # the value as received, null where `value` says everything
+        "fault": pl.String(),  # a Reason that only the parser can know
     }
 )
-"""One row a published value, in the publisher's order."""
+"""One row for each published value, in the publisher's order."""
 
 
 def _now() -> datetime:
@@ -37,13 +37,13 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Request:
-    """What a source is asked for: one table of one region, from `start` to `end` by `valid_at` (None: all there is).
+    """A request to a source: one table of one region, from `start` to `end` by `valid_at` (None: everything).
 
-    A source may hand over more than the span; what lies outside of it is left out later. `place` is the folder that
-    files are in, or the one file, where the caller names it and not the region. Live sources ask through `http`, the
-    process's own client where it is None; without `start` they hand over the last days only. Of a file what lies after
-    `clock` was not measured. A replay hands over what
-    was known by `clock` and was not at `since`, the time of the table's last delivery (None: there was none).
+    A source may hand over more than the span; later steps leave out the rest. `place` is the folder of the files, or
+    the one file, if the caller names it in place of the region. Live sources send requests through `http`, the
+    process's own client where it is None; without `start` they hand over the last days only. Rows of a file that are
+    later than `clock` are no measurements. A replay hands over the versions that were known by `clock` and not at
+    `since`, the time of the table's last delivery (None: there was none).
     """
 
     region: Region
@@ -60,7 +60,7 @@ class Request:
 @dataclass(frozen=True)
 class Received:
     """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live,
-    `url` from where (keys left out); all are None for a file of an archive.
+    `url` their address (keys left out). All are None for a file of an archive.
     """
 
     data: bytes
@@ -71,10 +71,10 @@ class Received:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file or answer: where it is from (file or address), and its bytes.
+    """One file or answer: its origin (file or address), and its bytes.
 
-    `keep` is false where the bytes are part of this package, `expected` where the publisher may not have it yet.
-    `server` is whom a library asks by itself, None where the request's client asks.
+    `keep` is false if the bytes are part of this package, `expected` if the publisher must have it by now.
+    `server` is the server that a library asks itself, None if the request's client asks.
     """
 
     origin: str
@@ -85,7 +85,7 @@ class Delivery:
 
 
 class Source(Protocol):
-    """A kind of source; `reads_files` if a request's `place` means something to it."""
+    """A kind of source; `reads_files` if it can use a request's `place`."""
 
     reads_files: ClassVar[bool]
 
@@ -98,14 +98,14 @@ class Source(Protocol):
         ...
 
     def deliveries(self, request: Request) -> Iterator[Delivery]:
-        """What there is, in the publisher's order."""
+        """The deliveries of a request, in the publisher's order."""
         ...
 
     def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
-        """Rows of `PUBLISHED`; depends on nothing but its arguments, so that tables can be rebuilt from raw bytes.
+        """Rows of `PUBLISHED`. The result depends on nothing but the arguments: tables can be rebuilt from raw bytes.
 
         Raises:
-            SourceFormatError: the bytes are not what the source agreed to.
+            SourceFormatError: the bytes do not have the agreed form.
         """
         ...
 
@@ -129,6 +129,6 @@ def check_options(request: Request, *known: str) -> None:
 
 
 def published(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with all columns of `PUBLISHED`, absent ones null."""
+    """Rows with all columns of `PUBLISHED`; absent ones are null."""
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in PUBLISHED.items() if name not in rows.columns]
     return rows.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in PUBLISHED.items())

@@ -1,4 +1,4 @@
-"""Replay: what was stored or archived, handed over again as it became known, by a clock that says what time it is."""
+"""Replay: stored or archived rows, handed over again in the order in which they became known, by a given clock."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from power_nowcast.regions import Region, SourceSpec
 
 REPLAY = "replay"
 ARCHIVES = ("sample", "nyiso", "files")
-"""Sources that can be played without having been stored: what they have says by itself when it was known."""
+"""Sources that can be played without a store: their rows say by themselves when they were known."""
 _VERSION = ["region", "series", "valid_at", "available_at"]
 _KEY = _VERSION[:-1]
 
@@ -33,12 +33,12 @@ def _now() -> datetime:
 class ReplayClock:
     """A clock that begins at `start` when it is made and runs `speed` times as fast as the real one.
 
-    It is a `clock` for all that takes one: `Follower`, `write_all`, `serve.Service`. A service needs nothing else to
-    answer as it would have then, as its reads are of what was known at the clock's time.
+    `Follower`, `write_all` and `serve.Service` take it as their `clock`. A service needs nothing else to answer as it
+    would have answered then, because it reads what was known at the clock's time.
 
     Args:
-        start: aware time that is replayed first.
-        speed: replayed seconds in a real one.
+        start: the first replayed time, aware.
+        speed: replayed seconds in a real second.
         clock: real time, aware.
         sleeper: waits real seconds.
 
@@ -76,7 +76,7 @@ class ReplayClock:
         return self.start + (self._clock() - self._began) * self.speed
 
     def sleep(self, seconds: float) -> None:
-        """Wait so many replayed seconds."""
+        """Wait this many replayed seconds."""
         self._sleeper(seconds / self.speed)
 
 
@@ -84,8 +84,8 @@ def replayed(region: Region, folder: str | Path | None = None) -> Region:
     """The region with all of its tables played again, for `fetch`, `write_all` or a `Follower` with a `ReplayClock`.
 
     Args:
-        region: whose tables; one that is a replay already stays what it is, unless `folder` is given.
-        folder: folder or s3:// address of the tables to play (`Store.root`), where the region goes by the same name;
+        region: the region of the tables; one that is a replay already stays as it is, unless `folder` is given.
+        folder: folder or s3:// address of the tables to play (`Store.root`), in which the region has the same name;
             without it the region's own sources are played, which have to be archives.
     """
     specs = {table.value: spec for table in Table if (spec := region.spec(table)) is not None}
@@ -93,30 +93,31 @@ def replayed(region: Region, folder: str | Path | None = None) -> Region:
 
 
 class Replay:
-    """What is known at the time of the request's clock and was not when the table was played last.
+    """The source of versions that are known at the time of the request's clock and were not at the last play.
 
     Option `folder`: folder or s3:// address of the tables to play (or the request's `place`). Or option `of`: the
     archive to play, of `ARCHIVES`, with that source's own options beside it. A delivery holds versions of rows with the
-    times when they were known, one for each request that finds any; nothing of them is checked, aligned or left out.
+    times when they were known. Each request that finds any gives one delivery. Its rows are not checked, aligned or
+    left out.
 
     `start` counts for a table that was never played, `end` is the latest time of knowledge.
 
     Args:
-        batches: what an archive hands over.
+        batches: gives the batches of an archive.
     """
 
     reads_files: ClassVar[bool] = True
 
     def __init__(self, batches: Callable[[Request], Iterator[Batch]]) -> None:
         self._batches = batches
-        # An archive is read once for all of its moments.
+        # An archive is read once, for all moments.
         self._archive = lru_cache(maxsize=len(Table))(self._read_archive)
 
     def check(self, request: Request) -> None:
         """Check the region's options.
 
         Raises:
-            ConfigurationError: it is not said what to play, or it cannot be played.
+            ConfigurationError: the options do not say what to play, or it cannot be played.
         """
         options, region = request.spec.options, request.region
         of = options.get("of")
@@ -135,7 +136,7 @@ class Replay:
         )
 
     def deliveries(self, request: Request) -> Iterator[Delivery]:
-        """One delivery of what has become known, none where nothing has.
+        """One delivery of the rows that have become known; none if there are no such rows.
 
         Raises:
             ConfigurationError: an option is wrong, or there are no tables to play.
@@ -154,7 +155,7 @@ class Replay:
         yield Delivery(f"{request.table}_{now:%Y%m%dT%H%M%SZ}.parquet", lambda: received)
 
     def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:  # noqa: ARG002
-        """Rows of a delivery as a publisher would have written them."""
+        """Rows of a delivery in the form in which a publisher would have written them."""
         rows = versions(received.data, origin)
         return published(rows.select("series", "value", "basis", at="valid_at", written="available_at"))
 
@@ -175,7 +176,7 @@ class Replay:
                 region=request.region.name,
                 time=now,
             )
-        # What was stored last under one time of knowledge is what a read of then gives.
+        # A read of one time of knowledge gives the row that was stored last under it.
         rows = rows.sort("first_seen_at").unique(_VERSION, keep="last")
         return rows.sort("available_at", "series", "valid_at").select(ROWS.names())
 
@@ -185,7 +186,7 @@ class Replay:
         return _stored(str(request.place or request.spec.options["folder"]).rstrip("/"), request)
 
     def _read_archive(self, region: Region, table: Table, place: Path | None) -> pl.DataFrame:
-        """What a store would hold of an archive, but for what later files correct: nobody knows when that was known."""
+        """The rows of an archive in a store, without corrections by later files: nobody knows when those were known."""
         spec = region.spec(table)
         if spec is None:
             return ROWS.to_frame()
@@ -203,7 +204,7 @@ def versions(data: bytes, origin: str) -> pl.DataFrame:
     """Rows of `batch.ROWS` of a delivery.
 
     Raises:
-        SourceFormatError: it is none.
+        SourceFormatError: the bytes are no such delivery.
     """
     try:
         return pl.read_parquet(BytesIO(data)).select(ROWS.names()).cast(ROWS)
@@ -215,7 +216,7 @@ def versions(data: bytes, origin: str) -> pl.DataFrame:
 
 
 def _stored(folder: str, request: Request) -> pl.LazyFrame:
-    """Versions of a region's rows in a table of a store, but for files in which none is new."""
+    """Versions of a region's rows in a table of a store, without files in which none is new."""
     uri = f"{folder}/interim/{request.table}"
     try:
         files = pl.DataFrame(DeltaTable(uri).get_add_actions(flatten=True))
@@ -238,7 +239,7 @@ def _stored(folder: str, request: Request) -> pl.LazyFrame:
         files = files.filter(after.fill_null(True))
     if files.is_empty():
         return VALUES.to_frame().lazy()
-    # The log escapes what stands in a file's name as it is, such as a space.
+    # The log escapes characters that a file's name has as they are, such as a space.
     paths = [f"{uri}/{unquote(path)}" for path in files["path"]]
     hive = {"region": pl.String(), "month": pl.String()}
     return pl.scan_parquet(paths, hive_schema=hive, hive_partitioning=True, glob=False).select(VALUES.names())

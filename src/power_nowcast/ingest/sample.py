@@ -1,4 +1,4 @@
-"""The embedded sample: what publishers published, parsed and packed; it passes the same checks as any other source."""
+"""The embedded sample: publishers' rows, parsed and packed. It passes the same checks as any other source."""
 
 import io
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ STATION = "station"
 
 
 class Sample:
-    """The files in `sample_data`; option `sample` names a region whose sample to take, its own name if absent."""
+    """The files in `sample_data`; option `sample` names the region of the sample, by default the region itself."""
 
     reads_files: ClassVar[bool] = False
 
     def check(self, request: Request) -> None:
-        """Check that there is a sample of the table."""
+        """Check that the region has a sample."""
         next(self.deliveries(request))
 
     def deliveries(self, request: Request) -> Iterator[Delivery]:
@@ -50,7 +50,7 @@ def unpack(packed: bytes) -> pl.DataFrame:
     """Published rows of a packed file: `at` and `written` in seconds since 1970, one column a series.
 
     Numbers are whole, times the column's `scale` in the metadata, or stored as they are. A null of the power table is
-    an empty cell of the publisher's, elsewhere it is no row.
+    an empty cell of the publisher; in other tables it is no row.
     """
     table = pq.read_table(io.BytesIO(packed))
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}

@@ -1,6 +1,6 @@
-"""The forms in which databases, statistics packages, spreadsheets and columnar files write a time, one by one.
+"""The forms in which databases, statistics packages, spreadsheets and columnar files write a time.
 
-Read is what can mean one thing only. `why_not` says of the others what is missing, and what to write.
+A stamp is read if it can mean one thing only. `why_not` says what is missing in the others, and what to write.
 """
 
 import re
@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 _EXCEL_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - wall clock
 _UNIX_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - its offset stands beside it
 _UNIX = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}
-"""Units in a second of Unix time by how many digits the times of our days have."""
+"""Units in a second of Unix time, by the number of digits that present times have."""
 _SAME_NAMES = {"MEZ": "CET", "MESZ": "CEST"}
 _UTC_NAMES = ("Z", "UTC", "GMT", "UT")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -23,7 +23,7 @@ _FULL_MONTHS = (
     *("august", "september", "october", "november", "december"),
 )
 _CENTURY = 69
-"""Two digits of a year beside a month's name: less is of this century, as POSIX and the databases have it."""
+"""A year of two digits beside a month's name is of this century below this value, as in POSIX and the databases."""
 
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?"
 _ZONE = (
@@ -68,7 +68,7 @@ _SERIAL = f'Set the source\'s option stamp_format = "{EXCEL}" if it counts days 
 
 @dataclass(frozen=True)
 class Stamp:
-    """A time as text says it: naive wall clock, its offset from UTC or the name of one, whether it has a clock."""
+    """A time in text: naive wall clock, the offset from UTC or its name, and whether it has a time of day."""
 
     local: datetime
     offset: timedelta | None = None
@@ -77,7 +77,7 @@ class Stamp:
 
 
 def read_stamp(text: str) -> Stamp | None:
-    """The time that a stamp can mean, None where it is none or may mean several."""
+    """The time that a stamp means; None if it is no time or may mean several."""
     text = text.strip().replace("\N{MINUS SIGN}", "-")
     if number := _NUMBER.fullmatch(text):
         found = _unix(*number.groups())
@@ -90,13 +90,13 @@ def read_stamp(text: str) -> Stamp | None:
 
 
 def read_clock(text: str) -> timedelta | None:
-    """The time of day that a stamp without a date says, from midnight; 24:00 is the end of the day."""
+    """The time of day in a stamp without a date, from midnight; 24:00 is the end of the day."""
     found = _CLOCK.fullmatch(text.strip())
     return None if found is None else _clock(found.groupdict())
 
 
 def read_excel(text: str) -> datetime | None:
-    """The wall clock of a serial number, to the second; None where it has too few digits to tell."""
+    """The wall clock of a serial number, to the second; None if it has too few digits."""
     found = _NUMBER.fullmatch(text.strip())
     if found is None or len(found[1]) != 5:  # 1927 to 2173
         return None
@@ -109,7 +109,7 @@ def read_excel(text: str) -> datetime | None:
 
 
 def offset_of(stamp: Stamp, *zones: str) -> timedelta | None:
-    """The offset from UTC of a stamp with one, or with a name that one of the time zones bears at that time."""
+    """The offset from UTC of a stamp with an offset, or with a name that one of the time zones has at that time."""
     if stamp.offset is not None or stamp.name is None:
         return stamp.offset
     name = _SAME_NAMES.get(stamp.name, stamp.name)
@@ -164,7 +164,7 @@ def why_not(text: str) -> tuple[str, str]:
 
 
 def _shape(rest: str) -> str:
-    """Format of what follows a date."""
+    """Format of the part after a date."""
     found = re.fullmatch(r"(\D{0,2})(\d{1,2})([:.])(\d\d)(?:\3(\d\d))?(\s*[AaPp][Mm])?", rest)
     if found is None:
         return " %H:%M" if rest.strip() else ""
@@ -218,7 +218,7 @@ def _month(parts: dict[str, str | None]) -> int:
 
 
 def _clock(parts: dict[str, str | None]) -> timedelta | None:
-    """Time since midnight; None where the clock never shows it, but for 24:00."""
+    """Time since midnight; None if the clock never shows it, except for 24:00."""
     hour, minute, second = (int(parts.get(name) or 0) for name in ("hour", "minute", "second"))
     micros = int((parts.get("fraction") or "")[:6].ljust(6, "0"))
     if half := parts.get("half"):
@@ -234,7 +234,7 @@ def _zone(text: str | None) -> tuple[timedelta | None, str | None]:
     """Offset or name of a zone.
 
     Raises:
-        ValueError: an offset of more than a day.
+        ValueError: the offset is more than a day.
     """
     if text is None:
         return None, None

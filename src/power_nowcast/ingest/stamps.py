@@ -1,4 +1,4 @@
-"""Stamps as text, in whatever form a publisher writes them, as UTC."""
+"""From stamps in text, in any form that a publisher writes, to UTC."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +14,7 @@ _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)$"
 _LAYOUTS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 _LEAP_SECOND = r":60(?:\D|$)"
 _MIDNIGHT = r"(^|\D)24([:.hH]?00(?:[:.]?00(?:[.,]0+)?)?)(\D*|\s*(?:[+-]\d\d:?\d\d|Z))$"
-"""24:00 with what may stand around it."""
+"""24:00 with the text that may stand around it."""
 _LOCAL = pl.Datetime("us")
 _HOUR = 3600
 
@@ -29,16 +29,16 @@ def times(
     sequence: pl.Series | None = None,
     may_lack_time: bool = True,
 ) -> tuple[pl.Series, pl.Series]:
-    """UTC times (null where unreadable), and the faults of those that only the time zone explains.
+    """UTC times (null where unreadable), and faults that only the time zone explains.
 
     Args:
         stamps: text in a form that can mean one thing only, unless the option `stamp_format` says which it is.
         options: `stamp_format`; `time_zone` of stamps without an offset; `ambiguous`: which one (earliest, latest) a
-            stamp of the repeated hour means where it stands there once, a fault without it.
+            stamp of the repeated hour means if the hour stands there once; without it that is a fault.
         origin: name of the file.
-        timezone: the region's; names of offsets such as EST mean what they mean there, or in the option `time_zone`.
+        timezone: the region's; names of offsets such as EST have their meaning in it, or in the option `time_zone`.
         label: what a stamp means: "instant", or the "start" or "end" of an interval.
-        sequence: what each row belongs to; within, the order tells the passes of a repeated hour apart.
+        sequence: what each row belongs to; within it the order separates the passes of a repeated hour.
         may_lack_time: whether a single stamp without a time of day is that day's midnight.
 
     Raises:
@@ -67,10 +67,10 @@ def times(
 def publish_times(
     stamps: pl.Series, options: Mapping[str, object], origin: str, *, timezone: str
 ) -> tuple[pl.Series, pl.Series]:
-    """UTC times at which rows were published, null where there is none, and the faults of those that cannot be read.
+    """UTC times at which rows were published (null where there is none), and the faults of unreadable ones.
 
-    Of the repeated hour the later pass counts: nothing is then known too early. A date alone is no time. Those that are
-    not in the form of `stamp_format` may be in one that can mean one thing only.
+    In the repeated hour the later pass counts, so that nothing is known too early. A date alone is no time. Stamps that
+    do not have the form of `stamp_format` may have a form that can mean one thing only.
     """
     later = {**options, "ambiguous": "latest"}
     at, fault = times(stamps, later, origin, timezone=timezone, may_lack_time=False)
@@ -86,14 +86,14 @@ def publish_times(
 
 
 def with_dates(clocks: pl.Series, days: pl.Series, sequence: pl.Series) -> pl.Series:
-    """Stamps of the time of day only with the date before them; others stay as they are.
+    """Add the date before stamps that have only a time of day; others stay as they are.
 
-    A time that goes back by an hour or more is the next day's; by less, the repeat of an autumn hour. Sequences may be
-    sorted from new to old.
+    A time that goes back by an hour or more is of the next day; by less, it is the repeat of an autumn hour. Sequences
+    may be sorted from new to old.
 
     Args:
         clocks: text.
-        days: date of the file that each row is from.
+        days: for each row, the date of its file.
         sequence: what each row belongs to.
     """
     text = clocks.cast(pl.String).str.strip_chars()
@@ -107,7 +107,7 @@ def with_dates(clocks: pl.Series, days: pl.Series, sequence: pl.Series) -> pl.Se
     step = pl.col("seconds").diff().over("sequence").fill_null(0)
     direction = pl.when(pl.col("step").abs() > 12 * _HOUR).then(-1).otherwise(1)
     own = own.with_columns(step=step).with_columns(
-        # A step of more than half a day goes round midnight, the other way than it seems.
+        # A step of more than half a day goes round midnight, in the opposite direction.
         is_falling=((pl.col("step") * direction < 0).sum() > (pl.col("step") * direction > 0).sum()).over("sequence"),
         forward=(pl.col("step") <= -_HOUR).cast(pl.Int64).cum_sum().over("sequence"),
         backward=(pl.col("step") >= _HOUR).cast(pl.Int64).cum_sum().over("sequence"),
@@ -128,7 +128,7 @@ def with_dates(clocks: pl.Series, days: pl.Series, sequence: pl.Series) -> pl.Se
 
 
 def _by_form(text: pl.Series, zones: tuple[str, ...], may_lack_time: bool) -> tuple[pl.Series, pl.Series]:
-    """Wall clock of stamps without an offset, and UTC of the others; null where neither."""
+    """Wall clock of stamps without an offset, and UTC of the others; null if neither."""
     frame = pl.DataFrame({"text": text})
     offset = pl.col("text").str.contains(_OFFSET)
     bare = pl.col("text").str.replace("T", " ", literal=True)
@@ -162,9 +162,9 @@ def _by_form(text: pl.Series, zones: tuple[str, ...], may_lack_time: bool) -> tu
 
 
 def _is_dates_only(frame: pl.DataFrame, read: Mapping[str, Stamp], allowed: int) -> bool:
-    """Whether more rows than are allowed have a date, and none a time of day: what they mean is no time.
+    """Whether more rows than are allowed have a date and none has a time of day: they mean no time.
 
-    Among others a date is that day's midnight: some write it without its time.
+    Among other stamps a date is the midnight of that day, which some publishers write without its time.
     """
     without = [one for one, stamp in read.items() if not stamp.has_clock]
     rows = frame.filter(pl.col("text").is_in(without))
@@ -173,7 +173,7 @@ def _is_dates_only(frame: pl.DataFrame, read: Mapping[str, Stamp], allowed: int)
 
 
 def _known(stamp: Stamp, zones: tuple[str, ...]) -> tuple[datetime | None, datetime | None]:
-    """Wall clock, or naive UTC; neither where the name of the offset means nothing in these zones."""
+    """Wall clock, or naive UTC; neither if the name of the offset has no meaning in these zones."""
     if stamp.offset is None and stamp.name is None:
         return stamp.local, None
     offset = offset_of(stamp, *zones)

@@ -1,4 +1,4 @@
-"""A CSV or Parquet file as a table of text: its header wherever it stands, its separator, its names without spaces."""
+"""A CSV or Parquet file as a table of text: finds the header and the separator, and trims the names."""
 
 import csv
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -10,15 +10,15 @@ from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest.names import named
 
 HEADER_LINES = 200
-"""So many lines may stand above the header."""
+"""The most lines above the header."""
 HEADER_BYTES = 2**20
-"""Longest header."""
+"""The most bytes of a header."""
 COLUMNS = 10_000
-"""Columns of a file at most: more zones than any operator has."""
+"""The most columns of a file: more zones than any operator has."""
 CELLS = 500_000_000
-"""Cells of a Parquet file at most: a few kB of it may stand for any number of equal values."""
+"""The most cells of a Parquet file: a few kB of it may stand for any number of equal values."""
 SEPARATORS = (",", ";", "\t", "|")
-"""Those that are found from the header."""
+"""Separators that can be found from the header."""
 _PARQUET = b"PAR1"
 _BOMS = {
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -46,12 +46,12 @@ def table(
     Args:
         data: CSV in UTF-8, or Parquet.
         origin: its name.
-        is_header: whether titles are those of the header, which is the first line of which it says so; the first line
-            with any titles where it says so of none.
-        separator: of CSV; found from the header where it is None.
+        is_header: whether titles are those of the header. The header is the first line for which it is true, or
+            else the first line with any titles.
+        separator: of CSV; found from the header if it is None.
         drop_extra_fields: read lines of CSV with more fields than titles up to the last title; an error otherwise.
-        last_is_read: whether a title is of those that are read: a line that goes on after its value has none.
-        cells: of Parquet at most.
+        last_is_read: whether a title is one of those that are read; if the last title is, extra fields are an error.
+        cells: the most cells of Parquet.
 
     Returns:
         Columns of text, null where empty; times of Parquet as ISO 8601, in UTC where they have a zone. Columns without
@@ -84,7 +84,7 @@ def _utf8(data: bytes, origin: str) -> bytes:
     if encoding := next((name for bom, name in _BOMS.items() if data.startswith(bom)), None):
         raise SourceFormatError(f"{origin} is in {encoding}, not UTF-8.", remedy=remedy, file=origin)
     if b"\0" in data[:4096]:
-        # Of Latin letters in UTF-16 every other byte is 0.
+        # In UTF-16 every other byte of Latin letters is 0.
         letters = data[:200].replace(b"\0", b"")
         is_printable = letters.translate(None, b"\r\n\t").decode("ascii", "replace").isprintable()
         is_text = is_printable and abs(2 * len(letters) - len(data[:200])) <= 2
@@ -251,7 +251,7 @@ def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Names that differ: one that stands there again gets its number; columns without a title get their place."""
+    """Distinct names: a repeated title gets its number, and a column without a title its place."""
     seen: dict[str, int] = {}
     unique = []
     for place, name in enumerate(names, start=1):
@@ -265,7 +265,7 @@ AGAIN = " (column {} of this title)"
 
 
 def untitled(place: int) -> str:
-    """What a column without a title is called in messages."""
+    """The name of a column without a title in messages."""
     return f"(column {place}, without title)"
 
 
@@ -275,7 +275,7 @@ def titled_again(name: str, among: Iterable[str]) -> bool:
 
 
 def _tidy(rows: pl.DataFrame) -> pl.DataFrame:
-    """Without columns that have neither title nor values, and without rows of no value."""
+    """The table without columns that have neither title nor values, and without rows that have no value."""
     blank = [
         name
         for place, name in enumerate(rows.columns, start=1)

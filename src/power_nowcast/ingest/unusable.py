@@ -1,4 +1,4 @@
-"""What to say of a delivery of which no row could be used."""
+"""The message about a delivery without any usable row."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ _REMEDIES = {
 
 
 def reasons_of(quarantined: pl.DataFrame) -> dict[str, int]:
-    """How many rows of `batch.BAD_ROWS` there are of each reason, the most frequent first."""
+    """The number of rows of `batch.BAD_ROWS` by reason, the most frequent first."""
     counts = quarantined["reason"].value_counts(sort=True)
     return {str(reason): int(count) for reason, count in sorted(counts.iter_rows(), key=lambda one: (-one[1], one[0]))}
 

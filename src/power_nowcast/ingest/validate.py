@@ -1,4 +1,4 @@
-"""Which published rows may enter the tables, and why the others may not."""
+"""Decides which published rows may enter the tables, with the reason against each of the others."""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +27,7 @@ logger = logging.getLogger("power_nowcast.ingest")
 
 @dataclass(frozen=True)
 class Checked:
-    """`rows` of `PUBLISHED` that passed, `bad` of `BAD_ROWS`, and how many stood there twice alike."""
+    """`rows` of `PUBLISHED` that passed, `bad` of `BAD_ROWS`, and the number of exact repeats."""
 
     rows: pl.DataFrame
     bad: pl.DataFrame
@@ -44,16 +44,16 @@ def check(
     read_at: datetime | None = None,
     usual: pl.DataFrame | None = None,
 ) -> Checked:
-    """Sort out what is not plausible, with a reason each; the row rules are a pandera schema.
+    """Separate implausible rows, each with a reason; the rules for single rows are a pandera schema.
 
     Args:
         rows: of `PUBLISHED`.
-        region: whose.
-        table: of which they are.
-        spec: how they come.
+        region: the region of the rows.
+        table: their table.
+        spec: their source.
         origin: file or address, for messages.
-        read_at: when they were received: measurements of intervals that were not over then are none. None: not checked.
-        usual: what is usual of power by the tables, rows of `checks.usual.USUAL`.
+        read_at: when they were received; a row of an interval that was not over then is no measurement. None: no check.
+        usual: the usual levels of power in the tables, rows of `checks.usual.USUAL`.
 
     Raises:
         SourceFormatError: values of a series are in another unit than MW, or means of longer intervals.
@@ -112,7 +112,7 @@ def _is_over(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec,
     latest = pl.lit(read_at + CLOCK_SKEW, UTC)
     if spec.label != "start":
         return rows.select((pl.col("at") <= latest).fill_null(True)).to_series()
-    # Parts of an interval are over earlier than the whole.
+    # A part of an interval is over earlier than the whole.
     ends = rows.sort("series", "at", nulls_last=True).with_columns(end=pl.col("at") + spacing(interval))
     return ends.sort("row").select((pl.col("end") <= latest).fill_null(True)).to_series()
 
@@ -125,7 +125,7 @@ def _power_reasons(
     origin: str,
     usual: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """Reasons by what is usual of each zone; `found` are rows that are bad by themselves.
+    """Reasons that depend on each zone's usual level; `found` are rows that are bad by themselves.
 
     Raises:
         SourceFormatError: values of a series are in another unit than MW.

@@ -1,4 +1,4 @@
-"""Local wall clock times to UTC, across the hour that autumn repeats and the one that spring skips."""
+"""Local wall clock times to UTC, across the repeated hour of autumn and the skipped hour of spring."""
 
 import numpy as np
 import polars as pl
@@ -9,8 +9,8 @@ from power_nowcast.contracts import UTC, Reason
 _INSTANT = pl.duration(microseconds=1)
 
 NONE, FIRST, SECOND, UNCLEAR, ONCE = range(5)
-"""What the order of a sequence says of a time: nothing is to be said, first pass, second pass, it stands there several
-times without a clear order, it stands there once."""
+"""What the order of a sequence says about a time: nothing, the first pass, the second pass, several times without a
+clear order, or once."""
 
 
 def to_utc(
@@ -23,18 +23,18 @@ def to_utc(
 ) -> pl.DataFrame:
     """Columns `at` (UTC, null where the clock never shows such a time) and `fault` (a Reason, or null).
 
-    The repeated hour: where it stands twice in a sequence, one pass after the other, the order tells which is which,
-    also in sequences sorted from new to old. Where it stands once, `ambiguous` decides, and without it the row is at
-    fault. Rows whose order is not clear are at fault in any case: no value gets the time of the other pass.
+    The repeated hour: if it stands twice in a sequence, one pass after the other, the order shows which is which, also
+    in sequences sorted from new to old. If it stands once, `ambiguous` decides; without that option the row has a
+    fault. Rows without a clear order have a fault in any case: no value gets the time of the other pass.
 
-    The skipped hour: its times do not exist, but for its first moment where `label` is "end": an interval ends there.
+    The skipped hour: its times do not exist, except for its first moment if `label` is "end": an interval ends there.
     In the same way an interval that ends with the first pass of the repeated hour may be labelled by the hour's end.
 
     Args:
-        local: naive times, null where there is none.
+        local: naive times, null where there is no time.
         zone: IANA time zone.
-        sequence: what a row belongs to (a series, a file); the order of rows counts within. None: the order says
-            nothing, and every time stands there once.
+        sequence: what a row belongs to (a series, a file); the order of rows counts within it. None: the order says
+            nothing, and every time counts as standing there once.
         label: what a time means: "instant", or the "start" or "end" of an interval.
         ambiguous: "earliest" or "latest", for times of the repeated hour that stand there once.
     """
@@ -49,7 +49,7 @@ def to_utc(
         first, second = (
             pl.coalesce(side, pl.col(f"{side}_before") + _INSTANT).alias(side) for side in ("earliest", "latest")
         )
-        # The hour's end stands there once as an instant, and twice where each pass of the hour is labelled by it.
+        # The hour's end stands there once as an instant, and twice if it labels each pass of the hour.
         is_edge = (
             ~is_repeated & pl.col("earliest").is_not_null() & (pl.col("earliest_before") != pl.col("latest_before"))
         )
@@ -79,7 +79,7 @@ def _both(name: str, zone: str, suffix: str = "") -> list[pl.Expr]:
 
 
 def _told(frame: pl.DataFrame, *, by_order: bool) -> pl.Series:
-    """What the order says of each row, as numbers."""
+    """What the order says about each row, as numbers."""
     if not by_order:
         repeated = frame["inside"] & ~frame["is_edge"]
         return pl.select(pl.when(repeated).then(ONCE).otherwise(NONE).alias("pass")).to_series()
@@ -119,7 +119,7 @@ def passes(
     for run in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1):
         times = local[run]
         step = np.diff(times)
-        # Values of an hour each stand side by side; closer ones only if a row stands there twice.
+        # Hourly values may stand side by side; closer ones do only if a row is repeated.
         back = np.flatnonzero((step < 0) | ((step == 0) & (spacing >= fold[run].max(initial=1))))
         one, two = (times[: back[0] + 1], times[back[0] + 1 :]) if len(back) == 1 else (times[:0], times[:0])
         if rising > falling and np.intersect1d(one, two).size:

@@ -1,4 +1,4 @@
-"""Asking publishers' servers: patient, polite and distrustful. Keys in addresses never leave this package."""
+"""Requests to publishers' servers: patient, polite and distrustful. Keys in addresses never leave this package."""
 
 from power_nowcast.ingest.http.addresses import base_url, redact
 from power_nowcast.ingest.http.asking import Http, answers_folder, client

@@ -1,4 +1,4 @@
-"""Addresses of servers: where a source is, what of an address is a secret, and who may be told it."""
+"""Addresses of servers: the address of a source, the secrets in it, and the hosts that may see them."""
 
 import logging
 import re
@@ -18,12 +18,12 @@ _USER_IN_URL = re.compile(r"(://)[^/?#\s]+@")
 _HARMLESS = ("accept", "if-none-match", "if-modified-since")
 """Headers of a request that any host may see; every other may hold a key."""
 SHORTEST_KEY = 6
-"""A shorter value is found in any address by chance."""
+"""A shorter value may occur in any address by chance."""
 _PORTS = {"http": 80, "https": 443}
 
 
 def redact(text: str) -> str:
-    """The text without what the addresses in it hold of keys and passwords."""
+    """The text without the keys and passwords in its addresses."""
     return _KEY_IN_URL.sub(r"\1***", _USER_IN_URL.sub(r"\1***@", text))
 
 
@@ -33,19 +33,19 @@ class _Redacting(logging.Filter):
         return True
 
 
-logging.getLogger("httpx").addFilter(_Redacting())  # it logs every address
+logging.getLogger("httpx").addFilter(_Redacting())  # httpx logs every address
 
 
 def base_url(spec: SourceSpec, default: str, *, name: str | None = None) -> str:
-    """Where a source is: the region file's option `url`, else what NOWCAST_URLS says of `name`, else the default."""
+    """The address of a source: the region file's option `url`, else the entry of NOWCAST_URLS, else the default."""
     return str(spec.options.get("url") or settings().urls.get(name or spec.source) or default).rstrip("/")
 
 
 def address_of(url: str, params: Mapping[str, str] | None, source: str) -> httpx.URL:
-    """An address that can be asked.
+    """The address of a request.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is no http or https address.
     """
     try:
         address = httpx.URL(url).copy_merge_params(params or {})
@@ -64,27 +64,27 @@ def address_of(url: str, params: Mapping[str, str] | None, source: str) -> httpx
 
 
 def secrets_of(address: httpx.URL, headers: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """What of a request is told to its own host only: the user, keys among the parameters, and most headers' values."""
+    """Parts of a request for its own host only: the user, keys in the parameters, and most headers' values."""
     keys = [value for name, value in address.params.multi_items() if re.fullmatch(_KEY, f"{name}=", re.IGNORECASE)]
-    # A base address that ends in a key has the path of what is asked for behind it.
+    # If a base address ends in a key, the path of the request follows the key.
     keys += [key.partition("/")[0] for key in keys]
     kept = [value for name, value in (headers or {}).items() if name.lower() not in _HARMLESS]
-    user = address.password or address.username  # a key stands in either place
+    user = address.password or address.username  # a key may stand in either place
     return tuple(secret for secret in (user, *keys, *kept) if secret)
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One request on the way from an address to where it redirects; `is_foreign` once it has left the first host."""
+    """One request in a chain of redirects; `is_foreign` once the chain has left the first host."""
 
     address: httpx.URL
     headers: Mapping[str, str]
     is_foreign: bool = False
 
     def to(self, target: httpx.URL, secrets: tuple[str, ...]) -> "Hop | None":
-        """The request that a redirect asks for; None where it is no address, or holds a secret that cannot be left out.
+        """The next request of a redirect; None if that is no address, or holds a secret that cannot be left out.
 
-        Another host, or the same one by plain text, gets none of the secrets.
+        Another host, or the same host without encryption, gets none of the secrets.
         """
         if target.scheme not in _PORTS or not target.host:
             return None
@@ -103,7 +103,7 @@ class Hop:
 
 
 def _is_same(one: httpx.URL, other: httpx.URL) -> bool:
-    """Whether two addresses are of one server; the encrypted side of the same one counts."""
+    """Whether two addresses are of one server; an upgrade to encryption counts as the same server."""
     if one.host != other.host:
         return False
     ports = [address.port or _PORTS[address.scheme] for address in (one, other)]

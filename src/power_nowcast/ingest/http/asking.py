@@ -1,4 +1,4 @@
-"""The client: asks politely, waits patiently, gives up in time, and keeps what it received."""
+"""The client: it asks politely, retries patiently, gives up in time, and keeps the answers."""
 
 import atexit
 import hashlib
@@ -28,21 +28,21 @@ from power_nowcast.settings import settings
 logger = logging.getLogger("power_nowcast.ingest")
 
 TIMEOUT = httpx.Timeout(30, connect=10)
-"""Of one read or write; `Limits` bounds the request."""
+"""Time-out of one read or write; `Limits` bounds the whole request."""
 ATTEMPTS = 4
 FIRST_WAIT = timedelta(seconds=1)
-"""Before the second attempt; each further wait is twice as long, up to ..."""
+"""Wait before the second attempt; each further wait is twice as long, up to ..."""
 LONGEST_WAIT = timedelta(minutes=2)
-"""... this. Where a server asks for more patience the call fails instead."""
+"""... this. If a server asks for a longer wait the call fails."""
 SPACING = timedelta(seconds=0.5)
-"""Between two requests to one host."""
+"""Least time between two requests to one host."""
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""States of a server that pass."""
+"""Status codes of a temporary failure."""
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why an attempt failed. `again`: a later one may not; `wait`: how long the server asks to wait."""
+    """Why an attempt failed. `again`: a later attempt may succeed; `wait`: how long the server asks to wait."""
 
     reason: str
     status: int | None = None
@@ -57,15 +57,15 @@ class Http:
     """A client for all hosts; a context manager.
 
     Args:
-        folder: where answers are kept; without it nothing is, and every request is answered in full.
+        folder: keeps answers; without it nothing is kept, and every request is answered in full.
         contact: mail address or page for the User-Agent.
-        attempts: how often a request is sent that fails for a reason that passes.
-        spacing: between two requests to one host.
+        attempts: how often a request is sent if it fails for a temporary reason.
+        spacing: least time between two requests to one host.
         timeout: of one read or write.
         limits: of one request.
-        clock: the time, aware; the system's without it.
-        timer: seconds that pass; those of `clock` where one is given, else the system's, which no one sets back.
-        sleep: waits so many seconds.
+        clock: the time, aware; by default the system's.
+        timer: passing seconds: by `clock` if one is given, else by the system's monotonic timer.
+        sleep: waits this many seconds.
         chance: a number in [0, 1).
         transport: in place of the network.
     """
@@ -95,7 +95,7 @@ class Http:
         self._sleep = sleep
         self._chance = chance
         self._next: dict[str, float] = {}
-        """When each host may be asked again, by the timer."""
+        """The time from which each host may be asked again, by the timer."""
         agent = f"power-nowcast/{__version__}" + (f" ({contact})" if contact else "")
         self._client = httpx.Client(
             transport=transport, timeout=timeout, headers={"User-Agent": agent, "Accept-Encoding": "gzip, deflate"}
@@ -126,7 +126,7 @@ class Http:
         dated: bool = False,
         spacing: timedelta | None = None,
     ) -> Received:
-        """The answer of an address; content that has not changed keeps the time when it was first received.
+        """The answer of an address. Content that has not changed keeps the time when it was first received.
 
         Args:
             url: address; its parameters may hold keys.
@@ -134,13 +134,13 @@ class Http:
             body: what the answer should hold.
             params: further parameters.
             headers: further headers.
-            dated: Last-Modified is the publisher's own time of the content.
-            spacing: until the next request to this host, in place of the client's.
+            dated: whether Last-Modified is the publisher's own time of the content.
+            spacing: time until the next request to this host, in place of the client's.
 
         Raises:
-            SourceUnavailableError: no whole answer after all attempts, or none that will ever come.
-            SourceFormatError: something else than `body` came, each time.
-            ConfigurationError: the address is none.
+            SourceUnavailableError: no complete answer after all attempts, or a failure that is permanent.
+            SourceFormatError: every answer held something else than `body`.
+            ConfigurationError: the address is no http or https address.
             StoreError: the answer cannot be kept.
         """
         address = address_of(url, params, source)
@@ -179,7 +179,7 @@ class Http:
         self._next[host] = self._timer() + wait.total_seconds()
 
     def _take_turn(self, host: str, end: float, failure: _Failure) -> _Failure | None:
-        """Wait until the host may be asked again; why not, where that is too long."""
+        """Wait until the host may be asked again; returns a failure if that takes too long."""
         now = self._timer()
         wait = self._next.get(host, now) - now
         if wait > LONGEST_WAIT.total_seconds():
@@ -219,7 +219,7 @@ class Http:
             return _Failure(f"failed: {redact(str(error))}", again=False, remedy="Check the address.")
 
     def _follow(self, hop: Hop, body: Body, known: tuple[Answer, bytes] | None, dated: bool) -> Received | _Failure:
-        """The answer, wherever it is redirected to."""
+        """The answer, after its redirects."""
         asked, secrets = hop.address, secrets_of(hop.address, hop.headers)
         for _ in range(self.limits.redirects + 1):
             with self._client.stream("GET", hop.address, headers=hop.headers) as response:
@@ -242,7 +242,7 @@ class Http:
         known: tuple[Answer, bytes] | None,
         dated: bool,
     ) -> Received | _Failure:
-        """What the last response of an attempt is worth."""
+        """The result of the last response of an attempt: an answer or a failure."""
         status = response.status_code
         said = f"answered {status} {response.reason_phrase}".rstrip()
         if hop.is_foreign:
@@ -314,7 +314,7 @@ def client() -> Http:
 
 
 def answers_folder(data: str) -> Path:
-    """Where the process's own client keeps answers, beside the tables in the folder `data`."""
+    """The folder in which the process's own client keeps answers, beside the tables in the folder `data`."""
     return Path(data, "raw", "http")
 
 
@@ -332,7 +332,7 @@ def _received(answer: Answer, data: bytes, dated: bool) -> Received:
         if published_at is None:
             logger.warning("%s: unreadable Last-Modified %r", answer.url, answer.last_modified[:100])
         elif published_at > answer.received_at:
-            # What is here has been published: the server's clock, or its word, is wrong.
+            # Content that is here has been published: the server's clock or its header is wrong.
             logger.warning("%s: Last-Modified %s lies after its receipt", answer.url, answer.last_modified)
             published_at = None
     return Received(data, published_at=published_at, received_at=answer.received_at, url=answer.url)

@@ -1,4 +1,4 @@
-"""What an answer should hold, and what is wrong with one that holds something else."""
+"""The expected content of an answer, and the fault of an answer with other content."""
 
 import re
 from enum import StrEnum
@@ -9,7 +9,7 @@ from power_nowcast.ingest.http.addresses import redact, secrets_of
 
 
 class Body(StrEnum):
-    """What an answer should hold; the content types that say so or leave it open."""
+    """Expected content of an answer, with the content types that name it or leave it open."""
 
     CSV = "csv"
     JSON = "json"
@@ -26,7 +26,7 @@ _BEGINNINGS = {Body.CSV: (), Body.JSON: (b"{", b"["), Body.ZIP: (b"PK",)}
 
 
 def fault(response: httpx.Response, data: bytes, body: Body, address: httpx.URL) -> str | None:
-    """What a body that came with status 200 gives in place of what it should hold; None where it is right."""
+    """The fault of a body that came with status 200; None if it holds what it should."""
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start:
@@ -48,7 +48,7 @@ def _title(page: bytes, address: httpx.URL) -> str:
 
 
 def _plain(words: bytes, address: httpx.URL) -> str:
-    """Words of an answer without the keys of its address, which a server may repeat."""
+    """Text of an answer without the keys of its address, which a server may repeat."""
     text = " ".join(redact(words.decode(errors="replace")).split())
     for key in secrets_of(address):
         text = text.replace(key, "***")

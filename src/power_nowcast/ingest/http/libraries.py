@@ -1,4 +1,4 @@
-"""The same limits for libraries that ask by themselves: requests, urllib and pandas all read by `http.client`."""
+"""The same limits for libraries that send requests themselves: requests, urllib and pandas all use `http.client`."""
 
 import http.client
 import io
@@ -20,15 +20,15 @@ _RELATIVE = re.compile(r"/(?!/)")
 """An address on the same server."""
 _deadline = Deadline()
 _of = threading.local()
-"""The limits of what this thread asks; none outside of `limited`."""
+"""The limits of this thread's requests; none outside of `limited`."""
 
 
 @contextmanager
 def limited(limits: Limits, *, has_key: bool = False) -> Iterator[None]:
-    """Bound all that this thread asks by `http.client` in the block: each body, and the whole of it in time.
+    """Bound all requests of this thread by `http.client` in the block: the size of each body, and the total time.
 
-    What it asks raises TimeoutError, TooLargeError or UnknownCodingError, unless the library makes something else of
-    them. A library that `has_key` would tell it to whom it is redirected: an answer that does so counts as broken off.
+    Requests raise TimeoutError, TooLargeError or UnknownCodingError, unless the library turns them into other errors. A
+    library that `has_key` would send the key to the target of a redirect: such an answer counts as broken off.
     """
     http.client.HTTPConnection.response_class = _Response
     before = getattr(_of, "limits", None)
@@ -41,7 +41,7 @@ def limited(limits: Limits, *, has_key: bool = False) -> Iterator[None]:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose body is there, whole and checked, when its headers are; as ever where no limits are set."""
+    """An answer whose body is complete and checked as soon as its headers are there; unchanged without limits."""
 
     def __init__(self, sock: socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -77,7 +77,7 @@ class _Response(http.client.HTTPResponse):
 
 
 def _check_content(data: bytes, coding: str, limit: int) -> None:
-    """Check how much a body holds that a library will unpack, by its header or because it is a gzip or a zip.
+    """Check the unpacked size of a body that a library will unpack, by its header or because it is a gzip or a zip.
 
     Raises:
         TooLargeError: it holds more than `limit`.
@@ -85,7 +85,7 @@ def _check_content(data: bytes, coding: str, limit: int) -> None:
     size = 0
     try:
         if data.startswith(b"PK"):
-            # More than a member says of itself is not read of it.
+            # No more of a member is read than its own size.
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 size = sum(member.file_size for member in archive.infolist())
         else:
@@ -94,13 +94,13 @@ def _check_content(data: bytes, coding: str, limit: int) -> None:
                 if size > limit:
                     break
     except (httpx.DecodingError, zipfile.BadZipFile):
-        return  # the library says by itself what it cannot read
+        return  # the library itself reports what it cannot read
     if size > limit:
         raise TooLargeError(f"holds more than {limit:,} bytes once it is decoded", limit)
 
 
 class _Reading(io.RawIOBase):
-    """A socket's bytes, each read of which has what is left of the time."""
+    """A socket's bytes; each read may take the time that is left."""
 
     def __init__(self, raw: Any, sock: socket) -> None:
         self._raw, self._sock, self._timeout = raw, sock, sock.gettimeout()

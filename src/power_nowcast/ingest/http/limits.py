@@ -1,4 +1,4 @@
-"""What one request may take: time from the first byte to the last, bytes as sent, and bytes once decoded."""
+"""Limits of one request: time from the first byte to the last, bytes as sent, and bytes once decoded."""
 
 import re
 import threading
@@ -39,7 +39,7 @@ class Limits:
 
 
 class TooLargeError(Exception):
-    """A body is larger than a limit; `said` is how and by which."""
+    """A body is larger than a limit; `said` names the limit."""
 
     def __init__(self, said: str, limit: int) -> None:
         super().__init__(said)
@@ -51,10 +51,10 @@ class UnknownCodingError(Exception):
 
 
 class Deadline:
-    """The moment by which the requests of a thread must have ended; none unless `until` set one.
+    """The deadline of the requests of a thread; there is none unless `until` sets one.
 
-    A time-out of a socket bounds one read of it, and a server that sends a byte now and then meets it for ever. So
-    `bind` gives every read of a client what is left of the time, if that is less.
+    A time-out of a socket bounds one read only, so a server that sends a byte now and then meets it for ever. `bind`
+    therefore gives every read of a client the time that is left, if that is less.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +63,7 @@ class Deadline:
 
     @contextmanager
     def until(self, end: float) -> Iterator[None]:
-        """Bound what this thread asks in the block."""
+        """Bound the requests of this thread in the block."""
         self._of.end = end
         try:
             yield
@@ -76,10 +76,10 @@ class Deadline:
         return end is not None and self.timer() >= end
 
     def within(self, timeout: float | None, error: type[Exception]) -> float | None:
-        """The time-out, or what is left if that is less.
+        """The time-out, or the time that is left if that is less.
 
         Raises:
-            Exception: `error`, where nothing is left.
+            Exception: `error`, if no time is left.
         """
         end = getattr(self._of, "end", None)
         if end is None:
@@ -90,7 +90,7 @@ class Deadline:
         return left if timeout is None else min(timeout, left)
 
     def bind(self, client: httpx.Client) -> None:
-        """Let every connection of a client, through proxies too, heed this deadline."""
+        """Apply this deadline to every connection of a client, through proxies too."""
         # httpx has no public way to name a network backend, which is httpcore's public place for this.
         for transport in (client._transport, *client._mounts.values()):
             if isinstance(transport, httpx.HTTPTransport):
@@ -142,7 +142,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def length_of(response: httpx.Response) -> int | None:
-    """How many bytes of a body a response announces, None where it does not say."""
+    """The bytes of a body that a response announces, None if it does not say."""
     told = response.headers.get("Content-Length", "")
     return int(told) if _LENGTH.fullmatch(told) else None
 
@@ -152,9 +152,9 @@ def body_of(response: httpx.Response, limits: Limits, deadline: Deadline) -> byt
 
     Raises:
         TooLargeError: it is larger than a limit.
-        UnknownCodingError: its content coding is none of `CODINGS`.
+        UnknownCodingError: its content coding is not in `CODINGS`.
         TimeoutError: the deadline came first.
-        httpx.DecodingError: it is not what its content coding says.
+        httpx.DecodingError: it does not match its content coding.
     """
     if (told := length_of(response)) is not None and told > limits.sent:
         raise TooLargeError(f"announces a body of {told:,} bytes, more than {limits.sent:,}", limits.sent)
@@ -185,7 +185,7 @@ def decoded(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
     """Bytes without their content coding, a mebibyte at a time: a few bytes of gzip hold thousands of times as many.
 
     Raises:
-        httpx.DecodingError: they are not what `coding` says, or not whole.
+        httpx.DecodingError: they do not match `coding`, or are incomplete.
     """
     if coding in ("", "identity"):
         yield from chunks
@@ -206,7 +206,7 @@ def decoded(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
 
 
 def _window(coding: str, first: int) -> int:
-    """How zlib is told what comes: a gzip, deflate in zlib's frame, or without, as some servers send it."""
+    """Window bits of zlib for a gzip, for deflate in zlib's frame, and for bare deflate, which some servers send."""
     if coding != "deflate":
         return zlib.MAX_WBITS + 16
     return zlib.MAX_WBITS if first & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS

@@ -1,16 +1,16 @@
-"""Times that servers write into headers: read where a clock can hold them, and nothing otherwise."""
+"""Times that servers write into headers: they are read if a clock can hold them, and ignored otherwise."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 LONGEST_PATIENCE = timedelta(days=1)
-"""What asks for more than this is not meant: a host that sends such a header would not be asked again for years."""
+"""A longer wait is a mistake: a host that sends such a header would not be asked again for years."""
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def http_date(header: str | None) -> datetime | None:
-    """The time of an HTTP date in UTC, None where it is none or lies outside of the calendar.
+    """The time of an HTTP date in UTC, None if it is no date or lies outside of the calendar.
 
     >>> http_date("Wed, 19 Feb 2025 11:45:00 GMT").isoformat()
     '2025-02-19T11:45:00+00:00'
@@ -25,7 +25,7 @@ def http_date(header: str | None) -> datetime | None:
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """How long a server asks to wait; None where the header says no such thing, or more than `LONGEST_PATIENCE`.
+    """The wait that a server asks for; None if the header has none, or more than `LONGEST_PATIENCE`.
 
     >>> retry_after("30", datetime(2025, 2, 19, tzinfo=UTC))
     datetime.timedelta(seconds=30)
@@ -41,10 +41,10 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 
 def doubled(first: timedelta, times: int, most: timedelta) -> timedelta:
-    """`first`, doubled so many times, and `most` at most: the distance to the next of many attempts.
+    """`first`, doubled this many times, and at most `most`: the wait before the next of many attempts.
 
     >>> doubled(timedelta(seconds=1), 3, timedelta(minutes=2))
     datetime.timedelta(seconds=8)
     """
-    # A power of 2 soon leaves what a timedelta holds, within hours of an outage.
+    # Within hours of an outage a power of 2 exceeds the range of a timedelta.
     return min(first * 2 ** min(times, 32), most) if first < most else most
