@@ -82,7 +82,7 @@ def test_an_error_tells_the_status_and_where_nothing_is_there() -> None:
     wrapped = RuntimeError("wrapped")
     wrapped.__cause__ = refused(429)
     assert asked(wrapped).fields["status"] == 429
-    assert "does not let this in" in asked(refused(403), key="").remedy
+    assert "refuses access" in asked(refused(403), key="").remedy
 
 
 def test_what_a_library_logs_and_prints_shows_no_key(

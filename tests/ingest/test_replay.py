@@ -108,7 +108,7 @@ def test_a_region_file_can_say_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({}, "is not told what to play"),
+        ({}, "does not say what to play"),
         ({"of": "nyiso_live"}, "cannot play the source nyiso_live"),
         ({"folder": "data", "speed": 60}, "has no option 'speed'"),
     ],

@@ -51,7 +51,7 @@ class Meteostat:
         if request.table is not Table.WEATHER:
             wrong = f"has no {request.table}", "Use it for weather only."
         elif not _stations(request):
-            wrong = "is not told its stations", 'Set options = { stations = ["72503"] } in the region file.'
+            wrong = "has no stations", 'Set options = { stations = ["72503"] } in the region file.'
         elif not request.spec.delay_minutes:
             wrong = (
                 "does not say when a report appeared",

@@ -53,7 +53,7 @@ class Nws:
         http = request.http or client()
         if not http.contact:
             raise ConfigurationError(
-                f"{request.region.name}: the source nws is not told whom to contact, as it demands.",
+                f"{request.region.name}: the source nws needs a contact, which api.weather.gov demands.",
                 remedy="Set NOWCAST_CONTACT to a mail address or a page.",
                 region=request.region.name,
                 source="nws",

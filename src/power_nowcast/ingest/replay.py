@@ -124,7 +124,7 @@ class Replay:
         if of is None and (unknown := [name for name in options if name != "folder"]):
             problem, remedy = f"has no option {unknown[0]!r}", "Use folder or of."
         elif of is None and not options.get("folder") and request.place is None:
-            problem = "is not told what to play"
+            problem = "does not say what to play"
             remedy = "Name the folder of the tables: --data FOLDER, or the option folder in the region file."
         elif of is not None and of not in ARCHIVES:
             problem = f"cannot play the source {of}, which has no archive"

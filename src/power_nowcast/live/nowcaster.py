@@ -77,7 +77,7 @@ class Nowcaster:
         if not np.isfinite(age).any():
             newest = _newest(panel, issue)
             raise StaleDataError(
-                f"The newest observation of {region.name} is of {newest or 'never'}, the issue time is {issue} UTC.",
+                f"The newest observation of {region.name}: {newest or 'none'}. The issue time: {issue} UTC.",
                 remedy=f"Ingest or send values of the last {MAX_AGE_MINUTES} minutes before the issue time.",
                 region=region.name,
                 issue_time=f"{issue}Z",

@@ -227,7 +227,7 @@ class Http:
                     return self._judge(response, hop, asked, body, known, dated)
                 status, following = response.status_code, hop.to(response.next_request.url, secrets)
             if following is None:
-                reason = "redirects to what is no address, or to another host with the key in its address"
+                reason = "redirects to something that is no address, or to another host with the key in its address"
                 return _Failure(reason, status, again=False, remedy="Ask the publisher for the new address.")
             hop = following
         reason = f"redirects more than {self.limits.redirects} times"
