@@ -181,7 +181,7 @@ class Service:
                 raise
             # What was known at a past time stays what it was: a retry does not mend it.
             raise HistoryError(
-                f"At {iso(at)} no recent enough observation of {name} was known: the time lies before the "
+                f"At {iso(at)} no recent enough observation of {name} was known: the time lies before its "
                 "observations, or in a gap.",
                 remedy=f"Ask about a later time, or for the newest one: issue_time={LATEST}.",
                 **error.fields | {"region": name, "issue_time": iso(at)},
