@@ -116,7 +116,7 @@ def parse(data: bytes, *, request: Request, origin: str) -> pl.DataFrame:
 
 
 def _told() -> pl.Expr:
-    """When a forecast appeared, by its column and the local day of its interval."""
+    """The time at which a forecast appeared, by its column and the local day of its interval."""
     hours = pl.col("column").replace_strict(FORECASTS, return_dtype=pl.Int64)
     day = pl.col("at").dt.convert_time_zone(LOCAL).dt.replace_time_zone(None).dt.truncate("1d")
     return (day - timedelta(days=1) + pl.duration(hours=hours)).dt.replace_time_zone(LOCAL).dt.convert_time_zone("UTC")

@@ -36,7 +36,7 @@ def interpolated(values: pl.DataFrame, region: Region) -> pl.DataFrame:
 
     Args:
         values: series, valid_at, value: one row a slot, in any order.
-        region: whose power it is.
+        region: the region of the values.
     """
     step = timedelta(minutes=region.interval_minutes)
     rows = values.select("series", "valid_at", "value").sort("series", "valid_at")
@@ -71,7 +71,7 @@ def estimated(values: pl.DataFrame, forecasts: pl.DataFrame, region: Region) -> 
     Args:
         values: series, valid_at, value: one row a slot, in any order.
         forecasts: rows of `contracts.VALUES` of the forecast, every vintage.
-        region: whose power it is.
+        region: the region of the values.
     """
     known = forecasts.filter(pl.col("available_at") <= pl.col("valid_at"))
     told = known.select("series", "valid_at", told="value").unique()
@@ -98,7 +98,7 @@ def late(versions: pl.DataFrame, region: Region, spec: SourceSpec) -> pl.DataFra
 
     Args:
         versions: rows of `contracts.VALUES`, every version of them.
-        region: whose rows.
+        region: the region of the rows.
         spec: the source, with its usual delay.
     """
     usual = timedelta(minutes=spec.delay_minutes + LATE_SLOTS * region.interval_minutes)
@@ -114,7 +114,7 @@ def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
 
     Args:
         quarantine: rows of `contracts.QUARANTINE`.
-        region: whose.
+        region: the region of the rows.
     """
     grid = timedelta(minutes=region.interval_minutes)
     stamp = pl.col("at") + grid if region.power.label == "start" else pl.col("at")

@@ -114,7 +114,7 @@ def _utf8(data: bytes, origin: str) -> bytes:
 
 
 def _header(text: bytes, origin: str, is_header: IsHeader, separator: str | None) -> tuple[int, list[str], str]:
-    """Where the lines below the header begin, its titles, and the separator."""
+    """The start of the lines below the header, its titles, and the separator."""
     candidates = SEPARATORS if separator is None else (separator,)
     start, first = 0, None
     for _ in range(HEADER_LINES):

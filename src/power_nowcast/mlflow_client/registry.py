@@ -24,7 +24,7 @@ ALIASES = (CANDIDATE, STAGING, PRODUCTION)
 METRIC = "metric."
 HISTORY = "promotion."
 BUNDLE_FOLDER = "artifacts/bundle"
-"""Where the native files lie inside the registered model."""
+"""Folder of the native files inside the registered model."""
 
 
 @dataclass(frozen=True)

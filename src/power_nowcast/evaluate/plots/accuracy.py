@@ -38,7 +38,7 @@ LADDER = ("#a9cbe8", "#6ba3d3", "#2f77b5", "#0a3f73")
 
 
 def shown_horizons(steps_minutes: tuple[int, ...]) -> tuple[int, ...]:
-    """Those of `KNOTS` among the steps; all steps where there is none."""
+    """The `KNOTS` among the steps; all steps if there is none."""
     return tuple(step for step in steps_minutes if step in KNOTS) or steps_minutes
 
 

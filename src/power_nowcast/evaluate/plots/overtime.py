@@ -130,7 +130,7 @@ def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
             end_labels(axes, days[-1], labels)
         axes.set_ylabel("MW")
         megawatts(axes.yaxis)
-        time_axis(axes, ZoneInfo("UTC"))  # days are drawn as they are named
+        time_axis(axes, ZoneInfo("UTC"))  # a day is drawn at the midnight of its date
         if TWO_WEEKS < len(days) <= FIVE_MONTHS:
             mondays = dates.WeekdayLocator(dates.MO, interval=1 + len(days) // 50)  # type: ignore[no-untyped-call]
             axes.xaxis.set_major_locator(mondays)

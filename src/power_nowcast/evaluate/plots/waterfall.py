@@ -37,7 +37,7 @@ def waterfall(
     Args:
         start: the last known value in MW.
         parts: name, contribution in MW and a note of each, in order.
-        title: whose reasons these are.
+        title: names the nowcast.
         subtitle: a lighter line below it.
         band: ends of the 80 % band.
         outcome: what came, where it is known.

@@ -15,7 +15,7 @@ import httpx
 
 MIB = 1 << 20
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
-"""Content codings that are read; gzip and deflate are asked for."""
+"""Content codings that are read; requests ask for gzip and deflate."""
 _LENGTH = re.compile(r"[0-9]{1,20}")
 
 
@@ -47,7 +47,7 @@ class TooLargeError(Exception):
 
 
 class UnknownCodingError(Exception):
-    """A body has a content coding that was not asked for."""
+    """A body has a content coding that the request did not ask for."""
 
 
 class Deadline:
