@@ -2,9 +2,10 @@ import os
 
 # Before any library that reads them is imported, here and in every process that a test starts: the tests' arrays are so
 # small that threads cost more than they give, most of all beside another worker.
-THREADS = ("MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-for _name in THREADS:
-    os.environ.setdefault(_name, "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
