@@ -43,6 +43,27 @@ def train_and_die(kind: str, file: Path, after: int) -> None:
     trained(kind, file, told)
 
 
+def train_all_and_die(files: dict[str, Path], after: int) -> None:
+    """In one process that imports PyTorch once: a fork of it trains each kind and is killed."""
+    for kind, file in files.items():
+        child = get_context("fork").Process(target=train_and_die, args=(kind, file, after))
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL, (kind, child.exitcode)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Checkpoints of trainings that were killed after their second epoch, by kind."""
+    folder = tmp_path_factory.mktemp("killed")
+    files = {kind: folder / kind / "network.safetensors" for kind in NETWORKS}
+    parent = get_context("spawn").Process(target=train_all_and_die, args=(files, 2))
+    parent.start()
+    parent.join()
+    assert parent.exitcode == 0
+    return files
+
+
 def weights(done: Trained) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in done.network.state_dict().items()}
 
@@ -54,12 +75,8 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_a_killed_training_goes_on_to_the_same_network(kind: str, tmp_path: Path) -> None:
-    file = tmp_path / "kept" / "network.safetensors"
-    child = get_context("spawn").Process(target=train_and_die, args=(kind, file, 2))
-    child.start()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
+def test_a_killed_training_goes_on_to_the_same_network(kind: str, killed: dict[str, Path]) -> None:
+    file = killed[kind]
     assert file.is_file()
     told: list[Epoch] = []
     again = trained(kind, file, told.append)
