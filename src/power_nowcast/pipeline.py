@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -250,10 +250,12 @@ def evaluate(job: Job, version: Version) -> Evaluation:
     bundle, _ = _registered(job, version.version)
     kind = version.kind
     job.progress(f"evaluate: {kind}, version {version.version}")
-    result = _backtest(job, bundle, manifest)
+    # What answers many issue times holds no lock: threads share it, and no array is copied to another process.
+    with ThreadPoolExecutor(job.settings.workers) as threads:
+        result = _backtest(job, bundle, manifest, threads)
+        explained = explanation(bundle, read_examples(job, manifest, "test")[0], executor=threads)
     card = scorecard(result)
     folder = job.reports / kind
-    explained = explanation(bundle, read_examples(job, manifest, "test")[0])
     provenance = Provenance(
         identity={
             "Model": f"{version.name} version {version.version} ({kind})",
@@ -271,14 +273,14 @@ def evaluate(job: Job, version: Version) -> Evaluation:
     return Evaluation(card, result, report)
 
 
-def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.Backtest:
+def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any], threads: Executor) -> backtests.Backtest:
     first, last = (np.datetime64(manifest["split"][name].removesuffix("Z"), "m") for name in ("test_start", "test_end"))
     issues = np.arange(first, last, np.timedelta64(manifest["every_minutes"], "m"))
     panel = history(job.store, job.region, first.item().replace(tzinfo=UTC) - WINDOW, last.item().replace(tzinfo=UTC))
     others: dict[str, backtests.Forecaster] = dict(baselines(job, manifest))
     if panel.forecast.size and np.isfinite(panel.forecast).any():
         others[operator_forecast.NAME] = operator_forecast.OperatorForecast(job.region)
-    return backtests.run(bundle, others, panel, job.region, issues)
+    return backtests.run(bundle, others, panel, job.region, issues, executor=threads)
 
 
 def best(job: Job) -> Version:

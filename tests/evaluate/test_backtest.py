@@ -1,5 +1,6 @@
 """backtest: the truth of issue times, and a replay of real models over them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,6 +147,15 @@ def test_real_bundles_can_be_run(victoria: Region) -> None:
     error = np.nanmean(np.abs(found.nowcasts.values[..., 3] - found.actual))
     assert error < 0.2 * np.nanmean(np.abs(found.baselines["persistence"].values[..., 3] - found.actual))
     assert np.isfinite(found.late[30].values[:, :, 0]).all()
+
+    with ThreadPoolExecutor(2) as threads:
+        beside = rolling.run(
+            ramp, {"persistence": flat}, panel, victoria, issues[-150:], delays=(30,), executor=threads
+        )
+    np.testing.assert_array_equal(beside.baselines["persistence"].values, found.baselines["persistence"].values)
+    np.testing.assert_array_equal(beside.late[30].values, found.late[30].values)
+    late = [one.late_baselines[30]["persistence"].values for one in (beside, found)]
+    np.testing.assert_array_equal(*late)
 
 
 def test_a_period_without_truth_is_refused(victoria: Region) -> None:

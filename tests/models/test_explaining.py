@@ -1,5 +1,6 @@
 """explaining: contributions add up to the ramp for every kind, and what a model does not read contributes nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -137,5 +138,9 @@ def test_accuracy_rests_on_what_the_model_reads(bundles, parts) -> None:
     np.testing.assert_array_equal(np.stack(list(grown.values())), 0)
     again = permutation_importance(bundles["lightgbm"], parts[1], repeats=2, rows=60)
     assert all(len(draws) == 2 for draws in again.values())
+    with ThreadPoolExecutor(2) as threads:
+        beside = permutation_importance(bundles["lightgbm"], parts[1], repeats=2, rows=60, executor=threads)
+    assert list(beside) == list(again)
+    np.testing.assert_array_equal(list(beside.values()), list(again.values()))
     assert scaled_pinball(bundle.quantiles(parts[1].block), parts[1]) > 0
     assert {family_of(name) for name in parts[1].block.names} == set(again)

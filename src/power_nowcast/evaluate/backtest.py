@@ -1,6 +1,7 @@
 """Rolling-origin backtest: every issue time answered from what was known then, beside the truth and the baselines."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -107,6 +108,7 @@ def run(
     issues: Times,
     *,
     delays: Sequence[int] = DELAYS,
+    executor: Executor | None = None,
 ) -> Backtest:
     """Replay the model and the baselines at every issue time, with data on time and late.
 
@@ -117,6 +119,7 @@ def run(
         region: the panel's region.
         issues: shape (issue,).
         delays: minutes that load comes late; 0 is always run.
+        executor: threads that replay side by side; the same answers as one after the other.
 
     Raises:
         MissingDataError: no issue time has a truth.
@@ -132,17 +135,23 @@ def run(
             region=region.name,
         )
     late = [delay for delay in delays if delay]
+    wanted: list[tuple[str | None, int]] = [(None, delay) for delay in late]
+    wanted += [(name, delay) for delay in (0, *late) for name in baselines]
+
+    def replayed(one: tuple[str | None, int]) -> Nowcasts:
+        name, delay = one
+        forecaster = model if name is None else baselines[name]
+        return forecaster.replay(panel, issues, delay_minutes=delay)[0]
+
+    done = dict(zip(wanted, (executor.map if executor else map)(replayed, wanted), strict=True))
     return Backtest(
         region=region,
         nowcasts=nowcasts,
         actual=actual,
         at_issue=truth(panel, region, issues, (0,), nights=True)[:, columns, 0],
-        baselines={name: one.replay(panel, issues)[0] for name, one in baselines.items()},
-        late={delay: model.replay(panel, issues, delay_minutes=delay)[0] for delay in late},
-        late_baselines={
-            delay: {name: one.replay(panel, issues, delay_minutes=delay)[0] for name, one in baselines.items()}
-            for delay in late
-        },
+        baselines={name: done[name, 0] for name in baselines},
+        late={delay: done[None, delay] for delay in late},
+        late_baselines={delay: {name: done[name, delay] for name in baselines} for delay in late},
     )
 
 
