@@ -46,7 +46,7 @@ run: setup ## the main job on the embedded sample: from raw load to a promoted m
 	@$(NOWCAST) run $(region) $(window) $(ARGS)
 
 test: setup ## the test suite, with coverage
-	$(PYTEST) -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 test-integration: setup ## tests with real servers and processes
 	$(PYTEST) -m integration $(ARGS)

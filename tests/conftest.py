@@ -24,6 +24,11 @@ hypothesis_settings.load_profile("untimed")
 prepare_environment()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long modules first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 BENCH_DATA = Path(os.environ["NOWCAST_BENCH_DATA"]).resolve() if os.environ.get("NOWCAST_BENCH_DATA") else None
 """Resolved at once: tests change the working folder."""
 

@@ -26,6 +26,8 @@ from tests.faults import Clock, Reply, Server
 from tests.ingest.conftest import FORECAST_HEADER, LOAD_HEADER, forecast_line, load_line
 from tests.toy import toy_region, toy_rows
 
+pytestmark = pytest.mark.long
+
 START = datetime(2024, 3, 4, tzinfo=UTC)
 END = START + timedelta(hours=9)
 

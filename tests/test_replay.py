@@ -20,6 +20,8 @@ from power_nowcast.store import Store, write_all
 from tests.faults import Clock
 from tests.toy import toy_region
 
+pytestmark = pytest.mark.long
+
 FIRST = datetime(2024, 3, 4, tzinfo=UTC)
 REAL = datetime(2026, 11, 2, 8, 0, 13, tzinfo=UTC)
 SLOTS = 30

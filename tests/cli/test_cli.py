@@ -21,6 +21,8 @@ from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.settings import settings
 from tests.small_job import job_of, write_region
 
+pytestmark = pytest.mark.long
+
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
     "backtest", "compare", "data", "doctor", "tune", "explain",

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from power_nowcast import cli, mlflow_client
 from tests.small_job import job_of, write_region
 
+pytestmark = pytest.mark.long
+
 
 def call(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli.app, ["compare", *(str(one) for one in arguments)])

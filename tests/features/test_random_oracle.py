@@ -30,6 +30,8 @@ from tests.features.oracle.sun import elevation
 from tests.features.test_oracle import as_array, assert_as_expected, expected_of
 from tests.features.worlds import DAY, FORECAST, HOUR, MINUTE, OBSERVED, World, region
 
+pytestmark = pytest.mark.long
+
 DAYS, LIVE_FROM = 15, 11
 """An archive brings the first days, a live source the others."""
 SPEC = FeatureSpec.for_interval(15, days=(1, 2, 7, 8), type_days=(7, 9), analog_days=9, analogs=3, smoothing=30)

@@ -23,6 +23,8 @@ from power_nowcast.models.outcomes import at_knots, first_known
 from power_nowcast.models.training import VALID_LOSS, examples, train_bundle
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, region, rows
 
+pytestmark = pytest.mark.long
+
 BOOSTERS = ("lightgbm", "xgboost")
 SMALL = {"n_estimators": 40, "learning_rate": 0.2, "num_leaves": 7, "max_depth": 3, "early_stopping": 5}
 NETWORK = {"epochs": 3, "width": 16, "hidden": 8, "shared_width": 8}

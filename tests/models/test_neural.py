@@ -15,6 +15,8 @@ from power_nowcast.models.neural import Lstm, Mlp, MlpGlobal, NeuralModel, Tft
 from power_nowcast.models.training import examples
 from tests.toy import toy_panel, toy_region
 
+pytestmark = pytest.mark.long
+
 OPTIONS = {"epochs": 6, "batch_size": 64}
 SIZES: dict[type[NeuralModel], dict[str, int]] = {
     Mlp: {"width": 32, "layers": 1},

@@ -25,6 +25,8 @@ from tests.faults import Clock
 
 from .conftest import DAYS, manifests, rows_of, start_ingest
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -20,6 +20,8 @@ from power_nowcast.store import Store, write
 
 from .oracle import SLOT, Oracle
 
+pytestmark = pytest.mark.long
+
 CHANGE = datetime(2024, 11, 3, 6, tzinfo=UTC)  # 02:00 becomes 01:00
 START, END = CHANGE - timedelta(hours=18), CHANGE + timedelta(hours=22)
 LOCAL = ZoneInfo("America/New_York")

@@ -15,6 +15,8 @@ from power_nowcast.models.networks.config import Epoch, Rows
 from power_nowcast.models.networks.training import Trained
 from tests.models.networks.rows import INPUTS, places, rows, start
 
+pytestmark = pytest.mark.long
+
 NETWORKS = {"mlp": mlp, "mlp_global": mlp_global, "lstm": lstm, "tft": tft}
 OPTIONS = {
     "mlp": {"width": 16, "layers": 1},
