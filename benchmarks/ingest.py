@@ -26,10 +26,9 @@ from pathlib import Path
 import polars as pl
 from bars import figures_missed
 
-from power_nowcast.contracts import VALUES, Panel, Table
+from power_nowcast.contracts import ROWS, VALUES, Panel, Table
 from power_nowcast.features.panel import assemble
 from power_nowcast.ingest import with_source
-from power_nowcast.ingest.batch import ROWS
 from power_nowcast.regions import Region, load
 from power_nowcast.store import Store, write_all
 

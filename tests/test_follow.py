@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceUnavailableError
 from power_nowcast.follow import BEHIND, LONGEST_WAIT, Follower
 from power_nowcast.ingest.fetch import SOURCES
 from power_nowcast.ingest.files import Files
 from power_nowcast.ingest.http import Http
-from power_nowcast.ingest.published import Delivery, Received, Request
+from power_nowcast.ingest.published import Delivery, Request
 from power_nowcast.regions import Region, SourceSpec, load
 from power_nowcast.store import Store, write_all
 from tests.faults import Clock, Reply, Server

@@ -17,11 +17,11 @@ import httpx
 from power_nowcast import mlflow_client
 from power_nowcast.care import Finding, State, status
 from power_nowcast.care.status import Freshness
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceUnavailableError, StoreError
 from power_nowcast.ingest.fetch import NOT_FOUND, source_of
 from power_nowcast.ingest.http import Body, Http, http_date, redact
-from power_nowcast.ingest.published import Received, Request
+from power_nowcast.ingest.published import Request
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
 from power_nowcast.store import Store

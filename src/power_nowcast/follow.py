@@ -10,11 +10,10 @@ from traceback import format_exc
 
 from polars.exceptions import PanicException
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Progress, Table
 from power_nowcast.errors import ConfigurationError, NowcastError, WriterBusyError
 from power_nowcast.ingest.http import Http, doubled, redact
 from power_nowcast.ingest.replay import REPLAY
-from power_nowcast.models.base import Progress
 from power_nowcast.regions import Region
 from power_nowcast.store import IngestReport, Store, write_all
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from power_nowcast.contracts import Nowcasts, Panel, Table, Times
+from power_nowcast.contracts import Nowcasts, Panel, Progress, Table, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.base import Examples, Progress
+from power_nowcast.models.base import Examples
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.dataset import days_with_data, held_out_start
 from power_nowcast.models.kinds import create

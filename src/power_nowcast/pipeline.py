@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from power_nowcast import mlflow_client
-from power_nowcast.contracts import Manifest, Panel, Table, Times
+from power_nowcast.contracts import Manifest, Panel, Progress, Table, Times
 from power_nowcast.errors import MissingDataError, ModelError
 from power_nowcast.evaluate import backtest as backtests
 from power_nowcast.evaluate import operator_forecast
@@ -25,7 +25,7 @@ from power_nowcast.evaluate.scorecard import Scorecard, scorecard
 from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.mlflow_client import Version
-from power_nowcast.models.base import Examples, Progress
+from power_nowcast.models.base import Examples
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.dataset import Split, from_frame, to_frame

@@ -134,7 +134,7 @@ def test_damaged_bytes_and_a_full_folder_are_refused(region: Region, store: Stor
 
 
 def test_what_nobody_noted_cannot_be_read_again(region: Region, store: Store, tmp_path: Path) -> None:
-    from power_nowcast.ingest.batch import Batch
+    from power_nowcast.contracts import Batch
 
     write(store, Batch("toy", Table.POWER, rows_of(("N.E.", 0, 1.0), region="toy"), "by hand", "key"), now=NOW)
     with pytest.raises(StoreError, match="not known"):

@@ -6,9 +6,8 @@ import pytest
 
 from power_nowcast.care import Finding, State, verify
 from power_nowcast.care.findings import failed
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import ROWS, Table
 from power_nowcast.ingest import with_source
-from power_nowcast.ingest.batch import ROWS
 from power_nowcast.regions import Region, SourceSpec, load
 from power_nowcast.store import Store, write_all
 

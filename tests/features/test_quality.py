@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from power_nowcast.checks.flags import estimated, interpolated
 from power_nowcast.contracts import QUARANTINE, Flag, Panel, Table
 from power_nowcast.features import quality
 from power_nowcast.features.build_features import build
 from power_nowcast.features.rows import from_rows, to_rows
-from power_nowcast.ingest.flags import estimated, interpolated
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, rich_past, rich_region, rows
 
 OF = rich_region(weather=None, weather_forecast=None, features=["quality"])

@@ -4,10 +4,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.ingest.caiso import Caiso, parse_supply
-from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region
 
 from .conftest import FIXTURES, Recorder, region_of, request_of, zipped

@@ -6,11 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.align import align
 from power_nowcast.ingest.elia import Elia
-from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region
 
 from .conftest import FIXTURES, Recorder, region_of, request_of

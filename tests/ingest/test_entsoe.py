@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.align import align
 from power_nowcast.ingest.entsoe import Entsoe
-from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region
 
 from .conftest import FIXTURES, Recorder, needs, region_of, request_of

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Batch, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
-from power_nowcast.ingest import Batch, fetch
+from power_nowcast.ingest import fetch
 from power_nowcast.regions import Region, SourceSpec
 
 from .conftest import read_file as read

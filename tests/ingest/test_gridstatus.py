@@ -2,10 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.gridstatus import DATASETS, GRIDS, Gridstatus
-from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region
 
 from .conftest import FIXTURES, Recorder, needs, region_of, request_of

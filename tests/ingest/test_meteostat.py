@@ -2,11 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.align import align
 from power_nowcast.ingest.meteostat import Meteostat
-from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region, SourceSpec
 
 from .conftest import Recorder, needs, region_of, request_of

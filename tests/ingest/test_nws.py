@@ -5,12 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest import nws
 from power_nowcast.ingest.fetch import batch_of
 from power_nowcast.ingest.nws import Nws
-from power_nowcast.ingest.published import Received
 from power_nowcast.ingest.validate import check
 from power_nowcast.regions import Region
 from power_nowcast.store import Store

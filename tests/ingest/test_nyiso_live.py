@@ -4,11 +4,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.nyiso import parse_fuel_mix
 from power_nowcast.ingest.nyiso_live import NyisoLive
-from power_nowcast.ingest.published import Received
 from power_nowcast.regions import Region
 
 from .conftest import FIXTURES, LOAD_HEADER, Recorder, load_line, region_of, request_of, zipped

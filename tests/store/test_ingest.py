@@ -12,13 +12,12 @@ import polars as pl
 import pytest
 
 from power_nowcast import regions
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Batch, Received, Table
 from power_nowcast.errors import SourceFormatError, StoreError, WriterBusyError
 from power_nowcast.ingest import fetch, with_source
-from power_nowcast.ingest.batch import Batch
 from power_nowcast.ingest.fetch import keys_of
 from power_nowcast.ingest.http import Http
-from power_nowcast.ingest.published import Received, Request
+from power_nowcast.ingest.published import Request
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.store import AppendReport, Store, raw, write, write_all
 from tests.faults import Clock

@@ -9,9 +9,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from power_nowcast import regions
 from power_nowcast.care.rebuild import rebuild
-from power_nowcast.contracts import Basis, Table
+from power_nowcast.contracts import BAD_ROWS, Basis, Batch, Reading, Table
 from power_nowcast.ingest import with_source
-from power_nowcast.ingest.batch import BAD_ROWS, Batch, Reading
 from power_nowcast.regions import Region
 from power_nowcast.store import Store, write, write_all
 from power_nowcast.store.tables import DELIVERIES

@@ -17,9 +17,8 @@ import httpx
 import pytest
 from pyarrow import fs
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Batch, Table
 from power_nowcast.ingest import replayed
-from power_nowcast.ingest.batch import Batch
 from power_nowcast.regions import Region, load
 from power_nowcast.store import AppendReport, Store, raw, write_all
 from power_nowcast.store.ingest import write

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import polars as pl
 
+from power_nowcast.checks.flags import FLAGGED, estimated, interpolated, kept_out, late
 from power_nowcast.contracts import Table
-from power_nowcast.ingest.flags import FLAGGED, estimated, interpolated, kept_out, late
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
@@ -18,7 +18,7 @@ def flags(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> pl.DataFrame:
-    """Rows of `ingest.flags.FLAGGED`: which slots of power have which flag, by what was known at `at`.
+    """Rows of `checks.flags.FLAGGED`: which slots of power have which flag, by what was known at `at`.
 
     Slots with `spike` or `stuck` have no value in the tables, or the one that another stamp of theirs had.
 

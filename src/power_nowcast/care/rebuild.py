@@ -1,22 +1,19 @@
 """Tables made again from the bytes as received, into another store, to compare or to go on with."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from power_nowcast.checks.usual import from_text
-from power_nowcast.contracts import Manifest, Table
+from power_nowcast.contracts import Manifest, Progress, Received, Table
 from power_nowcast.errors import StoreError
 from power_nowcast.ingest.fetch import batch_of, keys_of, source_of
-from power_nowcast.ingest.published import Received, Request
+from power_nowcast.ingest.published import Request
 from power_nowcast.regions import Region
 from power_nowcast.store import Store, write
 from power_nowcast.store.ingest import write_calendar
-
-type Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

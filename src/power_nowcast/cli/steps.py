@@ -29,7 +29,7 @@ from power_nowcast.cli.plan import plan as planned
 from power_nowcast.cli.show import scorecard
 
 if TYPE_CHECKING:
-    from power_nowcast.ingest import Batch
+    from power_nowcast.contracts import Batch
     from power_nowcast.store.changes import AppendReport
 
 

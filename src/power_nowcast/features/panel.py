@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from power_nowcast.checks.flags import kept_out
 from power_nowcast.contracts import VALUES, Basis, Flag, Floats, Panel, Patches, Table, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.regions import Region
@@ -228,8 +229,6 @@ def _told(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
     """Slots of spikes and stuck telemetry, as rows that `_grid` takes."""
-    from power_nowcast.ingest.flags import kept_out  # noqa: PLC0415 - serving has no use for the sources
-
     codes = {Flag.SPIKE.value: SPIKE, Flag.STUCK.value: STUCK}
     return kept_out(quarantine, region).with_columns(
         value=pl.col("flag").replace_strict(codes, return_dtype=pl.Float64),

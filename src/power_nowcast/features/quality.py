@@ -1,7 +1,7 @@
 """How far the newest values can be trusted: what was flagged lately, and how late they came.
 
 `kept_out` and `lateness` are grids of the panel; lines, and forecasts in place of measurements, are looked for in the
-day before the origin, by the rules of `ingest.flags` and by what was known: a day says by itself what its series is
+day before the origin, by the rules of `checks.flags` and by what was known: a day says by itself what its series is
 rounded to, so that a live window and years of history see the same. For regions that ask for it.
 """
 

@@ -7,16 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import (
-    CALM_SHARE,
-    ESTIMATED_SAMPLES,
-    INTERPOLATED_SAMPLES,
-    LATE_SLOTS,
-    RUGGED,
-    STEEP,
-    Panel,
-    Times,
-)
+from power_nowcast.checks.flags import ESTIMATED_SAMPLES, INTERPOLATED_SAMPLES, LATE_SLOTS, RUGGED, STEEP
+from power_nowcast.checks.shape import CALM_SHARE
+from power_nowcast.contracts import Panel, Times
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.features import (
     calendar,

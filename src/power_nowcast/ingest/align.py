@@ -4,19 +4,14 @@ from datetime import timedelta
 
 import polars as pl
 
-from power_nowcast.contracts import UTC, Basis, Table
-from power_nowcast.ingest.batch import ROWS
-from power_nowcast.ingest.published import Received
+from power_nowcast.contracts import LIVE, ROWS, UTC, Basis, Received, Table
 from power_nowcast.regions import Region, SourceSpec
-
-LIVE = timedelta(hours=3)
-"""What came within this of its `valid_at` was seen as it appeared; what is older may have stood there before."""
 
 
 def align(
     rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, received: Received | None = None
 ) -> tuple[pl.DataFrame, int]:
-    """Rows of `batch.ROWS` from checked rows of `PUBLISHED`, and how many a later value of their slot replaced.
+    """Rows of `contracts.ROWS` from checked rows of `PUBLISHED`, and how many a later value of their slot replaced.
 
     `valid_at` is the end of the interval. Power lies on the region's grid: slot t holds the last value published in
     (t - interval, t], so a stamp off the grid counts for the slot that it falls into.

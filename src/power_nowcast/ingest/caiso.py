@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from power_nowcast.contracts import Basis, Table
+from power_nowcast.contracts import Basis, Received, Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.ingest.http import Body, Http, base_url, client
 from power_nowcast.ingest.opening import members
-from power_nowcast.ingest.published import Delivery, Received, Request, check_options, published
+from power_nowcast.ingest.published import Delivery, Request, check_options, published
 from power_nowcast.ingest.stamps import times, with_dates
 
 OUTLOOK = "https://www.caiso.com/outlook"

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from power_nowcast.contracts import Basis, Table
+from power_nowcast.contracts import Basis, Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Body, Http, base_url, client
-from power_nowcast.ingest.published import Delivery, Received, Request, check_options, published
+from power_nowcast.ingest.published import Delivery, Request, check_options, published
 
 URL = "https://opendata.elia.be/api/explore/v2.1/catalog/datasets"
 LOCAL = "Europe/Brussels"

@@ -15,12 +15,12 @@ from xml.parsers import expat
 import polars as pl
 
 from power_nowcast.contracts import UTC as UTC_TIME
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Http, client, redact
 from power_nowcast.ingest.libraries import Asking, check_library, check_library_options, key_of, library
 from power_nowcast.ingest.names import listed
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Request, published
 from power_nowcast.settings import settings
 
 logger = logging.getLogger("power_nowcast.ingest")

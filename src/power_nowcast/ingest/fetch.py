@@ -14,10 +14,9 @@ from typing import Any
 import polars as pl
 
 from power_nowcast.checks.usual import USUAL, to_text
-from power_nowcast.contracts import Reason, Table
+from power_nowcast.contracts import Batch, Reading, Reason, Received, Table
 from power_nowcast.errors import ConfigurationError, NowcastError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.align import align, split_last_slot
-from power_nowcast.ingest.batch import Batch, Reading
 from power_nowcast.ingest.caiso import Caiso
 from power_nowcast.ingest.elia import Elia
 from power_nowcast.ingest.entsoe import Entsoe
@@ -31,7 +30,7 @@ from power_nowcast.ingest.nyiso import NyisoArchives
 from power_nowcast.ingest.nyiso_live import NyisoLive
 from power_nowcast.ingest.options import check_forms
 from power_nowcast.ingest.parts import join_parts
-from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, Source
+from power_nowcast.ingest.published import PUBLISHED, Delivery, Request, Source
 from power_nowcast.ingest.replay import REPLAY, Replay, versions
 from power_nowcast.ingest.sample import Sample
 from power_nowcast.ingest.validate import Checked, check, quarantined

@@ -11,13 +11,13 @@ from typing import ClassVar
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import MissingDataError, SourceFormatError
 from power_nowcast.ingest.file_options import DROP, OTHERS, TO_MW, check_file_options
 from power_nowcast.ingest.names import listed, named
 from power_nowcast.ingest.numbers import numbers
 from power_nowcast.ingest.opening import members
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Request, published
 from power_nowcast.ingest.stamps import publish_times, times, with_dates
 from power_nowcast.ingest.tabular import table, titled_again
 from power_nowcast.regions import Region, SourceSpec

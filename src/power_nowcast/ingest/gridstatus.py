@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Http, client
 from power_nowcast.ingest.libraries import (
@@ -29,7 +29,7 @@ from power_nowcast.ingest.libraries import (
     table_bytes,
     time_of,
 )
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Request, published
 from power_nowcast.settings import settings
 
 START, END, TIME, AREA = "Interval Start", "Interval End", "Time", "BAA"

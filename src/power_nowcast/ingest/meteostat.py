@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceUnavailableError
 from power_nowcast.ingest.http import Http, client
 from power_nowcast.ingest.libraries import (
@@ -26,7 +26,7 @@ from power_nowcast.ingest.libraries import (
     table_bytes,
     time_of,
 )
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Request, published
 
 SERVER = "https://data.meteostat.net/"
 RECENT_DAYS = 7

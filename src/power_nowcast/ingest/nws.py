@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest.http import Body, Http, base_url, client
 from power_nowcast.ingest.nyiso import CLOUD_COVER
-from power_nowcast.ingest.published import Delivery, Received, Request, check_options, published
+from power_nowcast.ingest.published import Delivery, Request, check_options, published
 
 URL = "https://api.weather.gov"
 KEPT_DAYS = 7

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.ingest.opening import members
-from power_nowcast.ingest.published import PUBLISHED, Delivery, Received, Request, published
+from power_nowcast.ingest.published import PUBLISHED, Delivery, Request, published
 from power_nowcast.ingest.wallclock import to_utc
 from power_nowcast.regions import Region
 

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest.http import Body, Http, base_url, client
 from power_nowcast.ingest.nyiso import LOCAL, parse_forecast, parse_fuel_mix, parse_load
-from power_nowcast.ingest.published import Delivery, Received, Request, check_options
+from power_nowcast.ingest.published import Delivery, Request, check_options
 
 URL = "http://mis.nyiso.com/public/csv"
 DAYS_AS_FILES = 7

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import polars as pl
 
-from power_nowcast.contracts import UTC, Table
+from power_nowcast.contracts import UTC, Received, Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.regions import Region, SourceSpec
 
@@ -55,18 +55,6 @@ class Request:
     http: "Http | None" = None
     clock: Callable[[], datetime] = _now
     since: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Received:
-    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live,
-    `url` from where (keys left out); all are None for a file of an archive.
-    """
-
-    data: bytes
-    published_at: datetime | None = None
-    received_at: datetime | None = None
-    url: str | None = None
 
 
 @dataclass(frozen=True)

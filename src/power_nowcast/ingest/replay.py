@@ -13,10 +13,9 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from power_nowcast.contracts import VALUES, Table
+from power_nowcast.contracts import ROWS, VALUES, Batch, Received, Table
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
-from power_nowcast.ingest.batch import ROWS, Batch
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Request, published
 from power_nowcast.regions import Region, SourceSpec
 
 REPLAY = "replay"
@@ -200,7 +199,7 @@ class Replay:
 
 
 def versions(data: bytes, origin: str) -> pl.DataFrame:
-    """Rows of `batch.ROWS` of a delivery.
+    """Rows of `contracts.ROWS` of a delivery.
 
     Raises:
         SourceFormatError: it is none.

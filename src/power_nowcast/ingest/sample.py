@@ -8,9 +8,10 @@ from typing import ClassVar
 import polars as pl
 import pyarrow.parquet as pq
 
+from power_nowcast.contracts import Received
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest.nyiso import reports
-from power_nowcast.ingest.published import Delivery, Received, Request, published
+from power_nowcast.ingest.published import Delivery, Request, published
 
 STATION = "station"
 """Key of a file's metadata: its columns are reports of this station, as text."""

@@ -1,7 +1,6 @@
 """What every model is: fitted on features and outcomes, it gives quantiles at its knots and is kept in native files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import FeatureBlock, Floats
+from power_nowcast.contracts import FeatureBlock, Floats, Progress
 from power_nowcast.models.calibration import MEDIAN_STEP
 from power_nowcast.models.files import Folder
-
-type Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import FeatureBlock, Floats
+from power_nowcast.contracts import FeatureBlock, Floats, Progress
 from power_nowcast.errors import ConfigurationError, ModelError
-from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.base import Examples, FitReport, Model
 from power_nowcast.models.encoding import Encoder
 from power_nowcast.models.files import Folder, finite
 from power_nowcast.models.graphs import check_graph

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from power_nowcast import __version__
-from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Times
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Progress, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.build_features import build, targets
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.base import Examples, FitReport, Model
 from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.bundle import Bundle, Info, leads_of
 from power_nowcast.models.calibration import Calibration

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Batch, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest import fetch
-from power_nowcast.ingest.batch import Batch
 from power_nowcast.ingest.http import Http
 from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.replay import REPLAY

@@ -5,8 +5,7 @@ from datetime import datetime
 
 import polars as pl
 
-from power_nowcast.contracts import UTC, Basis, Reason
-from power_nowcast.ingest.batch import ROWS, Batch
+from power_nowcast.contracts import ROWS, UTC, Basis, Batch, Reason
 from power_nowcast.store.changes import KEY
 
 COVERAGE = pl.Schema({"first": UTC, "last": UTC, "series": pl.List(pl.String())})

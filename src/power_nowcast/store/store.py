@@ -10,9 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from power_nowcast.checks.usual import USUAL_OVER, usual_of
-from power_nowcast.contracts import QUARANTINE, UTC, VALUES, Manifest, Table
+from power_nowcast.contracts import BAD_ROWS, QUARANTINE, ROWS, UTC, VALUES, Batch, Manifest, Table
 from power_nowcast.errors import WriterBusyError
-from power_nowcast.ingest.batch import BAD_ROWS, ROWS, Batch
 from power_nowcast.regions.calendar import CALENDAR
 from power_nowcast.store import features, raw
 from power_nowcast.store.changes import MOMENT, AppendReport, changes, latest, new_versions

@@ -19,7 +19,7 @@ DELIVERIES = pl.Schema(
         "quarantined": pl.Int64(),
         "superseded": pl.Int64(),
         "raw": pl.String(),  # where its bytes are, below the root; null where they are part of the package
-        "source": pl.String(),  # ... and what follows: ingest.batch.Reading
+        "source": pl.String(),  # ... and what follows: contracts.Reading
         "sha256": pl.String(),
         "published_at": UTC,
         "received_at": UTC,

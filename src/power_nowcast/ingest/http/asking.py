@@ -16,13 +16,13 @@ from typing import Self
 import httpx
 
 from power_nowcast import __version__
+from power_nowcast.contracts import Received
 from power_nowcast.errors import DataError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.answers import Answer, Answers
 from power_nowcast.ingest.http.addresses import Hop, address_of, redact, secrets_of
 from power_nowcast.ingest.http.body import Body, fault
 from power_nowcast.ingest.http.limits import Deadline, Limits, TooLargeError, UnknownCodingError, body_of, length_of
 from power_nowcast.ingest.http.times import doubled, http_date, retry_after
-from power_nowcast.ingest.published import Received
 from power_nowcast.settings import settings
 
 logger = logging.getLogger("power_nowcast.ingest")

@@ -11,8 +11,6 @@ from power_nowcast.contracts import (
     QUANTILES,
     FeatureBlock,
     Nowcasts,
-    Panel,
-    Patches,
     from_table,
     to_table,
 )
@@ -93,16 +91,6 @@ def test_taking_keeps_what_is_not_of_an_issue_time(block: FeatureBlock) -> None:
     part = block.take(np.array([4, 1]))
     assert (part.series, part.names, part.horizons) == (block.series, block.names, block.horizons)
     np.testing.assert_array_equal(part.x, block.x[[4, 1]])
-
-
-def test_a_panel_knows_its_times() -> None:
-    none = np.empty((0, 0))
-    panel = Panel("toy", START, 30, ("A",), np.zeros((4, 1)), (), none, START, 60, none, START)
-    assert panel.times.astype(str).tolist() == [
-        "2024-03-10T00:00", "2024-03-10T00:30", "2024-03-10T01:00", "2024-03-10T01:30"
-    ]  # fmt: skip
-    assert panel.end == panel.times[-1]
-    assert len(panel.patches.value) == len(Patches.none().available_at) == 0
 
 
 def test_the_predictions_of_nothing_can_be_appended_to_others() -> None:

@@ -1,20 +1,35 @@
-"""What ingest hands to the store: rows of one delivery, aligned and checked, and those that did not pass."""
+"""A delivery on its way from a publisher to the tables: bytes as received, and the rows that were read from them."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
-from power_nowcast.contracts import QUARANTINE, VALUES, Table
+from power_nowcast.contracts.tables import QUARANTINE, VALUES, Table
 
 ROWS = pl.Schema({name: dtype for name, dtype in VALUES.items() if name != "first_seen_at"})
-"""`contracts.VALUES` before the store has seen them."""
+"""`VALUES` before the store has seen them."""
 
 BAD_ROWS = pl.Schema({name: dtype for name, dtype in QUARANTINE.items() if name != "first_seen_at"})
-"""`contracts.QUARANTINE` before the store has seen them."""
+"""`QUARANTINE` before the store has seen them."""
+
+LIVE = timedelta(hours=3)
+"""What came within this of its `valid_at` was seen as it appeared; what is older may have stood there before."""
 
 WHOLE_KEY = 64
 """Characters of a delivery's key that name its bytes and how they are read, before the span that was asked for."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live,
+    `url` from where (keys left out); all are None for a file of an archive.
+    """
+
+    data: bytes
+    published_at: datetime | None = None
+    received_at: datetime | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,20 @@ from datetime import timedelta
 
 import polars as pl
 
-from power_nowcast.checks.shape import FLAT_SAMPLES
-from power_nowcast.contracts import (
-    CALM_SHARE,
-    ESTIMATED_SAMPLES,
-    INTERPOLATED_SAMPLES,
-    LATE_SLOTS,
-    RUGGED,
-    STEEP,
-    UTC,
-    Basis,
-    Flag,
-    Reason,
-    Table,
-)
-from power_nowcast.ingest.align import LIVE
+from power_nowcast.checks.shape import CALM_SHARE, FLAT_SAMPLES
+from power_nowcast.contracts import LIVE, UTC, Basis, Flag, Reason, Table
 from power_nowcast.regions import Region, SourceSpec
+
+INTERPOLATED_SAMPLES = 6
+"""Values in a row that lie midway between their neighbours, as rounded as they are, from which somebody drew a line."""
+RUGGED = 2
+"""A line says nothing of a series whose usual deviation from its neighbours is less than so many of its roundings."""
+STEEP = 5
+"""A line rises or falls by more than so many roundings a value: less is what calm wind does by itself."""
+ESTIMATED_SAMPLES = 4
+"""Values in a row that equal the operator's forecast, while it moves, from which it stands in for a measurement."""
+LATE_SLOTS = 3
+"""Intervals after the time at which a value is usually known, from which it is late."""
 
 FLAGGED = pl.Schema({"series": pl.String(), "valid_at": UTC, "flag": pl.String()})
 """One row a slot and flag."""

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from power_nowcast import regions
-from power_nowcast.contracts import ESTIMATED_SAMPLES, INTERPOLATED_SAMPLES, QUARANTINE, VALUES
-from power_nowcast.ingest.flags import estimated, interpolated, kept_out, late
+from power_nowcast.checks.flags import ESTIMATED_SAMPLES, INTERPOLATED_SAMPLES, estimated, interpolated, kept_out, late
+from power_nowcast.contracts import QUARANTINE, VALUES
 
 START = datetime(2019, 3, 1, tzinfo=UTC)
 NYISO = regions.load("nyiso")
