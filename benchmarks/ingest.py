@@ -151,7 +151,7 @@ def read(root: Path) -> Figures:
         panel, as_of_seconds = _grid(store, region, slot["valid_at"][0])
         whole.append(1000 * (time.perf_counter() - begin))
         of_the_store.append(1000 * as_of_seconds)
-        assert panel.power.shape == (DAYS_READ * 288 + 1, 12)
+        assert panel.power.values.shape == (DAYS_READ * 288 + 1, 12)
     return {"read_ms": statistics.median(of_the_store), "grid_ms": statistics.median(whole)}
 
 

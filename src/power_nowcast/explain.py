@@ -13,7 +13,7 @@ from power_nowcast.errors import MissingDataError, StaleDataError
 from power_nowcast.features.build_features import final_power
 from power_nowcast.features.families import family_of, without_horizon
 from power_nowcast.features.panel import WINDOW, ever_known, history
-from power_nowcast.features.state import MAX_AGE_MINUTES, slots_of
+from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.live.nowcaster import calibration_in_force
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.explaining import contributions, permutation_importance
@@ -332,7 +332,7 @@ def _similar(
 
 
 def _value(panel: Panel, region: Region, series: str, time: np.datetime64) -> float | None:
-    slot = int(slots_of(panel, np.array([time]))[0])
+    slot = int(panel.power.slots(np.array([time]))[0])
     power = final_power(panel, region)
     value = float(power[slot, panel.series.index(series)]) if 0 <= slot < len(power) else np.nan
     return value if np.isfinite(value) else None

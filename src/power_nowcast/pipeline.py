@@ -276,7 +276,7 @@ def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.B
     issues = np.arange(first, last, np.timedelta64(manifest["every_minutes"], "m"))
     panel = history(job.store, job.region, first.item().replace(tzinfo=UTC) - WINDOW, last.item().replace(tzinfo=UTC))
     others: dict[str, backtests.Forecaster] = dict(baselines(job, manifest))
-    if panel.forecast.size and np.isfinite(panel.forecast).any():
+    if np.isfinite(panel.forecast.values).any():
         others[operator_forecast.NAME] = operator_forecast.OperatorForecast(job.region)
     return backtests.run(bundle, others, panel, job.region, issues)
 

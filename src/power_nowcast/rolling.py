@@ -215,7 +215,7 @@ def _together(job: Job, question: Question, folds: list[Period], files: list[Pat
     names = [kind.replace("_", " ") for kind in BASELINES]
     first, *late = question.delays
     others = {delay: {name: said(name, delay) for name in names} for delay in question.delays}
-    if panel.forecast.size and np.isfinite(panel.forecast).any():
+    if np.isfinite(panel.forecast.values).any():
         for delay in question.delays:
             others[delay][NAME] = _operator(panel, region, issues, series, delay)
     return Backtest(

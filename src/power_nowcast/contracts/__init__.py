@@ -10,7 +10,7 @@ from power_nowcast.contracts.forecasts import (
     from_table,
     to_table,
 )
-from power_nowcast.contracts.panel import Floats, Panel, Patches
+from power_nowcast.contracts.panel import Floats, Grid, Panel, Part, Patches
 from power_nowcast.contracts.progress import Progress
 from power_nowcast.contracts.tables import QUARANTINE, VALUES, Basis, Flag, Manifest, Reason, Table
 from power_nowcast.contracts.times import UTC, Times
@@ -31,9 +31,11 @@ __all__ = [
     "FeatureBlock",
     "Flag",
     "Floats",
+    "Grid",
     "Manifest",
     "Nowcasts",
     "Panel",
+    "Part",
     "Patches",
     "Progress",
     "Reading",

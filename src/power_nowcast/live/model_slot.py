@@ -12,7 +12,7 @@ import numpy as np
 
 from power_nowcast.contracts import Panel
 from power_nowcast.errors import ModelError, NowcastError, RegistryUnavailableError
-from power_nowcast.features.panel import add_total
+from power_nowcast.features.panel import add_total, unknown
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.regions import Region
@@ -172,30 +172,15 @@ def _ordinary_week(bundle: Bundle) -> Panel:
     """A panel that every part of the feature path accepts: half of each zone's maximum, rising and falling daily."""
     region, step = bundle.region, bundle.region.interval_minutes
     slots = bundle.minimum_history_minutes // step + 2
+    start = np.datetime64("2024-01-01T00:00", "m")
+    end = start + (slots - 1) * np.timedelta64(step, "m")
+    panel = unknown(region, start, end, end + np.timedelta64(1, "D"), known_at=end)
     day = np.sin(2 * np.pi * np.arange(slots) * step / 1440)
-    power = np.zeros((slots, len(region.series)))
+    power = panel.power.values
     for zone in region.zones:
         power[:, region.series.index(zone.name)] = zone.max_mw * (0.5 + 0.1 * day)
     add_total(power, region)
-    start = np.datetime64("2024-01-01T00:00", "m")
-    end = start + (slots - 1) * np.timedelta64(step, "m")
-    variables = region.weather.variables if region.weather else ()
-    told = region.weather_forecast.variables if region.weather_forecast else ()
-    hourly = (region.forecast.interval_minutes or step) if region.forecast else step
-    ahead = slots * step // hourly + 24 * 60 // hourly if region.forecast else 0
-    return Panel(
-        region=region.name,
-        start=start,
-        step_minutes=step,
-        series=region.series,
-        power=power,
-        weather_names=variables,
-        weather=np.full((slots, len(variables)), 10.0),
-        forecast_start=start,
-        forecast_step_minutes=hourly,
-        forecast=np.tile(power[:1], (ahead, 1)) if ahead else np.empty((0, 0)),
-        known_at=end,
-        weather_forecast_names=told,
-        weather_forecast_start=start,
-        weather_forecast=np.full((slots * step // 60 + 24, len(told)), 10.0),
-    )
+    panel.weather.values[:] = 10.0
+    panel.forecast.values[:] = power[:1] if region.forecast else np.nan
+    panel.weather_forecast.values[:] = 10.0
+    return panel

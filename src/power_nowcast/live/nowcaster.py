@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from power_nowcast.contracts import QUANTILES, Floats, Panel
+from power_nowcast.contracts import QUANTILES, Floats, Grid, Panel
 from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.models.bundle import Bundle
@@ -122,7 +122,7 @@ class Nowcaster:
 
     def _check_history(self, panel: Panel, issue: np.datetime64) -> None:
         # Most often the first row has values, and no other one is looked at.
-        begin = next((n for n, row in enumerate(panel.power) if np.isfinite(row).any()), len(panel.power))
+        begin = next((n for n, row in enumerate(panel.power.values) if np.isfinite(row).any()), len(panel.power))
         first = panel.start + begin * np.timedelta64(panel.step_minutes, "m")
         held = int((issue - first).astype(np.int64))
         if held < self.bundle.minimum_history_minutes:
@@ -148,32 +148,30 @@ class Nowcaster:
         """What the model misses: a family of inputs, some of its history, or much of the recent hours."""
         spec, region, flags = self.bundle.spec, self.bundle.region, []
         slot = min(int((issue - panel.start).astype(np.int64)) // panel.step_minutes, len(panel.power) - 1)
-        if spec.weather and region.weather and not np.isfinite(panel.weather[slot]).any():
+        if spec.weather and region.weather and not np.isfinite(panel.weather.values[slot]).any():
             flags.append("no weather")
-        told = panel.forecast, panel.forecast_start, panel.forecast_step_minutes
-        if spec.forecast and region.forecast and not _is_told(*told, issue):
+        if spec.forecast and region.forecast and not _is_told(panel.forecast, issue):
             flags.append("no operator forecast")
-        told = panel.weather_forecast, panel.weather_forecast_start, panel.weather_forecast_step_minutes
-        if spec.weather_forecast and region.weather_forecast and not _is_told(*told, issue):
+        if spec.weather_forecast and region.weather_forecast and not _is_told(panel.weather_forecast, issue):
             flags.append("no weather forecast")
         if (issue - panel.start).astype(np.int64) < self.bundle.history_minutes:
             flags.append("short history")
-        recent = panel.power[max(0, slot + 1 - GAP_HOURS * 60 // panel.step_minutes) : slot + 1]
+        recent = panel.power.values[max(0, slot + 1 - GAP_HOURS * 60 // panel.step_minutes) : slot + 1]
         if np.isnan(recent).mean() > GAP_SHARE:
             flags.append("gaps in the recent hours")
         return tuple(flags)
 
 
-def _is_told(forecast: Floats, start: np.datetime64, step_minutes: int, issue: np.datetime64) -> bool:
+def _is_told(forecast: Grid, issue: np.datetime64) -> bool:
     """Whether any series has a forecast of the interval that the issue time falls into, and of the next one."""
-    ahead = int((issue - start).astype(np.int64)) // step_minutes + 1
-    rows = forecast[ahead : ahead + 2]
+    ahead = int((issue - forecast.start).astype(np.int64)) // forecast.step_minutes + 1
+    rows = forecast.values[ahead : ahead + 2]
     return rows.size > 0 and bool(np.isfinite(rows).any(axis=1).all())
 
 
 def _newest(panel: Panel, issue: np.datetime64) -> str | None:
     times = panel.times
-    known = np.isfinite(panel.power).any(axis=1) & (times <= issue)
+    known = np.isfinite(panel.power.values).any(axis=1) & (times <= issue)
     return f"{times[known][-1]}Z" if known.any() else None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
 from power_nowcast.errors import ModelError, NowcastError
-from power_nowcast.features import generation
+from power_nowcast.features import plants
 from power_nowcast.features.build_features import build
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.base import Model
@@ -161,12 +161,12 @@ class Bundle:
 
     def _possible(self, issue_times: Times, series: tuple[str, ...], values: Floats) -> NDArray[np.float64]:
         """Values (issue, series, step, any) within what is plausible; at night the sun gives nothing."""
-        least, most = generation.bounds(self.region, series)
+        least, most = plants.bounds(self.region, series)
         values = np.clip(values, least[:, None, None], most[:, None, None])
-        if not generation.is_generation(self.region):
+        if not plants.is_generation(self.region):
             return np.asarray(values)
         target = issue_times[:, None, None] + np.array(self.region.steps_minutes, "timedelta64[m]")
-        dark = generation.dark(self.region, series, np.broadcast_to(target, values.shape[:3]))
+        dark = plants.dark(self.region, series, np.broadcast_to(target, values.shape[:3]))
         return np.asarray(np.where(dark[..., None] & np.isfinite(values), 0.0, values))
 
     def check(self) -> None:

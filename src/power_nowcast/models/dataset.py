@@ -51,7 +51,7 @@ class Split:
         start = known[0] + np.timedelta64(spec.minimum_history_minutes, "m")
         test_end = known[-1]
         test_start = (test_end - test_days * _DAY).astype("datetime64[h]").astype("datetime64[m]")
-        back = days_with_data(panel.times, np.isfinite(panel.power).any(axis=1), test_start)
+        back = days_with_data(panel.times, np.isfinite(panel.power.values).any(axis=1), test_start)
         valid_start = held_out_start(valid_days, back, test_start)
         if valid_start - start < valid_days * _DAY:
             held, needed = (known[-1] - known[0]) / _DAY, 8 + 2 * valid_days + test_days

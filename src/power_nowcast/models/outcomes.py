@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import FeatureBlock, Floats, Panel, Times
-from power_nowcast.features.calendar import offsets_minutes
-from power_nowcast.features.generation import dark
-from power_nowcast.features.panel import POWER_GRID, add_total
+from power_nowcast.contracts import FeatureBlock, Floats, Panel, Part, Times
+from power_nowcast.features.local_time import offsets_minutes
+from power_nowcast.features.panel import add_total
+from power_nowcast.features.plants import dark
 from power_nowcast.regions import Region
 
 
@@ -16,14 +16,14 @@ def first_known(panel: Panel, region: Region, delay_minutes: int = 0) -> tuple[F
     No slot counts as known earlier than `delay_minutes` after its time, nor than the panel's own delay.
     Corrections come later and are left out: at the time, the first value was what a nowcast was judged by.
     """
-    power = panel.power.copy()
+    power = panel.power.values.copy()
     on_time = panel.times + np.timedelta64(max(delay_minutes, panel.delay_minutes), "m")
     known_at = np.where(np.isfinite(power), on_time[:, None], np.datetime64("NaT", "m"))
     patches = panel.patches
     # Backwards, so that of several patches of one cell the first one stays.
-    for p in np.flatnonzero(patches.grid == POWER_GRID)[::-1]:
+    for p in np.flatnonzero(patches.grid == Part.POWER)[::-1]:
         slot, column = patches.slot[p], patches.column[p]
-        if not np.isfinite(panel.power[slot, column]):
+        if not np.isfinite(panel.power.values[slot, column]):
             power[slot, column] = patches.value[p]
             known_at[slot, column] = max(patches.available_at[p], on_time[slot])
     if region.total is not None:

@@ -7,43 +7,54 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.features.families.labels import Label
+from power_nowcast.features.family import Family, Rows, Scope, View
 
 
-def names(spec: FeatureSpec) -> list[str]:
-    """Columns in the order in which `fill` writes them; means and spreads of `spec.rolling` are told already."""
-    return [
-        f"range_{kind}_{span}m"
-        for span in spec.ranges
-        for kind in ("lowest", "highest", *(() if span in spec.rolling else ("mean", "spread")))
-    ]
+class Ranges(Family):
+    """Ranges of past hours; means and spreads of `spec.rolling` are told by the lags already."""
+
+    name = "ranges"
+    labels = {Label.RANGE: r"range_.*"}
+    in_mw = True
+
+    def common_names(self, scope: Scope) -> list[str]:
+        spec = scope.spec
+        return [
+            f"range_{kind}_{span}m"
+            for span in spec.ranges
+            for kind in ("lowest", "highest", *(() if span in spec.rolling else ("mean", "spread")))
+        ]
+
+    def fill(self, out: NDArray[np.float32], view: View) -> None:
+        told = np.isin(view.spec.ranges, view.spec.rolling)
+        _fill(out, view.rows, view.state.power, view.slots(view.spec.ranges), told)
 
 
 @njit(cache=True, nogil=True)
-def fill(
+def _fill(
     out: NDArray[np.float32],
+    rows: Rows,
     power: NDArray[np.float64],
-    origin: NDArray[np.int64],
-    columns: NDArray[np.int64],
     spans: NDArray[np.int64],
     told: NDArray[np.bool_],
 ) -> None:  # pragma: no cover - compiled
-    """Write `names` into `out` (issue, series, feature); `spans` ascend, in slots, `told` says of which mean and
-    spread are known already; `origin` (issue, series) is a slot or -1.
+    """`spans` ascend, in slots, `told` says of which mean and spread are known already.
 
     One walk back from each origin serves all spans: sums never run on from one row to the next.
     """
-    for n in range(out.shape[0]):
-        for c in range(columns.shape[0]):
-            i, s = origin[n, c], columns[c]
+    for c in range(out.shape[1]):
+        own = power[rows.columns[c]]
+        for n in range(out.shape[0]):
+            i = rows.origin[n, c]
             if i < 0:
                 continue
-            row, now = out[n, c], power[i, s]
+            row, now = out[n, c], own[i]
             lowest, highest, count, total, square = 0.0, 0.0, 0, 0.0, 0.0
             done, k = 0, 0
             for p in range(spans.shape[0]):
                 for j in range(i - done, max(-1, i - spans[p]), -1):
-                    gap = power[j, s] - now
+                    gap = own[j] - now
                     if gap == gap:
                         lowest, highest = min(lowest, gap), max(highest, gap)
                         count += 1

@@ -1,17 +1,16 @@
-"""Local time, kind of day and the sun: known for every time, past or future."""
+"""Local time and kind of day: known for every time, past or future."""
 
 from datetime import date
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numba import njit
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Times
 from power_nowcast.regions import Region
 from power_nowcast.regions.calendar import days
-from power_nowcast.regions.sun import solar
 
 TYPES = {"workday": 0, "bridge": 1, "saturday": 2, "sunday": 3, "holiday": 3}
 """Days that behave alike share a code: a holiday is like a Sunday."""
@@ -57,21 +56,26 @@ def _by_polars(times: Times, timezone: str) -> NDArray[np.int64]:
     return (local.dt.base_utc_offset() + local.dt.dst_offset()).dt.total_minutes().to_numpy().astype(np.int64)
 
 
-type LocalSlots = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.int8]]
+class LocalSlots(NamedTuple):
+    """Of each slot: local minus UTC time in slots, local minute of the day, code of the kind of day, weekday (1 Monday
+    .. 7).
+    """
+
+    offset: NDArray[np.int64]
+    minute: NDArray[np.int64]
+    day_type: NDArray[np.int8]
+    weekday: NDArray[np.int8]
 
 
 def local_slots(region: Region, start: np.datetime64, count: int, step: int) -> LocalSlots:
-    """For each of `count` slots from `start` on, `step` minutes apart: offset of local time in slots, local minute of
-    the day, code of the kind of day, weekday (1 Monday .. 7).
-    """
+    """Local time of `count` slots from `start` on, `step` minutes apart."""
     begin = start.astype("datetime64[Y]")
     end = (start + count * np.timedelta64(step, "m")).astype("datetime64[Y]") + np.timedelta64(1, "Y")
     place, phase = divmod(int((start.astype("datetime64[m]") - begin).astype(np.int64)), step)
     # Whole years, so that neighbouring windows share one cached table.
     years = begin + np.timedelta64(phase, "m"), end + np.timedelta64(phase, "m")
-    offset, minute, kind, weekday = _local_slots(region, *years, step)
-    here = slice(place, place + count)
-    return offset[here], minute[here], kind[here], weekday[here]
+    whole, here = _local_slots(region, *years, step), slice(place, place + count)
+    return LocalSlots(*(part[here] for part in whole))
 
 
 @lru_cache(maxsize=8)
@@ -83,65 +87,4 @@ def _local_slots(region: Region, begin: np.datetime64, end: np.datetime64, step:
     codes, weekdays = _day_codes(region, day[0].astype(date), day[-1].astype(date))
     index = (day - day[0]).astype(np.int64)
     minute = (local - day.astype("datetime64[m]")).astype(np.int64)
-    return offset // step, minute, codes[index], weekdays[index]
-
-
-def common_names() -> list[str]:
-    """Columns that serve every horizon."""
-    return [
-        "minute_of_day",
-        "weekday",
-        "day_type",
-        "day_type_tomorrow",
-        "season_sin",
-        "season_cos",
-        "sun",
-        "day_length",
-    ]
-
-
-def knot_names() -> list[str]:
-    """Columns of one knot."""
-    return ["sun_change"]
-
-
-@njit(cache=True, nogil=True)
-def fill(
-    out: NDArray[np.float32],
-    origin: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    places: NDArray[np.float64],
-    start: int,
-    step: int,
-    minute_of_day: NDArray[np.int64],
-    weekday: NDArray[np.int8],
-    day_type: NDArray[np.int8],
-    per_day: int,
-    knots: NDArray[np.int64],
-) -> None:  # pragma: no cover - compiled
-    """Write `common_names`, then `knot_names` of each knot. `places` (series, 2) in degrees, `start` in minutes of
-    1970.
-    """
-    for n in range(out.shape[0]):
-        for c in range(columns.shape[0]):
-            i = origin[n, c]
-            if i < 0:
-                continue
-            row = out[n, c]
-            latitude, longitude = places[columns[c], 0], places[columns[c], 1]
-            minute = float(start + i * step)
-            season = 6.283185307179586 * (minute / 1440.0 / 365.2425 % 1.0)
-            sun, length = solar(minute, latitude, longitude)
-            row[0] = minute_of_day[i]
-            row[1] = weekday[i]
-            row[2] = day_type[i]
-            row[3] = day_type[i + per_day]
-            row[4] = np.sin(season)
-            row[5] = np.cos(season)
-            row[6] = max(sun, -12.0)
-            row[7] = length
-            k = 8
-            for knot in knots:
-                later, _ = solar(minute + knot * step, latitude, longitude)
-                row[k] = max(later, -12.0) - max(sun, -12.0)
-                k += 1
+    return LocalSlots(offset // step, minute, codes[index], weekdays[index])
