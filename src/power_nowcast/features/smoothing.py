@@ -4,6 +4,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+TOGETHER = 64
+"""Slots that are smoothed side by side: few enough for the nearest memory."""
+
 
 @njit(cache=True, nogil=True)
 def smooth(
@@ -19,23 +22,29 @@ def smooth(
 
     A mean depends on its own slots only, whichever others are worked out.
     """
+    slots = power.shape[1]
+    total, count = np.empty(TOGETHER), np.empty(TOGETHER)
     for n in range(spans.shape[0]):
-        i, end = max(0, spans[n, 0]), min(spans[n, 1], power.shape[1])
+        i, end = max(0, spans[n, 0]), min(spans[n, 1], slots)
         while i < end:
             if not missing[i]:
                 i += 1
                 continue
             first = i
-            while i < end and missing[i]:
+            while i < min(end, first + TOGETHER) and missing[i]:
                 missing[i] = False
                 i += 1
             for s in columns:
                 own, means = power[s], out[s]
-                for j in range(first, i):
-                    total, count = 0.0, 0.0
-                    for k in range(max(0, j - radius), min(j + radius + 1, power.shape[1])):
-                        value = own[k]
-                        is_known = value == value
-                        total += value if is_known else 0.0
-                        count += 1.0 if is_known else 0.0
-                    means[j] = total / count if own[j] == own[j] else np.nan
+                total[: i - first], count[: i - first] = 0.0, 0.0
+                # Many slots side by side: long loops without a branch.
+                for j in range(-radius, radius + 1):
+                    low = max(first, -j)
+                    for k in range(np.uint64(max(0, min(i, slots - j) - low))):
+                        value = own[np.uint64(low + j) + k]
+                        known = value == value
+                        total[np.uint64(low - first) + k] += value if known else 0.0
+                        count[np.uint64(low - first) + k] += 1.0 if known else 0.0
+                for k in range(np.uint64(i - first)):
+                    at = np.uint64(first) + k
+                    means[at] = total[k] / count[k] if own[at] == own[at] else np.nan

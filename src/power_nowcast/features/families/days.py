@@ -17,6 +17,8 @@ from power_nowcast.features.spec import SHAPE, TYPE_DAYS
 
 OTHER_TYPE = 2.0
 """How much further away a day of another type (weekend, holiday) counts when analogs are chosen."""
+TOGETHER = 32
+"""Rows that are filled side by side at most: few enough for the nearest memory."""
 
 
 class Days(Family):
@@ -75,18 +77,24 @@ class _Choice(NamedTuple):
     reach: int
 
 
-class _Past(NamedTuple):
-    """Room for the past days of one row: the slot of each day before the origin at the same local time, -1 where it is
-    not known, and whether the day is of the origin's type; and the slots and numbers of those of the same type alone.
+class _Run(NamedTuple):
+    """Rows of one series whose origins follow each other within a local day, and the room that they need.
+
+    `own` and `smooth` are the series' power and smoothed power (slot,). Of each day before (day,) `slot` is that of the
+    first row's local time, -1 where the history does not reach, and `same` says whether the day is of their type.
+    `recent` and the sums have the shape (row,), `distance` and `chosen` (day, row): how far the day is from today, and
+    whether it is one of the nearest.
     """
 
+    own: NDArray[np.float64]
+    smooth: NDArray[np.float64]
     slot: NDArray[np.int64]
     same: NDArray[np.bool_]
-    alike: NDArray[np.int64]
-    alike_day: NDArray[np.int64]
-    distance: NDArray[np.float64]
-    nearest: NDArray[np.int64]
     recent: NDArray[np.float64]
+    total: NDArray[np.float64]
+    number: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    chosen: NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
@@ -98,184 +106,213 @@ def _fill(
     local: LocalSlots,
     choice: _Choice,
 ) -> None:  # pragma: no cover - compiled
-    reach = choice.reach
-    past = _Past(
-        np.empty(reach + 1, np.int64),
-        np.empty(reach + 1, np.bool_),
-        np.empty(reach + 1, np.int64),
-        np.empty(reach + 1, np.int64),
-        np.empty(reach + 1),
-        np.empty(choice.analogs, np.int64),
-        np.empty(choice.shape.shape[0]),
-    )
+    """Rows of a run are filled side by side, in the processor's wide registers; each sum keeps its order."""
+    days = choice.reach + 1
+    slot, same, recent = np.empty(days, np.int64), np.empty(days, np.bool_), np.empty(TOGETHER)
+    total, number = np.empty((3, TOGETHER)), np.empty((3, TOGETHER))
+    distance, chosen = np.empty((days, TOGETHER)), np.empty((days, TOGETHER))
     for c in range(out.shape[1]):
         own, smooth = power[rows.columns[c]], smoothed[rows.columns[c]]
-        for n in range(out.shape[0]):
-            i = rows.origin[n, c]
-            if i < 0:
+        run = _Run(own, smooth, slot, same, recent, total, number, distance, chosen)
+        n = 0
+        while n < out.shape[0]:
+            if rows.origin[n, c] < 0:
+                n += 1
                 continue
-            count = 0
-            for d in range(1, reach + 1):
-                j = i - d * choice.per_day
-                if j >= 0:
-                    j += local.offset[i] - local.offset[j]
-                past.slot[d] = j if j >= 0 and smooth[j] == smooth[j] else -1
-                past.same[d] = past.slot[d] >= 0 and local.day_type[j] == local.day_type[i]
-                if past.same[d]:
-                    past.alike[count], past.alike_day[count] = j, d
-                    count += 1
-            at = _against(out[n, c], own, smooth, i, past, count, choice.spans)
-            held = _analogs(own, smooth, i, past, choice)
-            _ramps(out[n, c], at, own, smooth, past, (count, held), choice)
+            count = _find(run, rows.origin[n:, c], local, choice)
+            block, i = out[n : n + count, c], rows.origin[n, c]
+            _levels(block, run, i)
+            _excesses(block, run, i, choice.spans)
+            _analogs(run, i, count, choice)
+            _ramps(block, run, choice)
+            n += count
 
 
 @njit(cache=True, nogil=True)
-def _against(
-    row: NDArray[np.float32],
-    own: NDArray[np.float64],
-    smooth: NDArray[np.float64],
-    i: int,
-    past: _Past,
+def _find(
+    run: _Run, origin: NDArray[np.int64], local: LocalSlots, choice: _Choice
+) -> int:  # pragma: no cover - compiled
+    """Find the slots of the past days of a run from the first origin on; how many rows it has."""
+    first, per_day, offset = origin[0], choice.per_day, local.offset
+    furthest = max(choice.spans.max(), choice.shape.max()) + per_day
+    count = 1
+    # Where the history begins rows differ in what they know.
+    if first - choice.reach * per_day >= furthest:
+        while (
+            count < min(TOGETHER, origin.shape[0])
+            and origin[count] == first + count
+            and local.minute[first + count] > local.minute[first]
+            and offset[first + count] == offset[first]
+        ):
+            count += 1
+    last = first + count - 1
+    for d in range(1, choice.reach + 1):
+        j = first - d * per_day
+        if count > 1 and offset[j] != offset[last - d * per_day]:
+            return _find(run, origin[:1], local, choice)
+        if j >= 0:
+            j += offset[first] - offset[j]
+        run.slot[d] = j if j >= 0 else -1
+        run.same[d] = j >= 0 and local.day_type[j] == local.day_type[first]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _add(
+    total: NDArray[np.float64],
+    number: NDArray[np.float64],
+    values: NDArray[np.float64],
+    end: int,
+    begin: int,
     count: int,
-    spans: NDArray[np.int64],
-) -> int:  # pragma: no cover - compiled
-    """How today stands against yesterday, a week ago and the mean day of its type: its level, and how it moved."""
-    now, reach = own[i], past.slot.shape[0] - 1
-    while count > 0 and past.alike_day[count - 1] > TYPE_DAYS:
-        count -= 1
-    for place, d in ((0, 1), (1, 7)):
-        if d <= reach and past.slot[d] >= 0:
-            row[place] = now - smooth[past.slot[d]]
-    total = 0.0
-    for m in range(count):
-        total += now - smooth[past.alike[m]]
-    if count > 0:
-        row[2] = total / count
-    at = 3
-    for span in spans:
-        recent = now - own[i - span] if i >= span else np.nan
-        for place, d in ((0, 1), (1, 7)):
-            j = past.slot[d] if d <= reach else -1
-            if j >= span:
-                row[at + place] = recent - (smooth[j] - smooth[j - span])
-        total, known = 0.0, 0
-        for m in range(count):
-            j = past.alike[m]
-            if j < span:
-                continue
-            # Of many days the mean needs no smoothing: what comes at the same minute stays sharp.
-            excess = recent - (own[j] - own[j - span])
-            if excess == excess:
-                total += excess
-                known += 1
-        if known > 0:
-            row[at + 2] = total / known
-        at += 3
-    return at
-
-
-@njit(cache=True, nogil=True)
-def _analogs(
-    own: NDArray[np.float64], smooth: NDArray[np.float64], i: int, past: _Past, choice: _Choice
-) -> int:  # pragma: no cover - compiled
-    """Write the days whose last hours were shaped most like these into `past.nearest`, ascending; how many there are.
-
-    Of days as near as each other the younger one comes first.
-    """
-    now, distance, nearest = own[i], past.distance, past.nearest
-    for p in range(choice.shape.shape[0]):
-        k = choice.shape[p]
-        past.recent[p] = now - own[i - k] if i >= k else np.nan
-    held = 0
-    for d in range(1, choice.analog_days + 1):
-        j = past.slot[d]
-        if j < 0:
-            continue
-        total, count = 0.0, 0
-        for p in range(choice.shape.shape[0]):
-            k = choice.shape[p]
-            if j >= k:
-                gap = past.recent[p] - (smooth[j] - smooth[j - k])
-                if gap == gap:
-                    total += gap * gap
-                    count += 1
-        if count == 0:
-            continue
-        distance[d] = total / count
-        if not past.same[d]:
-            distance[d] *= OTHER_TYPE
-        # The nearest so far stand in order of distance.
-        if held == choice.analogs and distance[d] >= distance[nearest[held - 1]]:
-            continue
-        place = held if held < choice.analogs else held - 1
-        while place > 0 and distance[nearest[place - 1]] > distance[d]:
-            nearest[place] = nearest[place - 1]
-            place -= 1
-        nearest[place] = d
-        held = min(held + 1, choice.analogs)
-    # From now on in order of time: that of the sums.
-    for m in range(1, held):
-        d, place = nearest[m], m
-        while place > 0 and nearest[place - 1] > d:
-            nearest[place] = nearest[place - 1]
-            place -= 1
-        nearest[place] = d
-    return held
-
-
-@njit(cache=True, nogil=True)
-def _ramps(
-    row: NDArray[np.float32],
-    at: int,
-    own: NDArray[np.float64],
-    smooth: NDArray[np.float64],
-    past: _Past,
-    counts: tuple[int, int],
-    choice: _Choice,
 ) -> None:  # pragma: no cover - compiled
-    """The ramps that past days took from the origin's time to each knot. `counts` are those of alike and of analog
-    days.
+    """Add what `values` moved from slot `begin` to slot `end`, and so on row by row, to the sums, where it is known."""
+    for r in range(np.uint64(count)):
+        value = values[np.uint64(end) + r] - values[np.uint64(begin) + r]
+        known = value == value
+        total[r] += value if known else 0.0
+        number[r] += 1.0 if known else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _tell(
+    block: NDArray[np.float32], k: int, total: NDArray[np.float64], number: NDArray[np.float64]
+) -> None:  # pragma: no cover - compiled
+    """Write the mean of each row into its column `k`."""
+    for r in range(block.shape[0]):
+        if number[r] > 0.0:
+            block[r, k] = total[r] / number[r]
+
+
+@njit(cache=True, nogil=True)
+def _levels(block: NDArray[np.float32], run: _Run, i: int) -> None:  # pragma: no cover - compiled
+    """How the level of today stands against yesterday, a week ago and the mean day of its type."""
+    total, number = run.total[0, : block.shape[0]], run.number[0, : block.shape[0]]
+    total[:], number[:] = 0.0, 0.0
+    for d in range(1, run.slot.shape[0]):
+        j, is_counted = run.slot[d], run.same[d] and d <= TYPE_DAYS
+        if j < 0 or not (is_counted or d == 1 or d == 7):
+            continue
+        for r in range(np.uint64(block.shape[0])):
+            level = run.own[np.uint64(i) + r] - run.smooth[np.uint64(j) + r]
+            known = is_counted and level == level
+            total[r] += level if known else 0.0
+            number[r] += 1.0 if known else 0.0
+            if d == 1 or d == 7:
+                block[r, 0 if d == 1 else 1] = level
+    _tell(block, 2, total, number)
+
+
+@njit(cache=True, nogil=True)
+def _excesses(
+    block: NDArray[np.float32], run: _Run, i: int, spans: NDArray[np.int64]
+) -> None:  # pragma: no cover - compiled
+    """How today moved over each span against yesterday, a week ago and the mean day of its type."""
+    own, smooth, recent, rows = run.own, run.smooth, run.recent, np.uint64(block.shape[0])
+    total, number = run.total[0, : block.shape[0]], run.number[0, : block.shape[0]]
+    for p in range(spans.shape[0]):
+        span = spans[p]
+        if i < span:
+            continue
+        total[:], number[:] = 0.0, 0.0
+        for r in range(rows):
+            recent[r] = own[np.uint64(i) + r] - own[np.uint64(i - span) + r]
+        for d in range(1, min(TYPE_DAYS + 1, run.slot.shape[0])):
+            end, begin = np.uint64(run.slot[d]), np.uint64(run.slot[d] - span)
+            if run.slot[d] < span:
+                continue
+            if d == 1 or d == 7:
+                for r in range(rows):
+                    block[r, 3 + 3 * p + (0 if d == 1 else 1)] = recent[r] - (smooth[end + r] - smooth[begin + r])
+            if run.same[d]:
+                # Of many days the mean needs no smoothing: what comes at the same minute stays sharp.
+                for r in range(rows):
+                    excess = recent[r] - (own[end + r] - own[begin + r])
+                    known = excess == excess
+                    total[r] += excess if known else 0.0
+                    number[r] += 1.0 if known else 0.0
+        _tell(block, 5 + 3 * p, total, number)
+
+
+@njit(cache=True, nogil=True)
+def _analogs(run: _Run, i: int, count: int, choice: _Choice) -> None:  # pragma: no cover - compiled
+    """Mark in `chosen` the days whose last hours were shaped most like today's."""
+    own, smooth, recent, distance = run.own, run.smooth, run.recent[:count], run.distance[:, :count]
+    number, chosen = run.number[0, :count], run.chosen[:, :count]
+    rows, days = np.uint64(count), choice.analog_days
+    for d in range(1, days + 1):
+        mine = distance[d]
+        mine[:], number[:], chosen[d] = 0.0, 0.0, 0.0
+        for k in choice.shape:
+            if i < k or run.slot[d] < k:
+                continue
+            now, then = np.uint64(i), np.uint64(i - k)
+            end, begin = np.uint64(run.slot[d]), np.uint64(run.slot[d] - k)
+            for r in range(rows):
+                gap = (own[now + r] - own[then + r]) - (smooth[end + r] - smooth[begin + r])
+                known = gap == gap
+                mine[r] += gap * gap if known else 0.0
+                number[r] += 1.0 if known else 0.0
+        further = 1.0 if run.same[d] else OTHER_TYPE
+        for r in range(rows):
+            mine[r] = mine[r] / number[r] * further if number[r] > 0.0 else np.inf
+    nearest, day = recent, number
+    for _ in range(choice.analogs):
+        nearest[:], day[:] = np.inf, 0.0
+        for d in range(1, days + 1):
+            for r in range(rows):
+                # Of days as near as each other the younger one comes first.
+                is_nearer = distance[d, r] < nearest[r]
+                nearest[r] = distance[d, r] if is_nearer else nearest[r]
+                day[r] = d if is_nearer else day[r]
+        for r in range(rows):
+            if day[r] > 0.0:
+                chosen[int(day[r]), r] = 1.0
+                distance[int(day[r]), r] = np.inf
+
+
+@njit(cache=True, nogil=True)
+def _ramps(block: NDArray[np.float32], run: _Run, choice: _Choice) -> None:  # pragma: no cover - compiled
+    """The ramps that past days took from the origin's time to each knot: of single days, of the mean of the origin's
+    type, of the analogs, and of the mean of its type without smoothing.
     """
-    count, held = counts
+    own, smooth, count = run.own, run.smooth, block.shape[0]
+    total, number = run.total[:, :count], run.number[:, :count]
+    singles, sharp = choice.days.shape[0], choice.type_days.shape[0]
+    at = 3 + 3 * choice.spans.shape[0]
     for knot in choice.knots:
-        for d in choice.days:
-            j = past.slot[d]
+        total[:], number[:] = 0.0, 0.0
+        for d in range(1, choice.reach + 1):
+            j = run.slot[d]
             if j >= 0:
-                row[at] = smooth[j + knot] - smooth[j]
-            at += 1
-        total, known = 0.0, 0
-        for m in range(count):
-            if past.alike_day[m] > TYPE_DAYS:
-                break
-            j = past.alike[m]
-            value = smooth[j + knot] - smooth[j]
-            if value == value:
-                total += value
-                known += 1
-        if known > 0:
-            row[at] = total / known
-        total, known = 0.0, 0
-        for m in range(held):
-            j = past.slot[past.nearest[m]]
-            value = smooth[j + knot] - smooth[j]
-            if value == value:
-                total += value
-                known += 1
-        if known > 0:
-            row[at + 1] = total / known
-        at += 2
-        total, known, m = 0.0, 0, 0
-        for t in range(choice.type_days.shape[0]):
-            # A longer span goes on where the shorter one before it ends.
-            if t > 0 and choice.type_days[t] < choice.type_days[t - 1]:
-                total, known, m = 0.0, 0, 0
-            while m < count and past.alike_day[m] <= choice.type_days[t]:
-                j = past.alike[m]
-                value = own[j + knot] - own[j]
-                if value == value:
-                    total += value
-                    known += 1
-                m += 1
-            if known > 0:
-                row[at + t] = total / known
-        at += choice.type_days.shape[0]
+                if d <= choice.analog_days:
+                    _add_chosen(total[1], number[1], run, d, knot, count)
+                if run.same[d] and d <= TYPE_DAYS:
+                    _add(total[0], number[0], smooth, j + knot, j, count)
+                if run.same[d]:
+                    _add(total[2], number[2], own, j + knot, j, count)
+            for t in range(sharp):
+                if choice.type_days[t] == d:
+                    _tell(block, at + singles + 2 + t, total[2], number[2])
+        for p in range(singles):
+            j = run.slot[choice.days[p]]
+            if j >= 0:
+                for r in range(np.uint64(count)):
+                    block[r, at + p] = smooth[np.uint64(j + knot) + r] - smooth[np.uint64(j) + r]
+        for k in range(2):
+            _tell(block, at + singles + k, total[k], number[k])
+        at += singles + 2 + sharp
+
+
+@njit(cache=True, nogil=True)
+def _add_chosen(
+    total: NDArray[np.float64], number: NDArray[np.float64], run: _Run, d: int, knot: int, count: int
+) -> None:  # pragma: no cover - compiled
+    """As `_add`, where the day is an analog of the row."""
+    smooth, chosen = run.smooth, run.chosen[d]
+    end, begin = np.uint64(run.slot[d] + knot), np.uint64(run.slot[d])
+    for r in range(np.uint64(count)):
+        value = smooth[end + r] - smooth[begin + r]
+        known = (value == value) & (chosen[r] > 0.0)
+        total[r] += value if known else 0.0
+        number[r] += 1.0 if known else 0.0

@@ -27,7 +27,7 @@ class Ranges(Family):
         ]
 
     def fill(self, out: NDArray[np.float32], view: View) -> None:
-        told = np.isin(view.spec.ranges, view.spec.rolling)
+        told = np.array([span in view.spec.rolling for span in view.spec.ranges], np.bool_)
         _fill(out, view.rows, view.state.power, view.slots(view.spec.ranges), told)
 
 
