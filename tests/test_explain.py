@@ -11,7 +11,7 @@ import pytest
 from power_nowcast import explain, mlflow_client, pipeline
 from power_nowcast.contracts import Table
 from power_nowcast.errors import HistoryError, RegistryError, StaleDataError, UnknownHorizonError, UnknownSeriesError
-from power_nowcast.features.families import FAMILIES
+from power_nowcast.features.families import LABELS
 from power_nowcast.models.bundle import Bundle
 from power_nowcast.pipeline import Job
 from power_nowcast.store import Store
@@ -49,7 +49,7 @@ def test_contributions_add_up_to_what_the_model_answers(job: Job, bundles, kind:
     assert told.age_minutes == late
     assert told.persistence_mw + sum(p.contribution_mw for p in told.parts) == pytest.approx(told.median_mw, abs=1e-9)
     assert told.parts[0].family == explain.BASE
-    assert {part.family for part in told.parts[1:]} <= {*FAMILIES, explain.CALIBRATION}
+    assert {part.family for part in told.parts[1:]} <= {*LABELS, explain.CALIBRATION}
     if kind == "persistence_ramp":
         assert explain.CALIBRATION not in {part.family for part in told.parts}
     assert told.low_80_mw < told.median_mw < told.high_80_mw

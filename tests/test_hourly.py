@@ -140,7 +140,7 @@ def test_ramps_are_those_of_the_hours_before(panel: Panel) -> None:
     region, spec = _region(), FeatureSpec.for_interval(60)
     issue = panel.times[60 * 24 + 7]
     block = build(panel, region, np.array([issue]), spec)
-    power = panel.power[:, 1]
+    power = panel.power.values[:, 1]
     i = 60 * 24 + 7
     told = dict(zip(block.names, block.x[0, 1].astype(float), strict=True))
     for hours in (1, 2, 3):

@@ -310,5 +310,10 @@ def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[st
     assert set(answer.flags) <= {"short history", BEFORE_TRAINING}
     assert np.isfinite(answer.values).all()
     if forecast:
-        blind = replace(panel, weather_forecast=np.full_like(panel.weather_forecast, np.nan))
+        blind = replace(
+            panel,
+            weather_forecast=replace(
+                panel.weather_forecast, values=np.full_like(panel.weather_forecast.values, np.nan)
+            ),
+        )
         assert "no weather forecast" in Nowcaster(bundle).nowcast(blind, panel.end).flags

@@ -261,7 +261,7 @@ def test_knots_lie_after_the_origin() -> None:
     panel = bulk(past(13, gaps=0, late=0, corrections=0))
     block = build(panel, region(), panel.times[[500]], SPEC, delay_minutes=60)
     value, when = at_knots(panel, region(), block, (30, 60), 60)
-    assert np.array_equal(value[0], panel.power[[499, 500]].T)
+    assert np.array_equal(value[0], panel.power.values[[499, 500]].T)
     assert (when[0] == panel.times[[499, 500]] + np.timedelta64(60, "m")).all()
 
 

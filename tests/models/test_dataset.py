@@ -88,11 +88,11 @@ def test_the_split_leaves_the_last_days_to_the_test(panel: Panel) -> None:
 
 
 def test_unknown_ends_of_a_panel_do_not_count(panel: Panel) -> None:
-    power = panel.power.copy()
+    power = panel.power.values.copy()
     power[:48] = np.nan
     power[-96:] = np.nan
     power[:, 0] = np.nan  # one series alone decides nothing
-    split = Split.of(replace(panel, power=power), SPEC, valid_days=10, test_days=10)
+    split = Split.of(replace(panel, power=replace(panel.power, values=power)), SPEC, valid_days=10, test_days=10)
     assert split.test_end == panel.times[-97]
     assert split.train_start == panel.times[48] + np.timedelta64(SPEC.minimum_history_minutes, "m")
 
@@ -106,8 +106,9 @@ def test_too_few_days_are_counted(panel: Panel) -> None:
 
 
 def test_a_panel_without_power_is_told(panel: Panel) -> None:
+    nothing = replace(panel, power=replace(panel.power, values=np.full_like(panel.power.values, np.nan)))
     with pytest.raises(MissingDataError, match="holds no power"):
-        Split.of(replace(panel, power=np.full_like(panel.power, np.nan)), SPEC, valid_days=1, test_days=1)
+        Split.of(nothing, SPEC, valid_days=1, test_days=1)
 
 
 @given(st.sampled_from([5, 15, 20, 30, 60]), st.integers(0, 200))
@@ -165,9 +166,9 @@ def test_held_out_days_begin_so_far_back_that_they_have_data() -> None:
 
 def test_validation_comes_before_a_silence_that_ends_at_the_test_part(panel: Panel) -> None:
     whole = Split.of(panel, SPEC, valid_days=8, test_days=10)
-    power = panel.power.copy()
+    power = panel.power.values.copy()
     silent = (panel.times >= whole.test_start - np.timedelta64(7, "D")) & (panel.times < whole.test_start)
     power[silent] = np.nan
-    split = Split.of(replace(panel, power=power), SPEC, valid_days=8, test_days=10)
+    split = Split.of(replace(panel, power=replace(panel.power, values=power)), SPEC, valid_days=8, test_days=10)
     assert split.valid_start == whole.test_start - np.timedelta64(15, "D")
     assert (split.test_start, split.test_end) == (whole.test_start, whole.test_end)

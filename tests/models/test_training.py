@@ -34,7 +34,7 @@ def test_the_fallback_of_a_lead_has_the_errors_of_persistence_at_that_lead() -> 
     issues = panel.times[44 * 48 :]
     model = fallback(examples(panel, region, issues, spec), spec.knots)
 
-    total = panel.power[:, region.series.index("ALL")]
+    total = panel.power.values[:, region.series.index("ALL")]
     start = len(panel.times) - len(issues)
     errors = total[start + 8 :] - total[start:-8]
     low, centre, high = np.quantile(errors, [0.05, 0.5, 0.95])

@@ -4,7 +4,7 @@ A family that is added here is built, stored, learnt from and told of like any o
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from power_nowcast.features.families.calendar import Calendar
 from power_nowcast.features.families.days import Days
@@ -56,14 +56,14 @@ def without_horizon(name: str) -> str:
     return re.sub(r"_h\d+$", "", name)
 
 
-def family_of(name: str) -> str:
-    """The label of a feature, `OTHER` for one of no family.
+def family_of(name: str, known: Mapping[str, str] = LABELS) -> str:
+    """The label of a feature by those that are `known`, `OTHER` for one of no family.
 
     >>> family_of("day7_ramp_h30"), family_of("ramp_15m[NORTH]")
     ('same time, past days', 'other series')
     """
     own = without_horizon(name)
-    return next((label for label, pattern in LABELS.items() if re.fullmatch(pattern, own)), OTHER)
+    return next((label for label, pattern in known.items() if re.fullmatch(pattern, own)), OTHER)
 
 
 def families_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -237,12 +237,12 @@ def _excesses(
 @njit(cache=True, nogil=True)
 def _analogs(run: _Run, i: int, count: int, choice: _Choice) -> None:  # pragma: no cover - compiled
     """Mark in `chosen` the days whose last hours were shaped most like today's."""
-    own, smooth, recent, distance = run.own, run.smooth, run.recent[:count], run.distance[:, :count]
-    number, chosen = run.number[0, :count], run.chosen[:, :count]
+    own, smooth, recent, distance = run.own, run.smooth, run.recent, run.distance
+    number, chosen = run.number[0], run.chosen
     rows, days = np.uint64(count), choice.analog_days
     for d in range(1, days + 1):
         mine = distance[d]
-        mine[:], number[:], chosen[d] = 0.0, 0.0, 0.0
+        mine[:count], number[:count], chosen[d, :count] = 0.0, 0.0, 0.0
         for k in choice.shape:
             if i < k or run.slot[d] < k:
                 continue
@@ -258,7 +258,7 @@ def _analogs(run: _Run, i: int, count: int, choice: _Choice) -> None:  # pragma:
             mine[r] = mine[r] / number[r] * further if number[r] > 0.0 else np.inf
     nearest, day = recent, number
     for _ in range(choice.analogs):
-        nearest[:], day[:] = np.inf, 0.0
+        nearest[:count], day[:count] = np.inf, 0.0
         for d in range(1, days + 1):
             for r in range(rows):
                 # Of days as near as each other the younger one comes first.
@@ -276,12 +276,11 @@ def _ramps(block: NDArray[np.float32], run: _Run, choice: _Choice) -> None:  # p
     """The ramps that past days took from the origin's time to each knot: of single days, of the mean of the origin's
     type, of the analogs, and of the mean of its type without smoothing.
     """
-    own, smooth, count = run.own, run.smooth, block.shape[0]
-    total, number = run.total[:, :count], run.number[:, :count]
+    own, smooth, total, number, count = run.own, run.smooth, run.total, run.number, block.shape[0]
     singles, sharp = choice.days.shape[0], choice.type_days.shape[0]
     at = 3 + 3 * choice.spans.shape[0]
     for knot in choice.knots:
-        total[:], number[:] = 0.0, 0.0
+        total[:, :count], number[:, :count] = 0.0, 0.0
         for d in range(1, choice.reach + 1):
             j = run.slot[d]
             if j >= 0:

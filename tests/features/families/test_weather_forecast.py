@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from power_nowcast.contracts import Table
-from power_nowcast.features import weather_forecast
 from power_nowcast.features.build_features import build
+from power_nowcast.features.families import weather_forecast
 from power_nowcast.features.rows import from_rows, to_rows
 from power_nowcast.features.spec import FeatureSpec
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, rich_past, rich_region, rows
@@ -46,17 +46,17 @@ def test_the_newest_vintage_told_before_its_time_counts(seed: int, slots: list[i
         panel = live(frames, at, OF)
         for ahead in range(-3, 12):
             valid = at + ahead * HOUR
-            place = int((minute(valid) - panel.weather_forecast_start).astype(int)) // 60
+            place = int((minute(valid) - panel.weather_forecast.start).astype(int)) // 60
             if place < 0:
                 continue
-            for column, name in enumerate(panel.weather_forecast_names):
+            for column, name in enumerate(panel.weather_forecast.names):
                 known = [
                     (one["available_at"], one["value"])
                     for one in told
                     if one["series"] == name and one["valid_at"] == valid and one["available_at"] <= min(at, valid)
                 ]
                 expected = max(known)[1] if known else np.nan
-                assert np.array_equal(panel.weather_forecast[place, column], expected, equal_nan=True)
+                assert np.array_equal(panel.weather_forecast.values[place, column], expected, equal_nan=True)
 
 
 def test_values_errors_and_changes_by_hand() -> None:

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from power_nowcast.checks.flags import estimated, interpolated
 from power_nowcast.contracts import QUARANTINE, Flag, Panel, Table
-from power_nowcast.features import quality
 from power_nowcast.features.build_features import build
+from power_nowcast.features.families.quality import Quality
+from power_nowcast.features.family import Scope
 from power_nowcast.features.rows import from_rows, to_rows
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, rich_past, rich_region, rows
 
 OF = rich_region(weather=None, weather_forecast=None, features=["quality"])
 EASY = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-NAMES = quality.names()
+NAMES = Quality().common_names(Scope(OF, SPEC, OF.series))
 
 
 def quarantine(*bad: tuple[str, int, str, timedelta]) -> pl.DataFrame:
@@ -116,7 +117,7 @@ def test_lines_are_those_that_a_person_is_told_of(seed: int) -> None:
 
 def known(panel: Panel, frames: dict[Table, pl.DataFrame], slot: int) -> np.ndarray:
     """Power by what was there at a slot's time."""
-    power = np.full_like(panel.power, np.nan)
+    power = np.full_like(panel.power.values, np.nan)
     rows_then = frames[Table.POWER].filter(pl.col("available_at") <= START + slot * STEP).sort("available_at")
     for row in rows_then.iter_rows(named=True):
         power[(row["valid_at"] - START) // STEP, panel.series.index(row["series"])] = row["value"]

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from power_nowcast.contracts import Table
-from power_nowcast.features import generation
 from power_nowcast.features.build_features import build, targets
+from power_nowcast.features.families import generation
 from power_nowcast.features.panel import assemble
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
@@ -77,16 +77,6 @@ def at_night(power: pl.DataFrame, of: Region, *, late: bool) -> pl.DataFrame:
     )
 
 
-@given(power=st.lists(st.floats(0, 900) | st.just(float("nan")), min_size=1, max_size=40), span=st.integers(1, 20))
-def test_the_scale_is_the_largest_recent_output(power: list[float], span: int) -> None:
-    grid = np.array(power)[:, None]
-    origin = np.arange(len(power))[:, None]
-    found = generation.peaks(grid, origin, np.array([0]), np.array([1], np.int8), np.array([10.0]), span)
-    for i in range(len(power)):
-        known = [value for value in power[max(0, i - span + 1) : i + 1] if value == value]
-        assert found[i, 0] == max([10.0, *known])
-
-
 def test_load_keeps_its_megawatts() -> None:
     frames, issues = past(3), np.array([minute(START + 500 * STEP)])
     plain = build(bulk(frames), region(), issues, SPEC)
@@ -111,26 +101,6 @@ def test_ramps_are_shares_of_the_scale() -> None:
     )
     share = block.x[..., block.names.index("share")]
     np.testing.assert_allclose(share * block.scale_mw, block.origin_mw, rtol=1e-6)
-
-
-def test_kinds_bounds_and_totals() -> None:
-    series = ("ALL", "A", "B")
-    assert generation.kinds(plants(), series).tolist() == [0, 2, 1]
-    assert generation.kinds(plants("wind", "wind"), series).tolist() == [1, 1, 1]
-    assert not generation.is_generation(region())
-    least, most = generation.bounds(plants(), series)
-    assert least.tolist() == [0, 0, 0]
-    assert most.tolist() == [10_000, 5000, 5000]
-    idle = plants("wind", "wind").model_copy(
-        update={"power": plants().power.model_copy(update={"options": {"allow_negative": True}})}
-    )
-    assert (generation.bounds(idle, series)[0] == -np.inf).all()
-
-
-def test_nights_are_dark_for_the_sun_alone() -> None:
-    noon, midnight = np.datetime64("2024-03-05T17:00", "m"), np.datetime64("2024-03-05T05:00", "m")
-    times = np.array([[[noon, midnight, np.datetime64("NaT", "m")]] * 2])
-    assert generation.dark(plants(), ("A", "B"), times).tolist() == [[[False, True, False], [False] * 3]]
 
 
 def roughness(power: np.ndarray, spans: tuple[int, ...] = (24, 300)) -> np.ndarray:
@@ -186,5 +156,5 @@ def test_a_forecast_of_means_is_read_at_their_middle() -> None:
     block = build(panel, made, issues, spec, series=["A", "B"])
     np.testing.assert_allclose(block.x[..., block.names.index("operator_error")], 0, atol=1e-6)
     ramp = block.x[..., block.names.index("operator_shape_30m")] * block.scale_mw
-    later = panel.power[501, [1, 2]] - panel.power[500, [1, 2]]
+    later = panel.power.values[501, [1, 2]] - panel.power.values[500, [1, 2]]
     np.testing.assert_allclose(ramp[0], later, atol=0.01)

@@ -2,8 +2,11 @@ from datetime import datetime
 
 import numpy as np
 
-from power_nowcast.features import holidays
-from tests.features.history import region
+from power_nowcast.features.families import holidays
+from power_nowcast.features.family import Scope
+from tests.features.history import SPEC, region
+
+NAMES = holidays.Holidays().common_names(Scope(region(), SPEC, region().series))
 
 
 def at(*local: str) -> np.ndarray:
@@ -22,8 +25,8 @@ def test_each_kind_of_day_is_told() -> None:
 def test_days_of_a_clock_change_are_shorter_or_longer() -> None:
     times = at("2024-03-09T23:00", "2024-03-10T00:00", "2024-03-10T23:30", "2024-11-03T12:00", "2024-12-31T12:00")
     found = holidays.of_slots(region(), times)
-    assert found[:, holidays.names().index("day_hours")].tolist() == [24, 23, 23, 25, 24]
-    assert found[-1, holidays.names().index("is_holiday_tomorrow")] == 1, "of the year after"
+    assert found[:, NAMES.index("day_hours")].tolist() == [24, 23, 23, 25, 24]
+    assert found[-1, NAMES.index("is_holiday_tomorrow")] == 1, "of the year after"
 
 
 def test_a_part_of_a_country_has_its_own() -> None:
