@@ -12,9 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +23,23 @@ from numpy.typing import NDArray
 from pooled import fit_pooled
 from protocol import aware, minute
 
+from power_nowcast.bundle.calibration import HOUR_STEP, MEDIAN_STEP, SKEW_STEP, STEP
+from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
+from power_nowcast.bundle.train import examples, fit_and_judge
+from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Table
 from power_nowcast.features.families import family_of
 from power_nowcast.features.panel import history
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.ingest.fetch import with_source
-from power_nowcast.models.base import Examples
-from power_nowcast.models.calibration import HOUR_STEP, MEDIAN_STEP, SKEW_STEP, STEP
+from power_nowcast.ingest.catalog import with_source
 from power_nowcast.models.ensemble import DEFAULT
+from power_nowcast.models.examples import Examples
 from power_nowcast.models.kinds import create
-from power_nowcast.models.outcomes import at_knots, local_hours, origin_times, target_times
-from power_nowcast.models.training import examples, fit_and_judge
 from power_nowcast.regions import Region, load
 from power_nowcast.scoring import pinball_losses
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
-from power_nowcast.store.ingest import write_all
+from power_nowcast.workers import processes
 
 TRAIN_END, LAST = "2019-01-01 00:00", "2019-06-30 22:45"
 VALID_DAYS = 60
@@ -216,7 +215,7 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
         print(f"  {text}", file=sys.stderr)
 
     median_most = MEDIAN_STEP
-    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+    with processes(settings().workers) as pool:
         if row.pooled:
             parts = train, valid, judged
             raw, calibration = fit_pooled(data.region, row.kind, row.options, parts, spec.knots, pool, progress)

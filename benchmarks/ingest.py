@@ -18,20 +18,19 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
 from bars import figures_missed
 
-from power_nowcast.contracts import VALUES, Panel, Table
+from power_nowcast.collect import write_all
+from power_nowcast.contracts import ROWS, VALUES, Panel, Table
 from power_nowcast.features.panel import assemble
 from power_nowcast.ingest import with_source
-from power_nowcast.ingest.batch import ROWS
 from power_nowcast.regions import Region, load
-from power_nowcast.store import Store, write_all
+from power_nowcast.store import Store
+from power_nowcast.workers import processes
 
 BARS = {"ingest_seconds": 20.0, "again_seconds": 3.0, "read_ms": 50.0, "peak_gb": 1.5}
 DAYS_OF_APPENDS = 30
@@ -67,7 +66,7 @@ def measure(data: Path, folder: Path, days: int) -> Figures:
     peaks: Figures = {}
 
     def part(work: Callable[..., Figures], *arguments: object) -> Figures:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        with processes(1) as process:
             figures, peaks[work.__name__] = process.submit(_with_peak, work, *arguments).result()
         return figures
 
@@ -152,7 +151,7 @@ def read(root: Path) -> Figures:
         panel, as_of_seconds = _grid(store, region, slot["valid_at"][0])
         whole.append(1000 * (time.perf_counter() - begin))
         of_the_store.append(1000 * as_of_seconds)
-        assert panel.power.shape == (DAYS_READ * 288 + 1, 12)
+        assert panel.power.values.shape == (DAYS_READ * 288 + 1, 12)
     return {"read_ms": statistics.median(of_the_store), "grid_ms": statistics.median(whole)}
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from protocol import CALIBRATED, CLOSE, Protocol, finish, parser, predict, within
 
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.ingest.fetch import with_source
+from power_nowcast.ingest.catalog import with_source
 from power_nowcast.models.ensemble import DEFAULT
 from power_nowcast.regions import load
 

@@ -24,7 +24,7 @@ from peers.results import Result, run, told
 from peers.table import beaten, markdown, scored
 from protocol import aware, expected, minute
 
-from power_nowcast.ingest.fetch import with_source
+from power_nowcast.ingest.catalog import with_source
 from power_nowcast.regions import load
 
 EVERY_MIN = 195

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import FeatureBlock, Floats
+from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.train import fit_and_judge
+from power_nowcast.contracts import FeatureBlock, Floats, Progress
 from power_nowcast.features.families import family_of
-from power_nowcast.models.base import Examples, Progress
-from power_nowcast.models.calibration import Calibration
+from power_nowcast.models.examples import Examples
 from power_nowcast.models.kinds import create
-from power_nowcast.models.training import fit_and_judge
 from power_nowcast.regions import Region
 
 NAME = ("ZONE",)

@@ -7,10 +7,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +16,19 @@ import numpy as np
 import polars as pl
 from bars import COMPLETE, KEY, MISSING_WHEN_LATE, Bar, Missed, missed, within
 
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import Panel, Table, to_table
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.features.panel import history
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.bundle import Bundle
+from power_nowcast.jobs.period import Period, issue_times, known_before, span
 from power_nowcast.models.kinds import model_class
-from power_nowcast.period import Period, issue_times, known_before, span
 from power_nowcast.regions import Region
 from power_nowcast.scoring import coverage_cells, protocol_table
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
-from power_nowcast.store.ingest import write_all
+from power_nowcast.workers import processes
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def trained(
     series = None if model_class(options.model).joint and spec is None else protocol.series
     learnt = known_before(store, region, period, series=series, spec=spec, delay_minutes=options.delay[0])
     lap("features")
-    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+    with processes(settings().workers) as pool:
         bundle = learnt.train_model(
             options.model,
             {"members": protocol.members} if protocol.members and options.model == "ensemble" else {},

@@ -15,29 +15,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from bars import figures_missed
 from numpy.typing import NDArray
 
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.train import examples, train_bundle
+from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import Panel, Table
 from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import history, window
 from power_nowcast.features.rows import to_rows
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.live.nowcaster import Nowcaster
-from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.dataset import Split
+from power_nowcast.models.examples import Split
 from power_nowcast.models.kinds import create
-from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.regions import Region, load
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
-from power_nowcast.store.ingest import write_all
+from power_nowcast.workers import processes
 
 AT_LEAST = {"features_rows_per_second": 100_000.0}
 AT_MOST = {"nowcast_p50_ms": 25.0, "fastest_member_p50_ms": 5.0, "bulk_to_single_mw": 1e-6}
@@ -97,7 +96,7 @@ def _trained(panel: Panel, region: Region) -> Bundle:
     spec = FeatureSpec.for_interval(region.interval_minutes)
     split = Split.of(panel, spec, valid_days=30, test_days=30)
     parts = split.parts(examples(panel, region, split.issue_times(15), spec), max(spec.knots))
-    with ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")) as pool:
+    with processes(settings().workers) as pool:
         model = create("ensemble", region.series, spec.knots)
         return train_bundle(region, spec, model, parts["train"], parts["valid"], executor=pool)[0]
 

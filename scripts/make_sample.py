@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from power_nowcast import regions
-from power_nowcast.ingest import nyiso
+from power_nowcast.ingest.sources import nyiso
 
 START = datetime(2019, 2, 1, 5, tzinfo=UTC)
 """Midnight of 2019-02-01 in New York."""
 END = datetime(2019, 7, 1, tzinfo=UTC)
 """Exclusive: what comes after belongs to the test period of the public benchmark."""
-OUT = Path(__file__).resolve().parent.parent / "src/power_nowcast/ingest/sample_data"
+OUT = Path(__file__).resolve().parent.parent / "src/power_nowcast/ingest/sources/sample_data"
 MONTHS = tuple(f"2019{month:02d}01" for month in range(2, 8))
 
 

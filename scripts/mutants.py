@@ -32,7 +32,7 @@ DECIDING = (
         "scoring.py",
         "checks/*.py",
         "features/*.py",
-        "models/calibration.py",
+        "bundle/calibration.py",
         "models/ensemble.py",
         "evaluate/promotion.py",
     ),

@@ -1,4 +1,11 @@
 import os
+
+# Before any library that reads them is imported, here and in every process that a test starts: the tests' arrays are so
+# small that threads cost more than they give, most of all beside another worker.
+THREADS = ("MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+for _name in THREADS:
+    os.environ.setdefault(_name, "1")
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

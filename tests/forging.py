@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.files import HEAD, digest_of, sums
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.files import HEAD, digest_of, sums
 
 
 def head_of(folder: Path) -> dict[str, Any]:

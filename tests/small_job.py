@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.pipeline import Job, Plan
+from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.regions import Region, load
 from power_nowcast.settings import settings
 from power_nowcast.store import Store

@@ -10,17 +10,17 @@ import pytest
 from typer.testing import CliRunner
 
 from power_nowcast import cli, mlflow_client
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.train import examples, train_bundle
 from power_nowcast.cli import base
-from power_nowcast.cli import run as run_command
 from power_nowcast.contracts import MEDIAN, Panel
 from power_nowcast.features.build_features import build
 from power_nowcast.features.rows import from_rows
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.live.model_slot import Fetched, ModelSlot
+from power_nowcast.jobs import run as main_job
 from power_nowcast.live.nowcaster import Nowcaster, Quality
-from power_nowcast.models.bundle import Bundle
+from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.models.kinds import KINDS, create, model_class
-from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.regions import Region, load
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.service import Served
@@ -65,9 +65,9 @@ def file(tmp_path_factory: pytest.TempPathFactory, work_in, rows: pl.DataFrame) 
 def said(file: Path) -> str:
     """What `nowcast run` shows."""
     with pytest.MonkeyPatch.context() as patch:
-        for kind in list(run_command.RUN_MODELS):
-            patch.delitem(run_command.RUN_MODELS, kind)
-        patch.setitem(run_command.RUN_MODELS, "lightgbm", TINY)
+        for kind in list(main_job.RUN_MODELS):
+            patch.delitem(main_job.RUN_MODELS, kind)
+        patch.setitem(main_job.RUN_MODELS, "lightgbm", TINY)
         patch.setattr(base.console, "width", 200)
         done = CliRunner().invoke(cli.app, ["run", "--region", str(file)])
     assert done.exit_code == 0, done.output
@@ -140,7 +140,7 @@ def test_ramps_are_those_of_the_hours_before(panel: Panel) -> None:
     region, spec = _region(), FeatureSpec.for_interval(60)
     issue = panel.times[60 * 24 + 7]
     block = build(panel, region, np.array([issue]), spec)
-    power = panel.power[:, 1]
+    power = panel.power.values[:, 1]
     i = 60 * 24 + 7
     told = dict(zip(block.names, block.x[0, 1].astype(float), strict=True))
     for hours in (1, 2, 3):

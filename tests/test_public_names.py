@@ -9,9 +9,8 @@ import pytest
 PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
-        Basis CALM_SHARE ESTIMATED_SAMPLES FeatureBlock Flag Floats INTERPOLATED_SAMPLES LATE_SLOTS MEDIAN Manifest
-        Nowcasts PREDICTIONS Panel Patches QUANTILES QUARANTINE RUGGED Reason STEEP Table Times UTC VALUES from_table
-        to_table
+        BAD_ROWS Basis Batch FeatureBlock Flag Floats LIVE MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches Progress
+        QUANTILES QUARANTINE ROWS Reading Reason Received Table Times UTC VALUES WHOLE_KEY from_table to_table
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
@@ -25,12 +24,13 @@ PUBLIC = {
         mape pinball pinball_losses protocol_table rmse skill summarise
     """,
     "power_nowcast.regions": "Region SourceSpec Zone available load of",
-    "power_nowcast.ingest": "Batch ReplayClock fetch replayed with_source",
-    "power_nowcast.store": "AppendReport IngestReport Store write write_all",
-    "power_nowcast.care": """
-        Finding Gap Rebuilt State TableStatus fill flags gaps rebuild status verify
+    "power_nowcast.ingest": "ReplayClock fetch replayed with_source",
+    "power_nowcast.store": "Address AppendReport Store",
+    "power_nowcast.collect": """
+        Finding Follower Gap IngestReport Rebuilt State TableStatus fill flags gaps rebuild status verify write
+        write_all
     """,
-    "power_nowcast.doctor": "FEW_BYTES MANY_BYTES NATIVE Outside Reply SKEW SKEW_AT_MOST ask examine",
+    "power_nowcast.jobs.doctor": "FEW_BYTES MANY_BYTES NATIVE Outside Reply SKEW SKEW_AT_MOST ask examine load",
     "power_nowcast.mlflow_client": """
         ALIASES CANDIDATE PRODUCTION Predictions Run STAGING Step Version by_alias check_reachable connect download
         environment find git_sha has_run predictions promote register rollback run serve_command server_command

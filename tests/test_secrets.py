@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from power_nowcast import cli, mlflow_client
 from power_nowcast.cli import base
 from power_nowcast.contracts import Table
-from power_nowcast.ingest.http import client
+from power_nowcast.ingest.web import client
 from power_nowcast.regions import load
 from power_nowcast.settings import settings
 from power_nowcast.store import Store

@@ -26,6 +26,7 @@ def test_defaults_stay_in_the_working_folder() -> None:
     assert (found.data, found.reports, found.artifacts) == ("data", Path("reports"), Path("artifacts"))
     assert (found.region, found.owner, found.workers) == ("nyiso", "unknown", 2)
     assert found.tracking_uri == "sqlite:///mlflow.db"
+    assert found.cache_bytes == 512 * 2**20
     assert (found.serve_port, found.mlflow_port, found.api_port, found.host) == (5000, 5001, 8000, "127.0.0.1")
 
 
@@ -38,7 +39,7 @@ def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pyte
     assert (found.owner, found.api_port, found.tracking_uri) == ("environment", 8001, "http://file:1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment:2")
     assert settings().tracking_uri == "http://file:1", "read once"
-    assert Settings().tracking_uri == "http://environment:2"
+    assert Settings.read().tracking_uri == "http://environment:2"
 
 
 def test_mlflow_keeps_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,23 +53,42 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOWCAST_REPORTS", "/srv/reports")
     monkeypatch.setenv("NOWCAST_REGIONS", "my regions")
     monkeypatch.setenv("NOWCAST_WORKERS", "7")
+    monkeypatch.setenv("NOWCAST_CACHE_MIB", "64")
     found = settings()
     assert (found.data, found.reports) == ("s3://bucket/tables", Path("/srv/reports"))
-    assert (found.regions, found.workers) == (Path("my regions"), 7)
+    assert (found.regions, found.workers, found.cache_bytes) == (Path("my regions"), 7, 64 * 2**20)
 
 
 def test_addresses_of_sources_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings().urls, settings().contact) == ({}, "")
     monkeypatch.setenv("NOWCAST_URLS", '{"caiso": "http://localhost:8080"}')
-    assert Settings().urls == {"caiso": "http://localhost:8080"}
-    monkeypatch.setenv("NOWCAST_URLS", "http://localhost:8080")
-    settings.cache_clear()
-    with pytest.raises(ConfigurationError, match="NOWCAST_URLS is no JSON"):
-        settings()
+    assert Settings.read().urls == {"caiso": "http://localhost:8080"}
+    for wrong in ("http://localhost:8080", '["caiso"]', '{"caiso": 8080}'):
+        monkeypatch.setenv("NOWCAST_URLS", wrong)
+        settings.cache_clear()
+        with pytest.raises(ConfigurationError, match="NOWCAST_URLS is no JSON"):
+            settings()
+
+
+def test_names_of_variables_have_no_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text('nowcast_contact="me@example.org"\nexport NOWCAST_HOST=localhost\nNOWCAST_DATA\n')
+    monkeypatch.setenv("nowcast_owner", "small")
+    found = settings()
+    assert (found.contact, found.host, found.owner, found.data) == ("me@example.org", "localhost", "small", "data")
+
+
+def test_keys_and_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PJM_API_KEY", "ENTSOE_API_KEY", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "k3y")
+    found = settings()
+    assert "k3y" not in f"{found!r} {found}"
+    assert found.pjm_api_key is not None
+    assert found.pjm_api_key.get_secret_value() == "k3y"
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("NOWCAST_WORKERS", "0"), ("NOWCAST_WORKERS", "two"), ("NOWCAST_API_PORT", "http")]
+    ("name", "value"),
+    [("NOWCAST_WORKERS", "0"), ("NOWCAST_WORKERS", "two"), ("NOWCAST_WORKERS", ""), ("NOWCAST_API_PORT", "http")],
 )
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)

@@ -3,12 +3,12 @@
 import numpy as np
 import polars as pl
 
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.train import Origin, examples, train_bundle
 from power_nowcast.contracts import Panel
 from power_nowcast.features.rows import from_rows
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.bundle import Bundle
 from power_nowcast.models.kinds import create
-from power_nowcast.models.training import Origin, examples, train_bundle
 from power_nowcast.regions import Region
 
 START = np.datetime64("2024-03-01T00:00", "m")

@@ -7,9 +7,7 @@ the zone NORTH its own. Online calibration, no refit.
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from functools import reduce
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,12 +18,13 @@ from numpy.typing import NDArray
 from nyiso_2019h2 import PROTOCOL
 
 from peers.base import LOAD, Grid, Peer
+from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import to_table
-from power_nowcast.period import Period, backtest
+from power_nowcast.jobs.period import Period, backtest
 from power_nowcast.regions import Region, SourceSpec, load
 from power_nowcast.regions.region import Zone
 from power_nowcast.store import Store
-from power_nowcast.store.ingest import write_all
+from power_nowcast.workers import processes
 
 ISSUE_EVERY_MIN = 15
 """Online calibration learns from these issue times, also where fewer are scored."""
@@ -106,7 +105,7 @@ class PowerNowcast(Peer):
             model=model,
             options=options,
             series=series,
-            executor=lambda: ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers else None,
+            executor=lambda: processes(workers) if workers else None,
             lap=lap,
         )
         return to_table(nowcasts)

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from peers.base import Job
 from peers.registry import CLASSES, OURS, PEERS
 from peers.results import Result
-from power_nowcast.evaluate.plots.style import BANDS, MODEL, MUTED, canvas, end_labels, headline, style
+from power_nowcast.report.plots.style import BANDS, MODEL, MUTED, canvas, end_labels, headline, style
 
 COLOURS = ("#7d848c", "#b9a16b", "#a8763e", "#c8500a", "#1a8163", "#8d4a9c", "#c2437e")
 """Of the peers in the order of `registry.PEERS`; ours is the model's."""

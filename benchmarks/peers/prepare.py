@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from peers.base import INPUT, LOAD, REACH_MIN, STEP_MIN
+from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import Panel, Table
 from power_nowcast.evaluate.operator_forecast import OperatorForecast
 from power_nowcast.features.panel import history
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
-from power_nowcast.store.ingest import write_all
 
 RAMPS_MIN = (5, 15, 30, 60)
 ZONE_RAMP_MIN = 15
@@ -55,19 +55,19 @@ def table(panel: Panel, region: Region, series: tuple[str, ...]) -> pl.DataFrame
         "valid_at": pl.Series(panel.times.astype("datetime64[us]")).dt.replace_time_zone(str(UTC))
     }
     for name in series:
-        columns[LOAD + name] = panel.power[:, panel.series.index(name)]
+        columns[LOAD + name] = panel.power.values[:, panel.series.index(name)]
     reach = REACH_MIN // STEP_MIN
-    if panel.forecast.size:
+    if panel.forecast.values.size:
         for name, told in _operator(panel, region, series).items():
             columns[f"{INPUT}{name}:operator"] = told[:, -1]
             for minutes in RAMPS_MIN:
                 ramp = told[:, -1] - told[:, -1 - minutes // STEP_MIN]
                 columns[f"{INPUT}{name}:operator_ramp_{minutes}"] = ramp
     for i, name in enumerate(panel.series):
-        ramp = panel.power[:, i] - _later(panel.power[:, i], ZONE_RAMP_MIN // STEP_MIN)
+        ramp = panel.power.values[:, i] - _later(panel.power.values[:, i], ZONE_RAMP_MIN // STEP_MIN)
         columns[f"{INPUT}:ramp {name}"] = _later(ramp, reach)
-    for i, name in enumerate(panel.weather_names):
-        columns[f"{INPUT}:{name.split('.')[-1]}"] = _later(panel.weather[:, i], reach)
+    for i, name in enumerate(panel.weather.names):
+        columns[f"{INPUT}:{name.split('.')[-1]}"] = _later(panel.weather.values[:, i], reach)
     return pl.DataFrame(columns)
 
 

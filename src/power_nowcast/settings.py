@@ -1,24 +1,54 @@
-"""Settings from the environment, `.env` and, where it is named, AWS Parameter Store: the only reader of them."""
+"""Settings from the environment, `.env` and, where it is named, AWS Parameter Store: the only reader of them.
 
+Every command reads them before it shows its help, so this module imports nothing that takes long.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import (
-    AWSSystemsManagerSettingsSource,
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from typing import TYPE_CHECKING, Any
 
 from power_nowcast.errors import ConfigurationError
 
-_secrets: set[str] = set()
-"""Values of parameters: they are told nobody."""
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+_FILE = Path(".env")
 
 
-class Settings(BaseSettings):
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _not_negative(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _secret(text: str) -> "SecretStr":
+    from pydantic import SecretStr  # noqa: PLC0415 - few have a key, and pydantic takes longer than all else here
+
+    return SecretStr(text)
+
+
+def _addresses(text: str) -> dict[str, str]:
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError
+    return found
+
+
+@dataclass(frozen=True)
+class Settings:
     """Where things are and who acts. Every field is an environment variable `NOWCAST_<FIELD>`.
 
     What neither the environment nor `.env` says is looked for in AWS Parameter Store, below `ssm_prefix` and by the
@@ -26,53 +56,122 @@ class Settings(BaseSettings):
     (`MLFLOW_TRACKING_URI`, `ENTSOE_API_KEY`, `PJM_API_KEY`).
     """
 
-    model_config = SettingsConfigDict(env_prefix="NOWCAST_", env_file=".env", extra="ignore", populate_by_name=True)
-
-    data: str = Field("data", description="Folder or s3:// address of the tables.")
-    reports: Path = Field(Path("reports"), description="Folder of reports, plots and exported predictions.")
-    artifacts: Path = Field(Path("artifacts"), description="Folder of trained models before they are registered.")
-    region: str = Field("nyiso", description="Region used where a command names none.")
-    regions: Path | None = Field(None, description="Folder of further region files.")
-    owner: str = Field("unknown", description="Person or team put into the run tag `owner`.")
-    contact: str = Field("", description="Mail address or page told to publishers; api.weather.gov demands one.")
-    urls: dict[str, str] = Field({}, description="JSON: base addresses of sources in place of the publishers' own.")
-    workers: int = Field(2, ge=1, description="Processes for work over series and folds; models use one thread each.")
-    tracking_uri: str = Field(
-        "sqlite:///mlflow.db",
-        validation_alias="MLFLOW_TRACKING_URI",
-        description="MLflow tracking server or database.",
-        repr=False,  # it may hold a password
-    )
-    entsoe_api_key: SecretStr | None = Field(
-        None, validation_alias="ENTSOE_API_KEY", description="Security token of the ENTSO-E Transparency Platform."
-    )
-    pjm_api_key: SecretStr | None = Field(
-        None, validation_alias="PJM_API_KEY", description="Subscription key of PJM's Data Miner."
-    )
+    data: str = "data"  # folder or s3:// address of the tables
+    reports: Path = Path("reports")  # folder of reports, plots and exported predictions
+    artifacts: Path = Path("artifacts")  # folder of trained models before they are registered
+    region: str = "nyiso"  # region used where a command names none
+    regions: Path | None = None  # folder of further region files
+    owner: str = "unknown"  # person or team put into the run tag `owner`
+    contact: str = ""  # mail address or page told to publishers; api.weather.gov demands one
+    urls: Mapping[str, str] = field(default_factory=dict)  # base addresses of sources in place of the publishers' own
+    cache_mib: int = 512  # MiB of the tables that each process keeps in memory at most
+    workers: int = 2  # processes for work over series and folds; a model uses one thread
+    tracking_uri: str = field(default="sqlite:///mlflow.db", repr=False)  # of MLflow; it may hold a password
+    entsoe_api_key: "SecretStr | None" = None  # security token of the ENTSO-E Transparency Platform
+    pjm_api_key: "SecretStr | None" = None  # subscription key of PJM's Data Miner
     mlflow_port: int = 5001
     serve_port: int = 5000
     api_port: int = 8000
     host: str = "127.0.0.1"
-    ssm_prefix: str = Field("", description="Path in AWS Parameter Store, as /power-nowcast; empty: nothing is asked.")
+    ssm_prefix: str = ""  # path in AWS Parameter Store, as /power-nowcast; empty: nothing is asked
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of the tables that each process keeps in memory at most."""
+        return self.cache_mib * 2**20
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment comes first, then `.env`, then the parameters."""
-        own = (init_settings, env_settings, dotenv_settings, file_secret_settings)
-        prefix = str({**dotenv_settings(), **env_settings()}.get("ssm_prefix", ""))
-        return (*own, _parameters(settings_cls, prefix)) if prefix else own
+    def read(cls) -> "Settings":
+        """The settings as they are told now: the environment comes first, then `.env`, then the parameters.
+
+        Raises:
+            ConfigurationError: a variable has a value that it cannot have, or the parameters cannot be read.
+        """
+        told = {**_file(), **_lower(os.environ)}
+        prefix = told.get("nowcast_ssm_prefix", "")
+        parameters = _lower(_parameters(prefix)) if prefix else {}
+        found = {}
+        for name in (one.name for one in fields(cls)):
+            for variable in _variables(name):
+                if variable.lower() in told:
+                    found[name] = _read(name, variable, told[variable.lower()], is_secret=False)
+                elif variable.lower() in parameters:
+                    found[name] = _read(name, variable, parameters[variable.lower()], is_secret=True)
+                else:
+                    continue
+                break
+        return cls(**found)
 
 
-def _parameters(settings_cls: type[BaseSettings], prefix: str) -> PydanticBaseSettingsSource:
+_CUSTOMARY = {
+    "tracking_uri": "MLFLOW_TRACKING_URI",
+    "entsoe_api_key": "ENTSOE_API_KEY",
+    "pjm_api_key": "PJM_API_KEY",
+}
+_READERS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("reports", "artifacts", "regions"), Path),
+    **dict.fromkeys(("mlflow_port", "serve_port", "api_port"), int),
+    **dict.fromkeys(("entsoe_api_key", "pjm_api_key"), _secret),
+    "workers": _at_least_one,
+    "cache_mib": _not_negative,
+    "urls": _addresses,
+}
+"""What makes a field's value of its variable's text; other fields are that text. ValueError: it cannot."""
+_WANTED = {
+    int: "a whole number",
+    _at_least_one: "a whole number of 1 or more",
+    _not_negative: "a whole number of 0 or more",
+}
+
+
+def _variables(name: str) -> tuple[str, ...]:
+    """Variables of a field, of which the first that is set counts."""
+    own = f"NOWCAST_{name.upper()}"
+    return (_CUSTOMARY[name], own) if name in _CUSTOMARY else (own,)
+
+
+def _read(name: str, variable: str, text: str, *, is_secret: bool) -> Any:
+    read = _READERS.get(name, str)
+    with suppress(ValueError):  # an error that is told without its cause: that may repeat the value of a parameter
+        return read(text)
+    if read is _addresses:
+        raise ConfigurationError(
+            f"{variable} is no JSON of sources and addresses.",
+            remedy='Write for example {"caiso": "http://localhost:8080"} in the environment or in .env.',
+            variable=variable,
+        )
+    if is_secret:
+        raise ConfigurationError(
+            f"{variable} has a value that it cannot have: it should be {_WANTED[read]}.",
+            remedy="Correct the parameter of this name in AWS Parameter Store.",
+            variable=variable,
+        )
+    raise ConfigurationError(
+        f"{variable} is {text!r}, and should be {_WANTED[read]}.",
+        remedy="Correct it in the environment or in .env.",
+        variable=variable,
+        value=text,
+    )
+
+
+def _lower(told: Mapping[str, str]) -> dict[str, str]:
+    """Variables by their names in small letters, in which case does not count."""
+    return {name.lower(): value for name, value in told.items()}
+
+
+def _file() -> dict[str, str]:
+    """The variables of `.env`, none where it is not there."""
+    if not _FILE.is_file():
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - only those need it who have such a file
+
+    return _lower({name: value for name, value in dotenv_values(_FILE).items() if value is not None})
+
+
+def _parameters(prefix: str) -> dict[str, str]:
     """Parameters below a path, decrypted."""
     try:
+        import boto3  # noqa: PLC0415 - an optional package
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an optional package
     except ImportError as error:
         raise ConfigurationError(
@@ -87,15 +186,17 @@ def _parameters(settings_cls: type[BaseSettings], prefix: str) -> PydanticBaseSe
             variable="NOWCAST_SSM_PREFIX",
         )
     try:
-        source = AWSSystemsManagerSettingsSource(settings_cls, prefix, case_sensitive=False)
+        pages = boto3.client("ssm").get_paginator("get_parameters_by_path")
+        asked = pages.paginate(Path=prefix, Recursive=True, WithDecryption=True)
+        found = {one["Name"]: one["Value"] for page in asked for one in page["Parameters"]}
     except (BotoCoreError, ClientError) as error:
         raise ConfigurationError(
             f"The parameters below {prefix} cannot be read: {str(error).rstrip('.')}.",
             remedy="Check AWS_REGION and the AWS credentials; they must allow ssm:GetParametersByPath and kms:Decrypt.",
             variable="NOWCAST_SSM_PREFIX",
         ) from error
-    _secrets.update(value for value in source.env_vars.values() if value)
-    return source
+    below = f"{prefix.rstrip('/')}/"
+    return {name.removeprefix(below): value for name, value in found.items()}
 
 
 @cache
@@ -105,29 +206,4 @@ def settings() -> Settings:
     Raises:
         ConfigurationError: a variable has a value that it cannot have.
     """
-    _secrets.clear()
-    try:
-        return Settings()
-    except SettingsError as error:
-        raise ConfigurationError(
-            "NOWCAST_URLS is no JSON.",
-            remedy='Write for example {"caiso": "http://localhost:8080"} in the environment or in .env.',
-            variable="NOWCAST_URLS",
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        variable = f"NOWCAST_{name.upper()}" if name in Settings.model_fields else name
-        if any(str(first["input"]) in secret for secret in _secrets):
-            # Not even pydantic's error is told, as it repeats the value.
-            raise ConfigurationError(
-                f"{variable} has a value that it cannot have: {first['type']}.",
-                remedy="Correct the parameter of this name in AWS Parameter Store.",
-                variable=variable,
-            ) from None
-        raise ConfigurationError(
-            f"{variable} is {first['input']!r}: {first['msg']}.",
-            remedy="Correct it in the environment or in .env.",
-            variable=variable,
-            value=first["input"],
-        ) from error
+    return Settings.read()

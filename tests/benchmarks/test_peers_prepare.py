@@ -7,7 +7,8 @@ import pytest
 from peers.base import INPUT, LOAD, REACH_MIN, Grid
 from peers.prepare import table
 
-from power_nowcast.contracts import Panel, Patches
+from power_nowcast.contracts import Grid as Values
+from power_nowcast.contracts import Panel, Part, Patches
 from power_nowcast.regions import Region, load
 
 SERIES = ("NYCA", "NORTH")
@@ -28,20 +29,18 @@ def panel(region: Region) -> Panel:
     at = np.repeat(START + np.arange(3) * np.timedelta64(1440, "m") + np.timedelta64(725, "m"), 48 * columns)
     slot = np.concatenate([np.repeat(np.arange(24 * day, 24 * day + 48), columns) for day in range(3)])
     patches = Patches(
-        at, np.ones(len(at), np.int8), slot, np.tile(np.arange(columns), 144), rng.normal(9000, 500, len(at))
+        at,
+        np.full(len(at), Part.FORECAST, np.int8),
+        slot,
+        np.tile(np.arange(columns), 144),
+        rng.normal(9000, 500, len(at)),
     )
     return Panel(
         region=region.name,
-        start=START,
-        step_minutes=5,
-        series=region.series,
-        power=rng.normal(1000, 100, (SLOTS, columns)),
-        weather_names=region.weather.variables if region.weather else (),
-        weather=rng.normal(5, 2, (SLOTS, 4)),
-        forecast_start=START,
-        forecast_step_minutes=60,
-        forecast=np.full((HOURS, columns), np.nan),
         known_at=START - np.timedelta64(1, "D"),
+        power=Values(START, 5, region.series, rng.normal(1000, 100, (SLOTS, columns))),
+        weather=Values(START, 5, region.weather.variables if region.weather else (), rng.normal(5, 2, (SLOTS, 4))),
+        forecast=Values.unknown(START, 60, region.series, HOURS),
         patches=patches,
     )
 
@@ -49,10 +48,12 @@ def panel(region: Region) -> Panel:
 def test_loads_stand_as_they_are_and_inputs_an_hour_later(region: Region, panel: Panel) -> None:
     grid = Grid(table(panel, region, SERIES))
     np.testing.assert_array_equal(grid.times, panel.times)
-    np.testing.assert_array_equal(grid.load("NORTH"), panel.power[:, panel.series.index("NORTH")])
+    np.testing.assert_array_equal(grid.load("NORTH"), panel.power.values[:, panel.series.index("NORTH")])
     rows = REACH_MIN // 5
-    np.testing.assert_array_equal(grid.frame[f"{INPUT}:temperature_c"].to_numpy()[rows:], panel.weather[:-rows, 0])
-    ramp = panel.power[3:-rows, 0] - panel.power[: -rows - 3, 0]
+    np.testing.assert_array_equal(
+        grid.frame[f"{INPUT}:temperature_c"].to_numpy()[rows:], panel.weather.values[:-rows, 0]
+    )
+    ramp = panel.power.values[3:-rows, 0] - panel.power.values[: -rows - 3, 0]
     np.testing.assert_allclose(grid.frame[f"{INPUT}:ramp NYCA"].to_numpy()[rows + 3 :], ramp)
     assert {name for name in grid.frame.columns if name.startswith(LOAD)} == {LOAD + name for name in SERIES}
 
@@ -60,11 +61,16 @@ def test_loads_stand_as_they_are_and_inputs_an_hour_later(region: Region, panel:
 def test_what_became_known_later_changes_no_row_before(region: Region, panel: Panel) -> None:
     known = 400
     at = panel.times[known]
-    power, weather = panel.power.copy(), panel.weather.copy()
+    power, weather = panel.power.values.copy(), panel.weather.values.copy()
     power[known + 1 :] *= 2
     weather[known + 1 :] += 9
     value = np.where(panel.patches.available_at > at, panel.patches.value + 77, panel.patches.value)
-    later = replace(panel, power=power, weather=weather, patches=replace(panel.patches, value=value))
+    later = replace(
+        panel,
+        power=replace(panel.power, values=power),
+        weather=replace(panel.weather, values=weather),
+        patches=replace(panel.patches, value=value),
+    )
     was, now = (table(one, region, SERIES) for one in (panel, later))
     inputs = [name for name in was.columns if name.startswith(INPUT)]
     reached = known + REACH_MIN // 5 + 1
@@ -85,5 +91,5 @@ def test_a_ramp_of_the_forecast_is_of_one_vintage(region: Region, panel: Panel) 
 
 
 def test_a_region_without_a_forecast_has_no_such_column(region: Region, panel: Panel) -> None:
-    bare = replace(panel, forecast=np.empty((0, 0)), patches=Patches.none())
+    bare = replace(panel, forecast=Values.none(), patches=Patches.none())
     assert not [name for name in table(bare, region, SERIES).columns if "operator" in name]

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from pooled import fit_pooled, stacked, unit_of
 
+from power_nowcast.bundle.train import examples
 from power_nowcast.contracts import MEDIAN, QUANTILES
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.training import examples
 from tests.toy import toy_panel, toy_region
 
 

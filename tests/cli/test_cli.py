@@ -14,10 +14,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from power_nowcast import cli
-from power_nowcast.cli import base, plan, run
+from power_nowcast.cli import base, plan
 from power_nowcast.cli.base import files_bar
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs.run import RUN_MODELS
 from power_nowcast.settings import settings
 from tests.small_job import job_of, write_region
 
@@ -198,10 +199,10 @@ def test_tuning_says_how_to_train_with_what_it_found(toml: Path, ingested: Resul
 @pytest.mark.slow
 def test_run_does_all_and_then_nothing(tmp_path: Path, work_in, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_region(work_in(tmp_path), "runland")
-    monkeypatch.setitem(run.RUN_MODELS["lightgbm"], "n_estimators", 40)
-    monkeypatch.setitem(run.RUN_MODELS["xgboost"], "n_estimators", 5)
+    monkeypatch.setitem(RUN_MODELS["lightgbm"], "n_estimators", 40)
+    monkeypatch.setitem(RUN_MODELS["xgboost"], "n_estimators", 5)
     # A network that has hardly learnt may be chosen and then refused; it has its turn in the main job itself.
-    monkeypatch.delitem(run.RUN_MODELS, "lstm")
+    monkeypatch.delitem(RUN_MODELS, "lstm")
     plan = ["--every", "30", "--valid-days", "14", "--test-days", "14"]
     first = call("run", "-r", file, *plan)
     assert first.exit_code == 0, first.output

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from power_nowcast.contracts import PREDICTIONS, QUANTILES, Nowcasts, Panel, Patches, Times
+from power_nowcast.bundle.train import examples, train_bundle
+from power_nowcast.contracts import PREDICTIONS, QUANTILES, Grid, Nowcasts, Panel, Patches, Times
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate import backtest as rolling
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.baselines import Persistence, PersistenceRamp
-from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.regions import Region, load
 
 START = np.datetime64("2014-03-01T00:00", "m")
@@ -30,16 +30,8 @@ def _panel(region: Region, slots: int = 48 * 25, start: np.datetime64 = START) -
         power[:, 0] = power[:, 1:].sum(axis=1)
     return Panel(
         region=region.name,
-        start=start,
-        step_minutes=region.interval_minutes,
-        series=region.series,
-        power=power,
-        weather_names=(),
-        weather=np.empty((slots, 0)),
-        forecast_start=start,
-        forecast_step_minutes=60,
-        forecast=np.empty((0, 0)),
         known_at=start,
+        power=Grid(start, region.interval_minutes, region.series, power),
     )
 
 
@@ -49,7 +41,9 @@ class Echo:
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, None]:
         steps = (30, 60)
         slot = ((issue_times - panel.start).astype(np.int64) - delay_minutes) // panel.step_minutes
-        values = np.broadcast_to(panel.power[slot][:, :, None, None], (len(slot), len(panel.series), 2, len(QUANTILES)))
+        values = np.broadcast_to(
+            panel.power.values[slot][:, :, None, None], (len(slot), len(panel.series), 2, len(QUANTILES))
+        )
         return Nowcasts(panel.region, issue_times, panel.series, steps, values.copy()), None
 
 
@@ -75,7 +69,7 @@ def test_the_truth_is_the_value_at_each_step(victoria: Region) -> None:
     found = rolling.truth(panel, victoria, issues, (0, 30, 60))
 
     assert found.shape == (3, 1, 3)
-    np.testing.assert_array_equal(found[:, 0], panel.power[[[0, 1, 2], [3, 4, 5], [2, 3, 4]], 0])
+    np.testing.assert_array_equal(found[:, 0], panel.power.values[[[0, 1, 2], [3, 4, 5], [2, 3, 4]], 0])
 
 
 def test_there_is_no_truth_beyond_the_panel_or_off_its_grid(victoria: Region) -> None:
@@ -95,7 +89,9 @@ def test_the_truth_never_comes_from_another_time(offset: int, step: int) -> None
     found = rolling.truth(panel, region, np.array([issue]), (step,))[0, :, 0]
 
     place = np.flatnonzero(panel.times == issue + np.timedelta64(step, "m"))
-    np.testing.assert_allclose(found, panel.power[place[0]] if len(place) else np.full(len(region.series), np.nan))
+    np.testing.assert_allclose(
+        found, panel.power.values[place[0]] if len(place) else np.full(len(region.series), np.nan)
+    )
 
 
 def test_late_rows_and_corrections_are_the_truth_also_of_the_total() -> None:
@@ -121,9 +117,9 @@ def test_a_run_collects_model_baselines_and_late_data(victoria: Region) -> None:
 
     found = rolling.run(Echo(), {"echo": Echo()}, panel, victoria, issues, delays=(0, 30))
 
-    np.testing.assert_array_equal(found.at_issue, panel.power[16:32])
-    np.testing.assert_array_equal(found.nowcasts.values[:, 0, 0, 3], panel.power[16:32, 0])
-    np.testing.assert_array_equal(found.late[30].values[:, 0, 0, 3], panel.power[15:31, 0])
+    np.testing.assert_array_equal(found.at_issue, panel.power.values[16:32])
+    np.testing.assert_array_equal(found.nowcasts.values[:, 0, 0, 3], panel.power.values[16:32, 0])
+    np.testing.assert_array_equal(found.late[30].values[:, 0, 0, 3], panel.power.values[15:31, 0])
     np.testing.assert_array_equal(found.late_baselines[30]["echo"].values, found.late[30].values)
     assert set(found.late) == {30}
     assert (found.first, found.last) == (datetime(2014, 3, 1, 8, tzinfo=UTC), datetime(2014, 3, 1, 15, 30, tzinfo=UTC))

@@ -14,9 +14,9 @@ from power_nowcast.contracts import Nowcasts
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.evaluate.comparison import LOSSES, Comparison, compare
-from power_nowcast.evaluate.comparison_report import closing, render, table, verdict, write_comparison
-from power_nowcast.evaluate.plots.comparison import comparison_plots, who_wins
 from power_nowcast.regions import Region
+from power_nowcast.report.comparison import closing, render, table, verdict, write_comparison
+from power_nowcast.report.plots.comparison import comparison_plots, who_wins
 from tests.toy import toy_panel, toy_region
 
 STEPS = (30, 60)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from power_nowcast.contracts import MEDIAN, Panel, Patches
+from power_nowcast.contracts import MEDIAN, Grid, Panel, Patches
 from power_nowcast.evaluate.operator_forecast import LEARNT_DAYS, OperatorForecast
 from power_nowcast.regions import Region, SourceSpec
 from tests.toy import toy_panel, toy_region
@@ -22,18 +22,16 @@ def region() -> Region:
 def panel(region: Region) -> Panel:
     """A forecast by half-hours of every series that is the truth and 40 MW."""
     made = toy_panel(region)
-    return replace(
-        made, forecast=made.power + OFF_MW, forecast_start=made.start, forecast_step_minutes=made.step_minutes
-    )
+    return replace(made, forecast=replace(made.power, values=made.power.values + OFF_MW))
 
 
 def later(panel: Panel, at: np.datetime64, mw: float) -> Panel:
     """The whole forecast told anew at `at`, `mw` higher."""
-    slots, series = panel.forecast.shape
+    slots, series = panel.forecast.values.shape
     place = np.arange(slots * series)
     patches = Patches(
         np.full(len(place), at), np.ones(len(place), np.int8), place // series, place % series,
-        panel.forecast.ravel() + mw,
+        panel.forecast.values.ravel() + mw,
     )  # fmt: skip
     return replace(panel, patches=patches)
 
@@ -45,13 +43,13 @@ def test_it_is_the_level_that_was_told(region: Region, panel: Panel) -> None:
     first = nowcasts.values[:, :, 0, MEDIAN]
     place = len(panel.times) - 96 + 1
     # Means of half an hour are read at their middles: where the forecast's grid is the region's, exactly.
-    np.testing.assert_allclose(first, panel.forecast[place : place + 48])
+    np.testing.assert_allclose(first, panel.forecast.values[place : place + 48])
     assert (np.diff(nowcasts.values, axis=-1) >= 0).all()
 
 
 def test_its_bands_are_those_of_its_errors_and_come_from_the_past_only(region: Region, panel: Panel) -> None:
-    noise = np.random.default_rng(5).normal(0, 25, panel.forecast.shape)
-    panel = replace(panel, forecast=panel.forecast + noise)
+    noise = np.random.default_rng(5).normal(0, 25, panel.forecast.values.shape)
+    panel = replace(panel, forecast=replace(panel.forecast, values=panel.forecast.values + noise))
     issues = panel.times[-30 * 48 : -2]
     nowcasts, _ = OperatorForecast(region).replay(panel, issues)
     width = nowcasts.values[..., -1] - nowcasts.values[..., 0]
@@ -59,9 +57,9 @@ def test_its_bands_are_those_of_its_errors_and_come_from_the_past_only(region: R
     assert np.isfinite(width).mean() > 0.95
     assert np.nanmean(width) == pytest.approx(3.29 * 25, rel=0.15)
     day = issues[len(issues) // 2].astype("datetime64[D]").astype("datetime64[m]")
-    wild = panel.power.copy()
+    wild = panel.power.values.copy()
     wild[panel.times > day] *= 3
-    same, _ = OperatorForecast(region).replay(replace(panel, power=wild), issues)
+    same, _ = OperatorForecast(region).replay(replace(panel, power=replace(panel.power, values=wild)), issues)
     before = issues < day + np.timedelta64(1, "D")
     np.testing.assert_array_equal(same.values[before], nowcasts.values[before])
     assert not np.array_equal(same.values[~before], nowcasts.values[~before])
@@ -78,8 +76,8 @@ def test_a_later_vintage_counts_from_when_it_was_told(region: Region, panel: Pan
 
 
 def test_without_a_value_there_is_no_answer(region: Region, panel: Panel) -> None:
-    short = replace(panel, forecast=panel.forecast[: -LEARNT_DAYS * 48])
+    short = replace(panel, forecast=replace(panel.forecast, values=panel.forecast.values[: -LEARNT_DAYS * 48]))
     nowcasts, _ = OperatorForecast(region).replay(short, panel.times[-4:])
     assert np.isnan(nowcasts.values).all()
-    none = replace(panel, forecast=np.empty((0, 0)))
+    none = replace(panel, forecast=Grid.none())
     assert np.isnan(OperatorForecast(region).replay(none, panel.times[-4:])[0].values).all()

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from power_nowcast import scoring
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
-from power_nowcast.evaluate.words import headline, relative, relative_name
 from power_nowcast.regions import Region
+from power_nowcast.report.words import headline, relative, relative_name
 
 
 def test_the_rows_are_the_plain_metrics(backtest: Backtest, card: Scorecard) -> None:

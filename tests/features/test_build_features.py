@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from power_nowcast.bundle.outcomes import at_knots
 from power_nowcast.contracts import Panel, Table
-from power_nowcast.errors import UnknownSeriesError
-from power_nowcast.features.build_features import build, targets
+from power_nowcast.errors import ConfigurationError, UnknownSeriesError
+from power_nowcast.features.build_features import build, horizons_of, targets
 from power_nowcast.features.panel import assemble
+from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.features.state import MAX_AGE_MINUTES
-from power_nowcast.models.outcomes import at_knots
 from tests.features.history import DAYS, MODEL_WINDOW, SPEC, START, STEP, bulk, past, region
 
 SLOW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -56,10 +57,10 @@ def test_any_minute_and_delay_sees_what_was_there(seed: int, minutes: list[int],
 
 @pytest.mark.parametrize("late", [0, 1, 29, 30, 179, 180, 181, 195, 209, 210, 400])
 def test_an_origin_is_at_most_three_hours_old_at_every_minute(calm: Panel, late: int) -> None:
-    power = calm.power.copy()
+    power = calm.power.values.copy()
     power[601:] = np.nan
     issue = calm.times[[600]] + np.timedelta64(late, "m")
-    block = build(replace(calm, power=power), region(), issue, SPEC)
+    block = build(replace(calm, power=replace(calm.power, values=power)), region(), issue, SPEC)
     if late <= MAX_AGE_MINUTES:
         assert (block.age_minutes == late).all()
         assert np.array_equal(block.origin_mw[0], power[600])
@@ -75,8 +76,8 @@ def test_outcomes_lie_whole_knots_after_the_origin(calm: Panel, past_slot: int, 
     issue = calm.times[[600]] + np.timedelta64(past_slot, "m")
     block = build(calm, region(), issue, SPEC, delay_minutes=delay)
     origin = 600 - max(0, -(-(delay - past_slot) // 30))
-    assert np.array_equal(block.origin_mw[0], calm.power[origin])
-    expected = calm.power[[origin + knot // 30 for knot in SPEC.knots]].T
+    assert np.array_equal(block.origin_mw[0], calm.power.values[origin])
+    expected = calm.power.values[[origin + knot // 30 for knot in SPEC.knots]].T
     assert np.array_equal(targets(calm, region(), block, SPEC.knots)[0], expected)
     assert np.array_equal(at_knots(calm, region(), block, SPEC.knots, delay)[0][0], expected)
 
@@ -97,7 +98,7 @@ def test_outcomes_count_corrections(calm: Panel) -> None:
     held = dict(newest.filter(pl.col("series") == "B").select("valid_at", "value").rows())
     expected = [held[START + (9 * 48 + n + 1) * STEP] for n in range(len(outcome))]
     assert outcome.tolist() == expected
-    assert not np.array_equal(outcome, panel.power[9 * 48 + 1 : -3, 2])
+    assert not np.array_equal(outcome, panel.power.values[9 * 48 + 1 : -3, 2])
 
 
 def test_the_chosen_series_have_the_features_that_they_have_among_all(calm: Panel) -> None:
@@ -121,3 +122,24 @@ def test_an_issue_time_does_not_depend_on_those_beside_it() -> None:
     together = build(panel, region(), issues, SPEC)
     for n in range(0, len(issues), 17):
         assert np.array_equal(build(panel, region(), issues[[n]], SPEC).x[0], together.x[n], equal_nan=True)
+
+
+def test_names_are_unique_and_tell_their_horizon() -> None:
+    panel = bulk(past(32))
+    block = build(panel, region(), panel.times[[700]], SPEC)
+    assert len(set(block.names)) == len(block.names)
+    assert block.horizons == horizons_of(block.names)
+    assert set(block.horizons) == {0, *SPEC.knots}
+
+
+def test_families_without_data_give_no_columns() -> None:
+    panel = bulk(past(33))
+    lean = FeatureSpec.for_interval(30, days=(1, 7), type_days=(7,), analog_days=7, weather=False, forecast=False)
+    names = build(panel, region(), panel.times[[700]], lean).names
+    assert not [name for name in names if name.startswith(("operator", "K."))]
+
+
+def test_spans_off_the_grid_are_refused() -> None:
+    panel = bulk(past(34))
+    with pytest.raises(ConfigurationError, match="no multiple"):
+        build(panel, region(), panel.times[[700]], FeatureSpec())

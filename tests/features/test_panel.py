@@ -23,7 +23,7 @@ def test_a_store_gives_the_same_history_and_window(tmp_path_factory: pytest.Temp
         store.append(table, frame.drop("first_seen_at"), now=now)
     end = START + (DAYS * 48 - 1) * STEP
     whole = history(store, region(), START, end)
-    assert np.array_equal(whole.power, bulk(frames).power, equal_nan=True)
+    assert np.array_equal(whole.power.values, bulk(frames).power.values, equal_nan=True)
     for minutes in (0, 7):
         at = START + 14 * 48 * STEP + timedelta(minutes=minutes)
         near = window(store, region(), at)
@@ -69,11 +69,11 @@ def test_nights_after_the_first_value_are_known_at_their_end_however_late_the_so
         block = build(panel, of, np.array([issue.replace(tzinfo=None)], "datetime64[m]"), SPEC)
         assert block.age_minutes.tolist() == [[0, 0, 0]]
         assert block.origin_mw.tolist() == [[0, 0, 0]]
-        before, after = (panel.power[panel.times == np.datetime64(f"2024-04-0{day}T04:00")] for day in (6, 7))
+        before, after = (panel.power.values[panel.times == np.datetime64(f"2024-04-0{day}T04:00")] for day in (6, 7))
         assert np.isnan(before).tolist() == [[True, True, True]]
         assert after.tolist() == [[0, 0, 0]]
     only_others = Held.of({Table.POWER: rows([("Z", midnight, 1.0, midnight, "seen")])})
-    assert np.isnan(history(only_others, of, midnight, issue).power).all()
+    assert np.isnan(history(only_others, of, midnight, issue).power.values).all()
 
 
 def test_nothing_in_the_store_is_said() -> None:
@@ -88,5 +88,5 @@ def test_weather_older_than_three_hours_is_unknown() -> None:
     frames[Table.WEATHER] = frames[Table.WEATHER].filter(pl.col("valid_at") <= cut)
     panel = bulk(frames)
     hours = (panel.times - np.datetime64(cut.replace(tzinfo=None), "m")).astype(int) / 60
-    assert np.isnan(panel.weather[hours > 3]).all()
-    assert np.isfinite(panel.weather[(hours > -20) & (hours < 0)]).mean() > 0.9
+    assert np.isnan(panel.weather.values[hours > 3]).all()
+    assert np.isfinite(panel.weather.values[(hours > -20) & (hours < 0)]).mean() > 0.9

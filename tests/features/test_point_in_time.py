@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from power_nowcast.bundle.outcomes import first_known
 from power_nowcast.contracts import FeatureBlock, Table
 from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import history, window
-from power_nowcast.models.outcomes import first_known
 from power_nowcast.regions import Region
 from tests.features.history import (
     DAYS,
@@ -270,6 +270,6 @@ def test_a_report_stamped_in_the_future_silences_none() -> None:
     held = Held.of({**frames, Table.WEATHER: pl.concat([kept, rows(told)])})
     panel = history(held, region(), START, START + (DAYS * 48 - 1) * STEP)
     first = int((minute(noon) - panel.start).astype(int)) // 30
-    assert panel.weather[first : first + 3, 0].tolist() == [10.0, 10.0, 11.0]
-    assert panel.weather[first + 8, 0] == -40.0, "when its time has come"
-    assert window(held, region(), noon + timedelta(hours=1)).weather[-1, 0] == 11.0
+    assert panel.weather.values[first : first + 3, 0].tolist() == [10.0, 10.0, 11.0]
+    assert panel.weather.values[first + 8, 0] == -40.0, "when its time has come"
+    assert window(held, region(), noon + timedelta(hours=1)).weather.values[-1, 0] == 11.0

@@ -14,16 +14,15 @@ import polars as pl
 import pytest
 
 from power_nowcast.checks.zeros import without_own_use
-from power_nowcast.contracts import Table
+from power_nowcast.collect.load import write
+from power_nowcast.contracts import Batch, Reading, Received, Table
 from power_nowcast.features.build_features import build
 from power_nowcast.features.panel import history, window
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.align import align
-from power_nowcast.ingest.batch import Batch, Reading
-from power_nowcast.ingest.published import Received, published
+from power_nowcast.ingest.published import published
 from power_nowcast.regions import Region, Zone
 from power_nowcast.store import Store
-from power_nowcast.store.ingest import write
 from tests.features.oracle.deliveries import Delivery, Published, stored
 from tests.features.oracle.known import as_of, minutes
 from tests.features.oracle.sun import elevation

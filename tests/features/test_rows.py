@@ -18,8 +18,8 @@ def wide(count: int = 4) -> pl.DataFrame:
 def test_the_total_is_the_sum_where_every_zone_is_known() -> None:
     panel = from_rows(region(), wide().with_columns(B=pl.Series([2.0, None, 2.0, 2.0])))
     assert panel.series == ("ALL", "A", "B")
-    assert panel.power[0].tolist() == [3, 1, 2]
-    assert np.isnan(panel.power[1, 0])
+    assert panel.power.values[0].tolist() == [3, 1, 2]
+    assert np.isnan(panel.power.values[1, 0])
 
 
 def test_wide_rows_carry_the_window_without_loss() -> None:

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -68,3 +69,18 @@ def test_changes_come_before_the_defaults() -> None:
     assert (spec.lags, spec.knots, spec.weather) == ((30,), (30, 60), False)
     with pytest.raises(TypeError, match="colour"):
         FeatureSpec.for_interval(30, colour=1)
+
+
+@pytest.mark.parametrize("interval", [5, 10, 15, 30])
+def test_every_interval_has_a_default(interval: int) -> None:
+    spec = FeatureSpec.for_interval(interval)
+    assert all(span % interval == 0 for span in (*spec.knots, *spec.lags, *spec.rolling, *spec.neighbour_lags))
+    assert spec.knots[0] == interval
+    assert 60 in spec.knots
+    assert spec.knots[-1] > 60
+    assert FeatureSpec.from_json(spec.to_json()) == spec
+    assert spec.history_minutes > spec.minimum_history_minutes
+
+
+def test_history_is_long_enough_for_the_sample_window() -> None:
+    assert timedelta(minutes=FeatureSpec().history_minutes) < timedelta(days=44)

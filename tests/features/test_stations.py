@@ -59,7 +59,7 @@ def test_a_region_without_places_and_weights_is_as_it_was() -> None:
     panel = bulk(past(6))
     block = build(panel, of, panel.times[[600]], SPEC)
     assert "K.temperature_c_now" in block.names
-    report = panel.weather[600, 0]
+    report = panel.weather.values[600, 0]
     assert block.x[0, :, block.names.index("K.temperature_c_now")].tolist() == [np.float32(report)] * 3
 
 
@@ -69,7 +69,7 @@ def test_a_silent_station_leaves_the_other() -> None:
     frames[Table.WEATHER] = frames[Table.WEATHER].filter(pl.col("series") != "K.temperature_c")
     panel = bulk(frames, of=of)
     block = build(panel, of, panel.times[600:640], SPEC)
-    column = panel.weather_names.index("L.temperature_c")
+    column = panel.weather.names.index("L.temperature_c")
     found = block.x[:, 1, block.names.index("temperature_c_now")]
     fresh = block.age_minutes[:, 1] == 0
-    assert found[fresh] == pytest.approx(panel.weather[600:640, column][fresh], rel=1e-6, nan_ok=True)
+    assert found[fresh] == pytest.approx(panel.weather.values[600:640, column][fresh], rel=1e-6, nan_ok=True)

@@ -13,10 +13,10 @@ from typing import Any
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import NowcastError
-from power_nowcast.ingest.fetch import source_of
-from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.catalog import source_of
 from power_nowcast.ingest.libraries import library, table_bytes
 from power_nowcast.ingest.published import Request
+from power_nowcast.ingest.web import Http
 from power_nowcast.regions import Region
 
 

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import pytest
 
 from power_nowcast import regions
-from power_nowcast.contracts import Table
-from power_nowcast.ingest import Batch, fetch
-from power_nowcast.ingest.http import Http
-from power_nowcast.ingest.published import Received, Request
+from power_nowcast.contracts import Batch, Received, Table
+from power_nowcast.ingest import fetch
+from power_nowcast.ingest.published import Request
+from power_nowcast.ingest.web import Http
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.settings import settings
 

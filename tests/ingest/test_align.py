@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from power_nowcast import regions
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import ROWS, Received, Table
 from power_nowcast.ingest.align import align, split_last_slot
-from power_nowcast.ingest.batch import ROWS
-from power_nowcast.ingest.published import Received, published
+from power_nowcast.ingest.published import published
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.regions.region import Schedule
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from power_nowcast.collect import write
 from power_nowcast.contracts import Table
 from power_nowcast.errors import DataError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest import fetch, with_source
-from power_nowcast.ingest.http import Http
+from power_nowcast.ingest.web import Http
 from power_nowcast.regions import Region
-from power_nowcast.store import AppendReport, Store, write
+from power_nowcast.store import AppendReport, Store
 from tests.faults import Clock, Reply, Server
 
 from .conftest import LOAD_HEADER, load_line

@@ -4,9 +4,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Batch, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
-from power_nowcast.ingest import Batch, fetch, with_source
+from power_nowcast.ingest import fetch, with_source
 from power_nowcast.regions import Region, SourceSpec
 from tests.checks.made_up import region as made_up
 

@@ -15,11 +15,11 @@ import pytest
 from pydantic import SecretStr
 
 from power_nowcast.errors import ConfigurationError, DataError, SourceFormatError, SourceUnavailableError
-from power_nowcast.ingest.entsoe import Entsoe
-from power_nowcast.ingest.gridstatus import Gridstatus
-from power_nowcast.ingest.http import Limits
 from power_nowcast.ingest.libraries import Asking, check_library, key_of, library, read_table, table_bytes, time_of
 from power_nowcast.ingest.published import Source
+from power_nowcast.ingest.sources.entsoe import Entsoe
+from power_nowcast.ingest.sources.gridstatus import Gridstatus
+from power_nowcast.ingest.web import Limits
 from power_nowcast.settings import settings
 from tests.faults import Dripping, Reply, Server
 
@@ -82,7 +82,7 @@ def test_an_error_tells_the_status_and_where_nothing_is_there() -> None:
     wrapped = RuntimeError("wrapped")
     wrapped.__cause__ = refused(429)
     assert asked(wrapped).fields["status"] == 429
-    assert "does not let this in" in asked(refused(403), key="").remedy
+    assert "refuses access" in asked(refused(403), key="").remedy
 
 
 def test_what_a_library_logs_and_prints_shows_no_key(

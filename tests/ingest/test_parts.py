@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from power_nowcast.contracts import Table
-from power_nowcast.ingest.fetch import batch_of
+from power_nowcast.contracts import Received, Table
 from power_nowcast.ingest.parts import join_parts
-from power_nowcast.ingest.published import Received, Request
+from power_nowcast.ingest.published import Request
+from power_nowcast.ingest.reading import batch_of
 from power_nowcast.regions import SourceSpec
 from tests.checks.made_up import START, region, rows
 

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from power_nowcast import regions
+from power_nowcast.checks import flags
 from power_nowcast.contracts import Flag, Reason, Table
-from power_nowcast.ingest import flags, with_source
+from power_nowcast.ingest import with_source
 from power_nowcast.ingest.align import align
-from power_nowcast.ingest.fetch import source_of
+from power_nowcast.ingest.catalog import source_of
 from power_nowcast.ingest.published import Request
 from power_nowcast.ingest.validate import check
 from power_nowcast.regions import Region

@@ -6,13 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from power_nowcast.contracts import Panel, Table
+from power_nowcast.bundle.bundle import Bundle, Info
+from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.calibration_state import pack
+from power_nowcast.bundle.train import examples, train_bundle
+from power_nowcast.contracts import Grid, Panel, Table
 from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.live.nowcaster import Nowcaster, Quality, calibration_in_force
-from power_nowcast.models.bundle import Bundle, Info
-from power_nowcast.models.calibration import Calibration
 from power_nowcast.models.kinds import create
-from power_nowcast.models.training import examples, train_bundle
 from power_nowcast.store import Store
 from tests.features.history import DAYS, SPEC, START, STEP, bulk, live, past, region
 
@@ -40,12 +41,24 @@ def panel(frames: dict[Table, pl.DataFrame]) -> Panel:
     return live(frames, AT)
 
 
+def unknown(grid: Grid) -> Grid:
+    return replace(grid, values=np.full_like(grid.values, np.nan))
+
+
+def from_slot(panel: Panel, first: int) -> Panel:
+    """The panel without what lies before a slot of power."""
+    power, weather = (
+        replace(grid, values=grid.values[first:], start=grid.times[first]) for grid in (panel.power, panel.weather)
+    )
+    return replace(panel, power=power, weather=weather)
+
+
 def blank(panel: Panel, column: int | slice, last: int) -> Panel:
-    power = panel.power.copy()
+    power = panel.power.values.copy()
     power[-last:, column] = np.nan
     if isinstance(column, int):
         power[-last:, 0] = np.nan
-    return replace(panel, power=power)
+    return replace(panel, power=replace(panel.power, values=power))
 
 
 def test_one_answer_equals_the_bulk(bundle: Bundle, panel: Panel, frames: dict[Table, pl.DataFrame]) -> None:
@@ -61,16 +74,19 @@ def test_one_answer_equals_the_bulk(bundle: Bundle, panel: Panel, frames: dict[T
 
 def test_missing_families_and_gaps_are_told(bundle: Bundle, panel: Panel) -> None:
     caster = Nowcaster(bundle)
-    dry = replace(panel, weather=np.full_like(panel.weather, np.nan))
+    dry = replace(panel, weather=unknown(panel.weather))
     assert caster.nowcast(dry, ISSUE).flags == ("no weather",)
-    alone = replace(panel, forecast=np.full_like(panel.forecast, np.nan))
+    alone = replace(panel, forecast=unknown(panel.forecast))
     answer = caster.nowcast(alone, ISSUE)
     assert answer.flags == ("no operator forecast",)
     assert set(answer.quality) == {Quality.REDUCED}
-    holes = panel.power.copy()
+    holes = panel.power.values.copy()
     holes[-6:-1:2] = np.nan
-    assert "gaps in the recent hours" in caster.nowcast(replace(panel, power=holes), ISSUE).flags
-    short = replace(panel, power=panel.power[-8 * 48 :], weather=panel.weather[-8 * 48 :], start=panel.times[-8 * 48])
+    assert (
+        "gaps in the recent hours"
+        in caster.nowcast(replace(panel, power=replace(panel.power, values=holes)), ISSUE).flags
+    )
+    short = from_slot(panel, -8 * 48)
     answer = caster.nowcast(short, ISSUE)
     assert "short history" in answer.flags
     assert np.isfinite(answer.values).all()
@@ -81,16 +97,16 @@ def test_gaps_count_in_the_three_hours_up_to_the_issue_time(
     bundle: Bundle, panel: Panel, slots: tuple[int, ...], flagged: bool
 ) -> None:
     """Of six slots one that is empty is within what is usual, two are not; nothing before and after them counts."""
-    power = panel.power.copy()
+    power = panel.power.values.copy()
     power[[-1 - slot for slot in slots]] = np.nan
     # A caller's rows may reach past the issue time.
     empty = np.full((20, power.shape[1]), np.nan)
     longer = replace(
         panel,
-        power=np.concatenate([power, empty]),
-        weather=np.concatenate([panel.weather, np.full((20, panel.weather.shape[1]), 10.0)]),
+        power=replace(panel.power, values=np.concatenate([power, empty])),
+        weather=replace(panel.weather, values=np.pad(panel.weather.values, ((0, 20), (0, 0)), constant_values=10.0)),
     )
-    for one in (replace(panel, power=power), longer):
+    for one in (replace(panel, power=replace(panel.power, values=power)), longer):
         assert ("gaps in the recent hours" in Nowcaster(bundle).nowcast(one, ISSUE).flags) is flagged
 
 
@@ -99,13 +115,13 @@ def test_the_operators_forecast_is_asked_of_the_interval_at_hand_and_the_next(
     bundle: Bundle, panel: Panel, hour: int, flagged: bool
 ) -> None:
     issue = ISSUE - np.timedelta64(30, "m")  # in the middle of an hour
-    assert panel.forecast_step_minutes == 60
-    ends = panel.forecast_start + np.arange(len(panel.forecast)) * np.timedelta64(60, "m")
-    forecast = panel.forecast.copy()
+    assert panel.forecast.step_minutes == 60
+    ends = panel.forecast.start + np.arange(len(panel.forecast.values)) * np.timedelta64(60, "m")
+    forecast = panel.forecast.values.copy()
     assert Nowcaster(bundle).nowcast(panel, issue).flags[:-1] == ()
     at_hand = int(np.flatnonzero(ends > issue)[0])
     forecast[at_hand + hour] = np.nan
-    found = Nowcaster(bundle).nowcast(replace(panel, forecast=forecast), issue)
+    found = Nowcaster(bundle).nowcast(replace(panel, forecast=replace(panel.forecast, values=forecast)), issue)
     assert ("no operator forecast" in found.flags) is flagged
     assert set(found.quality) == {Quality.REDUCED if flagged else Quality.FULL}
 
@@ -177,7 +193,7 @@ def test_stale_and_short_are_errors_with_facts(bundle: Bundle, panel: Panel) -> 
     with pytest.raises(StaleDataError) as stale:
         caster.nowcast(panel, ISSUE + np.timedelta64(4, "h"))
     assert stale.value.fields["newest"] == f"{ISSUE}Z"
-    tiny = replace(panel, power=panel.power[-48:], weather=panel.weather[-48:], start=panel.times[-48])
+    tiny = from_slot(panel, -48)
     with pytest.raises(HistoryError) as short:
         caster.nowcast(tiny, ISSUE)
     assert short.value.fields["needed_minutes"] == bundle.minimum_history_minutes
@@ -192,6 +208,13 @@ def test_the_newest_kept_calibration_is_in_force(bundle: Bundle, tmp_path, frame
         store.write_calibration("toy", bundle.digest, after.id, as_of, json.dumps(after.to_json()), now=as_of)
     assert calibration_in_force(store, bundle).id == after.id
     assert calibration_in_force(store, bundle, AT).id == bundle.calibration.id
+
+
+def test_a_kept_calibration_that_is_damaged_is_refused(bundle: Bundle, tmp_path) -> None:
+    store = Store(tmp_path)
+    store.write_calibration("toy", bundle.digest, "c", AT, pack(bundle.calibration)[:-40], now=AT)
+    with pytest.raises(ModelError, match="cannot be read"):
+        calibration_in_force(store, bundle)
 
 
 def test_a_kept_calibration_of_something_else_is_refused(bundle: Bundle) -> None:
@@ -212,6 +235,7 @@ def test_a_kept_calibration_of_something_else_is_refused(bundle: Bundle) -> None
         replace(whole, leads=whole.leads[:-1]),
         replace(whole, base=nowhere),
         replace(whole, hourly=whole.hourly[:, :, 1:]),
+        replace(whole, balance=whole.balance[:, :, 1:]),
     ):
-        with pytest.raises(ModelError, match=other.id):
+        with pytest.raises(ModelError, match="is of another model"):
             calibration_in_force(Kept(other), bundle)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from power_nowcast.models.bundle import Bundle
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.regions import Region
 from power_nowcast.settings import settings
 from tests.toy import toy_bundle, toy_region

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from power_nowcast import mlflow_client
-from power_nowcast.doctor import Outside, examine
 from power_nowcast.errors import NowcastError, RegistryError, RegistryUnavailableError
+from power_nowcast.jobs.doctor import Outside, examine
 from power_nowcast.mlflow_client.connection import hidden, login_of, shown_address
 from power_nowcast.mlflow_client.registry import history
 from power_nowcast.settings import settings

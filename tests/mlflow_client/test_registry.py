@@ -11,12 +11,12 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from power_nowcast import mlflow_client
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.files import digest_of, verify
 from power_nowcast.errors import ArtifactDigestError, PromotionRefusedError, RegistryError
 from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.mlflow_client import PRODUCTION, Version, registry
-from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.files import digest_of, verify
 from power_nowcast.regions import Region
 from tests.forging import change_head, forge, head_of
 from tests.toy import toy_panel, toy_region, toy_rows

@@ -15,11 +15,11 @@ import polars as pl
 import pytest
 
 from power_nowcast import mlflow_client
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.errors import RegistryUnavailableError
 from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.mlflow_client import PRODUCTION
-from power_nowcast.models.bundle import Bundle
 from power_nowcast.regions import Region
 from tests.mlflow_client.test_connection import closed_port
 from tests.toy import toy_bundle, toy_panel, toy_region, toy_rows

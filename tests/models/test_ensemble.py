@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from power_nowcast.bundle.train import examples
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock
 from power_nowcast.errors import ModelError
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.base import Examples
 from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.ensemble import DEFAULT, SHRINKAGE, Ensemble, best_weights, best_width_weights, total_of
-from power_nowcast.models.training import examples
+from power_nowcast.models.examples import Examples
 from tests.toy import toy_panel, toy_region
 
 TINY = {"n_estimators": 10, "num_leaves": 4, "min_child": 20}

@@ -59,3 +59,16 @@ def test_every_day_has_one_row_whatever_the_range(first: date, count: int) -> No
 
 def test_no_day_between_is_no_row() -> None:
     assert len(days(NEW_YORK, date(2019, 7, 2), date(2019, 7, 1))) == 0
+
+
+def test_holidays_bridges_and_clock_changes() -> None:
+    york = regions.load("nyiso")
+    found = {row["date"]: row for row in days(york, date(2019, 3, 1), date(2019, 11, 30)).to_dicts()}
+    assert found[date(2019, 7, 4)]["day_type"] == "holiday"
+    assert found[date(2019, 7, 5)]["day_type"] == "bridge"
+    assert found[date(2019, 7, 6)]["day_type"] == "saturday"
+    assert found[date(2019, 7, 8)]["day_type"] == "workday"
+    assert found[date(2019, 3, 10)]["hours"] == 23
+    assert found[date(2019, 11, 3)]["hours"] == 25
+    cup = days(regions.load("victoria"), date(2014, 11, 3), date(2014, 11, 4))
+    assert cup["day_type"].to_list() == ["bridge", "holiday"]

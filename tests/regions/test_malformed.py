@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from power_nowcast import cli, regions
 from power_nowcast.errors import ConfigurationError
-from power_nowcast.ingest.fetch import check_sources
+from power_nowcast.ingest.catalog import check_sources
 from power_nowcast.regions import Region
 
 WHOLE = """

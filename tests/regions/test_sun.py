@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from power_nowcast.regions import Region
-from power_nowcast.regions.sun import DARK_DEGREES, dark, elevations, fill_nights, known_until
+from power_nowcast.regions.sun import DARK_DEGREES, dark, elevations, fill_nights, known_until, solar
 from tests.checks.made_up import region
 
 MIDNIGHT = np.datetime64("2024-05-01T00:00", "m")
@@ -56,3 +56,26 @@ def test_zones_of_other_kinds_are_not_silent() -> None:
     mixed: Region = region().model_copy(update={"zones": zones})
     dusk = datetime(2024, 5, 1, 19, tzinfo=UTC)
     assert known_until(mixed, dusk, dusk + timedelta(hours=2)) == dusk
+
+
+def _minute(text: str) -> float:
+    return float(np.datetime64(text, "m").astype(np.int64))
+
+
+@pytest.mark.parametrize(
+    ("when", "latitude", "longitude", "elevation"),
+    [
+        ("2019-03-20T12:07", 0.0, 0.0, 90.0),  # equinox, noon on the equator
+        ("2019-06-21T12:02", 51.48, 0.0, 61.96),  # solstice, noon in Greenwich: 90 - 51.48 + 23.44
+        ("2019-12-22T11:58", 51.48, 0.0, 15.08),  # 90 - 51.48 - 23.44
+        ("2019-06-21T00:02", 51.48, 0.0, -15.08),
+    ],
+)
+def test_the_sun_stands_where_it_should(when: str, latitude: float, longitude: float, elevation: float) -> None:
+    found, _ = solar(_minute(when), latitude, longitude)
+    assert found == pytest.approx(elevation, abs=0.6)
+
+
+def test_days_are_long_in_summer() -> None:
+    assert solar(_minute("2019-03-20T12:00"), 45.0, 0.0)[1] == pytest.approx(12, abs=0.1)
+    assert solar(_minute("2019-06-21T12:00"), 45.0, 0.0)[1] == pytest.approx(15.43, abs=0.1)

@@ -11,11 +11,11 @@ import pytest
 from fastapi import FastAPI
 
 from power_nowcast import contracts
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Table
 from power_nowcast.features.panel import window
-from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
-from power_nowcast.models.bundle import Bundle
+from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region
 from power_nowcast.serve.answers import minute
 from power_nowcast.serve.fastapi_app import create_app

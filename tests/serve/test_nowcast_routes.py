@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from power_nowcast.contracts import MEDIAN
-from power_nowcast.live.model_slot import Fetched, ModelSlot
 from power_nowcast.live.nowcaster import Nowcast
+from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region
 from power_nowcast.serve.schemas import NowcastAnswer, PathsAnswer, ShortAnswer
 from power_nowcast.store import Store

@@ -8,10 +8,10 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModelContext
 
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.files import digest_of
 from power_nowcast.errors import ArtifactDigestError
 from power_nowcast.live.nowcaster import Nowcaster
-from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.files import digest_of
 from power_nowcast.serve.pyfunc import NowcastModel
 from tests.forging import change_head, forge, head_of
 from tests.toy import toy_bundle, toy_panel, toy_region, toy_rows

@@ -11,7 +11,7 @@ import pytest
 
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.features.rows import from_rows
-from power_nowcast.live.model_slot import Fetched, ModelSlot
+from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import SourceSpec
 from power_nowcast.regions.sun import elevations
 from power_nowcast.serve.screen import CODES, FUTURE, ZEROS, screen
@@ -37,9 +37,9 @@ def test_zeros_for_missing_load_are_unknown_and_so_is_the_total(zero: float) -> 
     kept, flags = screen(region(), sent, LATER)
     assert flags == (ZEROS,)
     panel = from_rows(region(), kept)
-    assert np.isnan(panel.power[-2:, :2]).all(), "the total and A"
-    np.testing.assert_array_equal(panel.power[-2:, 2], b[-2:])
-    np.testing.assert_allclose(panel.power[:-2, 0], np.array(a[:-2]) + b[:-2])
+    assert np.isnan(panel.power.values[-2:, :2]).all(), "the total and A"
+    np.testing.assert_array_equal(panel.power.values[-2:, 2], b[-2:])
+    np.testing.assert_allclose(panel.power.values[:-2, 0], np.array(a[:-2]) + b[:-2])
 
 
 def test_right_rows_stay_as_they_are() -> None:
@@ -118,10 +118,10 @@ def test_nights_of_the_sun_are_nothing_however_they_are_sent() -> None:
         panel = from_rows(of, kept, until=issue)
         assert flags == (), name
         assert panel.end == issue, name
-        last = {str(time): row for time, row in zip(panel.times, panel.power, strict=True)}
+        last = {str(time): row for time, row in zip(panel.times, panel.power.values, strict=True)}
         for time in ("2024-05-02T20:00", "2024-05-02T23:00"):
             np.testing.assert_array_equal(last[time], [0.0, 0.0, 0.0], err_msg=f"{name} {time}")
-        assert (panel.power[dusk - 1 : dusk, 0] > 0).all() or name == "left out"
+        assert (panel.power.values[dusk - 1 : dusk, 0] > 0).all() or name == "left out"
     with pytest.raises(SourceFormatError, match="Column A, row 0: -61 MW is outside 0"):
         screen(of, wide(A=[-61.0, *values[1:]], B=values), LATER)
 

@@ -10,7 +10,7 @@ import pytest
 
 from power_nowcast import __version__
 from power_nowcast.errors import ModelError, RegistryUnavailableError
-from power_nowcast.live.model_slot import Fetched, ModelSlot
+from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.serve import service
 from power_nowcast.serve.schemas import ModelCard, NowcastAnswer, Observations, Problem, ShortAnswer, ShortRequest
 from power_nowcast.store import Store

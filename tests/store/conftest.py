@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from power_nowcast import contracts, regions
+from power_nowcast.collect import write_all
 from power_nowcast.contracts import Table
 from power_nowcast.ingest import with_source
 from power_nowcast.regions import Region
-from power_nowcast.store import Store, write_all
+from power_nowcast.store import Store
 
 START = datetime(2024, 1, 31, 23, 0, tzinfo=UTC)
 
@@ -58,7 +59,8 @@ SCRIPT = """
 import sys
 from power_nowcast import regions
 from power_nowcast.ingest import with_source
-from power_nowcast.store import Store, write_all
+from power_nowcast.collect import write_all
+from power_nowcast.store import Store
 region = with_source(regions.load("nyiso"), "files", files=sys.argv[2])
 print("ready", flush=True)
 report = write_all(Store(sys.argv[1]), region, progress=lambda batch, rows: print(batch.origin, flush=True))
@@ -66,8 +68,7 @@ print("stored", report.stored, flush=True)
 """
 
 
-@pytest.fixture
-def region(tmp_path: Path) -> Region:
+def new_york(folder: Path) -> Region:
     """New York with load in a file a day, each with one bad row; the last file corrects a value of the first."""
     for day in range(DAYS):
         start = datetime(2024, 2, 27, tzinfo=UTC) + timedelta(days=day)
@@ -79,9 +80,14 @@ def region(tmp_path: Path) -> Region:
         bad = [f"{start.isoformat()},NOWHERE,1"]
         corrected = ["2024-02-27T00:00:00+00:00,NORTH,501"] if day == DAYS - 1 else []
         text = "\n".join(["valid_at,series,value", *lines, *bad, *corrected])
-        (tmp_path / f"2024-{start:%m-%d}.csv").write_text(text)
+        (folder / f"2024-{start:%m-%d}.csv").write_text(text)
     loaded = regions.load("nyiso").model_copy(update={"forecast": None, "weather": None})
-    return with_source(loaded, "files", files=str(tmp_path / "*.csv"))
+    return with_source(loaded, "files", files=str(folder / "*.csv"))
+
+
+@pytest.fixture
+def region(tmp_path: Path) -> Region:
+    return new_york(tmp_path)
 
 
 def start_ingest(root: Path | str, folder: Path) -> subprocess.Popen[str]:

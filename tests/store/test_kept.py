@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from power_nowcast.contracts import Manifest, Table
+from power_nowcast.contracts import Batch, Manifest, Table
 from power_nowcast.errors import StoreError
-from power_nowcast.ingest.batch import Batch
 from power_nowcast.store import Store, log
 from power_nowcast.store.delta import CONFIGURATION, Delta
 

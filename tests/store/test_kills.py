@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from power_nowcast import regions
+from power_nowcast.collect import write_all
 from power_nowcast.contracts import Table
 from power_nowcast.ingest import with_source
 from power_nowcast.regions import Region
-from power_nowcast.store import Store, write_all
+from power_nowcast.store import Store
 
 pytestmark = pytest.mark.slow
 KILLS = 50
 FILES, SLOTS = 3, 48
-MODULES = ["power_nowcast.store.ingest", "pandera.polars", "deltalake", "holidays", "tests.store.test_kills"]
+MODULES = ["power_nowcast.collect.load", "pandera.polars", "deltalake", "holidays", "tests.store.test_kills"]
 
 type State = tuple[str, str, str]
 

@@ -8,12 +8,12 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from power_nowcast import regions
-from power_nowcast.care.rebuild import rebuild
-from power_nowcast.contracts import Basis, Table
+from power_nowcast.collect import write, write_all
+from power_nowcast.collect.rebuild import rebuild
+from power_nowcast.contracts import BAD_ROWS, Basis, Batch, Reading, Table
 from power_nowcast.ingest import with_source
-from power_nowcast.ingest.batch import BAD_ROWS, Batch, Reading
 from power_nowcast.regions import Region
-from power_nowcast.store import Store, write, write_all
+from power_nowcast.store import Store
 from power_nowcast.store.tables import DELIVERIES
 
 from .conftest import Row, at, rows_of
@@ -179,7 +179,7 @@ def test_deliveries_of_an_older_store_can_be_added_to(store: Store) -> None:
     old = noted.drop("first", "last", "series")
     write_deltalake(place, old.to_arrow(compat_level=pl.CompatLevel.oldest()), partition_by=["region"])
     again = Store(store.root)
-    assert again.deliveries("nyiso").schema == DELIVERIES
+    assert again.deliveries("nyiso").schema == DELIVERIES.schema
     assert again.delivered("nyiso") == {"1"}
     write(again, batch(("A", 5, 2.0), key="2"), now=NOON + HOUR)
     assert known(again, 5, at(5)) == [2.0], "what the first one covered was not noted"

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from power_nowcast import regions
-from power_nowcast.contracts import Table
-from power_nowcast.ingest.fetch import batch_of
-from power_nowcast.ingest.published import Received, Request
+from power_nowcast.collect import write
+from power_nowcast.contracts import Received, Table
+from power_nowcast.ingest.published import Request
+from power_nowcast.ingest.reading import batch_of
 from power_nowcast.regions import Region
-from power_nowcast.store import Store, write
+from power_nowcast.store import Store
 
 from .oracle import SLOT, Oracle
 

@@ -7,12 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from power_nowcast import regions
-from power_nowcast.contracts import VALUES, Table
+from power_nowcast.contracts import BAD_ROWS, VALUES, Batch, Table
 from power_nowcast.errors import MissingDataError, SourceFormatError, StoreError
-from power_nowcast.ingest.batch import BAD_ROWS, Batch
 from power_nowcast.regions import calendar
 from power_nowcast.store import AppendReport, Store
-from power_nowcast.store.store import COMPACT_AT
+from power_nowcast.store.writer import COMPACT_AT
 
 from .conftest import MakeRows, at, rows_of
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from power_nowcast.checks.reasons import reasons
-from power_nowcast.contracts import CALM_SHARE, Reason
+from power_nowcast.contracts import Reason
 
 SPIKE_DEVIATIONS = 50
 """A jump that returns counts as a spike from this many times the usual deviation from its neighbours on ..."""
@@ -17,6 +17,8 @@ STILL_SHARE = 0.0003
 """Share of the plausible maximum that counts as the usual deviation of a series that hardly moves."""
 FLAT_SAMPLES = 6
 """Equal values in a row from which telemetry counts as stuck; real load was seen to repeat up to 4 times."""
+CALM_SHARE = 0.01
+"""Below this share of the plausible maximum equal values are calm, not stuck: wind and sun stand still."""
 
 
 def duplicates(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:

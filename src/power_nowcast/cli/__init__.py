@@ -1,10 +1,15 @@
-"""`nowcast`: each step of the main job as a command, the main job, data, regions, and the servers."""
+"""Calibrated 15-60 minute nowcasts of power load and generation, from public signals to a served model."""
 
-# Each adds its commands; --help lists them in this order.
-from power_nowcast.cli import run, steps, tuning, explaining, backtests, compare, data, doctor, regions, servers  # noqa: F401, I001
-from power_nowcast.cli.base import app
+from power_nowcast.cli.group import group
 
 __all__ = ["app", "main"]
+
+app = group(
+    __name__,
+    __file__,
+    *("run", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain", "compare"),
+    *("doctor", "serve", "api", "mlflow", "data", "regions"),
+)
 
 
 def main() -> None:

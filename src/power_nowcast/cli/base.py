@@ -1,31 +1,23 @@
-"""What the commands share: the app, their options, the job that they work on, and how errors are told."""
+"""What the commands share: their options, the job that they work on, and how errors are told."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from power_nowcast.errors import ConfigurationError, NowcastError
 from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from power_nowcast.pipeline import Job
+    from power_nowcast.jobs.job import Job
 
-app = typer.Typer(
-    help="Calibrated 15-60 minute nowcasts of power load and generation, from public signals to a served model.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
 console = Console(markup=False)  # what it shows has names and titles of files in it
 log = Console(stderr=True)
 
@@ -73,29 +65,22 @@ EveryOption = Annotated[
 ]
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
+FORMATS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+"""How times of options are written."""
+
+
 @contextmanager
 def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
     """The job of a region, with its workers, as long as the block runs."""
-    from power_nowcast.pipeline import Job
+    from power_nowcast.jobs.job import Job
     from power_nowcast.regions import load
     from power_nowcast.store import Store
+    from power_nowcast.workers import pool
 
-    pools: list[ProcessPoolExecutor] = []
-
-    def pool() -> Executor | None:
-        if settings().workers == 1:
-            return None
-        if not pools:
-            # Spawned, not forked: boosters and their threads do not survive a fork.
-            pools.append(ProcessPoolExecutor(settings().workers, mp_context=get_context("spawn")))
-        return pools[0]
-
-    with errors():
-        try:
-            yield Job(load(region), Store(settings().data), settings(), progress, pool, data)
-        finally:
-            for one in pools:
-                one.shutdown(cancel_futures=True)
+    with errors(), pool(settings().workers) as executor:
+        store = Store(settings().data, cache_bytes=settings().cache_bytes)
+        yield Job(load(region), store, settings(), progress, executor, data)
 
 
 def progress(text: str) -> None:
@@ -109,6 +94,8 @@ def files_bar(what: str, console: Console = log) -> Iterator[Callable[[int], Non
 
     How many files there will be is not known: live sources ask day by day. Yields what takes the new rows of a file.
     """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(pulse_style="cyan"),
@@ -146,3 +133,10 @@ def errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         log.print("Interrupted. Nothing is half done: the same command goes on.")
         raise typer.Exit(130) from error
+
+
+def replace_by(command: list[str], environment: dict[str, str]) -> None:
+    """Let a server's command take this process's place."""
+    if os.name == "nt":
+        raise typer.Exit(subprocess.call(command, env=environment))
+    os.execvpe(command[0], command, environment)  # noqa: S606 - the server takes its signals, too

@@ -1,26 +1,14 @@
-"""Which of several runs is better, and is the difference significant."""
+"""Compare nowcasts pair by pair: Diebold-Mariano tests by series, horizon and hour; tables, plots, a page."""
 
 import json
-import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, RegionOption, app, console, open_job
-from power_nowcast.errors import ConfigurationError, SourceFormatError
-from power_nowcast.regions.region import MAX_HORIZON_MINUTES
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from power_nowcast.contracts import Nowcasts, Panel
-    from power_nowcast.mlflow_client import Predictions
-    from power_nowcast.pipeline import Job
+from power_nowcast.cli.base import DEFAULTS, RegionOption, console, open_job
 
 
-@app.command()
 def compare(
     runs: Annotated[
         list[str],
@@ -35,105 +23,19 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON instead of tables.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of page and plots; by default one in the reports.")] = None,
 ) -> None:
-    """Compare nowcasts pair by pair: Diebold-Mariano tests by series, horizon and hour; tables, plots, a page."""
-    from power_nowcast.evaluate import comparison as comparisons
-    from power_nowcast.evaluate import comparison_report as told
+    from power_nowcast.evaluate.comparison import LOSSES
+    from power_nowcast.jobs.compare import compare as compared
+    from power_nowcast.report import comparison as told
 
     if len(runs) < 2:
         raise typer.BadParameter("Name two or more; the first is the reference.", param_hint="RUN RUN...")
-    with open_job(region) as job, tempfile.TemporaryDirectory() as folder:
-        found = [_found(job, name, Path(folder) / str(i)) for i, name in enumerate(runs)]
-        names = _unlike([one.name for one in found])
-        answers = {name: _nowcasts(job, _read(one.path, series)) for name, one in zip(names, found, strict=True)}
-        result = comparisons.compare(answers, _truth(job, list(answers.values())), job.region)
-        page = told.write_comparison(
-            out or job.reports / "compare",
-            result,
-            now=datetime.now(UTC),
-            origins={name: one.origin for name, one in zip(names, found, strict=True)},
-            manifests=job.manifests(),
-        )
+    with open_job(region) as job:
+        result, page = compared(job, runs, series, out)
         if as_json:
             console.print_json(json.dumps(result.to_json() | {"page": str(page)}))
             return
         for run in result.others:
-            for loss in comparisons.LOSSES:
+            for loss in LOSSES:
                 console.print(told.table(result, run, loss), highlight=False)
         console.print(told.closing(result), highlight=False)
         console.print(f"Page: {page}")
-
-
-def _found(job: "Job", name: str, folder: Path) -> "Predictions":
-    from power_nowcast import mlflow_client
-
-    path = Path(name)
-    if path.is_file():
-        return mlflow_client.Predictions(path, path.stem, str(path))
-    if path.suffix == ".parquet" or "/" in name:
-        raise ConfigurationError(
-            f"There is no file {name}.", remedy="Check the path, or name an MLflow run or a version.", path=name
-        )
-    return mlflow_client.predictions(job.region, name, folder)
-
-
-def _read(path: Path, series: list[str] | None) -> "pl.DataFrame":
-    """Rows of predictions with whatever quantiles they have."""
-    import polars as pl
-
-    from power_nowcast.contracts import PREDICTIONS
-    from power_nowcast.scoring import KEYS
-
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceFormatError(
-            f"{path} is no Parquet file.", remedy="Name a file of predictions: nowcast backtest --out.", path=str(path)
-        ) from error
-    if missing := [name for name in (*KEYS, "q50") if name not in table.columns]:
-        raise SourceFormatError(
-            f"{path} has no column {', '.join(missing)}.",
-            remedy=f"Predictions have the columns {', '.join(PREDICTIONS)}; of the quantiles q50 is needed.",
-            path=str(path),
-            columns=missing,
-        )
-    kind = table.schema["issue_time"]
-    if not isinstance(kind, pl.Datetime):
-        raise SourceFormatError(f"issue_time of {path} is no time.", remedy="Write times in UTC.", path=str(path))
-    # Without a time zone times are UTC, as everywhere in this package.
-    when = pl.col("issue_time").cast(pl.Datetime("us", kind.time_zone))
-    when = when.dt.convert_time_zone("UTC") if kind.time_zone else when.dt.replace_time_zone("UTC")
-    table = table.with_columns(when, pl.col("horizon_min").cast(pl.Int64))
-    if table.select(pl.struct(KEYS).is_duplicated().any()).item():
-        raise SourceFormatError(
-            f"{path} holds a (series, issue_time, horizon_min) twice.",
-            remedy="Write each of them once.",
-            path=str(path),
-        )
-    return table if series is None else table.filter(pl.col("series").is_in(series))
-
-
-def _nowcasts(job: "Job", table: "pl.DataFrame") -> "Nowcasts":
-    from power_nowcast.contracts import from_table
-
-    there = set(table["series"])
-    if not there:
-        raise ConfigurationError("A run holds no predictions of these series.", remedy="Check --series and --region.")
-    order = [*job.region.series, *sorted(there - set(job.region.series))]
-    return from_table(table, job.region.name, series=tuple(name for name in order if name in there))
-
-
-def _truth(job: "Job", answers: "list[Nowcasts]") -> "Panel":
-    """What the store holds of the time that all of them share."""
-    from power_nowcast.evaluate.backtest import aware
-    from power_nowcast.features.panel import history
-
-    first = max(aware(one.issue_times[0]) for one in answers)
-    last = max(first, min(aware(one.issue_times[-1]) for one in answers))
-    step = 60 * job.region.interval_minutes
-    begin = datetime.fromtimestamp(first.timestamp() // step * step, UTC)
-    return history(job.store, job.region, begin, last + timedelta(minutes=MAX_HORIZON_MINUTES + step // 60))
-
-
-def _unlike(names: list[str]) -> list[str]:
-    """Names made different by numbers where two are the same."""
-    return [f"{name} ({names[:i].count(name) + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]

@@ -7,7 +7,7 @@ from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
 
 if TYPE_CHECKING:
-    from power_nowcast.pipeline import Job, Plan
+    from power_nowcast.jobs.job import Job, Plan
 
 
 def plan(
@@ -25,7 +25,7 @@ def plan(
     Raises:
         ConfigurationError: an option does not fit the region.
     """
-    from power_nowcast.pipeline import EVERY_MINUTES, Plan
+    from power_nowcast.jobs.job import EVERY_MINUTES, Plan
 
     step = job.region.interval_minutes
     if every is not None and every % step:

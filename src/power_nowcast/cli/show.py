@@ -1,20 +1,57 @@
-"""What commands show of a finished job."""
+"""What commands show: rows as a table, a scorecard, the end of the main job."""
 
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
 
 from power_nowcast.cli.base import console
 
 if TYPE_CHECKING:
-    from power_nowcast.main_job import Outcome
-    from power_nowcast.pipeline import Evaluation, Job
+    from power_nowcast.jobs.evaluate import Evaluation
+    from power_nowcast.jobs.job import Job
+    from power_nowcast.jobs.run import Outcome
+
+COLOURS = {"ok": "green", "fresh": "green", "warn": "yellow", "late": "yellow", "empty": "yellow", "fail": "red"}
+
+
+def rows(found: Sequence[dict[str, Any]], title: str, *, as_json: bool) -> None:
+    """Rows of equal keys as a table for people, or as a JSON array."""
+    if as_json:
+        typer.echo(json.dumps(found, default=_plain, indent=1))
+        return
+    grid = Grid(title=title, title_justify="left")
+    for name in found[0] if found else ():
+        grid.add_column(name.replace("_", " "), justify="right" if isinstance(found[0][name], int) else "left")
+    for row in found:
+        grid.add_row(*(_cell(value) for value in row.values()))
+    console.print(grid if found else title)
+
+
+def _plain(value: object) -> object:
+    return value.total_seconds() if isinstance(value, timedelta) else str(value)
+
+
+def _cell(value: object) -> str | Text:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, timedelta):
+        return str(timedelta(seconds=int(value.total_seconds()))) if value else ""
+    text = "" if value is None else str(value)
+    return Text(text, style=COLOURS[text]) if text in COLOURS else text
 
 
 def scorecard(job: "Job", evaluation: "Evaluation") -> None:
     """The scorecard in the terminal, kept for a run that finds nothing to do."""
-    from power_nowcast.evaluate.terminal import summary
+    from power_nowcast.report.terminal import summary
 
     shown = summary(evaluation.card)
     plain = StringIO()
@@ -27,10 +64,9 @@ def scorecard(job: "Job", evaluation: "Evaluation") -> None:
 
 def closing(job: "Job", outcome: "Outcome") -> None:
     """The end of the main job: scorecard, fan, and where to look."""
-    from power_nowcast import mlflow_client
-    from power_nowcast.evaluate.terminal import draw_fan
-    from power_nowcast.main_job import fan
-    from power_nowcast.models.bundle import Bundle
+    from power_nowcast.jobs.run import fan
+    from power_nowcast.jobs.train import registered
+    from power_nowcast.report.terminal import draw_fan
 
     production, summary = outcome.production, job.reports / "summary.txt"
     console.print()
@@ -38,8 +74,7 @@ def closing(job: "Job", outcome: "Outcome") -> None:
         scorecard(job, outcome.evaluation)
     elif summary.is_file():
         console.print(summary.read_text(encoding="utf-8"), highlight=False, markup=False)
-    folder, found = mlflow_client.download(job.region, production.version, job.artifacts / "versions")
-    drawn = fan(job, Bundle.load(folder, found.digest))
+    drawn = fan(job, registered(job, production.version)[0])
     if drawn is not None:
         console.print(draw_fan(drawn, width=min(80, console.width)))
     console.print()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats, Nowcasts, Panel, Times, to_table
 from power_nowcast.errors import ConfigurationError, MissingDataError
-from power_nowcast.features import generation
+from power_nowcast.features import plants
 from power_nowcast.features.build_features import final_power
 from power_nowcast.regions import Region
 
@@ -96,7 +96,7 @@ def truth(
     if nights:
         return values
     target = np.broadcast_to(panel.start + minutes[:, None].astype("timedelta64[m]"), values.shape)
-    return np.where(generation.dark(region, panel.series, target), np.nan, values)
+    return np.where(plants.dark(region, panel.series, target), np.nan, values)
 
 
 def run(

@@ -13,7 +13,7 @@ from power_nowcast.contracts import Floats, Nowcasts, Panel
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate.backtest import aware, truth
 from power_nowcast.evaluate.inference import PairedTest, diebold_mariano, holm
-from power_nowcast.features.calendar import offsets_minutes
+from power_nowcast.features.local_time import offsets_minutes
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
 

@@ -5,11 +5,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Nowcasts, Panel, Times
+from power_nowcast.bundle.outcomes import first_known
+from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Nowcasts, Panel, Part, Times
 from power_nowcast.evaluate.backtest import truth
-from power_nowcast.features.operator_forecast import read
-from power_nowcast.features.panel import FORECAST_GRID
-from power_nowcast.models.outcomes import first_known
+from power_nowcast.features.interpolation import read
 from power_nowcast.regions import Region
 
 NAME = "operator forecast"
@@ -50,10 +49,10 @@ class OperatorForecast:
     def told(self, panel: Panel, issues: Times, steps: tuple[int, ...]) -> NDArray[np.float64]:
         """The forecast at each step after each issue time as known then, MW, shape (issue, series, step)."""
         told = np.full((len(issues), len(panel.series), len(steps)), np.nan)
-        forecast, patches = panel.forecast.copy(), panel.patches
+        forecast, patches = panel.forecast.values.copy(), panel.patches
         if not forecast.size:
             return told
-        own = np.flatnonzero(patches.grid == FORECAST_GRID)
+        own = np.flatnonzero(patches.grid == Part.FORECAST)
         seen = np.searchsorted(patches.available_at[own], issues, side="right")
         # A mean stands at the middle of its interval, an instant at its end.
         half = 0 if self.region.power.label == "instant" else panel.step_minutes
@@ -64,10 +63,11 @@ class OperatorForecast:
             applied = int(seen[first])
             forecast[patches.slot[new], patches.column[new]] = patches.value[new]
             target = issues[first:last, None] + np.asarray(steps, "timedelta64[m]")
-            twice = 2 * (target - panel.forecast_start).astype(np.int64) - half
+            twice = 2 * (target - panel.forecast.start).astype(np.int64) - half
             times, place = np.unique(twice, return_inverse=True)
             for s in range(len(panel.series)):
-                values = np.array([read(forecast, int(time), panel.forecast_step_minutes, s) for time in times])
+                column = np.ascontiguousarray(forecast[:, s])
+                values = np.array([read(column, int(time), panel.forecast.step_minutes) for time in times])
                 told[first:last, s] = values[place].reshape(twice.shape)
         return told
 

@@ -14,15 +14,16 @@ from power_nowcast.contracts import Floats, Nowcasts
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate.inference import hac_variance_of_mean
 from power_nowcast.regions import Region
-from power_nowcast.scoring import label, pinball_losses
+from power_nowcast.scoring import BANDS, label, pinball_losses
 
 MAX_WORSE = 0.01
 """Limit of the upper 95 % bound of the relative difference to the incumbent."""
 MAX_SERIES_WORSE = 0.03
 COVERAGE = (0.77, 0.83)
+"""Where the coverage of the 80 % band may lie before it counts as off."""
 HORIZON_COVERAGE = (0.70, 0.90)
 """A month of one series is a small sample: single horizons have more room than their mean."""
-BAND = (0.1, 0.9)
+BAND = BANDS[80]
 ONE_SIDED_95 = 1.6448536269514722
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from power_nowcast import scoring
 from power_nowcast.contracts import Floats, Nowcasts
 from power_nowcast.evaluate.backtest import Backtest
-from power_nowcast.features import generation
+from power_nowcast.features import plants
 from power_nowcast.regions import Region
 
 WORST_DAYS = 10
@@ -159,10 +159,10 @@ def _relative(table: pl.DataFrame, region: Region) -> pl.DataFrame:
     """The table with an `nMAE` in percent of the maximum for wind and solar power, in place of their MAPE."""
     if "MAPE" not in table.columns:
         return table
-    kinds = generation.kinds(region, region.series)
+    kinds = plants.kinds(region, region.series)
     maxima = {
         name: maximum
-        for name, kind, maximum in zip(region.series, kinds, generation.maxima(region, region.series), strict=True)
+        for name, kind, maximum in zip(region.series, kinds, plants.maxima(region, region.series), strict=True)
         if kind
     }
     maximum = pl.col("series").replace_strict(maxima, default=None, return_dtype=pl.Float64)

@@ -2,31 +2,28 @@
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import FeatureBlock, Panel, Times
-from power_nowcast.features import (
-    calendar,
-    days,
-    generation,
-    holidays,
-    lags,
-    operator_forecast,
-    quality,
-    ranges,
-    stations,
-    weather,
-    weather_forecast,
-)
-from power_nowcast.features.panel import POWER_GRID, add_total
+from power_nowcast.contracts import FeatureBlock, Panel, Part, Times
+from power_nowcast.features import plants
+from power_nowcast.features.families import FAMILIES
+from power_nowcast.features.family import Family, Rows, Scope, View
+from power_nowcast.features.panel import add_total
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.features.state import State, slots_of
+from power_nowcast.features.state import State
 from power_nowcast.regions import Region
+from power_nowcast.settings import settings
+
+PARALLEL_FROM = 500
+"""Rows (issue time x series) from which threads pay."""
+TOGETHER = 128
+"""Issue times that are filled by all families before the next ones: few enough for the nearer memory."""
 
 
 @dataclass(frozen=True)
@@ -39,46 +36,22 @@ class Layout:
 
     @classmethod
     def of(cls, panel: Panel, region: Region, spec: FeatureSpec) -> "Layout":
-        told = bool(panel.forecast.size), panel.weather_names, panel.weather_forecast_names
-        return _layout(region, spec, panel.series, *told)
+        return layout(Scope.of(panel, region, spec), FAMILIES)
 
 
 @lru_cache(maxsize=64)
-def _layout(
-    region: Region,
-    spec: FeatureSpec,
-    series: tuple[str, ...],
-    has_forecast: bool,
-    weather_names: tuple[str, ...],
-    weather_forecast_names: tuple[str, ...],
-) -> Layout:
-    families: dict[str, tuple[list[str], list[str]]] = {
-        "lags": (lags.names(spec, series), []),
-        "ranges": (ranges.names(spec), []),
-        "days": (days.common_names(spec), days.knot_names(spec)),
-        "calendar": (calendar.common_names(), calendar.knot_names()),
-    }
-    if spec.forecast and has_forecast:
-        families["forecast"] = (operator_forecast.common_names(), operator_forecast.knot_names())
-    if generation.is_generation(region):
-        families["generation"] = (generation.common_names(), generation.knot_names())
-    if spec.weather and weather_names:
-        families["weather"] = (weather.names(stations.groups(region, weather_names)), [])
-    if spec.weather_forecast and weather_forecast_names:
-        about = stations.groups(region, weather_forecast_names)
-        families["weather_forecast"] = (weather_forecast.common_names(about), weather_forecast.knot_names(about))
-    if "quality" in region.features:
-        families["quality"] = (quality.names(), [])
-    if "holidays" in region.features:
-        families["holidays"] = (holidays.names(), [])
+def layout(scope: Scope, families: tuple[Family, ...]) -> Layout:
+    """The columns of those families that apply, one after the other."""
     names: list[str] = []
     slices: dict[str, slice] = {}
-    for family, (common, per_knot) in families.items():
-        first = len(names)
-        names += common
-        for knot in spec.knots if per_knot else ():
+    for family in families:
+        if not family.applies(scope):
+            continue
+        first, per_knot = len(names), family.knot_names(scope)
+        names += family.common_names(scope)
+        for knot in scope.spec.knots if per_knot else ():
             names += [f"{name}_h{knot}" for name in per_knot]
-        slices[family] = slice(first, len(names))
+        slices[family.name] = slice(first, len(names))
     return Layout(tuple(names), horizons_of(tuple(names)), slices)
 
 
@@ -101,6 +74,7 @@ def build(
     *,
     series: Sequence[str] | None = None,
     delay_minutes: int = 0,
+    families: tuple[Family, ...] = FAMILIES,
 ) -> FeatureBlock:
     """Features of every issue time and series, from what the panel says was known then.
 
@@ -112,36 +86,69 @@ def build(
         series: those to nowcast; all of the panel by default.
         delay_minutes: no slot of power counts as known earlier than so long after its `valid_at`; the panel may demand
             more.
+        families: the register of families.
     """
     chosen = tuple(series) if series is not None else panel.series
     columns = np.array([panel.series.index(region.check_series(name)) for name in chosen], np.int64)
-    layout = Layout.of(panel, region, spec)
+    where = layout(Scope.of(panel, region, spec), families)
+    used = [(family, where.slices[family.name]) for family in families if family.name in where.slices]
     delay_minutes = max(delay_minutes, panel.delay_minutes)
     issues = np.asarray(issue_times, "datetime64[m]")
     order = np.argsort(issues, kind="stable")
     ascending = issues[order]
-    x = np.full((len(issues), len(chosen), len(layout.names)), np.nan, np.float32)
+    x = np.empty((len(issues), len(chosen), len(where.names)), np.float32)
     origin_mw = np.full(x.shape[:2], np.nan)
     age = np.full(x.shape[:2], np.nan)
     scale = np.ones(x.shape[:2])
 
-    state = State(panel, region, spec)
+    state = State(panel, region, spec, columns)
     seen = np.searchsorted(panel.patches.available_at, ascending, side="right")
     borders = [0, *(np.flatnonzero(np.diff(seen)) + 1).tolist(), len(issues)]
     for first, last in pairwise(borders) if len(issues) else ():
         group = slice(first, last)  # issue times that see the same grids
         state.advance(ascending[last - 1])
-        origin = state.origins(ascending[group], columns, delay_minutes)
-        scale[group] = state.scales(origin, columns)
-        state.fill_parallel(x[group], layout.slices, origin, columns, scale[group])
+        origin = state.origins(ascending[group], delay_minutes)
+        state.prepare(origin)
+        scale[group] = state.scales(origin)
+        _fill(x[group], View(state, Rows(origin, columns), scale[group]), used)
         has = origin >= 0
-        origin_mw[group] = np.where(has, state.power[np.maximum(origin, 0), columns], np.nan)
+        origin_mw[group] = np.where(has, state.power[columns, np.maximum(origin, 0)], np.nan)
         valid_at = panel.start + np.maximum(origin, 0) * np.timedelta64(panel.step_minutes, "m")
         age[group] = np.where(has, (ascending[group][:, None] - valid_at).astype(np.float64), np.nan)
     if (order != np.arange(len(order))).any():
         back = np.argsort(order)
         x, origin_mw, age, scale = x[back], origin_mw[back], age[back], scale[back]
-    return FeatureBlock(issues, chosen, layout.names, layout.horizons, x, origin_mw, age, scale)
+    return FeatureBlock(issues, chosen, where.names, where.horizons, x, origin_mw, age, scale)
+
+
+def _fill(x: NDArray[np.float32], view: View, used: list[tuple[Family, slice]]) -> None:
+    """Fill `x` (issue, series, feature), the series shared out among threads where there is enough to do: compiled code
+    holds no lock.
+    """
+    issues, series = x.shape[:2]
+    is_in_shares = plants.is_generation(view.region)
+    parts = min(settings().workers, series) if issues * series >= PARALLEL_FROM else 1
+
+    def fill(share: slice) -> None:
+        for first in range(0, issues, TOGETHER):
+            rows = slice(first, min(first + TOGETHER, issues))
+            out, part = x[rows, share], view.part(rows, share)
+            out.fill(np.nan)
+            for family, columns in used:
+                family.fill(out[..., columns], part)
+                if family.in_mw and is_in_shares:
+                    out[..., columns] /= part.scale[..., None].astype(np.float32)
+
+    shares = [slice(n * series // parts, (n + 1) * series // parts) for n in range(parts)]
+    if parts == 1:
+        fill(shares[0])
+    else:
+        list(_threads().map(fill, shares))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings().workers, thread_name_prefix="features")
 
 
 def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[int]) -> NDArray[np.float64]:
@@ -153,18 +160,18 @@ def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[i
     power = final_power(panel, region)
     columns = [panel.series.index(name) for name in block.series]
     age = np.nan_to_num(block.age_minutes).astype("timedelta64[m]")
-    origin = slots_of(panel, block.issue_times[:, None] - age)
+    origin = panel.power.slots(block.issue_times[:, None] - age)
     slot = origin[..., None] + np.array(knots) // panel.step_minutes
     inside = (slot >= 0) & (slot < len(power)) & np.isfinite(block.age_minutes)[..., None]
     values = power[np.clip(slot, 0, len(power) - 1), np.array(columns)[None, :, None]]
-    inside &= ~generation.dark(region, block.series, panel.start + slot * np.timedelta64(panel.step_minutes, "m"))
+    inside &= ~plants.dark(region, block.series, panel.start + slot * np.timedelta64(panel.step_minutes, "m"))
     return np.where(inside, values, np.nan)
 
 
 def final_power(panel: Panel, region: Region) -> NDArray[np.float64]:
     """The power grid with every patch applied, shape (time, series)."""
-    power, patches = panel.power.copy(), panel.patches
-    mine = patches.grid == POWER_GRID
+    power, patches = panel.power.values.copy(), panel.patches
+    mine = patches.grid == Part.POWER
     power[patches.slot[mine], patches.column[mine]] = patches.value[mine]
     add_total(power, region)
     return power

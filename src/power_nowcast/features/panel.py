@@ -1,5 +1,6 @@
 """Panels from the store: all history, or what is known now."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -7,12 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import VALUES, Basis, Flag, Floats, Panel, Patches, Table, Times
+from power_nowcast.checks.flags import kept_out
+from power_nowcast.contracts import VALUES, Basis, Flag, Floats, Grid, Panel, Part, Patches, Table
 from power_nowcast.errors import MissingDataError
-from power_nowcast.regions import Region
+from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.regions.sun import fill_nights
 
-POWER_GRID, FORECAST_GRID, WEATHER_FORECAST_GRID, KEPT_OUT_GRID, LATENESS_GRID = range(5)
 WINDOW = timedelta(days=44)
 """History of a live window: the furthest that features look back, and a clock change."""
 FORECAST_REACH = timedelta(hours=36)
@@ -127,9 +128,6 @@ def assemble(
     Raises:
         MissingDataError: there is no power.
     """
-    step = region.interval_minutes
-    first, slots = _minute(start), int((_minute(end) - _minute(start)).astype(np.int64)) // step + 1
-    series = region.series
     power_rows = frames[Table.POWER]
     if power_rows.is_empty():
         raise MissingDataError(
@@ -141,82 +139,76 @@ def assemble(
         # Where every value came so late, none of them needs a patch: nothing reads it before. Nights are never late.
         delay_minutes = max(delay_minutes, _least_lateness(power_rows))
     on_time = pl.col("available_at") <= pl.col("valid_at") + timedelta(minutes=delay_minutes)
-    power, power_patches = _grid(power_rows, series, first, step, slots, POWER_GRID, known_at, on_time)
-    # Before the first value of all nobody was silent, however far back a window looks.
-    known = np.flatnonzero(np.isfinite(power).any(axis=1) | _patched(power_patches, slots))
-    begun = int(known[0]) if len(known) else slots
-    fill_nights(power[begun:], region, first + begun * np.timedelta64(step, "m"))
-    add_total(power, region)
-
-    patches = [power_patches]
-    ahead = {
-        Table.FORECAST: (region.forecast, series, FORECAST_GRID),
-        Table.WEATHER_FORECAST: (
-            region.weather_forecast,
-            region.weather_forecast.variables if region.weather_forecast else (),
-            WEATHER_FORECAST_GRID,
-        ),
-    }
-    told: dict[Table, tuple[np.datetime64, int, Floats]] = {}
-    for table, (spec, columns, grid) in ahead.items():
-        spacing = (spec.interval_minutes or step) if spec else step
-        begin, values = grid_start(first, spacing), np.empty((0, 0))
-        if spec is not None:
-            reach = _minute(end + FORECAST_REACH) - begin
-            count = int(reach.astype(np.int64)) // spacing + 1
-            rows = _told(table, frames.get(table, EMPTY))
-            values, later = _grid(rows, columns, begin, spacing, count, grid, known_at, pl.lit(False))
-            patches.append(later)
-        told[table] = begin, spacing, values
-    kept_out, lateness = np.empty((0, 0)), np.empty((0, 0))
+    panel = unknown(region, _minute(start), _minute(end), _minute(end + FORECAST_REACH), known_at=_minute(known_at))
+    patches = [_place(panel.power, Part.POWER, power_rows, known_at, on_time)]
+    _complete(panel.power, region, patches[0])
+    for table, part in ((Table.FORECAST, Part.FORECAST), (Table.WEATHER_FORECAST, Part.WEATHER_FORECAST)):
+        told = _told(table, frames.get(table, EMPTY))
+        patches.append(_place(panel.grid(part), part, told, known_at, pl.lit(False)))
     if quarantine is not None:
+        panel = replace(panel, kept_out=_like(panel.power), lateness=_like(panel.power))
         kept = _kept_out(quarantine, region)
-        kept_out, later = _grid(kept, series, first, step, slots, KEPT_OUT_GRID, known_at, pl.lit(False))
-        patches.append(later)
-        late = _lateness(power_rows, region)
-        lateness, later = _grid(late, series, first, step, slots, LATENESS_GRID, known_at, on_time)
-        patches.append(later)
-    times = first + np.arange(slots) * np.timedelta64(step, "m")
-    names = region.weather.variables if region.weather else ()
+        patches.append(_place(panel.kept_out, Part.KEPT_OUT, kept, known_at, pl.lit(False)))
+        patches.append(_place(panel.lateness, Part.LATENESS, _lateness(power_rows, region), known_at, on_time))
+    _report(panel.weather, frames[Table.WEATHER])
+    return replace(panel, patches=_merge(patches), delay_minutes=delay_minutes)
+
+
+def _like(grid: Grid) -> Grid:
+    """A grid of NaN with the slots and columns of `grid`."""
+    return Grid.unknown(grid.start, grid.step_minutes, grid.names, len(grid))
+
+
+def unknown(
+    region: Region, start: np.datetime64, end: np.datetime64, until: np.datetime64, *, known_at: np.datetime64
+) -> Panel:
+    """A region's panel of `start` to `end` in which nothing is known: grids of NaN, to write values into.
+
+    Forecasts reach to `until`, each on a grid of its own. What the region does not have is a grid without values.
+    """
+    step = region.interval_minutes
+    slots = int((end - start).astype(np.int64)) // step + 1
+
+    def ahead(spec: SourceSpec | None, names: tuple[str, ...]) -> Grid:
+        if spec is None:
+            return Grid.none()
+        spacing = spec.interval_minutes or step
+        # Whole in UTC, so that the same time has the same place in every panel.
+        first = np.datetime64(int(start.astype("datetime64[m]").astype(np.int64)) // spacing * spacing, "m")
+        return Grid.unknown(first, spacing, names, int((until - first).astype(np.int64)) // spacing + 1)
+
     return Panel(
         region=region.name,
-        start=first,
-        step_minutes=step,
-        series=series,
-        power=power,
-        weather_names=names,
-        weather=_reports(frames[Table.WEATHER], names, times),
-        forecast_start=told[Table.FORECAST][0],
-        forecast_step_minutes=told[Table.FORECAST][1],
-        forecast=told[Table.FORECAST][2],
-        known_at=_minute(known_at),
-        patches=_merge(patches),
-        weather_forecast_names=ahead[Table.WEATHER_FORECAST][1],
-        weather_forecast_start=told[Table.WEATHER_FORECAST][0],
-        weather_forecast_step_minutes=told[Table.WEATHER_FORECAST][1],
-        weather_forecast=told[Table.WEATHER_FORECAST][2],
-        kept_out=kept_out,
-        lateness=lateness,
-        delay_minutes=delay_minutes,
+        known_at=known_at,
+        power=Grid.unknown(start, step, region.series, slots),
+        weather=Grid.unknown(start, step, region.weather.variables if region.weather else (), slots),
+        forecast=ahead(region.forecast, region.series),
+        weather_forecast=ahead(
+            region.weather_forecast, region.weather_forecast.variables if region.weather_forecast else ()
+        ),
     )
+
+
+def _complete(power: Grid, region: Region, patches: Patches) -> None:
+    """Write what follows from the values of power: silent nights of solar zones, and the total."""
+    # Before the first value of all nobody was silent, however far back a window looks.
+    known = np.flatnonzero(np.isfinite(power.values).any(axis=1) | _patched(patches, len(power)))
+    begun = int(known[0]) if len(known) else len(power)
+    fill_nights(power.values[begun:], region, power.start + begun * np.timedelta64(power.step_minutes, "m"))
+    add_total(power.values, region)
 
 
 def ever_known(panel: Panel) -> NDArray[np.bool_]:
     """Slots of power of which any series was known at some time, shape (time,)."""
-    return np.asarray(np.isfinite(panel.power).any(axis=1) | _patched(panel.patches, len(panel.power)))
+    known = np.isfinite(panel.power.values).any(axis=1)
+    return np.asarray(known | _patched(panel.patches, len(panel.power)))
 
 
 def _patched(patches: Patches, slots: int) -> NDArray[np.bool_]:
     """Slots of power that patches write, shape (time,)."""
     written = np.zeros(slots, np.bool_)
-    written[patches.slot[patches.grid == POWER_GRID]] = True
+    written[patches.slot[patches.grid == Part.POWER]] = True
     return written
-
-
-def grid_start(first: np.datetime64, step_minutes: int) -> np.datetime64:
-    """First slot of a forecast's grid: whole in UTC, so that the same time has the same place in every panel."""
-    minutes = int(first.astype("datetime64[m]").astype(np.int64))
-    return np.datetime64(minutes // step_minutes * step_minutes, "m")
 
 
 def _told(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
@@ -227,9 +219,7 @@ def _told(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
-    """Slots of spikes and stuck telemetry, as rows that `_grid` takes."""
-    from power_nowcast.ingest.flags import kept_out  # noqa: PLC0415 - serving has no use for the sources
-
+    """Slots of spikes and stuck telemetry, as rows that `_place` takes."""
     codes = {Flag.SPIKE.value: SPIKE, Flag.STUCK.value: STUCK}
     return kept_out(quarantine, region).with_columns(
         value=pl.col("flag").replace_strict(codes, return_dtype=pl.Float64),
@@ -263,22 +253,15 @@ def add_total(power: Floats, region: Region, slots: NDArray[np.int64] | None = N
     power[rows, 0] = total
 
 
-def _grid(
-    rows: pl.DataFrame,
-    series: tuple[str, ...],
-    first: np.datetime64,
-    step: int,
-    slots: int,
-    grid: int,
-    known_at: datetime,
-    on_time: pl.Expr,
-) -> tuple[Floats, Patches]:
-    """Dense values (slot, series) of what is known at `known_at` or comes on time, and the rest as patches."""
-    values = np.full((slots, len(series)), np.nan)
+def _place(grid: Grid, part: Part, rows: pl.DataFrame, known_at: datetime, on_time: pl.Expr) -> Patches:
+    """Write into a grid what is known at `known_at` or comes on time; the rest becomes patches of that part."""
+    if not grid.values.size:
+        return Patches.none()
+    first, step, slots, columns = grid.start, grid.step_minutes, len(grid), grid.names
     since = pl.col("valid_at") - _aware(first)
     placed = (
         rows.lazy()
-        .with_columns(column=pl.col("series").cast(pl.Enum(series), strict=False).to_physical().cast(pl.Int64))
+        .with_columns(column=pl.col("series").cast(pl.Enum(columns), strict=False).to_physical().cast(pl.Int64))
         .filter(pl.col("column").is_not_null())
         .with_columns(
             slot=since.dt.total_minutes() // step,
@@ -288,34 +271,33 @@ def _grid(
         .filter("is_on_grid", (pl.col("slot") >= 0) & (pl.col("slot") < slots))
         .select("slot", "column", "value", "valid_at", "available_at", "first_seen_at", "basis")
         .sort("available_at", "first_seen_at", maintain_order=True)
-        .with_columns(is_first=(pl.col("slot") * len(series) + pl.col("column")).is_first_distinct())
+        .with_columns(is_first=(pl.col("slot") * len(columns) + pl.col("column")).is_first_distinct())
         .with_columns(base=(pl.col("available_at") <= known_at) | (on_time & pl.col("is_first")))
         .select("slot", "column", "value", "available_at", "base")
         .collect()
     )
     base = placed.filter("base")
-    values[base["slot"].to_numpy(), base["column"].to_numpy()] = base["value"].to_numpy()
+    grid.values[base["slot"].to_numpy(), base["column"].to_numpy()] = base["value"].to_numpy()
     later = placed.filter(~pl.col("base"))
     # Known within a minute counts from the next one on: never too early.
     available = later["available_at"].dt.offset_by("59s999999us").dt.truncate("1m")
-    return values, Patches(
+    return Patches(
         available.dt.replace_time_zone(None).to_numpy().astype("datetime64[m]"),
-        np.full(len(later), grid, np.int8),
+        np.full(len(later), part, np.int8),
         later["slot"].to_numpy().astype(np.int64),
         later["column"].to_numpy().astype(np.int64),
         later["value"].to_numpy().astype(np.float64),
     )
 
 
-def _reports(rows: pl.DataFrame, names: tuple[str, ...], times: Times) -> Floats:
-    """Latest report of each variable at each time, shape (time, variable); NaN where none is recent.
+def _report(weather: Grid, rows: pl.DataFrame) -> None:
+    """Write the latest report of each variable at each slot's time; what is not recent stays NaN.
 
     A report counts from when it was known, and not before the time that it is of: one that is stamped in the future is
     no news yet, and silences none that come before its time.
     """
-    out = np.full((len(times), len(names)), np.nan)
-    at = pl.DataFrame({"at": pl.Series(times.astype("datetime64[us]")).dt.replace_time_zone("UTC")})
-    for column, name in enumerate(names):
+    at = pl.DataFrame({"at": pl.Series(weather.times.astype("datetime64[us]")).dt.replace_time_zone("UTC")})
+    for column, name in enumerate(weather.names):
         reports = (
             rows.filter(pl.col("series") == name)
             .with_columns(known_at=pl.max_horizontal("available_at", "valid_at"))
@@ -327,8 +309,7 @@ def _reports(rows: pl.DataFrame, names: tuple[str, ...], times: Times) -> Floats
         found = at.join_asof(reports, left_on="at", right_on="known_at")
         recent = pl.col("at") - pl.col("valid_at") <= MAX_WEATHER_AGE
         values = found.select(pl.when(recent).then("value"))["value"]
-        out[:, column] = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return out
+        weather.values[:, column] = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
 def _merge(parts: list[Patches]) -> Patches:

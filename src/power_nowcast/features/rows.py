@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import UTC, Floats, Panel, Times
+from power_nowcast.contracts import UTC, Floats, Grid, Panel, Times
 from power_nowcast.errors import HistoryError, SourceFormatError
-from power_nowcast.features.panel import add_total, grid_start
+from power_nowcast.features.panel import add_total, unknown
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import fill_nights
 
@@ -40,7 +40,6 @@ def from_rows(region: Region, rows: pl.DataFrame, *, until: np.datetime64 | None
         HistoryError: there are no rows.
     """
     zones = tuple(zone.name for zone in region.zones)
-    variables = region.weather.variables if region.weather else ()
     _check_columns(region, rows, zones, (*region.series, *optional_columns(region)))
     if rows.is_empty():
         raise HistoryError("There are no rows.", remedy="Send recent observations, oldest first.", region=region.name)
@@ -66,79 +65,35 @@ def from_rows(region: Region, rows: pl.DataFrame, *, until: np.datetime64 | None
     if until is not None and any(zone.kind == "solar" for zone in region.zones):
         nights = (until - end).astype("timedelta64[m]").astype(np.int64)
         end += np.timedelta64(min(max(int(nights), 0), MAX_NIGHT_MINUTES) // step * step, "m")
-    slots = int((end - start).astype(np.int64)) // step + 1
+    panel = unknown(region, start, end, minutes[-1], known_at=end)
+    grid = panel.power
     slot = (minutes - start).astype(np.int64) // step
-    inside = (slot >= 0) & (slot < slots)
-    grid = np.full((slots, len(region.series)), np.nan)
-    grid[slot[inside]] = power[inside]
-    fill_nights(grid, region, start)
-    add_total(grid, region)
-    weather = np.full((slots, len(variables)), np.nan)
-    for column, name in enumerate(variables):
+    inside = (slot >= 0) & (slot < len(grid))
+    grid.values[slot[inside]] = power[inside]
+    fill_nights(grid.values, region, start)
+    add_total(grid.values, region)
+    for column, name in enumerate(panel.weather.names):
         if name in values.columns:
-            weather[slot[inside], column] = _numbers(values, name)[inside]
-
-    # Columns of forecasts are there even if the caller has none, as in training.
-    ahead = []
-    for spec, columns in (
-        (region.forecast, region.series if region.forecast else ()),
-        (region.weather_forecast, region.weather_forecast.variables if region.weather_forecast else ()),
-    ):
-        spacing = (spec.interval_minutes or step) if spec else step
-        begin = grid_start(start, spacing)
-        ahead.append((begin, spacing, _forecast(values, minutes, columns, begin, spacing)))
-    return Panel(
-        region=region.name,
-        start=start,
-        step_minutes=step,
-        series=region.series,
-        power=grid,
-        weather_names=variables,
-        weather=weather,
-        forecast_start=ahead[0][0],
-        forecast_step_minutes=ahead[0][1],
-        forecast=ahead[0][2],
-        known_at=end,
-        weather_forecast_names=region.weather_forecast.variables if region.weather_forecast else (),
-        weather_forecast_start=ahead[1][0],
-        weather_forecast_step_minutes=ahead[1][1],
-        weather_forecast=ahead[1][2],
-    )
+            panel.weather.values[slot[inside], column] = _numbers(values, name)[inside]
+    for ahead in (panel.forecast, panel.weather_forecast):
+        _write(ahead, values, minutes)
+    return panel
 
 
-def _forecast(
-    rows: pl.DataFrame, minutes: Times, columns: tuple[str, ...], start: np.datetime64, step_minutes: int
-) -> Floats:
-    """What the rows say of forecasts, on their grid from `start`: shape (slot, column), empty without columns."""
-    if not columns:
-        return np.empty((0, 0))
-    place = (minutes - start).astype(np.int64) // step_minutes
-    on_grid = (minutes.astype(np.int64) % step_minutes == 0) & (place >= 0)
-    told = np.full((int(place.max()) + 1, len(columns)), np.nan)
-    for column, name in enumerate(columns):
+def _write(forecast: Grid, rows: pl.DataFrame, minutes: Times) -> None:
+    """Write what the rows say of forecasts; columns are there even if the caller has none, as in training."""
+    place = forecast.slots(minutes)
+    on_grid = (minutes.astype(np.int64) % forecast.step_minutes == 0) & (place >= 0)
+    for column, name in enumerate(forecast.names):
         if f"{FORECAST_PREFIX}{name}" in rows.columns:
-            told[place[on_grid], column] = _numbers(rows, f"{FORECAST_PREFIX}{name}")[on_grid]
-    return told
+            forecast.values[place[on_grid], column] = _numbers(rows, f"{FORECAST_PREFIX}{name}")[on_grid]
 
 
 def to_rows(panel: Panel, region: Region) -> pl.DataFrame:
     """The panel's state as wide rows that `from_rows` reads back; `valid_at` as datetimes, unknown values as nulls."""
     step = np.timedelta64(panel.step_minutes, "m")
-    ahead = [
-        (panel.forecast_start, panel.forecast_step_minutes, panel.forecast, panel.series),
-        (
-            panel.weather_forecast_start,
-            panel.weather_forecast_step_minutes,
-            panel.weather_forecast,
-            panel.weather_forecast_names,
-        ),
-    ]
-    told = [
-        (begin + np.arange(len(values)) * np.timedelta64(spacing, "m"), values, names)
-        for begin, spacing, values, names in ahead
-        if values.size
-    ]
-    times = np.arange(panel.start, max([panel.end, *(stamps[-1] for stamps, _, _ in told)]) + step, step)
+    told = [grid for grid in (panel.forecast, panel.weather_forecast) if grid.values.size]
+    times = np.arange(panel.start, max([panel.end, *(grid.end for grid in told)]) + step, step)
     frame: dict[str, Floats] = {}
 
     def spread(values: Floats, slot: NDArray[np.int64]) -> Floats:
@@ -148,14 +103,13 @@ def to_rows(panel: Panel, region: Region) -> pl.DataFrame:
 
     own = np.arange(len(panel.power))
     for zone in region.zones:
-        frame[zone.name] = spread(panel.power[:, panel.series.index(zone.name)], own)
-    for stamps, values, names in told:
-        since = (stamps - panel.start).astype("timedelta64[m]").astype(np.int64)
-        place = np.where(since < 0, -1, since // panel.step_minutes)
-        for column, name in enumerate(names):
-            frame[f"{FORECAST_PREFIX}{name}"] = spread(values[:, column], place)
-    for column, name in enumerate(panel.weather_names):
-        frame[name] = spread(panel.weather[:, column], own)
+        frame[zone.name] = spread(panel.power.values[:, panel.series.index(zone.name)], own)
+    for grid in told:
+        place = panel.power.slots(grid.times)
+        for column, name in enumerate(grid.names):
+            frame[f"{FORECAST_PREFIX}{name}"] = spread(grid.values[:, column], place)
+    for column, name in enumerate(panel.weather.names):
+        frame[name] = spread(panel.weather.values[:, column], own)
     valid_at = pl.Series("valid_at", times.astype("datetime64[us]")).dt.replace_time_zone("UTC")
     return pl.DataFrame([valid_at, *(pl.Series(name, values) for name, values in frame.items())]).fill_nan(None)
 

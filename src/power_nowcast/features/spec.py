@@ -4,6 +4,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 DAY_MINUTES = 1440
+TYPE_DAYS = 28
+"""Days over which a mean of the same type of day is taken, if the history reaches that far."""
+SHAPE = (15, 30, 60, 90, 120, 180)
+"""Ramps in minutes by which analog days are found."""
+ERROR_LAGS = (15, 30, 60, 120, 180)
+"""Minutes over which the change of the operator's error is taken."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,14 @@ class FeatureSpec:
         return cls(**(values | changes))
 
     @property
+    def reach_days(self) -> int:
+        """How many past days are looked at."""
+        return max((*self.days, *self.type_days, self.analog_days))
+
+    @property
     def history_minutes(self) -> int:
         """How far back from the origin the features reach."""
-        furthest_day = max((*self.days, *self.type_days, self.analog_days)) * DAY_MINUTES
+        furthest_day = self.reach_days * DAY_MINUTES
         return max(furthest_day + self._about_a_slot, *self.ranges, 0)
 
     @property

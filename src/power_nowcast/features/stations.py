@@ -1,5 +1,7 @@
 """Weather of a zone from several stations: near its load's centre, or as the region file weighs them."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -30,6 +32,39 @@ def weights(region: Region, series: tuple[str, ...], variables: tuple[str, ...])
     total = sum((zones[name] * most[name] for name in zones), np.zeros(len(variables))) / sum(most.values())
     belongs = np.array([[name.rpartition(".")[2] == group for name in variables] for group in names])
     return np.array([belongs * zones.get(name, total) for name in series])
+
+
+def fill(
+    out: NDArray[np.float32],
+    region: Region,
+    series: tuple[str, ...],
+    columns: NDArray[np.int64],
+    variables: tuple[str, ...],
+    kinds: tuple[int, ...],
+    each: Callable[[NDArray[np.float32]], None],
+) -> None:
+    """Have `each` write features of every station's variables; their weighted means where the region asks for them.
+
+    Args:
+        out: shape (issue, series, feature), of which NaN stays where there is nothing to tell.
+        region: whose stations.
+        series: the series of the panel.
+        columns: which of them `out` has.
+        variables: those that `each` writes features of.
+        kinds: how many features of a variable lie side by side, for each part of the family.
+        each: writes them.
+    """
+    if not region.weighs_stations:
+        each(out)
+        return
+    shares = weights(region, series, variables)[columns]
+    apart = np.full((*out.shape[:2], sum(kinds) * len(variables)), np.nan, np.float32)
+    each(apart)
+    before = 0
+    for kind in kinds:
+        here, there = (slice(before * n, (before + kind) * n) for n in shares.shape[1:])
+        combine(out[..., here], apart[..., there], shares)
+        before += kind
 
 
 def _of_zone(region: Region, number: int, variables: tuple[str, ...]) -> NDArray[np.float64]:

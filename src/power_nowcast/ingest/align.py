@@ -4,19 +4,14 @@ from datetime import timedelta
 
 import polars as pl
 
-from power_nowcast.contracts import UTC, Basis, Table
-from power_nowcast.ingest.batch import ROWS
-from power_nowcast.ingest.published import Received
+from power_nowcast.contracts import LIVE, ROWS, UTC, Basis, Received, Table
 from power_nowcast.regions import Region, SourceSpec
-
-LIVE = timedelta(hours=3)
-"""A row that came within this time of its `valid_at` was seen as it appeared; an older one may be from before."""
 
 
 def align(
     rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec, received: Received | None = None
 ) -> tuple[pl.DataFrame, int]:
-    """Rows of `batch.ROWS` from checked rows of `PUBLISHED`, and the number that a later value of their slot replaced.
+    """Rows of `contracts.ROWS` from checked rows of `PUBLISHED`, and the number of those that a later value replaced.
 
     `valid_at` is the end of the interval. Power lies on the region's grid: slot t holds the last value published in
     (t - interval, t], so a stamp off the grid counts for the slot that it falls into.

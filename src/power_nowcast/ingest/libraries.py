@@ -18,10 +18,10 @@ import polars as pl
 from pydantic import SecretStr
 
 from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceFormatError, SourceUnavailableError
-from power_nowcast.ingest.http import Limits, redact
-from power_nowcast.ingest.http.libraries import limited
-from power_nowcast.ingest.http.limits import TooLargeError
 from power_nowcast.ingest.published import Request, check_options
+from power_nowcast.ingest.web import Limits, redact
+from power_nowcast.ingest.web.libraries import limited
+from power_nowcast.ingest.web.limits import TooLargeError
 
 EXTRA = "pip install power-nowcast[grids]"
 NOT_FOUND = 404
@@ -118,7 +118,7 @@ def check_library_options(request: Request, *known: str) -> None:
     if "url" in request.spec.options:
         source = request.spec.source
         raise ConfigurationError(
-            f"{request.region.name}: the source {source} asks through a library, which has its own addresses.",
+            f"{request.region.name}: the source {source} uses a library, which has its own addresses.",
             remedy="Leave out the option url; a proxy is named by HTTPS_PROXY.",
             region=request.region.name,
             source=source,
@@ -177,7 +177,7 @@ class Asking:
             status, reason = NOT_FOUND, f"has nothing ({said})"
         elif status in REFUSED:
             reason = f"was refused with {status}"
-            remedy = f"Check the key in {self.variable}." if self.variable else "The publisher does not let this in."
+            remedy = f"Check the key in {self.variable}." if self.variable else "The publisher refuses access."
         elif status is not None:
             reason = f"was answered {status}"
         elif isinstance(error, (OSError, RuntimeError)) and not isinstance(error, (ValueError, BadGzipFile)):

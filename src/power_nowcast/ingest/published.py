@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import polars as pl
 
-from power_nowcast.contracts import UTC, Table
+from power_nowcast.contracts import UTC, Batch, Received, Table
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.regions import Region, SourceSpec
 
 if TYPE_CHECKING:
-    from power_nowcast.ingest.http import Http
+    from power_nowcast.ingest.web import Http
 
 PUBLISHED = pl.Schema(
     {
@@ -43,7 +43,8 @@ class Request:
     the one file, if the caller names it in place of the region. Live sources send requests through `http`, the
     process's own client where it is None; without `start` they hand over the last days only. Rows of a file that are
     later than `clock` are no measurements. A replay hands over the versions that were known by `clock` and not at
-    `since`, the time of the table's last delivery (None: there was none).
+    `since`, the time of the table's last delivery (None: there was none); `batches` gives it the batches of another
+    request.
     """
 
     region: Region
@@ -55,25 +56,14 @@ class Request:
     http: "Http | None" = None
     clock: Callable[[], datetime] = _now
     since: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Received:
-    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live,
-    `url` their address (keys left out). All are None for a file of an archive.
-    """
-
-    data: bytes
-    published_at: datetime | None = None
-    received_at: datetime | None = None
-    url: str | None = None
+    batches: "Callable[[Request], Iterator[Batch]] | None" = None
 
 
 @dataclass(frozen=True)
 class Delivery:
     """One file or answer: its origin (file or address), and its bytes.
 
-    `keep` is false if the bytes are part of this package. `expected` is false if the publisher may not have it yet.
+    `keep` is false if the bytes are part of this package, `expected` if the publisher must have it by now.
     `server` is the server that a library asks itself, None if the request's client asks.
     """
 

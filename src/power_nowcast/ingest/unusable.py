@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from power_nowcast.contracts import Reason
+from power_nowcast.contracts import Batch, Reason
 from power_nowcast.errors import SourceFormatError
-from power_nowcast.ingest.batch import Batch
 from power_nowcast.ingest.names import listed
-from power_nowcast.ingest.stamp_forms import why_not
+from power_nowcast.ingest.parsing.stamp_forms import why_not
 from power_nowcast.regions import Region
 
 _REMEDIES = {
@@ -20,7 +19,7 @@ _REMEDIES = {
 
 
 def reasons_of(quarantined: pl.DataFrame) -> dict[str, int]:
-    """The number of rows of `batch.BAD_ROWS` by reason, the most frequent first."""
+    """The number of rows of `contracts.BAD_ROWS` by reason, the most frequent first."""
     counts = quarantined["reason"].value_counts(sort=True)
     return {str(reason): int(count) for reason, count in sorted(counts.iter_rows(), key=lambda one: (-one[1], one[0]))}
 

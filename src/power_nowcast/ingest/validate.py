@@ -17,8 +17,7 @@ from power_nowcast.checks.spacing import check_spacing
 from power_nowcast.checks.units import check_units, in_another_unit, may_be_gw
 from power_nowcast.checks.zeros import false_zeros, without_own_use
 from power_nowcast.checks.zones import by_zone
-from power_nowcast.contracts import UTC, Reason, Table
-from power_nowcast.ingest.batch import BAD_ROWS
+from power_nowcast.contracts import BAD_ROWS, UTC, Reason, Table
 from power_nowcast.ingest.parts import spacing
 from power_nowcast.regions import Region, SourceSpec
 

@@ -1,6 +1,5 @@
 """The newest window and a model make a nowcast. Quality and flags say what is late or missing."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from power_nowcast.contracts import QUANTILES, Floats, Panel
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.calibration_state import unpack
+from power_nowcast.contracts import QUANTILES, Floats, Grid, Panel
 from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.features.state import MAX_AGE_MINUTES
-from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.calibration import Calibration
 
 GAP_HOURS = 3
 GAP_SHARE = 0.2
@@ -77,7 +77,7 @@ class Nowcaster:
         if not np.isfinite(age).any():
             newest = _newest(panel, issue)
             raise StaleDataError(
-                f"The newest observation of {region.name} is of {newest or 'never'}, the issue time is {issue} UTC.",
+                f"The newest observation of {region.name}: {newest or 'none'}. The issue time: {issue} UTC.",
                 remedy=f"Ingest or send values of the last {MAX_AGE_MINUTES} minutes before the issue time.",
                 region=region.name,
                 issue_time=f"{issue}Z",
@@ -122,7 +122,7 @@ class Nowcaster:
 
     def _check_history(self, panel: Panel, issue: np.datetime64) -> None:
         # Usually the first row has values, and the search ends there.
-        begin = next((n for n, row in enumerate(panel.power) if np.isfinite(row).any()), len(panel.power))
+        begin = next((n for n, row in enumerate(panel.power.values) if np.isfinite(row).any()), len(panel.power))
         first = panel.start + begin * np.timedelta64(panel.step_minutes, "m")
         held = int((issue - first).astype(np.int64))
         if held < self.bundle.minimum_history_minutes:
@@ -148,32 +148,30 @@ class Nowcaster:
         """Flags of what the model lacks: a family of inputs, some of its history, or much of the recent hours."""
         spec, region, flags = self.bundle.spec, self.bundle.region, []
         slot = min(int((issue - panel.start).astype(np.int64)) // panel.step_minutes, len(panel.power) - 1)
-        if spec.weather and region.weather and not np.isfinite(panel.weather[slot]).any():
+        if spec.weather and region.weather and not np.isfinite(panel.weather.values[slot]).any():
             flags.append("no weather")
-        told = panel.forecast, panel.forecast_start, panel.forecast_step_minutes
-        if spec.forecast and region.forecast and not _is_told(*told, issue):
+        if spec.forecast and region.forecast and not _is_told(panel.forecast, issue):
             flags.append("no operator forecast")
-        told = panel.weather_forecast, panel.weather_forecast_start, panel.weather_forecast_step_minutes
-        if spec.weather_forecast and region.weather_forecast and not _is_told(*told, issue):
+        if spec.weather_forecast and region.weather_forecast and not _is_told(panel.weather_forecast, issue):
             flags.append("no weather forecast")
         if (issue - panel.start).astype(np.int64) < self.bundle.history_minutes:
             flags.append("short history")
-        recent = panel.power[max(0, slot + 1 - GAP_HOURS * 60 // panel.step_minutes) : slot + 1]
+        recent = panel.power.values[max(0, slot + 1 - GAP_HOURS * 60 // panel.step_minutes) : slot + 1]
         if np.isnan(recent).mean() > GAP_SHARE:
             flags.append("gaps in the recent hours")
         return tuple(flags)
 
 
-def _is_told(forecast: Floats, start: np.datetime64, step_minutes: int, issue: np.datetime64) -> bool:
+def _is_told(forecast: Grid, issue: np.datetime64) -> bool:
     """Whether any series has a forecast for the interval that holds the issue time, and for the next one."""
-    ahead = int((issue - start).astype(np.int64)) // step_minutes + 1
-    rows = forecast[ahead : ahead + 2]
+    ahead = int((issue - forecast.start).astype(np.int64)) // forecast.step_minutes + 1
+    rows = forecast.values[ahead : ahead + 2]
     return rows.size > 0 and bool(np.isfinite(rows).any(axis=1).all())
 
 
 def _newest(panel: Panel, issue: np.datetime64) -> str | None:
     times = panel.times
-    known = np.isfinite(panel.power).any(axis=1) & (times <= issue)
+    known = np.isfinite(panel.power.values).any(axis=1) & (times <= issue)
     return f"{times[known][-1]}Z" if known.any() else None
 
 
@@ -187,18 +185,27 @@ def calibration_in_force(records: Calibrations, bundle: Bundle, at: datetime | N
     """The newest state of the bundle's calibration that counts no outcome after `at`; the frozen one if there is none.
 
     Raises:
-        ModelError: the state has other series or leads than the bundle, or factors that are no finite numbers.
+        ModelError: the state cannot be read, or has other series or leads than the bundle, or factors that are no
+            finite numbers.
     """
     state = records.read_calibration(bundle.region.name, bundle.digest, at=at)
     if state is None:
         return bundle.calibration
-    frozen, kept = bundle.calibration, Calibration.from_json(json.loads(state))
-    if (kept.series, kept.leads) != (frozen.series, frozen.leads) or not kept.is_whole:
+    frozen = bundle.calibration
+    try:
+        kept = unpack(state)
+    except (ValueError, KeyError) as error:
         raise ModelError(
-            f"The calibration {kept.id} that is kept for the model {bundle.digest[:12]} of {bundle.region.name} is not "
-            "one of it.",
+            f"The calibration that is kept for the model {bundle.digest[:12]} of {bundle.region.name} cannot be read: "
+            f"{error}.",
             remedy="Restore the table `calibrations` of the store from a copy.",
             region=bundle.region.name,
-            calibration_id=kept.id,
+        ) from error
+    if (kept.series, kept.leads) != (frozen.series, frozen.leads) or not kept.is_whole:
+        raise ModelError(
+            f"The calibration that is kept for the model {bundle.digest[:12]} of {bundle.region.name} is of another "
+            "model: its series, leads or factors are not those of this one.",
+            remedy="Restore the table `calibrations` of the store from a copy.",
+            region=bundle.region.name,
         )
     return kept

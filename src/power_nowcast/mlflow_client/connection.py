@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import httpx
 
 from power_nowcast.errors import RegistryError, RegistryUnavailableError
-from power_nowcast.ingest.http import Deadline, redact
+from power_nowcast.ingest.web import Deadline, redact
 from power_nowcast.settings import settings
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.files import verify
 from power_nowcast.features.rows import optional_columns
 from power_nowcast.mlflow_client import registry
 from power_nowcast.mlflow_client.connection import connect, translated
 from power_nowcast.mlflow_client.registry import METRIC, Version
 from power_nowcast.mlflow_client.runs import sanitised
 from power_nowcast.mlflow_client.wheel import build_wheel, requirements
-from power_nowcast.models.bundle import Bundle
-from power_nowcast.models.files import verify
 from power_nowcast.regions import Region
 
 if TYPE_CHECKING:

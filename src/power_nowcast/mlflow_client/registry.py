@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from power_nowcast.bundle.files import verify
 from power_nowcast.errors import NowcastError, PromotionRefusedError, RegistryError
 from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.mlflow_client.connection import connect, no_mlflow, translated
-from power_nowcast.models.files import verify
 from power_nowcast.regions import Region
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ALIASES = (CANDIDATE, STAGING, PRODUCTION)
 METRIC = "metric."
 HISTORY = "promotion."
 BUNDLE_FOLDER = "artifacts/bundle"
-"""Where the native files lie inside the registered model."""
+"""Folder of the native files inside the registered model."""
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ import power_nowcast
 
 DISTRIBUTION = "power-nowcast"
 SERVING = (
-    *("holidays", "mlflow-skinny", "numba", "numpy", "pandas", "polars", "pydantic", "pydantic-settings", "scipy"),
+    *("holidays", "mlflow-skinny", "numba", "numpy", "pandas", "polars", "pydantic", "python-dotenv", "scipy"),
     "tzdata",
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def requirements(libraries: Iterable[str]) -> list[str]:
-    """What a model with these `libraries` needs to answer, pinned to the versions that are installed here."""
+    """Requirements of a model with these `libraries` to answer, pinned to the versions that are installed here."""
     return [f"{name}=={version(name)}" for name in sorted((*SERVING, *libraries))]
 
 

@@ -1,7 +1,6 @@
 """What every model is: fitted on features and outcomes, it gives quantiles at its knots and is kept in native files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,37 +9,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import FeatureBlock, Floats
-from power_nowcast.models.calibration import MEDIAN_STEP
+from power_nowcast.contracts import FeatureBlock, Floats, Progress
+from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder
 
-type Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Features with their outcomes: `outcome_mw` has shape (issue, series, knot), NaN where the value is not known."""
-
-    block: FeatureBlock
-    outcome_mw: Floats
-
-    def during(self, first: np.datetime64, last: np.datetime64, reach_minutes: int = 0) -> "Examples":
-        """Those issued at `first` or later whose outcomes, up to `reach_minutes` after the issue, come before
-        `last`.
-        """
-        issued = self.block.issue_times
-        chosen = (issued >= first) & (issued + np.timedelta64(reach_minutes, "m") < last)
-        return Examples(self.block.take(chosen), self.outcome_mw[chosen])
-
-    @property
-    def ramps(self) -> Floats:
-        """Outcome minus origin in MW, shape (issue, series, knot)."""
-        return self.outcome_mw - self.block.origin_mw[..., None]
-
-    @property
-    def scaled_ramps(self) -> Floats:
-        """Ramps in units of the block's `scale_mw`: what models learn."""
-        return self.ramps / self.block.scale_mw[..., None]
+MEDIAN_STEP = 0.005
+"""Share of an hour's balance that the newest outcome replaces: online calibration remembers 200 of them."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats
-from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Progress
+from power_nowcast.models.base import FitReport, Model
+from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
 
 

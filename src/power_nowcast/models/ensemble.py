@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats
+from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Progress
 from power_nowcast.errors import ModelError
-from power_nowcast.models.base import Examples, FitReport, Model, Progress
+from power_nowcast.models.base import FitReport, Model
+from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
 from power_nowcast.models.kinds import create, model_class
 

@@ -41,7 +41,7 @@ class _Frozen(BaseModel):
 
 
 class Station(_Frozen):
-    """Where a weather station (or a point of a forecast's grid) stands."""
+    """The place of a weather station, or of a point of a forecast's grid."""
 
     name: Name
     latitude: Latitude
@@ -63,14 +63,14 @@ class Zone(_Frozen):
 
 
 class Schedule(_Frozen):
-    """When a publisher's forecast of a local day appears, for files that do not say when they were written."""
+    """The time at which the forecast of a local day appears, for files that do not say when they were written."""
 
     time: TimeOfDay = Field(description="Local time of day.")
     days_before: Days = 1
 
 
 class SourceSpec(_Frozen):
-    """Where a table's rows come from and what their stamps mean."""
+    """The source of a table's rows, and the meaning of their stamps."""
 
     source: Name = Field(description="Kind of source, see docs/data.md.")
     label: Literal["instant", "start", "end"] = "end"
@@ -264,7 +264,7 @@ class Region(_Frozen):
         return {table: spec for table in Table if (spec := self.spec(table)) is not None}
 
     def spec(self, table: Table) -> SourceSpec | None:
-        """Where a table's rows come from, None where the region has no such table."""
+        """The source of a table's rows, None if the region has no such table."""
         found: SourceSpec | None = getattr(self, table.value)
         return found
 

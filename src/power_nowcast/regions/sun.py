@@ -63,7 +63,7 @@ def fill_nights(power: Floats, region: Region, start: np.datetime64) -> None:
 
     Args:
         power: MW (slot, series), NaN where unknown; changed in place. The total is left as it is.
-        region: whose power it is.
+        region: the region of the power.
         start: `valid_at` of the first slot.
     """
     step = np.timedelta64(region.interval_minutes, "m")

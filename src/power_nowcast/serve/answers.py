@@ -7,8 +7,8 @@ import numpy as np
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
 from power_nowcast.features.rows import optional_columns
-from power_nowcast.live.model_slot import Loaded
 from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.live.slot import Loaded
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label
 from power_nowcast.serve.schemas import (

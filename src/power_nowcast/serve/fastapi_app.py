@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from power_nowcast import __version__
-from power_nowcast.live.model_slot import Fetched, ModelSlot
+from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
 from power_nowcast.serve import docs, problems
 from power_nowcast.serve.answers import short_of
@@ -214,7 +214,7 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     """
     import uvicorn  # noqa: PLC0415 - the application itself runs under any server
 
-    store = Store(settings().data)
+    store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
     served = {region.name: Served(region, production(region, settings())) for region in found}
     app = create_app(served, store, default_region=found[0].name)

@@ -16,11 +16,11 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import NowcastError, SourceFormatError
 from power_nowcast.features.rows import from_rows, parsed_times
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
-from power_nowcast.models.bundle import Bundle
 from power_nowcast.scoring import label
 from power_nowcast.serve.screen import screen
 

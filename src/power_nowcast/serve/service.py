@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from fastapi.exceptions import RequestValidationError
 
+from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.contracts import Panel, Table
 from power_nowcast.errors import (
     HistoryError,
@@ -21,9 +22,8 @@ from power_nowcast.errors import (
 )
 from power_nowcast.features.panel import window
 from power_nowcast.features.state import MAX_AGE_MINUTES
-from power_nowcast.live.model_slot import Loaded, ModelSlot
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
-from power_nowcast.models.calibration import Calibration
+from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import known_until
 from power_nowcast.serve.answers import answer_of, iso, minute, model_card, paths_of, region_card
@@ -181,8 +181,8 @@ class Service:
                 raise
             # What was known at a past time stays what it was: a retry does not mend it.
             raise HistoryError(
-                f"At {iso(at)} nothing recent enough was known of {name}: the time lies before its observations, or in "
-                "a gap of them.",
+                f"At {iso(at)} no recent enough observation of {name} was known: the time lies before its "
+                "observations, or in a gap.",
                 remedy=f"Ask about a later time, or for the newest one: issue_time={LATEST}.",
                 **error.fields | {"region": name, "issue_time": iso(at)},
             ) from error

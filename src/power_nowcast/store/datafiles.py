@@ -13,22 +13,31 @@ from deltalake import DeltaTable
 
 from power_nowcast.contracts import UTC
 
-CACHED_ROWS = 1_000_000
-"""Rows of data files that a store keeps in memory; a row of a value takes about a hundred bytes."""
-LARGE_READ = CACHED_ROWS // 4
-"""A read of files with more rows than this goes by the cache: all of history would leave nothing of the last weeks."""
+CACHE_BYTES = 512 * 2**20
+"""Bytes of rows that a store keeps in memory where nothing else is said."""
+LARGE_READ = 250_000
+"""A read of files with more rows than this is not kept: all of history would leave nothing of the last weeks."""
+_TEXT_BYTES = 16
 _STATISTICS = timedelta(milliseconds=1)
 """Delta notes a file's first and last time in whole milliseconds."""
 
 
 class FileCache:
-    """Rows by the file that holds them: data files never change. Those read least recently go first."""
+    """Rows by the file that holds them, up to a number of bytes; data files never change.
 
-    def __init__(self, most_rows: int = CACHED_ROWS) -> None:
-        self._most = most_rows
-        self._held = 0
-        self._frames: OrderedDict[str, pl.DataFrame] = OrderedDict()
+    The files that were read least recently go first. What is larger than the whole cache is not kept.
+    """
+
+    def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
+        self.most_bytes = most_bytes
+        self._held_bytes = 0
+        self._frames: OrderedDict[str, tuple[pl.DataFrame, int]] = OrderedDict()
         self._lock = Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the rows that are held now, by `bytes_of`."""
+        return self._held_bytes
 
     def get(self, file: str) -> pl.DataFrame | None:
         """Rows of a file, None where they are not held."""
@@ -36,16 +45,26 @@ class FileCache:
             if file not in self._frames:
                 return None
             self._frames.move_to_end(file)
-            return self._frames[file]
+            return self._frames[file][0]
 
     def put(self, file: str, rows: pl.DataFrame) -> None:
         """Hold the rows of a file."""
+        size = bytes_of(rows)
         with self._lock:
-            self._held += len(rows) - len(self._frames.pop(file, ()))
-            self._frames[file] = rows
-            while self._held > self._most:
-                _, dropped = self._frames.popitem(last=False)
-                self._held -= len(dropped)
+            self._held_bytes -= self._frames.pop(file, (rows, 0))[1]
+            if size > self.most_bytes:
+                return
+            self._frames[file] = rows, size
+            self._held_bytes += size
+            while self._held_bytes > self.most_bytes:
+                _, (_, dropped) = self._frames.popitem(last=False)
+                self._held_bytes -= dropped
+
+
+def bytes_of(rows: pl.DataFrame) -> int:
+    """Bytes that rows take in memory, at the most: Polars leaves out what points to the letters of each text."""
+    texts = sum(dtype == pl.String for dtype in rows.dtypes)
+    return int(rows.estimated_size()) + _TEXT_BYTES * texts * len(rows)
 
 
 @dataclass(frozen=True)
@@ -104,15 +123,19 @@ def rows_of(
     uri: str,
     schema: pl.Schema,
     folders: Sequence[str],
-    cache: FileCache,
+    cache: FileCache | None,
     options: dict[str, str] | None,
 ) -> pl.LazyFrame:
-    """All rows of some files of a snapshot of the table at `uri`: from memory, unless they are too many for that."""
+    """All rows of some files of a snapshot of the table at `uri`.
+
+    They come from memory, unless there is no cache or they are too many for it: then the query itself reads no more of
+    the files than it needs.
+    """
     if files.is_empty():
         return schema.to_frame().lazy()
     files = files.with_columns(path=pl.Series([address(uri, path) for path in files["path"]]))
     names = files["path"].to_list()
-    if files["rows"].has_nulls() or files["rows"].sum() > LARGE_READ:
+    if cache is None or files["rows"].has_nulls() or files["rows"].sum() > LARGE_READ:
         hive = {name: schema[name] for name in folders}
         scanned = pl.scan_parquet(
             names,

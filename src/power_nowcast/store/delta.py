@@ -68,7 +68,7 @@ class Delta:
         partition_by: columns that name the folders.
         storage_options: for object stores; their customary environment variables count too.
         time: column by whose span files are left out of a read.
-        cache: of the rows that are read again and again; tables may share one.
+        cache: of the rows that are read again and again; tables may share one. None: every read is one of the files.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Delta:
         self.partition_by = partition_by
         self._options = dict(storage_options) if storage_options else None
         self._time = time
-        self._cache = cache or FileCache()
+        self._cache = cache
         self._lock = RLock()
         self._table: DeltaTable | None = None
         self._listed: Snapshot | None = None

@@ -5,17 +5,16 @@ from datetime import datetime
 
 import polars as pl
 
-from power_nowcast.contracts import UTC, Basis, Reason
-from power_nowcast.ingest.batch import ROWS, Batch
+from power_nowcast.contracts import ROWS, UTC, Basis, Batch, Reason
 from power_nowcast.store.changes import KEY
 
-COVERAGE = pl.Schema({"first": UTC, "last": UTC, "series": pl.List(pl.String())})
+COVERED = pl.Schema({"first": UTC, "last": UTC, "series": pl.List(pl.String())})
 """What a delivery covers: from its first to its last time, and the series that it has."""
 _NO_PLACE = (Reason.UNREADABLE_STAMP.value, Reason.AMBIGUOUS_STAMP.value, Reason.UNKNOWN_SERIES.value)
 
 
 def coverage(batch: Batch, now: datetime) -> dict[str, object]:
-    """A row of `COVERAGE`: of the rows of a delivery, with those that have no usable value; nulls where it has none."""
+    """A row of `COVERED`: of the rows of a delivery, with those that have no usable value; nulls where it has none."""
     start, end = (batch.reading.start, batch.reading.end) if batch.reading else (None, None)
     bad = batch.quarantined.filter(
         pl.col("at") <= min(now, end or now),

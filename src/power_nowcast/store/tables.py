@@ -1,84 +1,93 @@
-"""Schemas of the tables beside the values, and rows that conform to one."""
-
-from datetime import datetime
+"""The register of record tables: what a store keeps beside the values. A new table is one declaration."""
 
 import polars as pl
 
+from power_nowcast import contracts
 from power_nowcast.contracts import UTC
-from power_nowcast.errors import SourceFormatError
-from power_nowcast.regions.calendar import CALENDAR
-from power_nowcast.store.looks import COVERAGE
+from power_nowcast.regions import calendar
+from power_nowcast.store.looks import COVERED
+from power_nowcast.store.records import RecordTable
 
-DELIVERIES = pl.Schema(
-    {
-        "region": pl.String(),
-        "table": pl.String(),
-        "key": pl.String(),  # of the bytes and of how they are read
-        "origin": pl.String(),
-        "rows": pl.Int64(),
-        "quarantined": pl.Int64(),
-        "superseded": pl.Int64(),
-        "raw": pl.String(),  # where its bytes are, below the root; null where they are part of the package
-        "source": pl.String(),  # ... and what follows: ingest.batch.Reading
-        "sha256": pl.String(),
-        "published_at": UTC,
-        "received_at": UTC,
-        "start": UTC,
-        "end": UTC,
-        "after": pl.String(),
-        "is_last": pl.Boolean(),
-        "read_at": UTC,
-        "usual": pl.String(),
-        "first_seen_at": UTC,
-        **COVERAGE,  # null where it was noted before this was
-    }
+QUARANTINE = RecordTable(
+    "quarantine", contracts.QUARANTINE, order=("first_seen_at", "table", "series", "stamp"), in_order=False
 )
-"""One row a delivery that is in the tables completely: how it came, what it covers, and how to make its rows again."""
+"""Rows of deliveries that did not pass the checks, each once."""
 
-DAYS = pl.Schema({"region": pl.String(), **CALENDAR, "first_seen_at": UTC})
-
-CALIBRATIONS = pl.Schema(
-    {
-        "region": pl.String(),
-        "model_digest": pl.String(),
-        "calibration_id": pl.String(),
-        "as_of": UTC,  # outcomes are counted up to then
-        "state": pl.String(),  # JSON
-        "first_seen_at": UTC,
-    }
+DELIVERIES = RecordTable(
+    "deliveries",
+    pl.Schema(
+        {
+            "region": pl.String(),
+            "table": pl.String(),
+            "key": pl.String(),  # of the bytes and of how they are read
+            "origin": pl.String(),
+            "rows": pl.Int64(),
+            "quarantined": pl.Int64(),
+            "superseded": pl.Int64(),
+            "raw": pl.String(),  # where its bytes are, below the root; null where they are part of the package
+            "source": pl.String(),  # this and what follows up to `usual`: Reading
+            "sha256": pl.String(),
+            "published_at": UTC,
+            "received_at": UTC,
+            "start": UTC,
+            "end": UTC,
+            "after": pl.String(),
+            "is_last": pl.Boolean(),
+            "read_at": UTC,
+            "usual": pl.String(),
+            "first_seen_at": UTC,
+            **COVERED,  # null where the delivery was noted before these columns were
+        }
+    ),
+    key=("region", "table", "key"),
+    order=("first_seen_at", "table", "origin"),
 )
+"""The deliveries that are in the tables completely: how each came, what it covers, how to make its rows again."""
 
-MANIFESTS = pl.Schema(
-    {
-        "region": pl.String(),
-        "table": pl.String(),
-        "version": pl.Int64(),
-        "rows": pl.Int64(),
-        "first": pl.String(),
-        "last": pl.String(),
-        "sha256": pl.String(),
-        "first_seen_at": UTC,
-    }
+CALENDAR = RecordTable(
+    "calendar",
+    pl.Schema({"region": pl.String(), **calendar.CALENDAR, "first_seen_at": UTC}),
+    order=("date", "first_seen_at"),
 )
-"""One row a manifest that somebody relies on: its version of the table is kept."""
+"""The days of each region. Of each day the row that was stored last counts."""
 
+CALIBRATIONS = RecordTable(
+    "calibrations",
+    pl.Schema(
+        {
+            "region": pl.String(),
+            "model_digest": pl.String(),
+            "calibration_id": pl.String(),
+            "as_of": UTC,  # outcomes are counted up to then
+            "state": pl.String(),  # JSON
+            "first_seen_at": UTC,
+        }
+    ),
+    key=("region", "model_digest", "calibration_id", "as_of"),
+    order=("as_of", "first_seen_at"),
+    time="as_of",
+    is_cached=False,
+)
+"""The states of online calibration of each model version."""
 
-def conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """The columns of a schema, with its types.
+MANIFESTS = RecordTable(
+    "manifests",
+    pl.Schema(
+        {
+            "region": pl.String(),
+            "table": pl.String(),
+            "version": pl.Int64(),
+            "rows": pl.Int64(),
+            "first": pl.String(),
+            "last": pl.String(),
+            "sha256": pl.String(),
+            "first_seen_at": UTC,
+        }
+    ),
+    key=("region", "table", "version", "sha256"),
+    order=("first_seen_at", "table", "version"),
+)
+"""The manifests that somebody relies on: their versions of the tables are kept."""
 
-    Raises:
-        SourceFormatError: a column is missing.
-    """
-    if missing := [name for name in schema if name not in rows.columns]:
-        raise SourceFormatError(
-            f"Rows for the store lack the columns {', '.join(missing)}.",
-            remedy=f"Give {', '.join(schema)}.",
-            columns=missing,
-        )
-    return rows.select(schema.names()).cast(schema)
-
-
-def span_of(rows: pl.DataFrame) -> tuple[datetime, datetime]:
-    """The first and the last `valid_at` of rows."""
-    first, last = rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
-    return first, last
+RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS)
+"""All of them."""

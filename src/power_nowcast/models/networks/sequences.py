@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from power_nowcast.models.encoding import Places
+from power_nowcast.models.networks.encoding import Places
 
 CHANNELS = 2
 """Of each step: the series' own ramp, and the mean of all series."""

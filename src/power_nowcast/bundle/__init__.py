@@ -1,0 +1,1 @@
+"""The bundle: what is trained, calibrated, registered, judged and explained as one."""

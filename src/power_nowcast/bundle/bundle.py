@@ -1,0 +1,378 @@
+"""A model version as a whole: native model files, its features, its region and its calibration, on disk and at work."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.dependence import Dependence
+from power_nowcast.bundle.files import FORMAT_VERSION, HEAD, digest_of, sums, verify
+from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
+from power_nowcast.errors import ModelError, NowcastError
+from power_nowcast.features import plants
+from power_nowcast.features.build_features import build
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.base import Model
+from power_nowcast.models.baselines import Persistence
+from power_nowcast.models.files import Folder
+from power_nowcast.models.kinds import model_class
+from power_nowcast.regions import Region
+
+TOLERANCE = 1e-5
+"""Of a series' largest golden answer: processors round single precision each in their way."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """Where a bundle comes from; times are ISO UTC text."""
+
+    kind: str
+    created_at: str
+    train_start: str
+    train_end: str
+    calibrated_until: str
+    git_sha: str = "unknown"
+    data_sha256: str = ""
+    package_version: str = ""
+
+    @property
+    def training(self) -> tuple[np.datetime64, np.datetime64]:
+        """The first issue time that was learnt from, and the end of the last outcome that was."""
+        first, last = (np.datetime64(text.removesuffix("Z"), "m") for text in (self.train_start, self.train_end))
+        return first, last
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """What is registered, served and compared. Immutable; `digest` names its files.
+
+    `fallback` answers when data are too late for the model. `golden` holds a few rows of features with the answer that
+    the model gave when it was trained: a copy that answers otherwise is not that model.
+    """
+
+    region: Region
+    spec: FeatureSpec
+    model: Model
+    calibration: Calibration
+    dependence: Dependence
+    fallback: Persistence
+    info: Info
+    golden: FeatureBlock
+    golden_mw: Floats
+
+    @property
+    def history_minutes(self) -> int:
+        return self.spec.history_minutes
+
+    @property
+    def minimum_history_minutes(self) -> int:
+        return self.spec.minimum_history_minutes
+
+    def predict(
+        self,
+        panel: Panel,
+        issue_times: Times,
+        *,
+        delay_minutes: int = 0,
+        calibration: Calibration | None = None,
+    ) -> Nowcasts:
+        """Nowcasts of every issue time with one calibration, by default the frozen one."""
+        block = self.features(panel, issue_times, delay_minutes)
+        return self.from_features(block, calibration)
+
+    def features(self, panel: Panel, issue_times: Times, delay_minutes: int = 0) -> FeatureBlock:
+        """The features that this model reads."""
+        return build(panel, self.region, issue_times, self.spec, series=self.model.series, delay_minutes=delay_minutes)
+
+    def from_features(self, block: FeatureBlock, calibration: Calibration | None = None) -> Nowcasts:
+        """Nowcasts from features that are there already."""
+        return self._at_steps(block, self.quantiles(block, calibration))
+
+    @property
+    def leads(self) -> tuple[int, ...]:
+        """Minutes after the origin that are calibrated, each by itself: all of the grid up to the model's last knot."""
+        return self.calibration.leads
+
+    def quantiles(self, block: FeatureBlock, calibration: Calibration | None = None) -> NDArray[np.float64]:
+        """Calibrated quantiles in MW, shape (issue, series, lead, quantile)."""
+        force = calibration or self.calibration
+        return force.apply(self._uncalibrated(block), self._hours(block), origin_times(block))
+
+    def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Calibration]:
+        """Nowcasts of successive issue times, each calibrated with the outcomes that were known then."""
+        issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
+        block = self.features(panel, issues, delay_minutes)
+        outcome, known_at = at_knots(panel, self.region, block, self.leads, delay_minutes)
+        hours, step = self._hours(block), self.model.median_step
+        quantiles, after = self.calibration.follow(
+            self._uncalibrated(block), hours, outcome, issues, known_at, origin_times(block), median_step=step
+        )
+        return self._at_steps(block, quantiles), after
+
+    def follow(self, calibration: Calibration, panel: Panel, issue_times: Times) -> Calibration:
+        """A calibration after the outcomes of successive issue times that were not known yet at its `as_of`.
+
+        Issue times before `as_of` bring the outcomes that were still to come then. Outcomes known at the last issue
+        time count.
+        """
+        issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
+        block = self.features(panel, issues)
+        outcome, known_at = at_knots(panel, self.region, block, self.leads)
+        known_at[known_at <= calibration.as_of] = np.datetime64("NaT", "m")
+        quantiles, hours, origins = self._uncalibrated(block), self._hours(block), origin_times(block)
+        step = self.model.median_step
+        return calibration.follow(quantiles, hours, outcome, issues, known_at, origins, median_step=step)[1]
+
+    def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
+        """What the model says at its knots, read at every lead."""
+        return between(block.origin_mw, self.model.predict(block), self.model.knots, np.array(self.leads))
+
+    def _hours(self, block: FeatureBlock) -> NDArray[np.int64]:
+        return local_hours(target_times(block, self.leads), self.region.timezone)
+
+    def _at_steps(self, block: FeatureBlock, quantiles: Floats) -> Nowcasts:
+        return self._answer(block, at_steps(block, quantiles, self.leads, self.region.steps_minutes))
+
+    def late(self, block: FeatureBlock) -> Nowcasts:
+        """Persistence with wide bands, for data too late for the model."""
+        knots = self.fallback.knots
+        return self._answer(block, at_steps(block, self.fallback.predict(block), knots, self.region.steps_minutes))
+
+    def paths(
+        self, issue_time: np.datetime64, values_mw: Floats, age_minutes: Floats, count: int, seed: int = 0
+    ) -> NDArray[np.float64]:
+        """Sample paths through the steps of one nowcast of all series, each series by itself.
+
+        Args:
+            issue_time: of the nowcast.
+            values_mw: its quantiles, shape (series, step, quantile).
+            age_minutes: how old each series' last value is, shape (series,).
+            count: how many paths of each series.
+            seed: the same seed draws the same paths.
+
+        Returns:
+            Shape (series, path, step) in MW; NaN for a series without an answer.
+        """
+        steps = np.array(self.region.steps_minutes)
+        made = np.full((len(self.model.series), len(steps), count), np.nan)
+        for s, name in enumerate(self.model.series):
+            if np.isfinite(values_mw[s]).all():
+                rng = np.random.default_rng([seed, s])
+                made[s] = self.dependence.paths(name, values_mw[s], age_minutes[s] + steps, count, rng).T
+        possible = self._possible(np.array([issue_time]), self.model.series, made[None])[0]
+        return np.asarray(possible.transpose(0, 2, 1))
+
+    def _answer(self, block: FeatureBlock, values: Floats) -> Nowcasts:
+        values = self._possible(block.issue_times, block.series, values)
+        return Nowcasts(self.region.name, block.issue_times, block.series, self.region.steps_minutes, values)
+
+    def _possible(self, issue_times: Times, series: tuple[str, ...], values: Floats) -> NDArray[np.float64]:
+        """Values (issue, series, step, any) within what is plausible; at night the sun gives nothing."""
+        least, most = plants.bounds(self.region, series)
+        values = np.clip(values, least[:, None, None], most[:, None, None])
+        if not plants.is_generation(self.region):
+            return np.asarray(values)
+        target = issue_times[:, None, None] + np.array(self.region.steps_minutes, "timedelta64[m]")
+        dark = plants.dark(self.region, series, np.broadcast_to(target, values.shape[:3]))
+        return np.asarray(np.where(dark[..., None] & np.isfinite(values), 0.0, values))
+
+    def check(self) -> None:
+        """Answer the golden rows again.
+
+        Raises:
+            ModelError: the answer differs from the one given at training.
+        """
+        answer = self.from_features(self.golden).values
+        # Bundles of before kept answers of loads as they were, outside of what is plausible, too.
+        expected = self._possible(self.golden.issue_times, self.golden.series, self.golden_mw)
+        gaps = np.nan_to_num(np.abs(answer - expected)).max(axis=(0, 2, 3))
+        largest = np.nan_to_num(np.abs(expected)).max(axis=(0, 2, 3))
+        gap = float(gaps.max())
+        if not (gaps <= TOLERANCE * largest).all() or (np.isnan(answer) != np.isnan(expected)).any():
+            raise ModelError(
+                f"The model's answer to its golden rows is off by {gap:.3g} MW.",
+                remedy="Install the package versions that it was trained with, or train again.",
+                gap_mw=gap,
+                digest=self.digest,
+            )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides its answers."""
+        with tempfile.TemporaryDirectory() as folder:
+            return str(self._write(Path(folder))["digest"])
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle; `folder` is replaced as a whole or, if anything fails, left as it was.
+
+        Raises:
+            ModelError: the folder cannot be written.
+        """
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            try:
+                self._write(beside)
+                beside.chmod(0o755)
+                if folder.exists():
+                    shutil.rmtree(folder)
+                beside.replace(folder)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+        except OSError as error:
+            raise ModelError(
+                f"The model cannot be written to {folder}: {error.strerror}.",
+                remedy="Check the path and its permissions.",
+                path=str(folder),
+            ) from error
+
+    def _write(self, folder: Path) -> dict[str, Any]:
+        (folder / "model").mkdir()
+        (folder / "fallback").mkdir()
+        self.model.save(folder / "model")
+        self.fallback.save(folder / "fallback")
+        (folder / "calibration.json").write_text(json.dumps(self.calibration.to_json()))
+        (folder / "dependence.json").write_text(json.dumps(self.dependence.to_json()))
+        (folder / "golden.json").write_text(
+            json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)})
+        )
+        (folder / "region.json").write_text(self.region.model_dump_json(indent=1))
+        head: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "kind": self.model.kind,
+            "series": list(self.model.series),
+            "quantiles": list(QUANTILES),
+            "fallback_knots": list(self.fallback.knots),
+            "spec": self.spec.to_json(),
+            "info": asdict(self.info),
+            "files": sums(folder),
+        }
+        head["digest"] = digest_of(head)
+        (folder / HEAD).write_text(json.dumps(head, indent=1))
+        return head
+
+    @classmethod
+    def load(cls, folder: Path, digest: str | None = None) -> Self:
+        """Read a bundle, verify every file and work out its digest.
+
+        Args:
+            folder: what `save` wrote.
+            digest: the registered one, where the bundle is a registered version's; without it the bundle has to agree
+                with itself only.
+
+        Raises:
+            FormatVersionError: it was written in a format that this version does not read.
+            ArtifactDigestError: a file is missing, not listed, or not what was written; or the digest is another one.
+            ModelError: there is no bundle, or its files cannot be read.
+        """
+        head, files = verify(folder, digest)
+        try:
+            bundle = cls._of(head, files)
+        except NowcastError:
+            raise
+        except Exception as error:  # whatever a library makes of a file that it cannot read
+            raise ModelError(
+                f"The model in {folder} cannot be read: {error!r}.", remedy="Train it again.", path=str(folder)
+            ) from error
+        bundle.__dict__["digest"] = head["digest"]  # worked out by `verify`: no need to write it all again
+        return bundle
+
+    @classmethod
+    def _of(cls, head: dict[str, Any], files: Folder) -> Self:
+        series, spec = tuple(head["series"]), FeatureSpec.from_json(head["spec"])
+        golden = json.loads((files / "golden.json").read_text())
+        bundle = cls(
+            region=Region.model_validate_json((files / "region.json").read_text()),
+            spec=spec,
+            model=model_class(head["kind"]).load(files / "model", series, spec.knots),
+            calibration=Calibration.from_json(json.loads((files / "calibration.json").read_text())),
+            dependence=Dependence.from_json(json.loads((files / "dependence.json").read_text())),
+            fallback=Persistence.load(files / "fallback", series, tuple(head["fallback_knots"])),
+            info=Info(**head["info"]),
+            golden=_block_from_json(golden),
+            golden_mw=np.array(golden["answer"], np.float64),
+        )
+        told = {bundle.calibration.series, bundle.dependence.series, bundle.golden.series}
+        whole = bundle.calibration.is_whole and np.isfinite(bundle.dependence.weights).all()
+        if told != {series} or tuple(head["quantiles"]) != QUANTILES or not whole:
+            raise ModelError(
+                "The model's files do not agree on its series and quantiles, or its calibration is not whole.",
+                remedy="Train it again.",
+                series=series,
+            )
+        return bundle
+
+
+def leads_of(region: Region, knots: tuple[int, ...]) -> tuple[int, ...]:
+    """Every multiple of the region's interval up to the last knot, in minutes after the origin."""
+    return tuple(range(region.interval_minutes, knots[-1] + 1, region.interval_minutes))
+
+
+def at_steps(
+    block: FeatureBlock, quantiles: Floats, leads: tuple[int, ...], steps_minutes: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Quantiles at `steps_minutes` after the issue time from those at leads after the origin.
+
+    A step lies its series' age further from the origin; beyond the last lead there is no answer (NaN).
+    """
+    has = np.isfinite(block.age_minutes)[..., None]
+    lead = np.nan_to_num(block.age_minutes)[..., None] + np.array(steps_minutes)
+    return np.where(has[..., None], between(block.origin_mw, quantiles, leads, lead), np.nan)
+
+
+def between(origin_mw: Floats, quantiles: Floats, knots: tuple[int, ...], lead: NDArray[Any]) -> NDArray[np.float64]:
+    """Quantiles (issue, series, knot, quantile) read at other minutes after the origin, linear from one to the next.
+
+    `lead` has shape (lead,) or (issue, series, lead). At 0 all quantiles are the origin's value, beyond the last knot
+    there is none (NaN).
+    """
+    first = np.broadcast_to(origin_mw[..., None, None], (*origin_mw.shape, 1, quantiles.shape[-1]))
+    values = np.concatenate([first, quantiles], axis=2)
+    grid = np.array([0, *knots])
+    right = np.searchsorted(grid, lead).clip(1, len(grid) - 1)
+    weight = ((lead - grid[right - 1]) / (grid[right] - grid[right - 1]))[..., None]
+    if lead.ndim == 1:
+        low, high = values[:, :, right - 1], values[:, :, right]
+    else:
+        issue, series = np.ogrid[: len(values), : values.shape[1]]
+        low, high = (values[issue[..., None], series[..., None], at] for at in (right - 1, right))
+    return np.where((lead <= grid[-1])[..., None], low + weight * (high - low), np.nan)
+
+
+def _listed(values: Floats) -> Any:
+    return np.where(np.isfinite(values), values, np.nan).tolist()
+
+
+def _block_to_json(block: FeatureBlock) -> dict[str, Any]:
+    return {
+        "issue_times": [str(time) for time in block.issue_times],
+        "series": list(block.series),
+        "names": list(block.names),
+        "horizons": list(block.horizons),
+        "x": _listed(block.x.astype(np.float64)),
+        "origin_mw": _listed(block.origin_mw),
+        "age_minutes": _listed(block.age_minutes),
+        "scale_mw": _listed(block.scale_mw),
+    }
+
+
+def _block_from_json(values: dict[str, Any]) -> FeatureBlock:
+    return FeatureBlock(
+        np.array(values["issue_times"], "datetime64[m]"),
+        tuple(values["series"]),
+        tuple(values["names"]),
+        tuple(values["horizons"]),
+        np.array(values["x"], np.float32),
+        np.array(values["origin_mw"], np.float64),
+        np.array(values["age_minutes"], np.float64),
+        # Bundles of the first weeks knew load only.
+        np.array(values.get("scale_mw", np.ones_like(values["age_minutes"])), np.float64),
+    )

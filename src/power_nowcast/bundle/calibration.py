@@ -1,0 +1,399 @@
+"""Conformal calibration: widths that hold on data the model has not seen and keep holding, and a median without habits.
+
+A model's quantiles are stretched about its median, each by a factor. The factors come from held-out time (split
+conformal: the empirical quantile of |outcome - median| in units of the model's own distance), are frozen into the
+artifact, and then follow the outcomes: quantile tracking on the log factor (adaptive conformal inference, Gibbs and
+Candes 2021; Angelopoulos, Candes and Tibshirani 2023), a small step for each series and lead and one for its hour.
+
+The median is tracked as well, at each local hour and with a leak: where most outcomes of an hour lay to one side of it
+in the last weeks, it moves there by up to half the interval's half width. And the newest error pulls it: that of the
+nowcast whose first lead was the present origin. How far, at each lead, is a regression through zero with exponential
+forgetting. While a series behaves as it did in training it finds next to nothing; where behaviour has changed, or only
+the telemetry, errors follow upon each other, and this mends what the model cannot know.
+
+Factors begin at a model's knots and are then tracked at every lead that is answered: what is read between two knots
+errs in its own way.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Times
+from power_nowcast.models.base import MEDIAN_STEP
+
+STEP = 0.0075
+"""Step of the factor of a series and lead, for each outcome."""
+HOUR_STEP = 0.015
+"""Step of the factor of a series, lead and local hour of the target."""
+REACH = 0.5
+"""How far the median moves, in half widths of 10-90, when every outcome of an hour lay to one side."""
+PULL_KEPT = 0.999
+"""What the sums behind the pull keep at each outcome: they remember a thousand."""
+PULL_PRIOR = 5.0
+"""Added to the squares, so that the first few outcomes pull little."""
+OUTLIER = 3.0
+"""Half widths of 10-90 at which errors are cut off, those that pull and those that teach how far."""
+SKEW_STEP = 0.02
+"""Step of the gain of a series' and lead's skew, for each outcome."""
+LIMIT = np.log(20.0)
+"""Factors stay within 1/20 .. 20, whatever happens to the data."""
+HOURS = 24
+NUMBERS = ("base", "hourly", "balance", "skew", "pulls", "error_mw")
+"""The arrays of a calibration that hold numbers."""
+_SMALL = 1e-6
+_LEVELS = np.array(QUANTILES)
+_SIDE = np.sign(_LEVELS - 0.5)
+_LOW, _HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The factors of each series and lead, and what moves its median. Immutable: `follow` returns a later one.
+
+    Attributes:
+        series: their names, in order.
+        leads: minutes after the origin.
+        base: log factors of the widths, shape (series, lead, quantile); 0 leaves a width as it is. 0 for the median.
+        hourly: log factors of each local hour, on top of `base`, shape (series, lead, hour, quantile).
+        balance: outcomes above (1) and below (-1) the median at each local hour, shape (series, lead, hour).
+        skew: gain of the skew, shape (series, lead): by so much the wider side of a lopsided interval is widened
+            further, and the other one narrowed.
+        pulls: sums of products and of squares behind the pull of the newest error, shape (series, lead, 2).
+        error_mw: that error, shape (series,).
+        error_at: the only origin at which it pulls, shape (series,), NaT where there is none.
+        as_of: the time up to which outcomes have been counted.
+    """
+
+    series: tuple[str, ...]
+    leads: tuple[int, ...]
+    base: Floats
+    hourly: Floats
+    balance: Floats
+    skew: Floats
+    pulls: Floats
+    error_mw: Floats
+    error_at: Times
+    as_of: np.datetime64
+
+    @classmethod
+    def neutral(cls, series: tuple[str, ...], leads: tuple[int, ...], as_of: np.datetime64) -> Self:
+        """The calibration that leaves everything as it is."""
+        shape = len(series), len(leads)
+        return cls(
+            series=series,
+            leads=leads,
+            base=np.zeros((*shape, len(QUANTILES))),
+            hourly=np.zeros((*shape, HOURS, len(QUANTILES))),
+            balance=np.zeros((*shape, HOURS)),
+            skew=np.zeros(shape),
+            pulls=np.zeros((*shape, 2)),
+            error_mw=np.zeros(len(series)),
+            error_at=np.full(len(series), np.datetime64("NaT", "m")),
+            as_of=as_of,
+        )
+
+    @classmethod
+    def from_held_out(
+        cls,
+        series: tuple[str, ...],
+        leads: tuple[int, ...],
+        quantiles_mw: Floats,
+        outcome_mw: Floats,
+        as_of: np.datetime64,
+    ) -> Self:
+        """Factors with which the held-out `quantiles_mw` (issue, series, lead, quantile) would have been right.
+
+        Args:
+            series: their names, in order.
+            leads: minutes after the origin.
+            quantiles_mw: before calibration, shape (issue, series, lead, quantile).
+            outcome_mw: shape (issue, series, lead), NaN where unknown.
+            as_of: the time up to which these outcomes were known.
+        """
+        neutral = cls.neutral(series, leads, as_of)
+        base = neutral.base.copy()
+        median = quantiles_mw[..., MEDIAN]
+        for q, level in enumerate(QUANTILES):
+            if q == MEDIAN:
+                continue
+            side = 1.0 if level > 0.5 else -1.0
+            width = np.maximum(side * (quantiles_mw[..., q] - median), _SMALL)
+            score = side * (outcome_mw - median) / width
+            inside = max(level, 1 - level)
+            for s in range(len(series)):
+                for k in range(len(leads)):
+                    known = score[:, s, k][np.isfinite(score[:, s, k])]
+                    if len(known):
+                        # The conformal rank: one more than the share, so that the level holds for the next outcome.
+                        share = min(1.0, inside * (len(known) + 1) / len(known))
+                        base[s, k, q] = np.log(np.clip(np.quantile(known, share), 1 / 20, 20.0))
+        return replace(neutral, base=base)
+
+    def at(self, leads: tuple[int, ...]) -> "Calibration":
+        """The same calibration at other leads: between its own linear, beyond them as at the nearest."""
+
+        def between(values: Floats) -> Floats:
+            return np.apply_along_axis(lambda own: np.interp(leads, self.leads, own), 1, values)
+
+        return replace(
+            self,
+            leads=leads,
+            base=between(self.base),
+            hourly=between(self.hourly),
+            balance=between(self.balance),
+            skew=between(self.skew),
+            pulls=between(self.pulls),
+        )
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hex digits that name exactly these factors."""
+        digest = hashlib.sha256()
+        # In the order of the first format, so that the names of calibrations from before stay the same.
+        base, hourly = self.base.copy(), self.hourly.copy()
+        base[..., MEDIAN], hourly[..., MEDIAN] = self.skew, self.balance
+        for array in (base, hourly, self.pulls, self.error_mw, self.error_at.astype(np.int64)):
+            digest.update(np.ascontiguousarray(array, np.float64).tobytes())
+        return digest.hexdigest()[:12]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its numbers are there and finite."""
+        wanted = type(self).neutral(self.series, self.leads, self.as_of)
+        arrays = [getattr(self, name) for name in NUMBERS]
+        shapes = [getattr(wanted, name).shape for name in NUMBERS]
+        return [array.shape for array in arrays] == shapes and all(np.isfinite(array).all() for array in arrays)
+
+    @property
+    def unmoved(self) -> "Calibration":
+        """The same widths about the model's own median."""
+        return replace(self, balance=np.zeros_like(self.balance), pulls=np.zeros_like(self.pulls))
+
+    def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64], origins: Times) -> NDArray[np.float64]:
+        """Move and stretch quantiles (issue, series, lead, quantile).
+
+        `hours` (issue, series, lead) are local hours of the targets, `origins` (issue, series) times of the last
+        values.
+        """
+        s = np.arange(len(self.series))[:, None]
+        k = np.arange(len(self.leads))
+        error = np.where(origins == self.error_at, self.error_mw, 0.0)
+        shift = _shifts(error, _half(quantiles_mw), self.pulls)
+        factors = self.base + self.hourly[s, k, hours] + (self.skew * _skew(quantiles_mw))[..., None] * _SIDE
+        return _stretch(quantiles_mw, factors, self.balance[s, k, hours], shift)
+
+    def follow(
+        self,
+        quantiles_mw: Floats,
+        hours: NDArray[np.int64],
+        outcome_mw: Floats,
+        issue_times: Times,
+        known_at: Times,
+        origins: Times,
+        *,
+        step: float = STEP,
+        hour_step: float = HOUR_STEP,
+        median_step: float = MEDIAN_STEP,
+        skew_step: float = SKEW_STEP,
+    ) -> tuple[NDArray[np.float64], "Calibration"]:
+        """Move and stretch the quantiles of successive issue times, each with what was known then; count every outcome.
+
+        Args:
+            quantiles_mw: shape (issue, series, lead, quantile).
+            hours: local hour of each target, shape (issue, series, lead).
+            outcome_mw: shape (issue, series, lead), NaN where unknown.
+            issue_times: ascending, shape (issue,).
+            known_at: when each outcome could be known, shape (issue, series, lead), NaT where never.
+            origins: times of the last values, shape (issue, series), NaT where there is none.
+            step: of a series' and lead's log factor, for each outcome; 0 leaves it as it is.
+            hour_step: of that of its local hour.
+            median_step: of the hour's balance about the median; 0 leaves the median where the model has it, which is
+                not pulled either.
+            skew_step: of the gain of the skew.
+
+        Returns:
+            The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
+        """
+        learnt = self.base.copy(), self.hourly.copy(), self.balance.copy(), self.skew.copy()
+        pulls, error_mw, error_at = self.pulls.copy(), self.error_mw.copy(), _minutes(self.error_at)
+        # For each outcome the first issue time at which it counts.
+        due = np.searchsorted(issue_times, np.where(np.isnat(known_at), issue_times[-1], known_at))
+        due = np.maximum(due, np.arange(1, len(issue_times) + 1)[:, None, None])
+        due[np.isnat(known_at) | ~np.isfinite(outcome_mw) | (known_at > issue_times[-1])] = len(issue_times)
+        order = np.argsort(due, axis=None, kind="stable")
+        order = order[: int((due < len(issue_times)).sum())]
+        in_force = np.empty(quantiles_mw.shape), np.zeros(quantiles_mw.shape[:3]), np.zeros(quantiles_mw.shape[:3])
+        steps = step, hour_step, median_step, skew_step
+        pull = pulls, error_mw, error_at, _minutes(origins), self.leads[0]
+        about = quantiles_mw, _skew(quantiles_mw), _half(quantiles_mw), hours, outcome_mw
+        _track(in_force, learnt, pull, about, (due.ravel(), order), steps, LIMIT)
+        base, hourly, balance, skew = learnt
+        after = replace(
+            self,
+            base=base,
+            hourly=hourly,
+            balance=balance,
+            skew=skew,
+            pulls=pulls,
+            error_mw=error_mw,
+            error_at=error_at.view("datetime64[m]"),
+            as_of=max(self.as_of, issue_times[-1]),
+        )
+        return _stretch(quantiles_mw, *in_force), after
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which `from_json` makes the same bits."""
+        return {
+            "series": list(self.series),
+            "leads": list(self.leads),
+            **{name: getattr(self, name).tolist() for name in NUMBERS},
+            "error_at": self.error_at.astype(str).tolist(),
+            "as_of": str(self.as_of),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        numbers = {name: np.array(values[name], np.float64) for name in NUMBERS if name in values}
+        if "balance" not in values:  # the first format kept both in the median's place of the factors
+            for name, holder in (("balance", "hourly"), ("skew", "base")):
+                numbers[name] = numbers[holder][..., MEDIAN].copy()
+                numbers[holder][..., MEDIAN] = 0.0
+        return cls(
+            series=tuple(values["series"]),
+            leads=tuple(values["leads"]),
+            error_at=np.array(values["error_at"], "datetime64[m]"),
+            as_of=np.datetime64(values["as_of"]),
+            **numbers,
+        )
+
+
+def _minutes(times: Times) -> NDArray[np.int64]:
+    """Minutes since 1970 in an array of their own; the least integer for NaT."""
+    return times.astype("datetime64[m]").astype(np.int64)
+
+
+def _skew(quantiles_mw: Floats) -> Floats:
+    """How much further the .9 quantile lies from the median than the .1, as a share of both; -1..1."""
+    low, median, high = (quantiles_mw[..., q] for q in (_LOW, MEDIAN, _HIGH))
+    return np.asarray((high - 2 * median + low) / np.maximum(high - low, _SMALL))
+
+
+def _half(quantiles_mw: Floats) -> Floats:
+    """Half the width of 10-90."""
+    return np.asarray((quantiles_mw[..., _HIGH] - quantiles_mw[..., _LOW]) / 2)
+
+
+@njit(cache=True, nogil=True)
+def _shifts(error: Floats, half: Floats, pulls: Floats) -> Floats:  # pragma: no cover - compiled
+    """The shift of each median (issue, series, lead) by the newest errors (issue, series)."""
+    out = np.empty(half.shape)
+    for n in range(half.shape[0]):
+        for s in range(half.shape[1]):
+            for k in range(half.shape[2]):
+                out[n, s, k] = _shift(error[n, s], half[n, s, k], pulls[s, k, 0], pulls[s, k, 1])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _cut(error: float, half: float) -> float:  # pragma: no cover - compiled
+    return min(OUTLIER * half, max(-OUTLIER * half, error))
+
+
+@njit(cache=True, nogil=True)
+def _shift(error: float, half: float, products: float, squares: float) -> float:  # pragma: no cover - compiled
+    """How far an error pulls, by the sums of products and of squares: at most as far as it went itself."""
+    return _cut(error, half) * min(1.0, max(-1.0, products / (squares + PULL_PRIOR)))
+
+
+def _stretch(quantiles_mw: Floats, log_factors: Floats, balance: Floats, shift: Floats) -> NDArray[np.float64]:
+    """Quantiles (issue, series, lead, quantile) stretched by factors, their medians moved by balance and shift."""
+    median = quantiles_mw[..., [MEDIAN]]
+    distance = (quantiles_mw - median) * np.exp(log_factors)
+    median = median + (REACH * balance * _half(quantiles_mw) + shift)[..., None]
+    # Outward from the median no quantile may fall behind the one before it.
+    distance[..., MEDIAN:] = np.maximum.accumulate(distance[..., MEDIAN:], axis=-1)
+    distance[..., MEDIAN::-1] = np.minimum.accumulate(distance[..., MEDIAN::-1], axis=-1)
+    return np.asarray(median + distance, np.float64)
+
+
+@njit(cache=True, nogil=True)
+def _track(
+    in_force: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    learnt: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    pull: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int],
+    about: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]],
+    counted: tuple[NDArray[np.int64], NDArray[np.int64]],
+    steps: tuple[float, float, float, float],
+    limit: float,
+) -> None:  # pragma: no cover - compiled
+    """Write what is in force at each issue time, counting outcomes as they fall due.
+
+    Args:
+        in_force: written: the log factors, the balance and the shift.
+        learnt: changed in place: `base`, `hourly`, `balance` and `skew`.
+        pull: `pulls`, the newest errors and their origins, all changed; the origins (issue, series), the first lead.
+        about: the quantiles, their skew, their half widths, the local hours and the outcomes.
+        counted: for each outcome the issue time at which it falls due, and the order in which they do.
+        steps: those of a series and lead, of its hour, of the hour's balance about the median, and of the skew's gain.
+        limit: of the log factors.
+    """
+    factors, lean, shift = in_force
+    base, hourly, balance, gains = learnt
+    quantiles, skew, half, hours, outcome = about
+    due, order = counted
+    issues, series, leads, levels = quantiles.shape
+    step, hour_step, median_step, skew_step = steps
+    pulls, error_mw, error_at, origins, first_lead = pull
+    errors = np.zeros((issues, series))
+    at = 0
+    for n in range(issues):
+        while at < order.shape[0] and due[order[at]] <= n:
+            flat = order[at]
+            at += 1
+            k = flat % leads
+            s = flat // leads % series
+            m = flat // (leads * series)
+            hour = hours[m, s, k]
+            raw = quantiles[m, s, k, MEDIAN]
+            if raw != raw:
+                continue
+            reach = half[m, s, k]
+            median = raw + REACH * lean[m, s, k] * reach + shift[m, s, k]
+            error = outcome[m, s, k] - raw
+            if k == 0 and origins[m, s] + first_lead > error_at[s]:
+                error_mw[s], error_at[s] = error, origins[m, s] + first_lead
+            if errors[m, s] != 0.0 and reach > _SMALL:
+                before, after = _cut(errors[m, s], reach) / reach, _cut(error, reach) / reach
+                # What is left counts by its size, not by its square: the median is what is pulled.
+                weight = 1.0 / (1.0 + abs(error - shift[m, s, k]) / reach)
+                pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
+                pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before
+            side = np.sign(outcome[m, s, k] - median)
+            balance[s, k, hour] += median_step * (side - balance[s, k, hour])
+            for q in range(levels):
+                if q == MEDIAN:
+                    continue
+                bound = median + (quantiles[m, s, k, q] - raw) * np.exp(factors[m, s, k, q])
+                if q > MEDIAN:
+                    surplus = (1.0 if outcome[m, s, k] > bound else 0.0) - (1.0 - _LEVELS[q])
+                else:
+                    surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
+                base[s, k, q] = min(limit, max(-limit, base[s, k, q] + step * surplus))
+                hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + hour_step * surplus))
+                gain = gains[s, k] + skew_step * surplus * skew[m, s, k] * _SIDE[q]
+                gains[s, k] = min(limit, max(-limit, gain))
+        for s in range(series):
+            if median_step > 0.0 and origins[n, s] == error_at[s]:
+                errors[n, s] = error_mw[s]
+            for k in range(leads):
+                shift[n, s, k] = _shift(errors[n, s], half[n, s, k], pulls[s, k, 0], pulls[s, k, 1])
+                own, leaning = hourly[s, k, hours[n, s, k]], gains[s, k] * skew[n, s, k]
+                lean[n, s, k] = balance[s, k, hours[n, s, k]]
+                for q in range(levels):
+                    factors[n, s, k, q] = base[s, k, q] + own[q] + leaning * _SIDE[q]

@@ -1,0 +1,19 @@
+"""Serve nowcasts by the project's own API."""
+
+from typing import Annotated
+
+import typer
+
+from power_nowcast.cli.base import DEFAULTS, errors
+from power_nowcast.settings import settings
+
+
+def api(
+    port: Annotated[int, typer.Option()] = DEFAULTS.api_port,
+    host: Annotated[str, typer.Option()] = DEFAULTS.host,
+    region: Annotated[list[str] | None, typer.Option("--region", "-r", help="Regions to serve; repeatable.")] = None,
+) -> None:
+    from power_nowcast.serve.fastapi_app import serve_api
+
+    with errors():
+        serve_api(host, port, region or [settings().region])

@@ -1,0 +1,71 @@
+"""Nowcast a period with models trained on what was known before: scorecard, report, predictions, an MLflow run."""
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from power_nowcast.cli.base import DEFAULTS, FORMATS, DataOption, ModelOption, RegionOption, console, open_job
+
+
+def backtest(
+    first: Annotated[datetime, typer.Option(formats=FORMATS, help="First issue time, UTC.")],
+    last: Annotated[datetime, typer.Option(formats=FORMATS, help="Last issue time, UTC.")],
+    train_end: Annotated[
+        datetime | None,
+        typer.Option(formats=FORMATS, help="The first model learns what was known then, UTC; at the first issue time."),
+    ] = None,
+    refit_days: Annotated[
+        int | None, typer.Option(min=1, help="Train anew every so many days; never if absent.")
+    ] = None,
+    train_days: Annotated[int | None, typer.Option(min=4, help="Learn from so many days; from all if absent.")] = None,
+    valid_days: Annotated[
+        int, typer.Option(min=1, help="Of these for early stopping and calibration, at most a quarter.")
+    ] = 90,
+    region: RegionOption = DEFAULTS.region,
+    data: DataOption = None,
+    model: ModelOption = "lightgbm",
+    series: Annotated[list[str] | None, typer.Option(help="Only these series; may be repeated.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Minutes between issue times.")] = 15,
+    train_every: Annotated[
+        int | None, typer.Option(min=1, help="Minutes between issue times in training; the region's interval.")
+    ] = None,
+    delay: Annotated[
+        list[int] | None, typer.Option(min=0, help="Minutes that power comes late; the first is scored.")
+    ] = None,
+    folds_in_parallel: Annotated[
+        bool, typer.Option("--folds-in-parallel", help="Work on folds side by side in place of series.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Parquet file of the predictions, beside that of the report.")
+    ] = None,
+) -> None:
+    import numpy as np
+
+    from power_nowcast.collect.load import write_all
+    from power_nowcast.jobs.backtest import Question, run
+    from power_nowcast.jobs.period import Period
+    from power_nowcast.report.terminal import summary
+
+    with open_job(region, data) as job:
+        write_all(job.store, job.region, place=job.data)
+        before, begin, end = (
+            np.datetime64(time.replace(tzinfo=None), "m") for time in (train_end or first, first, last)
+        )
+        period = Period(
+            before, begin, end, max(every, job.region.interval_minutes), train_every, valid_days, train_days
+        )
+        delays = tuple(dict.fromkeys(delay or [0]))
+        question = Question(period, model, refit_days, delays, tuple(series) if series else None)
+        result = run(job, question, in_parallel=folds_in_parallel)
+        console.print(summary(result.card))
+        predictions = result.predictions
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            predictions = shutil.copyfile(result.predictions, out)
+        rows = int(np.isfinite(result.backtest.nowcasts.values).all(axis=-1).sum())
+        console.print(f"{predictions}: {rows:,} nowcasts of {result.card.issues:,} issue times.")
+        console.print(f"Report: {result.report}")
+        console.print(f"MLflow run: {result.run_id}")

@@ -1,0 +1,61 @@
+"""How `nowcast explain` tells what it found."""
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table as Grid
+
+from power_nowcast.cli.base import console
+
+if TYPE_CHECKING:
+    from power_nowcast.jobs.explain import Explained, Overview
+
+BAR = 12
+TOP = 15
+
+
+def show_overview(found: "Overview") -> None:
+    grid = _grid(f"What the accuracy of {found.kind} rests on")
+    for heading in ("family of features", "loss added", "spread", ""):
+        grid.add_column(heading, justify="right" if heading in ("loss added", "spread") else "left")
+    most = max((mean for mean, _ in found.rests_on.values()), default=0.0)
+    for name, (mean, spread) in found.rests_on.items():
+        bar = "\N{FULL BLOCK}" * round(BAR * max(0.0, mean) / most) if most > 0 else ""
+        grid.add_row(name, f"{mean:+.4f}", f"{spread:.4f}", bar)
+    console.print(grid)
+    console.print(
+        f"Growth of the pinball loss, in units of persistence's MAE, when a family is drawn from other times: "
+        f"{found.rows} issue times, {found.first} to {found.last}.",
+        highlight=False,
+    )
+    if found.gains:
+        shares = _grid("Share of the splits' gains")
+        for heading in ("feature", "share"):
+            shares.add_column(heading, justify="right" if heading == "share" else "left")
+        for name, share in list(found.gains.items())[:TOP]:
+            shares.add_row(name, f"{100 * share:.1f} %")
+        console.print(shares)
+
+
+def show_one(found: "Explained") -> None:
+    grid = _grid(f"{found.series} {found.horizon_minutes} minutes after {found.issue_time}")
+    for heading in ("", "MW", "", "value (usual)"):
+        grid.add_column(heading, justify="right" if heading == "MW" else "left")
+    grid.add_row("last known value", f"{found.persistence_mw:,.1f}", "", f"{found.age_minutes:.0f} minutes old")
+    most = max(abs(part.contribution_mw) for part in found.parts) or 1.0
+    for part in found.parts:
+        value = part.contribution_mw
+        sign = "\N{FULL BLOCK}" if value > 0 else "\N{LIGHT SHADE}"
+        grid.add_row(part.family, f"{value:+,.1f}", sign * round(BAR * abs(value) / most), part.note(1))
+    band = f"80 % within {found.low_80_mw:,.0f} to {found.high_80_mw:,.0f}"
+    grid.add_row("nowcast", f"{found.median_mw:,.1f}", "", band, style="bold")
+    if found.outcome_mw is not None:
+        grid.add_row("what came", f"{found.outcome_mw:,.1f}", "", f"{found.outcome_mw - found.median_mw:+,.1f} beside")
+    console.print(grid)
+    console.print(f"By {found.method}; usual: {found.compared_with}.", highlight=False)
+    for one in found.similar:
+        console.print(f"Similar: {one.issue_time}, {one.ramp_mw:+,.0f} MW in the same time.", highlight=False)
+
+
+def _grid(title: str) -> Grid:
+    return Grid(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)

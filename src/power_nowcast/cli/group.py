@@ -1,0 +1,66 @@
+"""Groups of commands: a command is a module of the group's package, imported when it is called or asked for help.
+
+A command's module is named as the command, its docstring is the command's help, and the function of the same name does
+it. Modules of commands import what they work with inside that function: so the help of a command, and the list of all,
+wait for no library of tables, models or pages. A sub-group is a package with an `app`.
+"""
+
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+SETTINGS: dict[str, Any] = {"rich_markup_mode": "rich", "pretty_exceptions_enable": False, "add_completion": False}
+
+
+def group(package: str, file: str, *names: str, **options: Any) -> typer.Typer:
+    """A group of the modules `names` of a package (its `__name__` and `__file__`), listed in this order."""
+    folder = Path(file).parent
+
+    class Commands(TyperGroup):
+        """Lists the commands by what their files say of them, and imports the one that is called."""
+
+        def __init__(self, **attributes: Any) -> None:
+            super().__init__(**attributes)
+            self.commands = {name: TyperCommand(name) for name in names}
+
+        def parse_args(self, ctx: Any, args: list[str]) -> Any:
+            # Typer reads an option that is not there by pydantic, whose import takes as long as all else of a help.
+            self.add_help_option = not args or args[0].startswith("-")
+            try:
+                return super().parse_args(ctx, args)
+            finally:
+                self.add_help_option = True
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - of the interface
+            return TyperCommand(cmd_name, help=told(folder, cmd_name)) if cmd_name in names else None
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            name, listed, rest = super().resolve_command(ctx, args)
+            return name, listed and command(package, folder, str(name)), rest
+
+    made = typer.Typer(cls=Commands, help=told(folder), **(SETTINGS | {"no_args_is_help": True} | options))
+    made.callback()(lambda: None)
+    return made
+
+
+def command(package: str, folder: Path, name: str) -> Any:
+    """The command of a module, or the group of a package."""
+    module = import_module(f"{package}.{name}")
+    app = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer(**SETTINGS)
+        app.command(name, help=told(folder, name))(getattr(module, name))
+    made = get_command(app)
+    made.name = name
+    return made
+
+
+def told(folder: Path, name: str = "") -> str:
+    """What the file of a command, or of a group, says of it; nothing is imported for that."""
+    file = folder / f"{name}.py" if (folder / f"{name}.py").is_file() else folder / name / "__init__.py"
+    return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""

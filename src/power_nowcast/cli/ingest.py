@@ -1,0 +1,44 @@
+"""Load, weather and forecasts into the tables; bad rows into quarantine. Safe to repeat."""
+
+import signal
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from power_nowcast.cli.base import DEFAULTS, DataOption, DaysOption, RegionOption, console, files_bar, open_job
+
+
+def ingest(
+    region: RegionOption = DEFAULTS.region,
+    days: DaysOption = None,
+    start: Annotated[datetime | None, typer.Option(help="Earliest time, UTC.")] = None,
+    end: Annotated[datetime | None, typer.Option(help="Latest time, UTC.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="In place of the region's own: sample, nyiso, files or replay.")
+    ] = None,
+    data: DataOption = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on: every interval what has come since, through outages.")
+    ] = False,
+    replay: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Play what there is from this time (UTC) on as if it were live; --data FOLDER: of its tables."
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="Of --replay: replayed seconds in a real one.")] = 1.0,
+) -> None:
+    from power_nowcast.jobs import ingest as ingesting
+
+    with open_job(region, data) as job:
+        first, last, moment = (time and time.replace(tzinfo=UTC) for time in (start, end, replay))
+        feed = ingesting.feed_of(job, source, is_replay=moment is not None)
+        if follow or moment is not None:
+            # As Ctrl-C: what is being written ends whole, or is found again.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            ingesting.follow(job, feed, until=last, replay=moment, speed=speed)
+            return
+        with files_bar("ingest") as advance:
+            report = ingesting.ingest(job, feed, first, last, days, advance)
+        console.print(str(report))

@@ -1,0 +1,18 @@
+"""Start the MLflow server: runs, models, reports."""
+
+from typing import Annotated
+
+import typer
+
+from power_nowcast.cli.base import DEFAULTS, console, errors, replace_by
+
+
+def mlflow(
+    port: Annotated[int, typer.Option()] = DEFAULTS.mlflow_port,
+    host: Annotated[str, typer.Option()] = DEFAULTS.host,
+) -> None:
+    from power_nowcast import mlflow_client
+
+    with errors():
+        console.print(f"MLflow listens on http://{host}:{port}")
+        replace_by(mlflow_client.server_command(host=host, port=port), mlflow_client.environment())

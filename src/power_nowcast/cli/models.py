@@ -1,0 +1,26 @@
+"""List the registered versions with their aliases and figures."""
+
+from rich.table import Table as Grid
+
+from power_nowcast.cli.base import DEFAULTS, RegionOption, console, open_job
+
+
+def models(region: RegionOption = DEFAULTS.region) -> None:
+    from power_nowcast import mlflow_client
+    from power_nowcast.bundle.train import VALID_LOSS
+
+    with open_job(region) as job:
+        table = Grid(title=f"{job.region.model} ({job.region.title})", title_justify="left")
+        for heading in ("version", "model", "aliases", "made", "validation loss", "digest"):
+            table.add_column(heading)
+        for one in mlflow_client.versions(job.region):
+            loss = one.metrics.get(VALID_LOSS)
+            table.add_row(
+                one.version,
+                one.kind,
+                ", ".join(one.aliases),
+                f"{one.created_at:%Y-%m-%d %H:%M}",
+                f"{loss:.4f}" if loss is not None else "",
+                one.digest[:12],
+            )
+        console.print(table if table.row_count else f"No version of {job.region.model} is registered: nowcast train.")

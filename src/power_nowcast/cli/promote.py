@@ -1,0 +1,30 @@
+"""Put a version into production if it is better than what is there; or go back."""
+
+from typing import Annotated
+
+import typer
+
+from power_nowcast.cli.base import DEFAULTS, ReasonOption, RegionOption, console, open_job
+
+
+def promote(
+    region: RegionOption = DEFAULTS.region,
+    version: Annotated[str, typer.Option(help="Version or alias to promote.")] = "candidate",
+    rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the production version before.")] = False,
+    person: Annotated[str | None, typer.Option(help="Who decides; NOWCAST_OWNER if absent.")] = None,
+    reason: ReasonOption = "",
+) -> None:
+    from power_nowcast.jobs import promote as promoting
+
+    with open_job(region) as job:
+        who = person or job.settings.owner
+        if rollback:
+            back = promoting.rollback(job, person=who, reason=reason)
+            console.print(f"{back.name} version {back.version} ({back.kind}) is in production again.")
+            return
+        done = promoting.promote(job, version, person=who, reason=reason)
+        for sentence in done.decision.reasons:
+            console.print(f"- {sentence}", highlight=False)
+        console.print(
+            f"{done.production.name} version {done.production.version} ({done.production.kind}) is in production."
+        )

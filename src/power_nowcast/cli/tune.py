@@ -1,0 +1,60 @@
+"""Look for better options of a model on folds of train and valid; cut short, the same command goes on."""
+
+import json
+import shlex
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table as Grid
+
+from power_nowcast.cli.base import DEFAULTS, ModelOption, RegionOption, console, open_job
+from power_nowcast.errors import ConfigurationError
+
+
+def tune(
+    region: RegionOption = DEFAULTS.region,
+    model: ModelOption = "lightgbm",
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls included.")] = 40,
+    timeout: Annotated[float | None, typer.Option(min=1, help="No trial begins after so many seconds.")] = None,
+    folds: Annotated[int, typer.Option(min=1, max=12, help="Spans of time by which each trial is judged.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 1,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option that is not tuned; repeatable."),
+    ] = None,
+) -> None:
+    from power_nowcast.jobs import tune as tuning
+
+    with open_job(region) as job:
+        plan = tuning.Plan(trials, timeout, folds, seed, dict(_assignment(text) for text in fixed or ()))
+        tuned = tuning.tune(job, model, plan)
+        grid = Grid(title=f"Best options of {tuned.kind}", title_justify="left")
+        grid.add_column("option")
+        grid.add_column("value", justify="right")
+        for name, value in tuned.params.items():
+            grid.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        console.print(grid)
+        counted = f"{tuned.trials} trials, {tuned.pruned} of them given up early"
+        console.print(
+            f"Pinball on the folds {tuned.loss:.4f} of persistence's MAE; the defaults reach {tuned.default_loss:.4f}: "
+            f"{100 * tuned.gain:.1f} % saved ({counted}).",
+            highlight=False,
+        )
+        where = ["--region", region] if region != DEFAULTS.region else []
+        command = shlex.join(["nowcast", "train", *where, "--model", tuned.kind, "--params", str(tuned.file)])
+        console.print(f"Train with them: {command}", highlight=False, soft_wrap=True)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not sign or not isinstance(found, int | float):
+        raise ConfigurationError(
+            f"--set {text!r} gives no option a number.",
+            remedy="Write for example --set n_estimators=300.",
+            option="set",
+        )
+    return name.replace("-", "_"), found

@@ -1,0 +1,28 @@
+"""Collect: sources meet tables, for a moment or for ever; and what is stored is looked after."""
+
+from power_nowcast.collect.findings import Finding, State
+from power_nowcast.collect.flags import flags
+from power_nowcast.collect.follow import Follower
+from power_nowcast.collect.freshness import TableStatus, status
+from power_nowcast.collect.gaps import Gap, fill, gaps
+from power_nowcast.collect.load import IngestReport, write, write_all
+from power_nowcast.collect.rebuild import Rebuilt, rebuild
+from power_nowcast.collect.verify import verify
+
+__all__ = [
+    "Finding",
+    "Follower",
+    "Gap",
+    "IngestReport",
+    "Rebuilt",
+    "State",
+    "TableStatus",
+    "fill",
+    "flags",
+    "gaps",
+    "rebuild",
+    "status",
+    "verify",
+    "write",
+    "write_all",
+]

@@ -1,0 +1,93 @@
+"""What a region's tables hold, and how fresh it is."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import polars as pl
+
+from power_nowcast.collect.gaps import gaps
+from power_nowcast.contracts import Table
+from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.regions.sun import known_until
+from power_nowcast.store import Store
+
+PATIENCE = 3
+"""Intervals beyond its usual delay after which a live table is late."""
+REPORT_MINUTES = 60
+"""Usual spacing of weather reports whose region file does not say it."""
+
+
+class Freshness(StrEnum):
+    """How the newest value of a table compares with what should be there by now."""
+
+    FRESH = "fresh"
+    LATE = "late"
+    ARCHIVE = "archive"  # it came from files, and follows no clock
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """One table of a region. `behind` is how much older its newest value is than it should be by now, if it is live."""
+
+    table: Table
+    rows: int
+    series: int
+    first: datetime | None
+    last: datetime | None
+    freshness: Freshness
+    behind: timedelta
+    gaps: int
+    missing: int
+    quarantined: int
+
+
+def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
+    """The state of each table that the region has, at `now`.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    quarantined = store.read_quarantine(region.name)
+    deliveries = store.deliveries(region.name)
+    found = []
+    for table, spec in region.specs.items():
+        rows = store.versions(table, region.name).select("series", "valid_at")
+        if not table.is_forecast:
+            # What lies ahead is no measurement, whatever it says.
+            rows = rows.filter(pl.col("valid_at") <= now)
+        last = rows["valid_at"].max()
+        first = rows["valid_at"].min()
+        last, first = (time if isinstance(time, datetime) else None for time in (last, first))
+        until = known_until(region, last, now) if last is not None and table is Table.POWER else last
+        behind = timedelta(0) if until is None else max(now - until - _usual(region, table, spec), timedelta(0))
+        holes = gaps(store, region, end=None if table.is_forecast else last, tables=[table])
+        live = _is_live(deliveries.filter(pl.col("table") == table.value))
+        late = Freshness.LATE if behind > timedelta(0) else Freshness.FRESH
+        found.append(
+            TableStatus(
+                table=table,
+                rows=len(rows),
+                series=rows["series"].n_unique(),
+                first=first,
+                last=last,
+                freshness=Freshness.EMPTY if last is None else late if live else Freshness.ARCHIVE,
+                behind=behind if live else timedelta(0),
+                gaps=len(holes),
+                missing=sum(hole.slots for hole in holes),
+                quarantined=int((quarantined["table"] == table.value).sum()),
+            )
+        )
+    return found
+
+
+def _usual(region: Region, table: Table, spec: SourceSpec) -> timedelta:
+    """How old the newest value of a live table may be."""
+    default = REPORT_MINUTES if table is Table.WEATHER else region.interval_minutes
+    return timedelta(minutes=spec.delay_minutes + PATIENCE * (spec.interval_minutes or default))
+
+
+def _is_live(deliveries: pl.DataFrame) -> bool:
+    """Whether what came last was asked of a server."""
+    return len(deliveries) > 0 and deliveries["received_at"][-1] is not None

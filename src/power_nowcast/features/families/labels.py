@@ -1,0 +1,20 @@
+"""What people call features: the few reasons for a nowcast that a person can follow, in the order of telling."""
+
+from enum import StrEnum
+
+
+class Label(StrEnum):
+    """Labels of features; a family may have several, and families may share one."""
+
+    RECENT = "recent hours"
+    RANGE = "range of past hours"
+    OTHERS = "other series"
+    SAME_TIME = "same time, past days"
+    LEVEL = "level against past days"
+    KIND_OF_DAY = "time and kind of day"
+    SUN = "sun and season"
+    OPERATOR = "operator's forecast"
+    CLEAR_SKY = "output under a clear sky"
+    WEATHER_FORECAST = "weather forecast"
+    WEATHER = "weather"
+    QUALITY = "quality of the data"

@@ -1,0 +1,1 @@
+"""Parsing: from the bytes of a file to a table of texts, numbers and times."""

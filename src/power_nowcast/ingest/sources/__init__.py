@@ -1,0 +1,1 @@
+"""Sources: one publisher, or one kind of file, a module."""

@@ -1,0 +1,271 @@
+"""Backtest by rolling origin: the period in folds, each answered by a model of what was known when it begins."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from power_nowcast import mlflow_client
+from power_nowcast.contracts import Nowcasts, Panel, Times, from_table, to_table
+from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.evaluate.backtest import Backtest, aware, truth
+from power_nowcast.evaluate.operator_forecast import NAME, OperatorForecast
+from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.features.panel import WINDOW, history
+from power_nowcast.jobs.job import Job
+from power_nowcast.jobs.period import WARM_UP, Period, issue_times, known_before, span
+from power_nowcast.jobs.recipe import recipe
+from power_nowcast.models.kinds import ALIASES, BASELINES, model_class
+from power_nowcast.regions import Region
+from power_nowcast.regions.region import MAX_HORIZON_MINUTES
+from power_nowcast.report.pages import Provenance, write_evaluation
+from power_nowcast.store import Address, Store
+
+MODEL = "model"
+"""Name of what is judged, in the files of folds."""
+DAY = np.timedelta64(1, "D")
+MINUTE = np.timedelta64(1, "m")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is backtested: `period` as a whole, a new model every `refit_days` (one for all of it where None).
+
+    The first model is trained on what was known at `period.train_end`, each later one at the begin of its fold.
+    `delays` are the minutes that power comes late, the first one that of the scorecard.
+    """
+
+    period: Period
+    model: str = "lightgbm"
+    refit_days: int | None = None
+    delays: tuple[int, ...] = (0,)
+    series: tuple[str, ...] | None = None
+    options: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's kind in its long form."""
+        return ALIASES.get(self.model, self.model)
+
+    def folds(self) -> list[Period]:
+        """The period cut at every refit; each issue time lies in one fold.
+
+        Raises:
+            ConfigurationError: the period has no issue time, or begins before its model is trained.
+        """
+        whole = self.period
+        if whole.last < whole.first or whole.train_end > whole.first:
+            raise ConfigurationError(
+                f"A backtest from {whole.first} to {whole.last} of a model trained before {whole.train_end} has none.",
+                remedy="Let --train-end come first, then --first, then --last.",
+            )
+        if self.refit_days is None:
+            return [whole]
+        spacing = np.timedelta64(whole.every_minutes, "m")
+        issues = np.arange(whole.first, whole.last + MINUTE, spacing)
+        found = []
+        for number, begin in enumerate(np.arange(whole.first, whole.last + MINUTE, self.refit_days * DAY)):
+            own = issues[(issues >= begin) & (issues < begin + self.refit_days * DAY)]
+            if len(own):
+                end = whole.train_end if number == 0 else begin
+                found.append(replace(whole, train_end=end, first=own[0], last=own[-1]))
+        return found
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished backtest: its scorecard, the report, the predictions' file, the run, and how many folds were there."""
+
+    card: Scorecard
+    backtest: Backtest
+    report: Path
+    predictions: Path
+    run_id: str
+    found: int
+
+
+def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
+    """Answer every fold, score them together, write report and predictions, and log it all as one run.
+
+    Folds that an earlier call has answered, on the same data by the same code, are not answered again.
+
+    Args:
+        job: where to work; its executor trains series side by side, or folds.
+        question: what is asked.
+        in_parallel: folds side by side, each in a process of its own that trains its series one after the other.
+
+    Raises:
+        ConfigurationError: the question has no fold, or its model or series are not known.
+        MissingDataError: there is too little data before the first fold, or none to score with.
+    """
+    model_class(question.model)
+    for name in question.series or ():
+        job.region.check_series(name)
+    mlflow_client.check_reachable()
+    folds = question.folds()
+    span(job.store, job.region)
+    manifests = job.manifests()
+    asked = {**_plain(question), "folds": len(folds)}
+    digest = recipe(manifests, job.region, asked)
+    place = job.document(f"backtests/{digest[:16]}")
+    files = [f"{place}/{str(fold.first).replace(':', '')}" for fold in folds]
+    there = job.store.documents.frames(place)
+    missing = [(fold, file) for fold, file in zip(folds, files, strict=True) if file not in there]
+    if len(missing) < len(folds):
+        job.progress(f"backtest: {len(folds) - len(missing)} of {len(folds)} folds are there already")
+    pool = job.executor()
+    for number, (fold, seconds) in enumerate(_answered(job, question, missing, pool, in_parallel=in_parallel), 1):
+        done = len(folds) - len(missing) + number
+        told = f"{fold.first} to {fold.last}, trained before {fold.train_end}"
+        job.progress(f"backtest: fold {done} of {len(folds)}: {told}, {seconds:.0f} s")
+    result = _together(job, question, folds, files)
+    card = scorecard(result)
+    folder = job.reports / "backtests" / f"{question.name}-{digest[:8]}"
+    identity = {
+        "Model": question.name,
+        "Folds": f"{len(folds)}, a new model every {question.refit_days} days"
+        if question.refit_days
+        else "1, no refit",
+        "Trained": f"before {folds[0].train_end} UTC at first, on {question.period.train_days or 'all'} days",
+        "Data": f"power {question.delays[0]} minutes late" if question.delays[0] else "on time",
+        "Question": digest[:16],
+        "Git": mlflow_client.git_sha(),
+    }
+    job.progress("backtest: report")
+    report = write_evaluation(folder, result, card, now=datetime.now(UTC), provenance=Provenance(identity, manifests))
+    with mlflow_client.run(job.region, f"backtest {question.name}") as logged:
+        logged.params(asked | {"digest": digest})
+        logged.metrics(card.metrics())
+        logged.manifests(manifests)
+        logged.json("folds.json", [{name: str(value) for name, value in asdict(fold).items()} for fold in folds])
+        logged.folder(folder, "backtest")
+    return Result(card, result, report, folder / "predictions.parquet", logged.id, len(folds) - len(missing))
+
+
+def answer(
+    address: Address, region: Region, fold: Period, question: Question, file: str, executor: Executor | None = None
+) -> float:
+    """Train before a fold, nowcast it, and keep what the model and the baselines said; returns the seconds it took.
+
+    `file` is the name of the frame among the store's documents.
+
+    Runs in a worker process as well: it reads its own part of the store, and everything that it is given is plain.
+    """
+    begun = datetime.now(UTC)
+    store = Store.open(address)
+    learnt = known_before(store, region, fold, series=question.series, delay_minutes=question.delays[0])
+    bundles = {MODEL: learnt.train_model(question.name, question.options, executor=executor)}
+    bundles |= {kind.replace("_", " "): learnt.train_model(kind) for kind in BASELINES}
+    panel = _panel(store, region, fold)
+    tables = []
+    for delay in question.delays:
+        for name, bundle in bundles.items():
+            nowcasts, _ = bundle.replay(panel, issue_times(fold), delay_minutes=delay)
+            asked = pl.col("issue_time").is_between(aware(fold.first), aware(fold.last))
+            head = [pl.lit(name).alias("forecaster"), pl.lit(delay, pl.Int64).alias("delay_min")]
+            tables.append(to_table(nowcasts).filter(asked).select(*head, pl.all()))
+    store.documents.write_frame(file, pl.concat(tables))
+    return (datetime.now(UTC) - begun).total_seconds()
+
+
+def _answered(
+    job: Job, question: Question, missing: list[tuple[Period, str]], pool: Executor | None, *, in_parallel: bool
+) -> Iterator[tuple[Period, float]]:
+    """Each fold when it is done."""
+    if pool is None or not in_parallel:
+        for fold, file in missing:
+            yield fold, answer(job.store.address, job.region, fold, question, file, pool)
+        return
+    waiting: dict[Future[float], Period] = {
+        pool.submit(answer, job.store.address, job.region, fold, question, file): fold for fold, file in missing
+    }
+    try:
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _together(job: Job, question: Question, folds: list[Period], files: list[str]) -> Backtest:
+    region, series = job.region, question.series or job.region.series
+    spacing = np.timedelta64(question.period.every_minutes, "m")
+    issues = np.concatenate([np.arange(fold.first, fold.last + MINUTE, spacing) for fold in folds])
+    rows = pl.concat([_said_in(job, file) for file in files])
+
+    def said(name: str, delay: int) -> Nowcasts:
+        chosen = rows.filter((pl.col("forecaster") == name) & (pl.col("delay_min") == delay))
+        return from_table(chosen, region.name, issue_times=issues, series=series, steps_minutes=region.steps_minutes)
+
+    panel = _panel(job.store, region, replace(question.period, last=issues[-1]))
+    columns = [panel.series.index(name) for name in series]
+    actual = truth(panel, region, issues, region.steps_minutes)[:, columns]
+    if not np.isfinite(actual).any():
+        raise MissingDataError(
+            "No issue time of the backtest has a value that it could be scored with.",
+            remedy="Ingest the period, or choose issue times at least an hour before the end of the data.",
+            region=region.name,
+        )
+    names = [kind.replace("_", " ") for kind in BASELINES]
+    first, *late = question.delays
+    others = {delay: {name: said(name, delay) for name in names} for delay in question.delays}
+    if np.isfinite(panel.forecast.values).any():
+        for delay in question.delays:
+            others[delay][NAME] = _operator(panel, region, issues, series, delay)
+    return Backtest(
+        region=region,
+        nowcasts=said(MODEL, first),
+        actual=actual,
+        at_issue=truth(panel, region, issues, (0,), nights=True)[:, columns, 0],
+        baselines=others[first],
+        late={delay: said(MODEL, delay) for delay in late},
+        late_baselines={delay: others[delay] for delay in late},
+        delay_minutes=first,
+    )
+
+
+def _said_in(job: Job, file: str) -> pl.DataFrame:
+    frame = job.store.documents.read_frame(file)
+    if frame is None:
+        raise MissingDataError(
+            f"The fold {file} was deleted while the backtest ran.",
+            remedy="Run it again: the others are there.",
+            file=file,
+        )
+    return frame
+
+
+def _operator(panel: Panel, region: Region, issues: Times, series: tuple[str, ...], delay: int) -> Nowcasts:
+    told, _ = OperatorForecast(region).replay(panel, issues, delay_minutes=delay)
+    columns = [told.series.index(name) for name in series]
+    return replace(told, series=series, values=told.values[:, columns])
+
+
+def _panel(store: Store, region: Region, fold: Period) -> Panel:
+    """What a fold's issue times need, and their outcomes."""
+    start, end = span(store, region)
+    first = max(start, aware(fold.first) - WINDOW - WARM_UP)
+    reach = np.timedelta64(MAX_HORIZON_MINUTES + region.interval_minutes, "m")
+    # On the grid of the store, whose first slot is on the region's.
+    step = 60 * region.interval_minutes
+    first = datetime.fromtimestamp(first.timestamp() // step * step, UTC)
+    return history(store, region, first, max(first, min(end, aware(fold.last + reach))))
+
+
+def _plain(question: Question) -> dict[str, Any]:
+    return {
+        "model": question.name,
+        "options": dict(question.options or {}),
+        "series": list(question.series or ()),
+        "refit_days": question.refit_days,
+        "delays": list(question.delays),
+        **{
+            name: value if isinstance(value, int | None) else str(value)
+            for name, value in asdict(question.period).items()
+        },
+    }

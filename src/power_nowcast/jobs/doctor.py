@@ -1,0 +1,360 @@
+"""Whether this machine can do its work: what is installed, where it may write, whom it can reach, what it holds."""
+
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from ctypes import CDLL
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from itertools import dropwhile
+from pathlib import Path
+
+import httpx
+
+from power_nowcast import mlflow_client
+from power_nowcast.collect import Finding, State, status
+from power_nowcast.collect.freshness import Freshness
+from power_nowcast.contracts import Received, Table
+from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceUnavailableError, StoreError
+from power_nowcast.ingest.catalog import source_of
+from power_nowcast.ingest.fetch import NOT_FOUND
+from power_nowcast.ingest.published import Request
+from power_nowcast.ingest.web import Body, Http, http_date, redact
+from power_nowcast.regions import Region
+from power_nowcast.settings import Settings
+from power_nowcast.store import Store
+
+FEW_BYTES, MANY_BYTES = 1_000_000_000, 5_000_000_000
+"""Free space below which nothing should be started, and below which it is told."""
+SKEW, SKEW_AT_MOST = timedelta(seconds=30), timedelta(minutes=5)
+"""Difference to a server's clock from which it is told, and from which `available_at` of live rows is wrong."""
+_TIMEOUT = 10.0
+NATIVE = {
+    "deltalake": "deltalake/_internal*",
+    "lightgbm": "lightgbm/lib/lib_lightgbm*",
+    "numba": "llvmlite/binding/libllvmlite*",
+    "onnxruntime": "onnxruntime/capi/onnxruntime_pybind11_state*",
+    "polars": "_polars_runtime*/_polars_runtime*",
+    "pyarrow": "pyarrow/lib.*",
+    "torch": "torch/lib/libtorch_cpu*",
+    "xgboost": "xgboost/lib/libxgboost*",
+}
+"""Packages with compiled code, and the file of it that needs libraries of the system; torch may be left out."""
+_COMPILED = (".so", ".dylib", ".dll", ".pyd")
+_SYSTEM_LIBRARY = re.compile(r"\b(lib(?!/)[\w.+-]*?\.(?:so|dylib)[\w.]*|vcomp\w+\.dll)")
+_PACKAGES = {
+    ("libgomp", "libomp"): "libgomp1 on Debian and Ubuntu, libgomp on Fedora, libomp on macOS (brew)",
+    ("libstdc++",): "libstdc++6 on Debian and Ubuntu, libstdc++ on Fedora",
+    ("vcomp",): "the Visual C++ Redistributable",
+}
+"""What to install for a library of the system, by how its file name begins."""
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?(?:>=([0-9.]+))?")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server said: its status, and its time of day, where it told."""
+
+    status: int
+    date: datetime | None = None
+
+
+def ask(url: str) -> Reply:
+    """Ask a server for anything at all.
+
+    Raises:
+        SourceUnavailableError: it does not answer.
+    """
+    try:
+        with httpx.stream("GET", url, timeout=_TIMEOUT, follow_redirects=False) as response:
+            told = response.headers.get("Date")
+    except httpx.HTTPError as error:
+        raise SourceUnavailableError(
+            f"{redact(url)} does not answer: {redact(str(error)) or type(error).__name__}.",
+            remedy="Check the network, a proxy (HTTPS_PROXY), and NOWCAST_URLS.",
+            url=redact(url),
+        ) from error
+    return Reply(response.status_code, http_date(told))
+
+
+def load(name: str) -> None:
+    """Load a package's compiled code: as its file where that can be, which takes a tenth of an import's time.
+
+    Raises:
+        Exception: whatever the import of the package raises.
+    """
+    spec = find_spec(name)
+    if spec is not None and spec.origin is not None:
+        for file in Path(spec.origin).parents[1].glob(NATIVE[name]):
+            if file.suffix in _COMPILED:
+                with suppress(OSError):  # the import knows best whether that matters, and says what is missing
+                    CDLL(str(file))
+                    return
+    import_module(name)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The world as the doctor sees it: servers, the clock, the disk, what can be imported; `http` makes the real
+    requests.
+    """
+
+    ask: Callable[[str], Reply] = ask
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    free: Callable[[Path], int] = _free
+    http: Callable[[], Http] = lambda: Http(attempts=1)
+    load: Callable[[str], object] = load
+
+
+def examine(
+    regions: Sequence[Region], settings: Settings, *, live: bool = False, outside: Outside | None = None
+) -> list[Finding]:
+    """Everything that a run needs, one finding each; nothing raises, and nothing of the data changes.
+
+    Args:
+        regions: whose sources and tables.
+        settings: where things are.
+        live: make one real request to each source and read the answer, rather than only reach its server.
+        outside: in place of the network, the clock, the disk and the installed packages.
+    """
+    world = outside or Outside()
+    replies: dict[str, Reply | SourceUnavailableError] = {}
+    found = [_python(), _packages(), _libraries(world), *_folders(settings, world)]
+    for region in regions:
+        found += _sources(region, world, replies, settings.contact, live=live)
+    found += [_clock(world, replies), _mlflow(settings)]
+    for region in regions:
+        found += _last_data(region, settings, world)
+    return found
+
+
+def _python() -> Finding:
+    version, needed = platform.python_version(), (3, 12)
+    good = sys.version_info >= needed
+    remedy = "" if good else "Install Python 3.12 or newer; make setup looks for it."
+    return Finding("python", State.OK if good else State.FAIL, version, remedy)
+
+
+def _packages() -> Finding:
+    """Every package that this one requires is there, and new enough."""
+    try:
+        required = [line for line in metadata.requires("power-nowcast") or [] if ";" not in line]
+    except metadata.PackageNotFoundError:
+        return Finding("packages", State.WARN, "power-nowcast itself is not installed", "Install it: make setup.")
+    wrong = []
+    for line in required:
+        match = _REQUIREMENT.match(line)
+        name, least = (match[1], match[2]) if match else (line, None)
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{name} is missing")
+            continue
+        if least and _numbers(version) < _numbers(least):
+            wrong.append(f"{name} {version} is older than {least}")
+    if wrong:
+        return Finding("packages", State.FAIL, "; ".join(wrong), "Install what is required: make setup.")
+    return Finding("packages", State.OK, f"{len(required)} required packages")
+
+
+def _libraries(world: Outside) -> Finding:
+    """Every package with compiled code can be loaded: some need a library of the system that no package brings."""
+    loaded, wrong, remedies = 0, [], []
+    for name in NATIVE:
+        try:
+            world.load(name)
+        except Exception as error:  # each package has errors of its own
+            if name == "torch" and isinstance(error, ModuleNotFoundError):
+                continue
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            wrong.append(f"{name} cannot be loaded: {first}")
+            remedies.append(_remedy(str(error)))
+        else:
+            loaded += 1
+    if wrong:
+        return Finding("libraries", State.FAIL, "; ".join(wrong), " ".join(dict.fromkeys(remedies)))
+    return Finding("libraries", State.OK, f"{loaded} packages with compiled code can be loaded")
+
+
+def _remedy(message: str) -> str:
+    """What to install for the library of the system that a message names."""
+    missing = _SYSTEM_LIBRARY.findall(message)
+    if not missing:
+        return "Install the packages again: make setup."
+    known = (name for begins, name in _PACKAGES.items() if any(one.startswith(begins) for one in missing))
+    return f"Install {next(known, f'the package of your system that holds {missing[0]}')}."
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _folders(settings: Settings, world: Outside) -> Iterator[Finding]:
+    """Free space where the tables are, and leave to write everywhere."""
+    places = {"data": settings.data, "reports": str(settings.reports), "artifacts": str(settings.artifacts)}
+    for name, place in places.items():
+        variable = f"NOWCAST_{name.upper()}"
+        if "://" in place:
+            yield _object_store(name, place)
+            continue
+        folder = _existing(Path(place).absolute())
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            detail = f"{folder} cannot be written: {error.strerror}"
+            yield Finding(f"write {name}", State.FAIL, detail, f"Give {variable} a folder that you may write to.")
+            continue
+        yield Finding(f"write {name}", State.OK, place)
+        if name == "data":
+            free = world.free(folder)
+            state = State.FAIL if free < FEW_BYTES else State.WARN if free < MANY_BYTES else State.OK
+            remedy = "" if state is State.OK else f"Make room, or give {variable} another disk; nowcast data vacuum."
+            yield Finding("disk", state, f"{free / 1e9:.1f} GB free at {folder}", remedy)
+
+
+def _object_store(name: str, place: str) -> Finding:
+    try:
+        Store(place).version(Table.POWER)
+    except StoreError as error:
+        return Finding(f"write {name}", State.FAIL, redact(error.message), error.remedy)
+    return Finding(f"write {name}", State.OK, f"{redact(place)} can be read")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the first above it that is there: what is missing is made when it is needed."""
+    return next(dropwhile(lambda one: not one.exists(), (folder, *folder.parents)))
+
+
+class _AskedError(Exception):
+    """Carries the address that a source would ask."""
+
+
+class _Address(Http):
+    """Asks nobody: it tells whom a source would ask."""
+
+    def get(self, url: str, *, source: str, body: Body, **_: object) -> Received:  # noqa: ARG002
+        raise _AskedError(url)
+
+
+def _sources(
+    region: Region, world: Outside, replies: dict[str, Reply | SourceUnavailableError], contact: str, *, live: bool
+) -> Iterator[Finding]:
+    for table, spec in region.specs.items():
+        name = f"source {region.name} {table} ({spec.source})"
+        try:
+            if live:
+                with world.http() as http:
+                    http.contact = http.contact or contact
+                    told = _request(Request(region, table, spec, http=http))
+            else:
+                told = _reach(Request(region, table, spec), world, replies, contact)
+        except NowcastError as error:
+            yield Finding(name, State.FAIL, redact(error.message), redact(error.remedy))
+        else:
+            yield Finding(name, State.OK, told)
+
+
+def _request(request: Request) -> str:
+    """One real request, its answer read to the end."""
+    source = source_of(request.region, request.spec)
+    failure: DataError | None = None
+    for delivery in source.deliveries(request):
+        try:
+            received = delivery.read()
+        except SourceUnavailableError as error:
+            if delivery.expected or error.fields["status"] != NOT_FOUND:
+                raise
+            failure = error  # not there yet, and need not be: another one is
+            continue
+        rows = source.parse(received, request, delivery.origin)
+        return f"{delivery.origin}: {len(received.data):,} bytes, {len(rows):,} values"
+    raise failure or DataError(
+        f"{request.spec.source} has nothing to ask for.", remedy="Check the options in the region file."
+    )
+
+
+def _reach(request: Request, world: Outside, replies: dict[str, Reply | SourceUnavailableError], contact: str) -> str:
+    """Files are there, or the server answers something."""
+    source = source_of(request.region, request.spec)
+    source.check(request)
+    try:
+        with _Address(contact=contact) as http:
+            asking = Request(request.region, request.table, request.spec, http=http)
+            deliveries = list(source.deliveries(asking))
+            if source.reads_files or not deliveries:
+                return f"{len(deliveries)} files"
+            if deliveries[0].server is not None:
+                raise _AskedError(deliveries[0].server)
+            deliveries[0].read()
+    except _AskedError as error:
+        address = httpx.URL(str(error))
+    else:
+        return f"{deliveries[0].origin}, a part of this package"
+    server = f"{address.scheme}://{address.netloc.decode()}/"
+    if server not in replies:
+        try:
+            replies[server] = world.ask(server)
+        except SourceUnavailableError as error:
+            replies[server] = error
+    reply = replies[server]
+    if isinstance(reply, SourceUnavailableError):
+        raise reply
+    if reply.status >= 500:
+        raise SourceUnavailableError(
+            f"{server} answers {reply.status}.", remedy="Run it again later: the server is not well.", url=server
+        )
+    return f"{server} answers"
+
+
+def _clock(world: Outside, replies: dict[str, Reply | SourceUnavailableError]) -> Finding:
+    """This machine's clock beside a server's: when live rows were known depends on it."""
+    now = world.clock()
+    told = {server: reply.date for server, reply in replies.items() if isinstance(reply, Reply) and reply.date}
+    if not told:
+        return Finding("clock", State.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC; no server was asked for its own")
+    server, date = min(told.items(), key=lambda one: abs(now - one[1]))
+    skew = now - date
+    state = State.FAIL if abs(skew) > SKEW_AT_MOST else State.WARN if abs(skew) > SKEW else State.OK
+    remedy = "" if state is State.OK else "Set the clock: timedatectl set-ntp true."
+    return Finding("clock", state, f"{skew.total_seconds():+.0f} s against {server}", remedy)
+
+
+def _mlflow(settings: Settings) -> Finding:
+    try:
+        mlflow_client.check_reachable(settings.tracking_uri)
+    except NowcastError as error:
+        return Finding("mlflow", State.FAIL, error.message, error.remedy)
+    return Finding("mlflow", State.OK, mlflow_client.shown_address(settings.tracking_uri))
+
+
+def _last_data(region: Region, settings: Settings, world: Outside) -> Iterator[Finding]:
+    """Late data are a warning: the service answers with what it has, and says so."""
+    try:
+        tables = status(Store(settings.data), region, now=world.clock())
+    except (StoreError, ConfigurationError) as error:
+        yield Finding(f"data {region.name}", State.FAIL, error.message, error.remedy)
+        return
+    for one in tables:
+        name = f"data {region.name} {one.table}"
+        if one.last is None:
+            yield Finding(name, State.WARN, "none yet", f"Ingest it: nowcast ingest --region {region.name}.")
+            continue
+        detail = f"{one.rows:,} values until {one.last:%Y-%m-%d %H:%M} UTC ({one.freshness})"
+        if one.freshness is Freshness.LATE:
+            minutes = one.behind.total_seconds() / 60
+            yield Finding(
+                name, State.WARN, f"{detail}, {minutes:,.0f} minutes behind", "Ingest again; see the sources."
+            )
+        else:
+            yield Finding(name, State.OK, detail)

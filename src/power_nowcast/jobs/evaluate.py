@@ -1,0 +1,68 @@
+"""Backtest a version on the test period beside the baselines."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from power_nowcast import mlflow_client
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.contracts import Manifest
+from power_nowcast.evaluate import backtest as backtests
+from power_nowcast.evaluate import operator_forecast
+from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.features.panel import WINDOW, history
+from power_nowcast.jobs.features import read_examples, read_manifest
+from power_nowcast.jobs.job import Job
+from power_nowcast.jobs.train import baselines, registered
+from power_nowcast.mlflow_client import Version
+from power_nowcast.report.explanation import explanation
+from power_nowcast.report.pages import Provenance, write_evaluation
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on the test period: the scorecard, the backtest behind it, and where the report is."""
+
+    card: Scorecard
+    backtest: backtests.Backtest
+    report: Path
+
+
+def evaluate(job: Job, version: Version) -> Evaluation:
+    """Backtest a version on the test period beside the baselines; write report, plots and predictions."""
+    manifest = read_manifest(job)
+    bundle, _ = registered(job, version.version)
+    kind = version.kind
+    job.progress(f"evaluate: {kind}, version {version.version}")
+    result = _backtest(job, bundle, manifest)
+    card = scorecard(result)
+    folder = job.reports / kind
+    explained = explanation(bundle, read_examples(job, manifest, "test")[0])
+    provenance = Provenance(
+        identity={
+            "Model": f"{version.name} version {version.version} ({kind})",
+            "Digest": bundle.digest[:16],
+            "Trained": f"{bundle.info.train_start} to {bundle.info.train_end}",
+            "Calibration": bundle.calibration.id,
+            "Git": bundle.info.git_sha,
+        },
+        manifests=[Manifest(**one) for one in manifest["inputs"]],
+    )
+    report = write_evaluation(folder, result, card, now=datetime.now(UTC), explanation=explained, provenance=provenance)
+    with mlflow_client.run(job.region, f"evaluate {kind}", run_id=version.run_id) as run:
+        run.metrics(card.metrics())
+        run.folder(folder, "evaluation")
+    return Evaluation(card, result, report)
+
+
+def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.Backtest:
+    first, last = (np.datetime64(manifest["split"][name].removesuffix("Z"), "m") for name in ("test_start", "test_end"))
+    issues = np.arange(first, last, np.timedelta64(manifest["every_minutes"], "m"))
+    panel = history(job.store, job.region, first.item().replace(tzinfo=UTC) - WINDOW, last.item().replace(tzinfo=UTC))
+    others: dict[str, backtests.Forecaster] = dict(baselines(job, manifest))
+    if np.isfinite(panel.forecast.values).any():
+        others[operator_forecast.NAME] = operator_forecast.OperatorForecast(job.region)
+    return backtests.run(bundle, others, panel, job.region, issues)

@@ -1,0 +1,91 @@
+"""Features of train, valid and test as versioned tables, and the manifest that names them."""
+
+import hashlib
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from power_nowcast import mlflow_client
+from power_nowcast.bundle.train import examples
+from power_nowcast.errors import MissingDataError
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.models.examples import Examples, Split, from_frame, to_frame
+
+FEATURES = "features"
+"""The document that describes the newest feature tables."""
+
+
+def make_features(job: Job, plan: Plan) -> dict[str, Any]:
+    """Build train, valid and test, keep them as versioned tables, and return (and log) their manifest."""
+    with mlflow_client.run(job.region, "features") as run:
+        panel = job.panel(days=plan.days)
+        split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
+        job.progress(f"features: {job.region.title}, issue times every {plan.every_minutes} minutes")
+        known = examples(panel, job.region, split.issue_times(plan.every_minutes), plan.spec)
+        inputs = job.manifests()
+        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
+        manifest: dict[str, Any] = {
+            "region": job.region.name,
+            "spec": plan.spec.to_json(),
+            "every_minutes": plan.every_minutes,
+            "split": {name: f"{time}Z" for name, time in asdict(split).items()},
+            "inputs": [asdict(one) for one in inputs],
+            "tables": {},
+        }
+        for part, chosen in split.parts(known, max(plan.spec.knots)).items():
+            frame = to_frame(chosen, plan.spec.knots)
+            version = job.store.write_features(job.table(part), frame)
+            manifest["tables"][part] = _table_manifest(frame, version)
+            job.progress(f"features: {part} {len(frame):,} rows, {len(frame.columns)} columns")
+        job.store.documents.write(job.document(FEATURES), manifest)
+        run.params({"spec": plan.spec.to_json(), "every_minutes": plan.every_minutes, **manifest["split"]})
+        run.manifests(inputs)
+        run.json("features.json", manifest)
+    return manifest
+
+
+def _table_manifest(frame: pl.DataFrame, version: int) -> dict[str, Any]:
+    first, last = frame.select(first=pl.col("issue_time").min(), last=pl.col("issue_time").max()).row(0)
+    numbers = frame.select(pl.selectors.numeric())
+    low, high = numbers.fill_nan(None).min().row(0), numbers.fill_nan(None).max().row(0)
+    return {
+        "version": version,
+        "rows": len(frame),
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+        "sha256": hashlib.sha256(frame.hash_rows(seed=1).to_numpy().tobytes()).hexdigest(),
+        "columns": {name: str(kind) for name, kind in frame.schema.items()},
+        "ranges": {name: [a, b] for name, a, b in zip(numbers.columns, low, high, strict=True)},
+    }
+
+
+def read_manifest(job: Job) -> dict[str, Any]:
+    """The manifest that `make_features` left.
+
+    Raises:
+        MissingDataError: there is none.
+    """
+    manifest: dict[str, Any] | None = job.store.documents.read(job.document(FEATURES))
+    if manifest is None:
+        raise MissingDataError(
+            f"There are no features of {job.region.name}.",
+            remedy="Make them first: nowcast features.",
+            region=job.region.name,
+        )
+    return manifest
+
+
+def read_examples(job: Job, manifest: dict[str, Any], *parts: str) -> list[Examples]:
+    """The feature tables of these parts, in the versions that the manifest names."""
+    knots = FeatureSpec.from_json(manifest["spec"]).knots
+    return [
+        from_frame(
+            job.store.read_features(job.table(part), version=manifest["tables"][part]["version"]),
+            job.region.series,
+            knots,
+        )
+        for part in parts
+    ]

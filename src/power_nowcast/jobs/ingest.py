@@ -1,0 +1,83 @@
+"""Ingest as it is asked for: once, or for as long as it is followed, from the sources or from a replay of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from power_nowcast.collect import IngestReport, write_all
+from power_nowcast.collect.follow import Follower
+from power_nowcast.contracts import Batch
+from power_nowcast.ingest import ReplayClock, replayed, with_source
+from power_nowcast.ingest.catalog import reads_files
+from power_nowcast.ingest.sources.replay import REPLAY
+from power_nowcast.jobs.job import Job
+from power_nowcast.regions import Region
+from power_nowcast.store import AppendReport
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A region with the sources that are asked, and the folder of the publisher's files, if any."""
+
+    region: Region
+    place: Path | None
+
+
+def feed_of(job: Job, source: str | None = None, *, is_replay: bool = False) -> Feed:
+    """The job's region with its own sources, with another one, or played again.
+
+    Raises:
+        ConfigurationError: there is no such source, or it cannot be played.
+    """
+    region, place = job.region, job.data
+    if source not in (None, REPLAY):
+        region = with_source(region, source)
+    if source != REPLAY and not is_replay:
+        return Feed(region, place)
+    # A folder is the publisher's where the region's own source reads one, else that of the tables to play.
+    folder = place if source == REPLAY or not reads_files(region) else None
+    return Feed(replayed(region, folder), None if folder else place)
+
+
+def ingest(
+    job: Job,
+    feed: Feed,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    days: int | None = None,
+    stored: Callable[[int], None] = lambda _: None,
+) -> IngestReport:
+    """Write what the feed has between two times, or of the last days; `stored` is told each delivery's new rows.
+
+    Raises:
+        DataError, StoreError, ConfigurationError: as `write_all` raises them.
+    """
+
+    def told(batch: Batch, rows: AppendReport) -> None:
+        job.progress(f"ingest: {batch.origin}: {rows.stored:,} new rows")
+        stored(rows.stored)
+
+    return write_all(job.store, feed.region, start=start, end=end, days=days, place=feed.place, progress=told)
+
+
+def follow(
+    job: Job, feed: Feed, *, until: datetime | None = None, replay: datetime | None = None, speed: float = 1.0
+) -> IngestReport:
+    """Ingest every interval until a time, for ever without one; with `replay` by a clock that begins there.
+
+    Raises:
+        ConfigurationError: a source is not what the region file says, or the speed is not above 0.
+    """
+    if replay is None:
+        return Follower(job.store, feed.region, feed.place, progress=job.progress).run(until)
+    clock = ReplayClock(replay, speed)
+    follower = Follower(
+        job.store,
+        feed.region,
+        feed.place,
+        clock=clock,
+        sleep=clock.sleep,
+        progress=lambda text: job.progress(f"{clock():%Y-%m-%dT%H:%MZ} {text}"),
+    )
+    return follower.run(until)

@@ -1,0 +1,77 @@
+"""What every use case is given: a region, its tables and folders, workers, and who is told of the progress."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from power_nowcast.contracts import Manifest, Panel, Progress, Table
+from power_nowcast.errors import MissingDataError
+from power_nowcast.features.panel import history
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.regions import Region
+from power_nowcast.settings import Settings
+from power_nowcast.store import Store
+
+EVERY_MINUTES = 15
+"""Spacing of issue times in the feature tables and in backtests."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the main job is asked for: `None` leaves a model's own default."""
+
+    spec: FeatureSpec
+    every_minutes: int = EVERY_MINUTES
+    days: int | None = None
+    valid_days: int = 30
+    test_days: int = 30
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where the steps work: region, tables, folders, and who is told; `data` is where the sources' files are."""
+
+    region: Region
+    store: Store
+    settings: Settings
+    progress: Progress = lambda _: None
+    executor: Callable[[], Executor | None] = lambda: None
+    data: Path | None = None
+
+    @property
+    def artifacts(self) -> Path:
+        return self.settings.artifacts / self.region.name
+
+    @property
+    def reports(self) -> Path:
+        return self.settings.reports / self.region.name
+
+    def table(self, part: str) -> str:
+        return f"{self.region.name}-{part}"
+
+    def document(self, name: str) -> str:
+        """Name of a document of the region in the store."""
+        return f"{self.region.name}/{name}"
+
+    def panel(self, *, days: int | None = None) -> Panel:
+        """All that the store knows of the region, or of its last days.
+
+        Raises:
+            MissingDataError: there is none.
+        """
+        first, last = self.store.span(Table.POWER, self.region.name)
+        if first is None or last is None:
+            raise MissingDataError(
+                f"The store holds no power of {self.region.name}.",
+                remedy="Ingest it first: nowcast ingest.",
+                region=self.region.name,
+            )
+        if days is not None:
+            first = max(first, last - timedelta(days=days))
+        return history(self.store, self.region, first, last)
+
+    def manifests(self) -> list[Manifest]:
+        """What the region's tables hold."""
+        return [self.store.manifest(table, self.region.name) for table in Table]

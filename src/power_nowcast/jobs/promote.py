@@ -1,0 +1,92 @@
+"""Put a version into production if it is better than what is there; or go back to the one before."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from power_nowcast import mlflow_client
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.calibration_state import pack
+from power_nowcast.contracts import Panel, Table, Times
+from power_nowcast.errors import MissingDataError
+from power_nowcast.evaluate import backtest as backtests
+from power_nowcast.evaluate.promotion import Decision, decide
+from power_nowcast.features.panel import WINDOW, history
+from power_nowcast.jobs.features import read_manifest
+from power_nowcast.jobs.job import EVERY_MINUTES, Job
+from power_nowcast.jobs.train import baselines, registered
+from power_nowcast.mlflow_client import Version
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What `promote` did: the decision, and the version that is in production now."""
+
+    decision: Decision
+    production: Version
+
+
+def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
+    """Compare a version (number or alias) with production on time that neither was trained on; promote it if it may.
+
+    Raises:
+        PromotionRefusedError: the figures are against it; the error carries the reasons.
+        MissingDataError: there is no data after both models' training.
+    """
+    region = job.region
+    challenger, chosen = registered(job, version)
+    current = mlflow_client.by_alias(region, mlflow_client.PRODUCTION)
+    if current is not None and current.digest == challenger.digest:
+        return Promotion(Decision(True, ("It is in production already.",)), current)
+    incumbent = registered(job, current.version)[0] if current is not None else None
+    manifest = read_manifest(job)
+    models = {"challenger": challenger} | ({"incumbent": incumbent} if incumbent else {})
+    first = max(np.datetime64(one.info.train_end.removesuffix("Z"), "m") for one in models.values())
+    issues, panel = _held_out(job, first, manifest["every_minutes"])
+    job.progress(f"promote: version {chosen.version} on {len(issues):,} issue times from {first} UTC")
+    replays = {name: one.replay(panel, issues) for name, one in models.items()}
+    nowcasts = replays["challenger"][0]
+    decision = decide(
+        region,
+        challenger=nowcasts,
+        incumbent=replays["incumbent"][0] if incumbent else None,
+        baselines={name: one.replay(panel, issues)[0] for name, one in baselines(job, manifest).items()},
+        actual=backtests.truth(panel, region, nowcasts.issue_times, nowcasts.steps_minutes),
+        at_issue=backtests.truth(panel, region, nowcasts.issue_times, (0,), nights=True)[..., 0],
+    )
+    mlflow_client.set_alias(region, chosen.version, mlflow_client.STAGING)
+    production = mlflow_client.promote(region, chosen.version, decision=decision, person=person, reason=reason)
+    keep_calibration(job, challenger, replays["challenger"][1])
+    return Promotion(decision, production)
+
+
+def rollback(job: Job, *, person: str, reason: str) -> Version:
+    """Put the version before back into production, its calibration rebuilt by replay up to the newest data."""
+    version = mlflow_client.rollback(job.region, person=person, reason=reason)
+    bundle, _ = registered(job, version.version)
+    issues, panel = _held_out(job, np.datetime64(bundle.info.train_end.removesuffix("Z"), "m"), EVERY_MINUTES)
+    keep_calibration(job, bundle, bundle.replay(panel, issues)[1])
+    return version
+
+
+def keep_calibration(job: Job, bundle: Bundle, calibration: Calibration) -> None:
+    """Append the state that online calibration has reached to the version's records."""
+    as_of = calibration.as_of.item().replace(tzinfo=UTC)
+    state = pack(calibration)
+    job.store.write_calibration(job.region.name, bundle.digest, calibration.id, as_of, state, now=datetime.now(UTC))
+
+
+def _held_out(job: Job, first: np.datetime64, every_minutes: int) -> tuple[Times, Panel]:
+    """Issue times from `first` to the newest data, and the panel that they need."""
+    last = job.store.last(Table.POWER, job.region.name)
+    end = np.datetime64(last.replace(tzinfo=None), "m") if last else first
+    issues = np.arange(first, end, np.timedelta64(every_minutes, "m"))
+    if last is None or not len(issues):
+        raise MissingDataError(
+            f"There is no data of {job.region.name} after {first} UTC, when training ended.",
+            remedy="Ingest newer data, or hold a test period back: nowcast features --test-days.",
+            region=job.region.name,
+        )
+    return issues, history(job.store, job.region, first.item().replace(tzinfo=UTC) - WINDOW, last)

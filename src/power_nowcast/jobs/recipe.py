@@ -1,0 +1,34 @@
+"""What decides a result, as one digest: data, region, question and code. The same digest means the same result."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from power_nowcast.contracts import Manifest
+from power_nowcast.regions import Region
+
+PACKAGE = Path(__file__).parents[1]
+TELLING = ("cli", "live", "monitor", "report", "serve")
+"""Layers that tell or serve a result and decide none. Every other layer counts, a new one too."""
+
+
+def recipe(manifests: Sequence[Manifest], region: Region, question: Any, *, package: Path = PACKAGE) -> str:
+    """SHA-256 over what the tables hold, the region, `question` (plain values) and the code."""
+    digest = hashlib.sha256()
+    for manifest in manifests:
+        digest.update(manifest.sha256.encode())
+    digest.update(json.dumps([question, region.model_dump(mode="json")], sort_keys=True).encode())
+    digest.update(code_digest(package).encode())
+    return digest.hexdigest()
+
+
+def code_digest(package: Path = PACKAGE) -> str:
+    """SHA-256 over the names and the texts of all modules of a copy of this package that may decide a result."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        if name.parts[0] not in TELLING:
+            digest.update(hashlib.sha256(path.read_bytes()).hexdigest().encode() + name.as_posix().encode() + b"\0")
+    return digest.hexdigest()

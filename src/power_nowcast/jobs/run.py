@@ -1,0 +1,122 @@
+"""The main job as a whole: every step in order, and nothing of it again where its result is there."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from power_nowcast import mlflow_client
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.collect.load import write_all
+from power_nowcast.contracts import Table
+from power_nowcast.errors import NowcastError, PromotionRefusedError, StoreError
+from power_nowcast.features.panel import window
+from power_nowcast.jobs.evaluate import Evaluation, evaluate
+from power_nowcast.jobs.features import make_features
+from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.jobs.promote import promote
+from power_nowcast.jobs.recipe import recipe
+from power_nowcast.jobs.train import best, train
+from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
+from power_nowcast.mlflow_client import Version
+from power_nowcast.models.kinds import model_class
+from power_nowcast.report.terminal import Fan
+
+RUN_MODELS: dict[str, dict[str, Any]] = {
+    "lightgbm": {"n_estimators": 250, "learning_rate": 0.08, "num_leaves": 15, "colsample": 0.3, "early_stopping": 30},
+    "xgboost": {"n_estimators": 150, "learning_rate": 0.12, "max_depth": 4, "colsample": 0.3, "early_stopping": 20},
+    "lstm": {"epochs": 6, "batch_size": 256, "width": 64, "hidden": 16},
+}
+"""What `run` trains: sized so that the embedded sample takes minutes on two cores.
+What lacks its packages is left out."""
+FAN_HOURS = 4
+DONE = "main_job"
+"""The document that says what the last run had made its results from."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the main job left: the version in production and, where it was made this time, its evaluation."""
+
+    production: Version
+    evaluation: Evaluation | None
+    refused: str = ""
+
+
+def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
+    """Ingest, build features, train, evaluate and promote; `models` holds the options of each kind to
+    train; one whose packages are not installed is left out.
+    """
+    report = write_all(
+        job.store, job.region, place=job.data, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}")
+    )
+    job.progress(f"ingest: {report}")
+    models = _trainable(job, models)
+    wanted = _recipe(job, plan, models)
+    production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
+    if production is not None and _done(job) == wanted:
+        job.progress("Nothing to do: the data, the code and the configuration are those of the last run.")
+        return Outcome(production, None)
+    make_features(job, plan)
+    for kind, options in models.items():
+        train(job, kind, **options)
+    candidate = best(job)
+    evaluation = evaluate(job, candidate)
+    refused = ""
+    try:
+        production = promote(
+            job, candidate.version, person=job.settings.owner, reason="main job: best model on validation data"
+        ).production
+    except PromotionRefusedError as error:
+        if production is None:
+            raise
+        refused = error.message
+    job.store.documents.write(job.document(DONE), {"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()})
+    return Outcome(production, evaluation, refused)
+
+
+def fan(job: Job, bundle: Bundle, series: str | None = None) -> Fan | None:
+    """The nowcast of the newest moment, for the terminal; None where the data do not carry one."""
+    last = job.store.last(Table.POWER, job.region.name)
+    if last is None:
+        return None
+    panel = window(job.store, job.region, last)
+    name = series or job.region.series[0]
+    try:
+        answer = Nowcaster(bundle, calibration_in_force(job.store, bundle, last)).nowcast(panel, panel.end)
+    except NowcastError:
+        return None
+    slots = FAN_HOURS * 60 // panel.step_minutes
+    row = answer.series.index(name)
+    return Fan(
+        region=job.region,
+        series=name,
+        times=panel.times[-slots:],
+        actual=panel.power.values[-slots:, panel.series.index(name)],
+        issue_time=answer.issue_time,
+        steps_minutes=answer.steps_minutes,
+        values=answer.values[row],
+        quantiles=answer.quantiles,
+    )
+
+
+def _trainable(job: Job, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those whose packages are installed; the others are named."""
+    lacking = {kind: missing for kind in models if (missing := model_class(kind).missing())}
+    for kind, missing in lacking.items():
+        job.progress(
+            f"train: {kind} is left out: {', '.join(missing)} not installed. "
+            "It comes with: pip install 'power-nowcast[neural]'."
+        )
+    return {kind: options for kind, options in models.items() if kind not in lacking}
+
+
+def _recipe(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> str:
+    return recipe(job.manifests(), job.region, [asdict(plan), models])
+
+
+def _done(job: Job) -> str | None:
+    try:
+        note = job.store.documents.read(job.document(DONE))
+    except StoreError:  # the job is done again, and the note written again
+        return None
+    return str(note["recipe"]) if isinstance(note, dict) and "recipe" in note else None

@@ -1,0 +1,129 @@
+"""Train a model on the feature tables and register it; and the models that were trained."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from power_nowcast import mlflow_client
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.train import VALID_LOSS, Origin, train_bundle
+from power_nowcast.contracts import Manifest
+from power_nowcast.errors import ConfigurationError, ModelError
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs.features import read_examples, read_manifest
+from power_nowcast.jobs.job import Job
+from power_nowcast.mlflow_client import Version
+from power_nowcast.models.kinds import ALIASES, BASELINES, create, model_class
+from power_nowcast.models.search_spaces import check_options
+
+
+def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
+    """Train one kind of model on the feature tables, keep it in `artifacts`, and register it."""
+    manifest = read_manifest(job)
+    spec = FeatureSpec.from_json(manifest["spec"])
+    learn, held_out = read_examples(job, manifest, "train", "valid")
+    model = create(kind, job.region.series, spec.knots, **options)
+    model.checkpoints = job.artifacts / "checkpoints" / model.kind
+    digest = hashlib.sha256("".join(one["sha256"] for one in manifest["inputs"]).encode()).hexdigest()
+    origin = Origin(mlflow_client.git_sha(), digest)
+    with mlflow_client.run(job.region, f"train {model.kind}") as run:
+        run.params(
+            model.params | {"spec": spec.to_json(), "every_minutes": manifest["every_minutes"], **manifest["split"]}
+        )
+        run.manifests([Manifest(**one) for one in manifest["inputs"]])
+        run.json("features.json", manifest)
+        job.progress(f"train: {model.kind}")
+        bundle, report = train_bundle(
+            job.region, spec, model, learn, held_out, origin=origin, executor=job.executor(), progress=job.progress
+        )
+        run.metrics(report.metrics)
+        run.curves(report.curves)
+        if share := bundle.model.importance():
+            run.json("importance.json", share)
+        folder = job.artifacts / model.kind
+        bundle.save(folder)
+        version = mlflow_client.register(
+            bundle,
+            folder,
+            run_id=run.id,
+            metrics=report.metrics,
+            tags={"kind": model.kind},
+            progress=lambda text: job.progress(f"train: {model.kind}: {text}"),
+        )
+    shutil.rmtree(model.checkpoints, ignore_errors=True)
+    job.progress(f"train: {model.kind} registered as {version.name} version {version.version}")
+    return bundle, version
+
+
+def trained(job: Job) -> dict[str, Bundle]:
+    """The bundles in `artifacts`, by kind.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folders = sorted(path.parent for path in job.artifacts.glob("*/model.json"))
+    if not folders:
+        raise ModelError(f"No model of {job.region.name} is trained yet.", remedy="Train one: nowcast train.")
+    return {folder.name: Bundle.load(folder) for folder in folders}
+
+
+def baselines(job: Job, manifest: dict[str, Any]) -> dict[str, Bundle]:
+    """What models are compared with, fitted on the same tables."""
+    spec = FeatureSpec.from_json(manifest["spec"])
+    learn, held_out = read_examples(job, manifest, "train", "valid")
+    return {
+        kind.replace("_", " "): train_bundle(
+            job.region, spec, model_class(kind)(job.region.series, spec.knots), learn, held_out
+        )[0]
+        for kind in BASELINES
+    }
+
+
+def best(job: Job) -> Version:
+    """The trained model with the smallest loss on validation data, which becomes the candidate."""
+    digests = {bundle.digest for bundle in trained(job).values()}
+    known = [one for one in mlflow_client.versions(job.region) if one.digest in digests and VALID_LOSS in one.metrics]
+    if not known:
+        raise ModelError(
+            f"No trained model of {job.region.name} is registered.",
+            remedy="Train one: nowcast train.",
+            region=job.region.name,
+        )
+    chosen = min(known, key=lambda one: one.metrics[VALID_LOSS])
+    mlflow_client.set_alias(job.region, chosen.version, mlflow_client.CANDIDATE)
+    return chosen
+
+
+def registered(job: Job, version: str) -> tuple[Bundle, Version]:
+    """The bundle of a version or alias, and what the registry says of it.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    folder, found = mlflow_client.download(job.region, version, job.artifacts / "versions")
+    return Bundle.load(folder, found.digest), found
+
+
+def read_params(file: Path, kind: str) -> dict[str, Any]:
+    """The options in a file that `tune` wrote, or one like it: {"kind": "lightgbm", "params": {...}}.
+
+    Raises:
+        ConfigurationError: it is no such file, or of another kind.
+    """
+    try:
+        found = json.loads(file.read_text())
+        own, params = str(found["kind"]), dict(found["params"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{file} is no file of parameters: {type(error).__name__}.",
+            remedy='Name one that nowcast tune wrote, or write {"kind": "lightgbm", "params": {"num_leaves": 31}}.',
+            path=str(file),
+        ) from error
+    if own != ALIASES.get(kind, kind):
+        raise ConfigurationError(
+            f"{file} holds parameters of {own}, not of {kind}.", remedy=f"Train with --model {own}.", path=str(file)
+        )
+    check_options(own, create(own, (), ()).configuration, params)
+    return params

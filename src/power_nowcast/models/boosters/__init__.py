@@ -1,0 +1,1 @@
+"""Gradient boosting: one model a series, horizon and quantile."""

@@ -1,0 +1,101 @@
+"""LightGBM, kept in its text format."""
+
+from functools import cached_property
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import Floats
+from power_nowcast.models.boosters.base import BoostedModel, BoostingConfig, Fitted
+from power_nowcast.models.boosters.trees import Trees
+
+
+class LightGBM(BoostedModel):
+    """Ramp boosters of LightGBM, Huber loss."""
+
+    kind = "lightgbm"
+    suffix = "txt"
+    libraries = ("lightgbm",)
+
+    @staticmethod
+    def fit_one(
+        config: BoostingConfig,
+        x: NDArray[np.float32],
+        y: Floats,
+        valid: tuple[NDArray[np.float32], Floats] | None,
+        rounds: int | None,
+        level: float | None,
+    ) -> Fitted:
+        params = {
+            "objective": "huber" if level is None else "quantile",
+            "alpha": config.huber if level is None else level,
+            "metric": "l1",
+            "learning_rate": config.learning_rate,
+            "num_leaves": config.num_leaves,
+            "min_data_in_leaf": min(config.min_child, max(1, len(y) // 20)),
+            "bagging_fraction": config.subsample,
+            "bagging_freq": 1,
+            "feature_fraction": config.colsample,
+            "lambda_l2": config.reg_lambda,
+            "max_bin": config.max_bin,
+            "num_threads": 1,
+            "deterministic": True,
+            "force_row_wise": True,
+            "seed": config.seed,
+            "verbosity": -1,
+        }
+        train = lightgbm.Dataset(x, y, params=params)
+        curves: dict[str, dict[str, list[float]]] = {}
+        sets, callbacks = [train], [lightgbm.record_evaluation(curves)]
+        if valid is not None:
+            sets.append(lightgbm.Dataset(*valid, reference=train))
+            callbacks.append(lightgbm.early_stopping(config.early_stopping, first_metric_only=True, verbose=False))
+        booster = lightgbm.train(
+            params,
+            train,
+            rounds or config.n_estimators,
+            valid_sets=sets if valid is not None else [],
+            valid_names=["train", "valid"] if valid is not None else [],
+            callbacks=callbacks,
+        )
+        best = booster.best_iteration if valid is not None else booster.current_iteration()
+        text = booster.model_to_string(num_iteration=best)
+        return Fitted(text.encode(), best, {part: losses["l1"] for part, losses in curves.items()})
+
+    @staticmethod
+    def open(payload: bytes) -> "Forest":
+        return Forest(payload)
+
+    @staticmethod
+    def features(booster: "Forest") -> int:
+        return booster.trees.features
+
+    @staticmethod
+    def run(booster: "Forest", x: NDArray[np.float32]) -> Floats:
+        return booster.trees.predict(x)
+
+    @staticmethod
+    def dump(booster: "Forest") -> bytes:
+        return booster.text
+
+    @staticmethod
+    def gains(booster: "Forest", features: int) -> Floats:  # noqa: ARG004 - XGBoost needs it
+        return np.asarray(booster.native.feature_importance("gain"), np.float64)
+
+    @staticmethod
+    def contributions(booster: "Forest", x: NDArray[np.float32]) -> Floats:
+        return np.asarray(booster.native.predict(x, pred_contrib=True, num_threads=1), np.float64)[:, :-1]
+
+
+class Forest:
+    """A booster by its text: its trees, and the library's own object for what only the library does."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.trees = Trees.of(text.decode())
+
+    @cached_property
+    def native(self) -> lightgbm.Booster:
+        """The library's booster."""
+        return lightgbm.Booster(model_str=self.text.decode())

@@ -1,0 +1,231 @@
+"""Train, valid and test: examples split by time, and the tables that keep them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import FeatureBlock, Floats, Panel, Times
+from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.features.build_features import horizons_of
+from power_nowcast.features.panel import ever_known
+from power_nowcast.features.spec import FeatureSpec
+
+PARTS = ("train", "valid", "test")
+_KEYS = ("issue_time", "series", "origin_mw", "age_minutes", "scale_mw")
+_DAY = np.timedelta64(24 * 60, "m")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Features with their outcomes: `outcome_mw` has shape (issue, series, knot), NaN where the value is not known."""
+
+    block: FeatureBlock
+    outcome_mw: Floats
+
+    def during(self, first: np.datetime64, last: np.datetime64, reach_minutes: int = 0) -> "Examples":
+        """Those issued at `first` or later whose outcomes, up to `reach_minutes` after the issue, come before
+        `last`.
+        """
+        issued = self.block.issue_times
+        chosen = (issued >= first) & (issued + np.timedelta64(reach_minutes, "m") < last)
+        return Examples(self.block.take(chosen), self.outcome_mw[chosen])
+
+    @property
+    def ramps(self) -> Floats:
+        """Outcome minus origin in MW, shape (issue, series, knot)."""
+        return self.outcome_mw - self.block.origin_mw[..., None]
+
+    @property
+    def scaled_ramps(self) -> Floats:
+        """Ramps in units of the block's `scale_mw`: what models learn."""
+        return self.ramps / self.block.scale_mw[..., None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Borders in time: train is issued from `train_start`, valid from `valid_start`, test from `test_start` to
+    `test_end`.
+
+    A part's outcomes, too, come before the next part's first issue time.
+    """
+
+    train_start: np.datetime64
+    valid_start: np.datetime64
+    test_start: np.datetime64
+    test_end: np.datetime64
+
+    @classmethod
+    def of(cls, panel: Panel, spec: FeatureSpec, *, valid_days: int, test_days: int) -> "Split":
+        """The last days of the panel for the test, those before for validation, all that has a week behind it for
+        training. Where those before have little data, the last days that have some are for validation.
+
+        Raises:
+            MissingDataError: the panel is too short for that.
+        """
+        known = panel.times[ever_known(panel)]
+        if not len(known):
+            raise MissingDataError(
+                f"The panel of {panel.region} holds no power.",
+                remedy="Ingest some days: nowcast ingest.",
+                region=panel.region,
+            )
+        start = known[0] + np.timedelta64(spec.minimum_history_minutes, "m")
+        test_end = known[-1]
+        test_start = (test_end - test_days * _DAY).astype("datetime64[h]").astype("datetime64[m]")
+        back = days_with_data(panel.times, np.isfinite(panel.power.values).any(axis=1), test_start)
+        valid_start = held_out_start(valid_days, back, test_start)
+        if valid_start - start < valid_days * _DAY:
+            held, needed = (known[-1] - known[0]) / _DAY, 8 + 2 * valid_days + test_days
+            raise MissingDataError(
+                f"{panel.region} has {held:.0f} days of data; training, validation and test need {needed}.",
+                remedy="Ingest more days, or choose fewer --valid-days and --test-days.",
+                days=held,
+                needed=needed,
+            )
+        return cls(start, valid_start, test_start, test_end)
+
+    def issue_times(self, every_minutes: int) -> Times:
+        """All issue times on multiples of the spacing."""
+        first = np.ceil(self.train_start.astype(np.int64) / every_minutes) * every_minutes
+        return np.arange(int(first), self.test_end.astype(np.int64) + 1, every_minutes).astype("datetime64[m]")
+
+    def parts(self, examples: Examples, reach_minutes: int) -> dict[str, Examples]:
+        """The examples of each part, whose outcomes reach up to `reach_minutes` after their issue times."""
+        after = self.test_end + np.timedelta64(reach_minutes + 1, "m")
+        borders = (self.train_start, self.valid_start, self.test_start, after)
+        return {
+            part: examples.during(first, last, reach_minutes)
+            for part, first, last in zip(PARTS, borders, borders[1:], strict=False)
+        }
+
+
+def days_with_data(times: Times, has_data: NDArray[np.bool_], end: np.datetime64) -> NDArray[np.int64]:
+    """Which days before `end` have data, as whole days back from it, ascending: 0 is the day that ends at `end`.
+
+    Args:
+        times: any order, shape (time,).
+        has_data: whether each of them has data, shape (time,).
+        end: times from here on do not count.
+    """
+    before = times[has_data & (times < end)]
+    back = (end - before).astype("timedelta64[m]").astype(np.int64) - 1
+    return np.unique(back // _DAY.astype(np.int64))
+
+
+def held_out_start(days: int, back: NDArray[np.int64], end: np.datetime64) -> np.datetime64:
+    """Where the held-out days before `end` begin: `days` before it or, where less than half of those days have data,
+    so far before it that as many days have some.
+
+    Args:
+        days: how many are held out.
+        back: the days that have data, as `days_with_data` gives them.
+        end: of the held-out days.
+    """
+    if 2 * np.count_nonzero(back < days) >= days or not len(back):
+        return end - days * _DAY
+    return end - (int(back[:days][-1]) + 1) * _DAY
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Parts one after the other; they have the same series and features."""
+    first = parts[0].block
+
+    def stacked(of: Callable[[FeatureBlock], NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate([of(part.block) for part in parts])
+
+    block = FeatureBlock(
+        stacked(lambda one: one.issue_times),
+        first.series,
+        first.names,
+        first.horizons,
+        stacked(lambda one: one.x),
+        stacked(lambda one: one.origin_mw),
+        stacked(lambda one: one.age_minutes),
+        stacked(lambda one: one.scale_mw),
+    )
+    return Examples(block, np.concatenate([part.outcome_mw for part in parts]))
+
+
+def expanding_folds(
+    train: Examples, valid: Examples, count: int, reach_minutes: int
+) -> Iterator[tuple[Examples, Examples]]:
+    """Pairs to train on and to judge by, in order of time: each trains on all that comes before it is judged.
+
+    The last one is judged by the end of `valid`. Every fold is judged by a span as long as `valid`, or by an equal
+    share of all that there is where that is shorter. Outcomes, up to `reach_minutes` after the issue, come before the
+    issue times that follow.
+
+    Raises:
+        ConfigurationError: there is not an issue time for each part of each fold.
+    """
+    known = joined([train, valid])
+    times = known.block.issue_times
+    end = times[-1] + np.timedelta64(reach_minutes + 1, "m")
+    span = min(end - valid.block.issue_times[0], (end - times[0]) // (count + 1))
+    for n in range(count, 0, -1):
+        border, last = end - n * span, end - (n - 1) * span
+        fold = known.during(times[0], border, reach_minutes), known.during(border, last, reach_minutes)
+        if any(not len(part.block.issue_times) for part in fold):
+            raise ConfigurationError(
+                f"{len(times):,} issue times are too few for {count} folds.",
+                remedy="Choose fewer: --folds 1, or make features of more days.",
+                folds=count,
+            )
+        yield fold
+
+
+def to_frame(examples: Examples, knots: tuple[int, ...]) -> pl.DataFrame:
+    """One row an issue time and series: keys, outcome at each knot in MW, features."""
+    block = examples.block
+    issues, series = block.origin_mw.shape
+    stamps = np.repeat(block.issue_times.astype("datetime64[us]"), series)
+    keys = pl.DataFrame(
+        {
+            "issue_time": pl.Series(stamps).dt.replace_time_zone("UTC"),
+            "series": list(block.series) * issues,
+            "origin_mw": block.origin_mw.ravel(),
+            "age_minutes": block.age_minutes.ravel(),
+            "scale_mw": block.scale_mw.ravel(),
+            **{f"outcome_mw_h{knot}": examples.outcome_mw[..., k].ravel() for k, knot in enumerate(knots)},
+        }
+    )
+    return keys.hstack(pl.from_numpy(block.x.reshape(-1, len(block.names)), schema=list(block.names)))
+
+
+def from_frame(frame: pl.DataFrame, series: tuple[str, ...], knots: tuple[int, ...]) -> Examples:
+    """What `to_frame` was given, for the chosen series.
+
+    Raises:
+        MissingDataError: a series or a knot is not in the table.
+    """
+    outcomes = [f"outcome_mw_h{knot}" for knot in knots]
+    lacking = [*set(series).difference(frame["series"].unique()), *set(outcomes).difference(frame.columns)]
+    if lacking:
+        raise MissingDataError(
+            f"The feature table lacks {', '.join(lacking)}.", remedy="Make it again: nowcast features.", lacking=lacking
+        )
+    order = pl.DataFrame({"series": series, "place": range(len(series))})
+    rows = frame.join(order, on="series").sort("issue_time", "place")
+    shape = (len(rows) // len(series), len(series))
+    names = tuple(name for name in frame.columns if name not in _KEYS and name not in outcomes)
+    names = tuple(name for name in names if not name.startswith("outcome_mw_h"))
+    block = FeatureBlock(
+        issue_times=rows["issue_time"]
+        .gather_every(len(series))
+        .dt.replace_time_zone(None)
+        .to_numpy()
+        .astype("datetime64[m]"),
+        series=series,
+        names=names,
+        horizons=horizons_of(names),
+        x=rows.select(names).to_numpy().astype(np.float32, copy=False).reshape(*shape, len(names)),
+        origin_mw=rows["origin_mw"].to_numpy().reshape(shape),
+        age_minutes=rows["age_minutes"].to_numpy().reshape(shape),
+        scale_mw=rows["scale_mw"].to_numpy().reshape(shape),
+    )
+    outcome = rows.select(outcomes).to_numpy().reshape(*shape, len(knots))
+    return Examples(block, outcome)

@@ -1,0 +1,126 @@
+"""A network for each series: what all learn together serves an unusual one least."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Progress
+from power_nowcast.errors import ConfigurationError
+from power_nowcast.models.base import FitReport, Model
+from power_nowcast.models.examples import Examples
+from power_nowcast.models.files import Folder
+from power_nowcast.models.networks.neural import Mlp
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker needs to train the network of one series."""
+
+    network: Mlp
+    train: Examples
+    valid: Examples
+
+
+class MlpLocal(Model):
+    """Networks side by side, each with its own series' features and the recent ramps of the others.
+
+    `options` are those of the joint network; `by_series` holds, by the name of a series, those of its own, which come
+    first.
+
+    Raises:
+        ConfigurationError: `by_series` names a series that the model does not have.
+    """
+
+    kind: ClassVar[str] = "mlp_local"
+    libraries = Mlp.libraries
+
+    def __init__(
+        self, series: tuple[str, ...], knots: tuple[int, ...], options: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(series, knots)
+        common = {"without": (), **(options or {})}
+        by_series = common.pop("by_series", {})
+        if unknown := sorted(set(by_series) - set(series)):
+            raise ConfigurationError(
+                f"Options are given to {', '.join(unknown)}, which the model does not have.",
+                remedy=f"It has: {', '.join(series)}.",
+                kind=self.kind,
+                names=unknown,
+            )
+        self.common = common
+        self.networks = tuple(Mlp((name,), knots, common | dict(by_series.get(name, {}))) for name in series)
+
+    @classmethod
+    def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
+        """A model with those options that are not None."""
+        return cls(series, knots, {name: value for name, value in options.items() if value is not None})
+
+    @classmethod
+    def missing(cls) -> tuple[str, ...]:
+        return Mlp.missing()
+
+    def fit(
+        self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
+    ) -> tuple[FitReport, Floats]:
+        jobs = [self._job(train, valid, s) for s in range(len(self.series))]
+        for job in jobs if executor else ():
+            # Beside others, in processes of their own, each keeps to its thread.
+            job.network.threads = 1
+        results = executor.map(_fitted, jobs) if executor else map(_fitted, jobs)
+        report, networks, answers = FitReport(), [], []
+        for name, (network, told, held_out) in zip(self.series, results, strict=True):
+            networks.append(network)
+            answers.append(held_out)
+            report.curves.update({f"{name}/{part}": losses for part, losses in told.curves.items()})
+            report.metrics.update({f"{name}/{part}": value for part, value in told.metrics.items()})
+            progress(f"{self.kind}: {name} trained ({len(networks)} of {len(self.series)})")
+        self.networks = tuple(networks)
+        return report, np.concatenate(answers, axis=1)
+
+    def _job(self, train: Examples, valid: Examples, s: int) -> _Job:
+        network = self.networks[s]
+        network.checkpoints = self.checkpoints and self.checkpoints / f"series-{s}"
+        parts = (Examples(part.block.only((self.series[s],)), part.outcome_mw[:, [s]]) for part in (train, valid))
+        return _Job(network, *parts)
+
+    def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
+        out = np.full((*block.origin_mw.shape, len(self.knots), len(QUANTILES)), np.nan)
+        for at, name in enumerate(block.series):
+            out[:, at] = self.networks[self.series.index(name)].predict(block.only((name,)))[:, 0]
+        return out
+
+    def save(self, folder: Path) -> None:
+        for s, network in enumerate(self.networks):
+            (folder / f"series-{s}").mkdir()
+            network.save(folder / f"series-{s}")
+
+    @classmethod
+    def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
+        model = cls(series, knots)
+        model.networks = tuple(Mlp.load(folder / f"series-{s}", (name,), knots) for s, name in enumerate(series))
+        return model
+
+    @property
+    def params(self) -> dict[str, Any]:
+        told = [network.params for network in self.networks]
+        common = max(told, key=told.count)
+        own = {
+            name: {key: value for key, value in params.items() if common.get(key) != value}
+            for name, params in zip(self.series, told, strict=True)
+            if params != common
+        }
+        return {**common, "model": self.kind, **({"by_series": own} if own else {})}
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return {**Mlp(self.series, self.knots, self.common).configuration, "by_series": {}}
+
+
+def _fitted(job: _Job) -> tuple[Mlp, FitReport, Floats]:
+    report, held_out = job.network.fit(job.train, job.valid)
+    return job.network, report, held_out

@@ -1,0 +1,323 @@
+"""One HTML file that a manager can read: figures, plots and limits. It stands alone and needs no network."""
+
+import base64
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from power_nowcast import __version__
+from power_nowcast.contracts import Manifest
+from power_nowcast.errors import ConfigurationError
+from power_nowcast.evaluate.backtest import Backtest
+from power_nowcast.evaluate.scorecard import Scorecard
+from power_nowcast.report.plots import Explanation, Plot, plots
+from power_nowcast.report.words import (
+    best_baseline,
+    headline,
+    limits,
+    megawatts,
+    number,
+    percent,
+    relative,
+    relative_name,
+    shown_horizons,
+    signed,
+)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table ready to be written: the first column heads its rows."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    wide: bool = False
+    text: tuple[int, ...] = ()  # columns that are no figures
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An inlined PNG."""
+
+    name: str
+    alt: str
+    source: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the figures come from.
+
+    `identity` names the model by label: version, digest, git SHA, calibration and so on. `manifests` are those of the
+    tables that were read. `further_limits` are sentences that the tables cannot know.
+    """
+
+    identity: Mapping[str, str] = field(default_factory=dict)
+    manifests: Sequence[Manifest] = ()
+    further_limits: Sequence[str] = ()
+
+
+def write_report(
+    path: Path,
+    backtest: Backtest,
+    card: Scorecard,
+    *,
+    now: datetime,
+    series: str | None = None,
+    explanation: Explanation | None = None,
+    provenance: Provenance | None = None,
+    drawn: Iterable[Plot] | None = None,
+) -> Path:
+    """Write the report; returns its path.
+
+    Args:
+        path: the HTML file; its folder is made.
+        backtest: what was scored.
+        card: its scorecard.
+        now: when the report is made, UTC.
+        series: the one that it describes in detail; the first, which is the total, by default.
+        explanation: the explanation of the model.
+        provenance: model and data.
+        drawn: plots that exist already; drawn anew by default.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    name = series or card.series[0]
+    chosen = plots(backtest, card, series=name, explanation=explanation) if drawn is None else drawn
+    pictures = {plot.name: picture(plot) for plot in chosen}
+    return write_page(path, render(card, pictures, now=now, series=name, provenance=provenance))
+
+
+def write_evaluation(
+    folder: Path,
+    backtest: Backtest,
+    card: Scorecard,
+    *,
+    now: datetime,
+    explanation: Explanation | None = None,
+    provenance: Provenance | None = None,
+) -> Path:
+    """Write everything of a backtest into `folder`: report, plots, predictions, tables; returns the report."""
+    drawn = list(plots(backtest, card, explanation=explanation))
+    report = write_report(
+        folder / "report.html", backtest, card, now=now, explanation=explanation, provenance=provenance, drawn=drawn
+    )
+    for plot in drawn:
+        (folder / f"{plot.name}.png").write_bytes(plot.png())
+    backtest.write_predictions(folder / "predictions.parquet")
+    card.write(folder / "tables")
+    return report
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write HTML to `path`, its folder made; returns the path.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The report cannot be written to {path}: {error.strerror}.",
+            remedy="Set NOWCAST_REPORTS to a folder that can be written.",
+            path=str(path),
+        ) from error
+    return path
+
+
+def template(name: str) -> Template:
+    """A page's template; a missing name is an error."""
+    environment = Environment(
+        loader=PackageLoader("power_nowcast", "report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(name)
+
+
+def render(
+    card: Scorecard,
+    pictures: Mapping[str, Picture],
+    *,
+    now: datetime,
+    series: str,
+    provenance: Provenance | None = None,
+) -> str:
+    """The report's HTML."""
+    origin = provenance or Provenance()
+    return template("pages.html.j2").render(
+        card=card,
+        series=series,
+        now=now,
+        package_version=__version__,
+        headline=headline(card, series),
+        tiles=tiles(card, series),
+        pictures=pictures,
+        horizons=shown_horizons(card.steps_minutes),
+        scorecard=scorecard_cells(card, series),
+        every_series=every_series_cells(card),
+        reliability=reliability_cells(card, series),
+        worst_days=worst_days_cells(card, series),
+        delays=delay_cells(card, series),
+        months=month_cells(card, series),
+        manifests=manifest_cells(origin.manifests),
+        identity=origin.identity,
+        limits=[*limits(card), *origin.further_limits],
+    )
+
+
+def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
+    """The four figures on top: value, name, and what it compares with."""
+    far = shown_horizons(card.steps_minutes)[-1]
+    row, best = card.row(series, far), best_baseline(card, series)
+    skill = row.get(f"skill_{best}")
+    found = [
+        (relative(row, 2), f"mean error {far} minutes ahead", f"{megawatts(row.get('MAE'))} MW"),
+        (percent(row.get("coverage_80")), "of outcomes inside the 80 % band", f"{far} minutes ahead; 80 % is right"),
+        (f"{card.issues:,}", "nowcasts of every series scored", f"{card.first:%d %b} to {card.last:%d %b %Y}"),
+    ]
+    if best and isinstance(skill, float):
+        side = "less" if skill >= 0 else "more"
+        found.insert(
+            1, (percent(abs(skill)), f"{side} error than {best}", f"{far} minutes ahead, the best simple method")
+        )
+    return found
+
+
+def scorecard_cells(card: Scorecard, series: str) -> Cells:
+    """Every metric of one series at the horizons that are shown."""
+    metrics = ("MAE, MW", "RMSE, MW", relative_name(card, series), "Bias, MW", "CRPS, MW")
+    columns = ("Minutes ahead", *metrics, "In 80 % band", "Below", "Above")
+    rows = []
+    for horizon in shown_horizons(card.steps_minutes):
+        row = card.row(series, horizon)
+        figures = [megawatts(row.get(name)) for name in ("MAE", "RMSE")]
+        figures += [relative(row, 3), number(row.get("bias"), 1), megawatts(row.get("CRPS"))]
+        figures += [percent(row.get(f"{name}_80"), 1) for name in ("coverage", "below", "above")]
+        figures += [megawatts(row.get("width_80"))]
+        figures += [percent(row.get(f"skill_{name}")) for name in card.baselines]
+        rows.append((str(horizon), *figures))
+    saved = tuple(f"Saved of {name}" for name in card.baselines)
+    caption = f"Scorecard of {series}. Saved: share of a simple method's mean absolute error that the model avoids."
+    return Cells(caption, (*columns, "Width, MW", *saved), rows, wide=True)
+
+
+def every_series_cells(card: Scorecard) -> Cells:
+    """Relative error and the error saved, of every series and horizon that is shown."""
+    horizons = shown_horizons(card.steps_minutes)
+    rows = []
+    for series in card.series:
+        best = best_baseline(card, series)
+        found = [card.row(series, horizon) for horizon in horizons]
+        rows.append(
+            (
+                series,
+                *(relative(row, 2) for row in found),
+                best or "none",
+                *(percent(row.get(f"skill_{best}")) for row in found),
+                percent(found[-1].get("coverage_80")),
+            )
+        )
+    columns = ("Series", *(f"{relative_name(card)} {h} min" for h in horizons), "Best simple method")
+    columns += (*(f"saved {h} min" for h in horizons), f"In 80 % band, {horizons[-1]} min")
+    return Cells("Every series", columns, rows, wide=True, text=(len(horizons) + 1,))
+
+
+def reliability_cells(card: Scorecard, series: str) -> Cells:
+    """Share of outcomes at or below each quantile."""
+    table = card.reliability.filter(pl.col("series") == series)
+    horizons = shown_horizons(card.steps_minutes)
+    rows = []
+    for level in sorted(set(table["level"].to_list())):
+        shares = [
+            table.filter((pl.col("level") == level) & (pl.col("horizon_min") == horizon))["share"].item()
+            for horizon in horizons
+        ]
+        rows.append((percent(level), *(percent(share, 1) for share in shares)))
+    caption = f"Outcomes of {series} at or below each quantile: each row should read as its first cell."
+    return Cells(caption, ("Quantile", *(f"{horizon} min" for horizon in horizons)), rows)
+
+
+def worst_days_cells(card: Scorecard, series: str) -> Cells:
+    """The worst days of one series."""
+    columns = ("Day", "Weekday", "Scaled error", *(f"{name}, scaled" for name in card.baselines))
+    rows = [
+        (
+            f"{row['date']}",
+            row["weekday"],
+            number(row["scaled_error"], 2),
+            *(number(row[f"scaled_{name}"], 2) for name in card.baselines),
+            megawatts(row["MAE"]),
+            f"{row['worst_hour']:02d}:00",
+            megawatts(row["worst_error"]),
+        )
+        for row in card.worst_days.filter(pl.col("series") == series).sort("rank").iter_rows(named=True)
+    ]
+    unit = f"of {card.baselines[0]}" if card.baselines else "of the model"
+    caption = f"Worst days of {series}. Scaled: 1 is the mean error {unit} at the same horizon over the whole period."
+    return Cells(caption, (*columns, "MAE, MW", "Worst hour", "Worst error, MW"), rows, wide=True, text=(1,))
+
+
+def delay_cells(card: Scorecard, series: str) -> Cells:
+    """Accuracy with data on time and late."""
+    table = card.delays.filter(pl.col("series") == series)
+    horizons, rows = shown_horizons(card.steps_minutes), []
+    for delay in table["delay_min"].unique().sort().to_list():
+        found = {row["horizon_min"]: row for row in table.filter(pl.col("delay_min") == delay).iter_rows(named=True)}
+        line = [relative(found.get(h, {}), 2) for h in horizons]
+        if delay:
+            line += [signed(found.get(h, {}).get("MAE_change")) for h in horizons]
+        else:
+            line += ["" for _ in horizons]
+        coverage = percent(found.get(horizons[-1], {}).get("coverage_80"))
+        rows.append(("on time" if not delay else f"{delay} min late", *line, coverage))
+    name = relative_name(card, series)
+    columns = ("Data", *(f"{name} {h} min" for h in horizons), *(f"error {h} min" for h in horizons))
+    caption = f"{series} when data come late. Error: change of the mean absolute error against data on time."
+    return Cells(caption, (*columns, f"In 80 % band, {horizons[-1]} min"), rows, wide=True)
+
+
+def month_cells(card: Scorecard, series: str) -> Cells:
+    """Relative error by month at the horizons that are shown."""
+    horizons = shown_horizons(card.steps_minutes)
+    table = card.by_month.filter((pl.col("series") == series) & pl.col("horizon_min").is_in(horizons))
+    rows = []
+    for month in table["month"].unique().sort().to_list():
+        found = {row["horizon_min"]: row for row in table.filter(pl.col("month") == month).iter_rows(named=True)}
+        figures = [relative(found.get(h, {}), 2) for h in horizons]
+        far = found.get(horizons[-1], {})
+        rows.append((month, number(far.get("n")), *figures, percent(far.get("coverage_80"))))
+    name = relative_name(card, series)
+    columns = ("Month", "Nowcasts", *(f"{name} {h} min" for h in horizons), f"In 80 % band, {horizons[-1]} min")
+    return Cells(f"{series} by month (local time of the target)", columns, rows, wide=True)
+
+
+def manifest_cells(manifests: Sequence[Manifest]) -> Cells:
+    """The table of the data that were read."""
+    rows = [
+        (one.table, str(one.version), f"{one.rows:,}", one.first or "", one.last or "", one.sha256[:16])
+        for one in manifests
+    ]
+    columns = ("Table", "Version", "Rows", "First", "Last", "SHA-256 (first 16)")
+    return Cells("Data that were read", columns, rows, wide=True, text=(3, 4, 5))
+
+
+def picture(plot: Plot) -> Picture:
+    """The plot inlined, its size known before it is decoded."""
+    data = plot.png()
+    # The size is in the PNG's first chunk. With it a browser reserves the place before it has decoded the picture.
+    width, height = struct.unpack(">II", data[16:24])
+    return Picture(plot.name, plot.alt, f"data:image/png;base64,{base64.b64encode(data).decode()}", width, height)

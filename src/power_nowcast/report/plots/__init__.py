@@ -1,0 +1,32 @@
+"""Plots of a backtest as matplotlib figures; `save_all` writes the set that the report shows."""
+
+from power_nowcast.report.plots.accuracy import (
+    error_heatmap,
+    reliability,
+    residual_hist,
+    skill_by_horizon,
+)
+from power_nowcast.report.plots.explain import feature_importance, rests_on, shap
+from power_nowcast.report.plots.overtime import backtest_horizon, nowcast_fan, pred_vs_actual
+from power_nowcast.report.plots.save import Explanation, Plot, plots, save_all
+from power_nowcast.report.plots.tuning import study_plot
+from power_nowcast.report.plots.waterfall import waterfall
+
+__all__ = [
+    "Explanation",
+    "Plot",
+    "backtest_horizon",
+    "error_heatmap",
+    "feature_importance",
+    "nowcast_fan",
+    "plots",
+    "pred_vs_actual",
+    "reliability",
+    "residual_hist",
+    "rests_on",
+    "save_all",
+    "shap",
+    "skill_by_horizon",
+    "study_plot",
+    "waterfall",
+]

@@ -1,0 +1,219 @@
+"""Plots over time: nowcasts beside what came, errors day by day, and one nowcast as a fan."""
+
+from datetime import date
+from itertools import cycle
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+from matplotlib import dates
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from power_nowcast.contracts import Floats, Times
+from power_nowcast.evaluate.backtest import Backtest
+from power_nowcast.evaluate.scorecard import Scorecard
+from power_nowcast.regions import Region
+from power_nowcast.report.plots.style import (
+    BANDS,
+    BASELINES,
+    COOL,
+    GRID,
+    INK,
+    MODEL,
+    MUTED,
+    WARM,
+    canvas,
+    end_label,
+    end_labels,
+    headline,
+    legend,
+    megawatts,
+    scale_from_zero,
+    style,
+    time_axis,
+)
+from power_nowcast.scoring import BANDS as LEVELS
+
+FEWEST_DAYS, TWO_WEEKS, FIVE_MONTHS = 3, 14, 150
+SATURDAY = 6
+
+
+def pred_vs_actual(
+    backtest: Backtest, series: str, horizon_min: int = 60, *, first: date | None = None, days: int = 4
+) -> Figure:
+    """The nowcasts made `horizon_min` ahead with their bands, the truth, and the errors below.
+
+    Args:
+        backtest: what to show.
+        series: one of its series.
+        horizon_min: one of its steps.
+        first: local day to begin with; the last `days` of the backtest if absent.
+        days: local days to show.
+    """
+    nowcasts = backtest.nowcasts
+    column, step = nowcasts.series.index(series), nowcasts.steps_minutes.index(horizon_min)
+    target = nowcasts.issue_times + np.timedelta64(horizon_min, "m")
+    local = _local_days(target, backtest.region)
+    begin = np.datetime64(first) if first else local.max() - np.timedelta64(days - 1, "D")
+    chosen = (local >= begin) & (local < begin + np.timedelta64(days, "D"))
+    time = target[chosen].astype("datetime64[s]")
+    actual, values = backtest.actual[chosen, column, step], nowcasts.values[chosen, column, step]
+    with style():
+        figure, (top, strip) = canvas(11, 5.6, 2, height_ratios=[4, 1.15], sharex=True)
+        _bands(top, time, values, nowcasts.quantiles)
+        median = values[:, nowcasts.quantiles.index(0.5)]
+        top.plot(time, median, color=MODEL, lw=1.6, label="nowcast")
+        top.plot(time, actual, color=INK, lw=1.1, label="actual")
+        top.set_ylabel("MW")
+        legend(top)
+        megawatts(top.yaxis)
+        span = "1 day" if days == 1 else f"{days} days"
+        headline(
+            top,
+            f"{series}: nowcast {horizon_min} minutes ahead and what came",
+            f"MW, {span} to {str(local[chosen].max()) if chosen.any() else '-'} ({backtest.region.timezone})",
+        )
+        error = median - actual
+        strip.fill_between(time, 0, np.maximum(error, 0), color=WARM, lw=0, alpha=0.85)
+        strip.fill_between(time, 0, np.minimum(error, 0), color=COOL, lw=0, alpha=0.85)
+        strip.axhline(0, color=MUTED, lw=0.8)
+        reach = float(np.nanmax(np.abs(error), initial=0.0)) * 1.15 or 1.0
+        strip.set_ylim(-reach, reach)
+        strip.set_ylabel("error, MW")
+        for text, height, colour in (("too high", 0.75, WARM), ("too low", 0.25, COOL)):
+            strip.annotate(
+                text,
+                (1, height),
+                xytext=(6, 0),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                va="center",
+                color=colour,
+                fontsize=9,
+                fontweight="bold",
+            )
+        strip.margins(x=0.01)
+        megawatts(strip.yaxis)
+        time_axis(strip, backtest.region.tz)
+    return figure
+
+
+def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
+    """Error of each local day at one horizon, of the model and of the baselines."""
+    table = card.by_day.filter((pl.col("series") == series) & (pl.col("horizon_min") == horizon_min)).sort("date")
+    # The edges of the period hold a few hours only.
+    table = table.filter(pl.col("n") >= 0.5 * pl.col("n").max())
+    days = table["date"].to_numpy().astype("datetime64[D]")
+    lines = {name: _floats(table, f"MAE_{name}") for name in card.baselines} | {"model": _floats(table, "MAE")}
+    colours = dict(zip(card.baselines, cycle(BASELINES), strict=False)) | {"model": MODEL}
+    row = card.row(series, horizon_min)
+    means = {name: row.get("MAE" if name == "model" else f"MAE_{name}") for name in lines}
+    with style():
+        figure, (axes,) = canvas(6.6, 3.7)
+        for day in days[table["date"].dt.weekday().to_numpy() >= SATURDAY]:
+            half = np.timedelta64(12, "h")
+            axes.axvspan(day - half, day + half, color=GRID, alpha=0.45, lw=0)
+        for name, values in lines.items():
+            own = name == "model"
+            marker = "o" if own or len(days) <= FEWEST_DAYS else None
+            axes.plot(days, values, color=colours[name], lw=2.6 if own else 1.4, marker=marker, ms=4, label=name)
+        cut = scale_from_zero(axes, lines)
+        axes.margins(x=0.02)
+        labels = [
+            (end_label(name, mean, cut=name == cut), float(lines[name][np.isfinite(lines[name])][-1]), colours[name])
+            for name, mean in means.items()
+            if isinstance(mean, float) and np.isfinite(lines[name]).any()
+        ]
+        if labels:
+            end_labels(axes, days[-1], labels)
+        axes.set_ylabel("MW")
+        megawatts(axes.yaxis)
+        time_axis(axes, ZoneInfo("UTC"))  # a day is drawn at the midnight of its date
+        if TWO_WEEKS < len(days) <= FIVE_MONTHS:
+            mondays = dates.WeekdayLocator(dates.MO, interval=1 + len(days) // 50)  # type: ignore[no-untyped-call]
+            axes.xaxis.set_major_locator(mondays)
+        headline(
+            axes,
+            f"{series}: error by day, {horizon_min} minutes ahead",
+            "Mean absolute error in MW of each local day; right: of all days",
+        )
+    return figure
+
+
+def nowcast_fan(
+    region: Region,
+    series: str,
+    times: Times,
+    actual: Floats,
+    issue_time: np.datetime64,
+    steps_minutes: tuple[int, ...],
+    values: Floats,
+    quantiles: tuple[float, ...],
+    *,
+    outcome: Floats | None = None,
+) -> Figure:
+    """One nowcast: the last hours, and the fan of the hour to come.
+
+    Args:
+        region: for its time zone.
+        series: its name.
+        times: of the observations, shape (time,), UTC.
+        actual: the observations in MW, shape (time,).
+        issue_time: UTC.
+        steps_minutes: horizons, shape (step,).
+        values: MW, shape (step, quantile).
+        quantiles: levels.
+        outcome: what came, shape (step,), where it is known.
+    """
+    known = np.isfinite(actual)
+    ahead = issue_time + np.array(steps_minutes, "timedelta64[m]")
+    future = np.concatenate([[issue_time], ahead]).astype("datetime64[s]")
+    middle = quantiles.index(0.5)
+    with style():
+        figure, (axes,) = canvas(9, 4.4)
+        last = actual[known][-1] if known.any() else np.nan
+        fan = np.concatenate([np.full((1, len(quantiles)), last), values])
+        _bands(axes, future, fan, quantiles)
+        axes.plot(times.astype("datetime64[s]"), actual, color=INK, lw=1.8, label="actual")
+        axes.plot(future, fan[:, middle], color=MODEL, lw=2.2, label="nowcast")
+        if outcome is not None:
+            axes.plot(future[1:], outcome, color=INK, lw=0, marker="o", ms=4.5, label="what came")
+        axes.axvline(issue_time.astype("datetime64[s]"), color=MUTED, lw=1, ls=(0, (3, 3)))
+        axes.margins(x=0.02)
+        low, high = values[-1, 0], values[-1, -1]
+        if np.isfinite([low, high]).all():
+            labels = [(f"{high:,.0f}", high, MUTED), (f"{values[-1, middle]:,.0f}", values[-1, middle], MODEL)]
+            end_labels(axes, future[-1], [*labels, (f"{low:,.0f}", low, MUTED)])
+        axes.set_ylabel("MW")
+        legend(axes)
+        megawatts(axes.yaxis)
+        time_axis(axes, region.tz)
+        issued = _local_text(issue_time, region)
+        headline(
+            axes,
+            f"{series}: the next {steps_minutes[-1]} minutes",
+            f"MW, issued {issued} ({region.timezone})",
+        )
+    return figure
+
+
+def _bands(axes: Axes, time: NDArray[np.datetime64], values: Floats, quantiles: tuple[float, ...]) -> None:
+    for percent, colour in BANDS.items():
+        low, high = (quantiles.index(level) for level in LEVELS[percent])
+        axes.fill_between(time, values[:, low], values[:, high], color=colour, lw=0, label=f"{percent} %")
+
+
+def _floats(table: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    return table[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _local_days(times: Times, region: Region) -> NDArray[np.datetime64]:
+    stamps = pl.Series(times.astype("datetime64[us]")).dt.replace_time_zone("UTC")
+    return stamps.dt.convert_time_zone(region.timezone).dt.date().to_numpy().astype("datetime64[D]")
+
+
+def _local_text(time: np.datetime64, region: Region) -> str:
+    stamp = pl.Series([time.astype("datetime64[us]").item()]).dt.replace_time_zone("UTC")
+    return f"{stamp.dt.convert_time_zone(region.timezone)[0]:%a %d %b %Y %H:%M}"

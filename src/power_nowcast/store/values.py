@@ -1,0 +1,180 @@
+"""Tables of values: every version of each value, read as it was known at a time."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from power_nowcast.contracts import ROWS, VALUES, Batch, Manifest, Table
+from power_nowcast.store.changes import AppendReport, changes, latest, new_versions
+from power_nowcast.store.datafiles import Snapshot
+from power_nowcast.store.delta import Delta
+from power_nowcast.store.looks import dated
+from power_nowcast.store.manifest import manifest_of
+from power_nowcast.store.records import conform
+from power_nowcast.store.writer import Writer
+
+STORED = pl.Schema({**VALUES, "month": pl.String()})
+"""Columns of a table of values: `month` names its folders, after the region."""
+
+
+class Values:
+    """Tables of power, forecasts and weather: a row a version of a value, with the time from which it was known.
+
+    Args:
+        tables: where they are.
+        writer: who appends.
+        noted: brings the deliveries of a table that are stored already, of the regions for which an expression is true:
+            rows of `tables.DELIVERIES`.
+    """
+
+    def __init__(
+        self, tables: Mapping[Table, Delta], writer: Writer, noted: Callable[[Table, pl.Expr], pl.DataFrame]
+    ) -> None:
+        self._values = tables
+        self._writer = writer
+        self._noted = noted
+
+    def append(
+        self,
+        table: Table,
+        rows: pl.DataFrame,
+        *,
+        now: datetime,
+        are_versions: bool = False,
+        delivery: Batch | None = None,
+    ) -> AppendReport:
+        """Store rows of `contracts.VALUES` without `first_seen_at`; what is there already is not stored again.
+
+        A value that differs from the stored one is a correction, known from `now`; where rows `are_versions`, it keeps
+        its own `available_at`. Rows of a `delivery` that earlier ones should have had are known from `now`, too: the
+        rule is that of `looks.dated`. Of one that another writer has noted meanwhile nothing is stored: the one after
+        it may have replaced some of it already.
+
+        Raises:
+            WriterBusyError: other writers did not let it through.
+            StoreError: the table cannot be written.
+            SourceFormatError: a column is missing.
+        """
+        rows = conform(rows, ROWS)
+        delta = self._values[table]
+        if rows.is_empty():
+            return AppendReport()
+        regions = pl.col("region").is_in(rows["region"].unique().to_list())
+        first, last = rows.select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()).row(0)
+        has_lease = self._writer.has_lease
+
+        def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
+            # Asked after the snapshot was taken: a writer notes a delivery before it stores the next one. Under a lease
+            # no other writer comes between.
+            if delivery is not None and not has_lease and delivery.key in self._noted(table, regions)["key"]:
+                return rows.clear(), AppendReport()
+            known = delta.read(regions, first=first, last=last, of=at).select(VALUES.names())
+            if are_versions:
+                added, report = new_versions(rows, known, now)
+            else:
+                told = rows
+                if delivery is not None:
+                    told = dated(rows, known, delivery, lambda: self._noted(table, regions), now)
+                added, report = changes(table, told, known, now)
+            return added.with_columns(month=pl.col("valid_at").dt.strftime("%Y-%m")), report
+
+        return self._writer.commit(delta, fresh)
+
+    def as_of(
+        self,
+        table: Table,
+        region: str,
+        *,
+        at: datetime | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        series: str | Iterable[str] | None = None,
+        delay_minutes: int = 0,
+    ) -> pl.DataFrame:
+        """The latest version of each (series, valid_at) that was known at `at`, sorted by them.
+
+        Args:
+            table: which table.
+            region: name of the region.
+            at: rows with a later `available_at` do not count; None for all that is there.
+            start: earliest `valid_at`.
+            end: latest `valid_at`, itself included.
+            series: one or several; None for all.
+            delay_minutes: added to `available_at` of rows whose basis is `delay`.
+
+        Raises:
+            StoreError: the table is damaged.
+        """
+        rows = self._select(table, region, start, end, series)
+        if delay_minutes:
+            late = pl.col("available_at") + timedelta(minutes=delay_minutes)
+            rows = rows.with_columns(
+                available_at=pl.when(pl.col("basis") == "delay").then(late).otherwise("available_at")
+            )
+        if at is not None:
+            rows = rows.filter(pl.col("available_at") <= at)
+        return latest(rows)
+
+    def versions(
+        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame:
+        """Every version of every row with `valid_at` in start..end, sorted by `available_at`.
+
+        Of several versions of a (series, valid_at) the last one counts, as for `as_of`.
+        """
+        order = "available_at", "first_seen_at", "series", "valid_at", "value"
+        return self._select(table, region, start, end, None).sort(order)
+
+    def manifest(
+        self,
+        table: Table,
+        region: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        version: int | None = None,
+    ) -> Manifest:
+        """What the table holds of a region, digested; or what it held in an earlier version.
+
+        Raises:
+            StoreError: the table is damaged, or that version is neither recent nor kept.
+        """
+        at = self._values[table].snapshot(version)
+        return manifest_of(table.value, at.version, self._select(table, region, start, end, None, of=at))
+
+    def version(self, table: Table) -> int:
+        """Version of the newest commit of a table, -1 before the first."""
+        return self._values[table].version
+
+    def span(
+        self, table: Table, region: str, *, until: datetime | None = None
+    ) -> tuple[datetime | None, datetime | None]:
+        """The oldest and the newest `valid_at` of a region up to `until`, None where there is none."""
+        one = pl.col("region") == region
+        mine = one if until is None else one & (pl.col("valid_at") <= until)
+        times = self._values[table].read_lazily(
+            lambda rows: rows.filter(mine).select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()), one
+        )
+        first, last = times.row(0)
+        return first, last
+
+    def last(self, table: Table, region: str, *, until: datetime | None = None) -> datetime | None:
+        """The newest `valid_at` of a region up to `until`, None where there is none."""
+        return self.span(table, region, until=until)[1]
+
+    def _select(
+        self,
+        table: Table,
+        region: str,
+        start: datetime | None,
+        end: datetime | None,
+        series: str | Iterable[str] | None,
+        of: Snapshot | None = None,
+    ) -> pl.DataFrame:
+        start, end = (time and time.astimezone(UTC) for time in (start, end))
+        conditions = [pl.col("region") == region]
+        if series is not None:
+            conditions.append(pl.col("series").is_in([series] if isinstance(series, str) else list(series)))
+        rows = self._values[table].read(*conditions, first=start, last=end, of=of)
+        return rows.select(VALUES.names())

@@ -1,0 +1,236 @@
+"""The steps on a small region from CSV files, with a real MLflow database."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from power_nowcast import mlflow_client
+from power_nowcast.collect.load import write_all
+from power_nowcast.contracts import PREDICTIONS, Table
+from power_nowcast.errors import MissingDataError, ModelError, PromotionRefusedError, RegistryUnavailableError
+from power_nowcast.jobs import promote as promoting
+from power_nowcast.jobs.evaluate import Evaluation, evaluate
+from power_nowcast.jobs.features import make_features, read_examples, read_manifest
+from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.jobs.promote import Promotion, promote, rollback
+from power_nowcast.jobs.train import best, train
+from power_nowcast.jobs.train import trained as trained_bundles
+from power_nowcast.mlflow_client.connection import connect
+from power_nowcast.mlflow_client.registry import history
+from power_nowcast.models.examples import PARTS
+from power_nowcast.regions import load
+from power_nowcast.settings import settings
+from tests.small_job import PLAN, TINY, job_of, write_region
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory, work_in) -> Job:
+    """Data ingested and features made."""
+    folder = work_in(tmp_path_factory.mktemp("pipeline"))
+    made = job_of(write_region(folder, "stepland"))
+    write_all(made.store, made.region)
+    make_features(made, PLAN)
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(job: Job) -> dict[str, mlflow_client.Version]:
+    return {
+        "persistence_ramp": train(job, "persistence_ramp")[1],
+        "lightgbm": train(job, "lgbm", **TINY)[1],
+    }
+
+
+@pytest.fixture(scope="module")
+def evaluated(job: Job, trained) -> Evaluation:
+    return evaluate(job, best(job))
+
+
+@pytest.fixture(scope="module")
+def promoted(job: Job, trained, evaluated) -> Promotion:
+    return promote(job, mlflow_client.CANDIDATE, person="ada", reason="the first")
+
+
+def _tags(job: Job, run_id: str) -> dict[str, str]:
+    return dict(connect().get_run(run_id).data.tags)
+
+
+def test_the_manifest_says_all_of_the_tables(job: Job) -> None:
+    manifest = job.store.documents.read("stepland/features")
+    assert manifest["region"] == "stepland"
+    assert [one["rows"] for one in manifest["inputs"]] == [2 * 60 * 48, 60 * 48, 0, 0]
+    assert [len(one["sha256"]) for one in manifest["inputs"]] == [64] * 4
+    assert set(manifest["tables"]) == set(PARTS)
+    borders = [manifest["split"][name] for name in ("train_start", "valid_start", "test_start", "test_end")]
+    assert borders == sorted(borders)
+    for part, table in manifest["tables"].items():
+        frame = job.store.read_features(job.table(part), version=table["version"])
+        assert table["rows"] == len(frame) > 600
+        assert table["columns"] == {name: str(kind) for name, kind in frame.schema.items()}
+        assert table["first"] == frame["issue_time"].min().isoformat()
+        assert table["last"] == frame["issue_time"].max().isoformat()
+        low, high = table["ranges"]["origin_mw"]
+        assert 500 < low < high < 5000
+        assert (low, high) == (frame["origin_mw"].min(), frame["origin_mw"].max())
+        assert len(table["sha256"]) == 64
+
+
+def test_parts_do_not_overlap_even_by_their_outcomes(job: Job) -> None:
+    train, valid, test = read_examples(job, read_manifest(job), *PARTS)
+    reach = np.timedelta64(max(PLAN.spec.knots), "m")
+    assert train.block.issue_times[-1] + reach < valid.block.issue_times[0]
+    assert valid.block.issue_times[-1] + reach < test.block.issue_times[0]
+
+
+def test_features_made_again_are_the_same_versions(job: Job) -> None:
+    before = read_manifest(job)
+    assert make_features(job, PLAN) == before
+    assert read_manifest(job) == before
+
+
+def test_features_are_logged_as_a_run(job: Job) -> None:
+    client = connect()
+    found = client.get_experiment_by_name("power-nowcast/stepland")
+    assert found is not None
+    run = next(r for r in client.search_runs([found.experiment_id]) if r.data.tags["command"] == "features")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["owner"] == "tester"
+    assert run.data.params["every_minutes"] == "30"
+    assert run.data.params["spec.knots"] == "[30, 60, 90]"
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"features.json", "manifests.json"}
+
+
+def test_training_registers_with_figures_and_lineage(job: Job, trained) -> None:
+    version = trained["lightgbm"]
+    assert version.kind == "lightgbm"
+    assert 0 < version.metrics["valid_loss"] < 1
+    assert version.metrics["valid_loss"] < trained["persistence_ramp"].metrics["valid_loss"]
+    run = connect().get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["n_estimators"] == "40"
+    assert any("/" in name for name in run.data.metrics), "no learning curve"
+    assert "importance.json" in {file.path for file in connect().list_artifacts(version.run_id)}
+    assert len(version.tags["data_digest"]) == 64
+
+
+def test_the_best_model_becomes_the_candidate(job: Job, trained) -> None:
+    assert best(job).version == trained["lightgbm"].version
+    candidate = mlflow_client.by_alias(job.region, mlflow_client.CANDIDATE)
+    assert candidate is not None
+    assert candidate.digest == trained["lightgbm"].digest
+
+
+def test_evaluation_leaves_report_tables_and_predictions(job: Job, evaluated: Evaluation, trained) -> None:
+    folder = evaluated.report.parent
+    page = evaluated.report.read_text()
+    assert "Toyland" in page
+    assert trained["lightgbm"].digest[:16] in page
+    predictions = pl.read_parquet(folder / "predictions.parquet")
+    assert predictions.schema == PREDICTIONS
+    assert set(predictions["series"]) == {"ALL", "N.E.", "SOUTH 1"}
+    assert (predictions["q05"] <= predictions["q95"]).all()
+    row = evaluated.card.row("ALL", 60)
+    truth = job.store.as_of(Table.POWER, "stepland").group_by("valid_at").agg(pl.col("value").sum(), n=pl.len())
+    joined = (
+        predictions.filter(pl.col("series") == "ALL", pl.col("horizon_min") == 60)
+        .with_columns(valid_at=pl.col("issue_time") + pl.duration(minutes=60))
+        .join(truth.filter(pl.col("n") == 2), on="valid_at")
+    )
+    assert row["MAE"] == pytest.approx((joined["q50"] - joined["value"]).abs().mean(), rel=1e-9)
+    assert {path.name for path in folder.glob("*.png")} >= {"pred_vs_actual.png", "residual_hist.png"}
+    tables = list((folder / "tables").iterdir())
+    assert tables
+    assert all(path.stat().st_size > 0 for path in tables)
+    run = connect().get_run(trained["lightgbm"].run_id)
+    assert run.info.status == "FINISHED"
+    assert "evaluation" in {file.path for file in connect().list_artifacts(trained["lightgbm"].run_id)}
+
+
+def test_promotion_moves_the_alias_and_says_why(job: Job, promoted, trained) -> None:
+    assert promoted.production.version == trained["lightgbm"].version
+    assert "production" in promoted.production.aliases
+    (step,) = history(job.region)
+    assert (step.person, step.reason, step.previous) == ("ada", "the first", None)
+    assert step.figures["pinball"] > 0
+    assert job.store.read_calibration("stepland", promoted.production.digest) is not None
+
+
+def test_promoting_what_is_in_production_changes_nothing(job: Job, promoted) -> None:
+    again = promote(job, promoted.production.version, person="ada", reason="twice")
+    assert again.decision.reasons == ("It is in production already.",)
+    assert len(history(job.region)) == 1
+
+
+def test_a_refused_promotion_keeps_the_alias(job: Job, promoted, trained) -> None:
+    with pytest.raises(PromotionRefusedError, match="not promoted") as caught:
+        promote(job, trained["persistence_ramp"].version, person="ada", reason="try")
+    assert caught.value.fields["reasons"]
+    now = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
+    assert now is not None
+    assert now.version == promoted.production.version
+
+
+def test_rollback_goes_back_and_renews_the_calibration(job: Job, promoted) -> None:
+    _, second = train(job, "lightgbm", **(TINY | {"seed": 2}))
+    decision = promoted.decision
+    mlflow_client.promote(job.region, second.version, decision=decision, person="bob", reason="second")
+    back = rollback(job, person="ada", reason="the second was worse")
+    assert back.version == promoted.production.version
+    last = history(job.region)[-1]
+    assert (last.action, last.person, last.previous) == ("rollback", "ada", second.version)
+    assert job.store.read_calibration("stepland", back.digest) is not None
+
+
+@pytest.mark.parametrize("moment", ["train: lightgbm", "lightgbm: ALL trained", "registering the version"])
+def test_interrupted_training_leaves_no_half_version(job: Job, trained, moment: str) -> None:
+    before = mlflow_client.versions(job.region)
+    options = TINY | {"seed": 10 + len(moment)}
+    broken = job_of(job.region, stop_at=moment)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, "lightgbm", **options)
+    assert mlflow_client.versions(job.region) == before
+    client = connect()
+    found = client.get_experiment_by_name("power-nowcast/stepland")
+    assert found is not None
+    newest = client.search_runs([found.experiment_id], order_by=["attributes.start_time DESC"], max_results=1)[0]
+    assert newest.info.status == "KILLED"
+    _, version = train(job, "lightgbm", **options)
+    assert mlflow_client.versions(job.region)[0].version == version.version
+    assert version.aliases == ()
+
+
+def test_steps_in_the_wrong_order_say_which_comes_first(tmp_path: Path, work_in, job: Job) -> None:
+    other = Job(job.region.model_copy(update={"name": "empty"}), job.store, job.settings)
+    with pytest.raises(MissingDataError, match="nowcast ingest"):
+        other.panel()
+    with pytest.raises(MissingDataError, match="nowcast features"):
+        read_manifest(other)
+    with pytest.raises(ModelError, match="nowcast train"):
+        trained_bundles(other)
+
+
+def test_a_short_history_is_refused_with_figures(job: Job) -> None:
+    plan = Plan(PLAN.spec, every_minutes=30, days=20, valid_days=14, test_days=14)
+    with pytest.raises(MissingDataError, match="20 days of data; training, validation and test need 50"):
+        make_features(job, plan)
+
+
+def test_nothing_after_training_cannot_be_judged(job: Job, trained) -> None:
+    last = job.store.last(Table.POWER, "stepland")
+    assert last is not None
+    with pytest.raises(MissingDataError, match="--test-days"):
+        promoting._held_out(job, np.datetime64(last.replace(tzinfo=None), "m"), 30)
+
+
+def test_mlflow_down_is_told_before_the_work(job: Job, work_in) -> None:
+    told: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+        settings.cache_clear()
+        with pytest.raises(RegistryUnavailableError, match="make mlflow"):
+            train(job_of(job.region, told), "persistence_ramp")
+    settings.cache_clear()
+    assert told == []
+    assert load(f"{job.region.name}.toml").name == "stepland"

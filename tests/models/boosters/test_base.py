@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from power_nowcast.bundle.train import examples
+from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.examples import Examples
+from power_nowcast.models.kinds import create
+from tests.toy import toy_panel, toy_region
+
+SMALL = {"n_estimators": 30, "learning_rate": 0.2, "num_leaves": 7, "max_depth": 3, "refit": False}
+SPEC = FeatureSpec.for_interval(30)
+
+
+@pytest.fixture(scope="module")
+def known() -> Examples:
+    region = toy_region()
+    panel = toy_panel(region)
+    return examples(panel, region, panel.times[44 * 48 : -4], SPEC, series=("ALL",))
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_of_too_many_rows_every_second_or_third_is_learnt(kind: str, known: Examples) -> None:
+    issues = known.block.issue_times
+    whole = np.isfinite(known.outcome_mw).all(axis=(1, 2))
+    known = Examples(known.block.take(whole), known.outcome_mw[whole])
+    border = issues[len(issues) * 3 // 4]
+    train, valid = known.during(issues[0], border), known.during(border, issues[-1])
+    rows = len(train.block.issue_times)
+
+    def thinned(part: Examples) -> Examples:
+        third = np.arange(0, len(part.block.issue_times), 3)
+        return Examples(part.block.take(third), part.outcome_mw[third])
+
+    def answer(given: Examples, stop: Examples = valid, **options: int) -> np.ndarray:
+        model = create(kind, ("ALL",), SPEC.knots, **SMALL, **options)
+        model.fit(given, stop)
+        return model.predict(valid.block)
+
+    few, all_of_them = answer(train, max_rows=rows // 3 + 1), answer(train)
+    np.testing.assert_array_equal(few[..., MEDIAN], answer(thinned(train), thinned(valid))[..., MEDIAN])
+    np.testing.assert_array_equal(answer(train, max_rows=rows * len(SPEC.knots)), all_of_them)
+    assert (all_of_them[..., MEDIAN] != few[..., MEDIAN]).any()
+    # The sides learn from a part of the errors, and of every knot.
+    by_third = answer(thinned(train))
+    width = (by_third[..., -1] - by_third[..., 0]).mean(axis=(0, 1))
+    assert (few[..., -1] - few[..., 0]).mean(axis=(0, 1)) / width == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_bands_reach_further_where_errors_do(kind: str, known: Examples) -> None:
+    # What comes on top is nothing most of the time and much now and then.
+    above = np.random.default_rng(1).exponential(100.0, known.outcome_mw.shape)
+    lopsided = Examples(known.block, known.outcome_mw + above)
+    issues = known.block.issue_times
+    border = issues[len(issues) // 2]
+    model = create(kind, ("ALL",), SPEC.knots, **SMALL)
+    model.fit(lopsided.during(issues[0], border), lopsided.during(border, issues[-1]))
+    answer = model.predict(known.during(border, issues[-1]).block)
+    low, median, high = (np.nanmean(answer[..., n]) for n in (QUANTILES.index(0.1), MEDIAN, QUANTILES.index(0.9)))
+    assert high - median > 1.3 * (median - low)

@@ -1,0 +1,93 @@
+"""words: figures as text, and sentences that follow the tables."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from power_nowcast.evaluate.backtest import Backtest
+from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.report.words import best_baseline, headline, limits, megawatts, number, percent
+
+DASH = "\N{EN DASH}"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (number(1234.56, 1), "1,234.6"),
+        (number(-3.2, 1), "\N{MINUS SIGN}3.2"),
+        (number(None), DASH),
+        (number(float("nan")), DASH),
+        (percent(0.256), "26 %"),
+        (percent(float("inf")), DASH),
+        (megawatts(9.219), "9.2"),
+        (megawatts(112.6), "113"),
+    ],
+)
+def test_figures_are_written_for_people(written: str, expected: str) -> None:
+    assert written == expected
+
+
+def test_the_headline_holds_the_figures_of_the_table(card: Scorecard) -> None:
+    near, far = card.row("NYCA", 15), card.row("NYCA", 60)
+
+    said = headline(card)
+
+    assert f"{near['MAPE']:.2f} % 15 minutes ahead" in said
+    assert f"{far['MAPE']:.2f} % 60 minutes ahead" in said
+    best = best_baseline(card, "NYCA")
+    assert f"{100 * float(far[f'skill_{best}'] or 0):.0f} % less error than {best}" in said
+    assert f"{100 * float(far['coverage_80'] or 0):.0f} % fell inside" in said
+
+
+def test_a_model_that_is_worse_is_said_to_be(backtest: Backtest) -> None:
+    swapped = replace(
+        backtest,
+        nowcasts=backtest.baselines["persistence"],
+        baselines={"other": backtest.nowcasts},
+        late={},
+        late_baselines={},
+    )
+    card = scorecard(swapped)
+
+    assert "more error than other" in headline(card)
+    assert any("no better than a simple method for NYCA at 15 min (other)" in text for text in limits(card))
+
+
+def test_a_load_of_zero_is_told_in_megawatts(poor_backtest: Backtest) -> None:
+    assert "off by 0.0 MW" in headline(scorecard(poor_backtest), "NORTH")
+
+
+def test_nothing_scored_is_said_plainly(empty_backtest: Backtest) -> None:
+    card = scorecard(empty_backtest)
+
+    assert headline(card) == "No nowcast of NYCA could be scored in this period."
+    assert best_baseline(card, "NYCA") is None
+    assert any("were not answered" in text for text in limits(card))
+
+
+def test_limits_name_short_periods_and_bands_that_are_off(backtest: Backtest) -> None:
+    values = backtest.nowcasts.values.copy()
+    middle = values[..., 3:4]
+    narrow = replace(backtest, nowcasts=replace(backtest.nowcasts, values=middle + (values - middle) / 4))
+
+    said = " ".join(limits(scorecard(narrow)))
+
+    assert "Seasons" in said
+    assert "80 % band held fewer than 77 %" in said
+    assert "and 2 more" in said  # eight cells are off, six are named
+
+
+def test_a_whole_year_needs_no_word_on_seasons(card: Scorecard) -> None:
+    year = replace(card, first=card.last.replace(year=card.last.year - 1))
+
+    assert not any("Seasons" in text for text in limits(year))
+
+
+def test_the_best_baseline_has_the_least_error(card: Scorecard) -> None:
+    means = {
+        name: np.mean([card.row("NYCA", horizon)[f"MAE_{name}"] for horizon in card.steps_minutes])
+        for name in card.baselines
+    }
+    assert best_baseline(card, "NYCA") == min(means, key=lambda name: means[name])

@@ -1,0 +1,57 @@
+"""What a start imports: libraries that take long are there only when something works with them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"matplotlib", "mlflow", "numba", "numpy", "pandas", "polars", "pydantic", "scipy", "torch"}
+HELPS = """
+import json, sys
+from typer.testing import CliRunner
+from power_nowcast.cli import app
+
+def help_of(*names):
+    shown = CliRunner().invoke(app, [*names, "--help"])
+    assert shown.exit_code == 0, shown.output
+    return shown.output
+
+told = {"": help_of()}
+for line in told[""].splitlines():
+    words = line.strip("│ ").split()
+    if line.startswith("│ ") and words and words[0].isalpha() and line[2] != " ":
+        told[words[0]] = help_of(words[0])
+told["data gaps"] = help_of("data", "gaps")
+told["regions check"] = help_of("regions", "check")
+print(json.dumps([told, sorted(sys.modules)]))
+"""
+SERVICE = """
+import json, sys
+import power_nowcast.serve.fastapi_app
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def _answer(code: str) -> list:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_no_help_waits_for_a_heavy_library() -> None:
+    told, modules = _answer(HELPS)
+    assert {"", "run", "explain", "data", "data gaps", "mlflow"} <= set(told)
+    assert len(told) == 20
+    assert all("Usage" in text for text in told.values())
+    assert HEAVY & set(modules) == set()
+
+
+@pytest.mark.parametrize("library", ["matplotlib", "mlflow", "scipy.optimize", "torch"])
+def test_the_service_starts_without(library: str, service: set[str]) -> None:
+    assert library not in service
+
+
+@pytest.fixture(scope="module")
+def service() -> set[str]:
+    return set(_answer(SERVICE))
