@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from power_nowcast.checks.units import SMALL_SHARE, check_units
 from power_nowcast.checks.usual import USUAL
+from power_nowcast.checks.zones import ZoneRows
 from power_nowcast.contracts import Table
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.regions import SourceSpec
+from power_nowcast.regions.sun import elevations
 
 from .made_up import START, checked, load, reasons, region, rows, sun
 
@@ -103,6 +106,36 @@ def test_ten_days_of_calm_or_three_sunny_days_of_nothing_are_gw() -> None:
         checked(rows(A=calm), region("wind"))
     with pytest.raises(SourceFormatError, match="look like GW"):
         checked(rows(A=times(sun(), 0.001)), region("solar"))
+
+
+def some(kind: str, largest: float, at: np.ndarray | None = None) -> ZoneRows:
+    """A dozen values of a zone up to the largest, at their times or hour by hour."""
+    times = np.datetime64("2024-05-01T00:00", "us") + np.arange(12) * np.timedelta64(1, "h") if at is None else at
+    value = np.linspace(largest / 2, largest, len(times))
+    zone = region(kind).zones[0]
+    return ZoneRows(zone, np.arange(len(times), dtype=np.uint32), times, value, level=None, stored=None)
+
+
+def test_a_load_that_just_reaches_the_least_share_of_its_maximum_is_in_mw() -> None:
+    least = SMALL_SHARE * 3000.0
+    check_units([some("load", least)], "a.csv")
+    with pytest.raises(SourceFormatError, match="look like GW"):
+        check_units([some("load", float(np.nextafter(least, 0)))], "a.csv")
+
+
+@pytest.mark.parametrize(("height", "days", "refused"), [(15.5, 3, True), (14.5, 3, False), (15.5, 2, False)])
+def test_the_sun_shows_the_unit_of_solar_power_above_fifteen_degrees_on_three_days(
+    height: float, days: int, refused: bool
+) -> None:
+    minutes = np.datetime64("2024-05-01T00:00", "us") + np.arange(days * 1440) * np.timedelta64(1, "m")
+    sun = np.abs(elevations(minutes, 50.0, 8.0) - height) < 0.45
+    assert sun.sum() >= 12
+    one = some("solar", 0.9, minutes[sun])
+    if not refused:
+        check_units([one], "a.csv")
+        return
+    with pytest.raises(SourceFormatError, match="look like GW"):
+        check_units([one], "a.csv")
 
 
 def test_forecasts_are_checked_too() -> None:
