@@ -4,9 +4,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 
 from power_nowcast.errors import StoreError
-from power_nowcast.store.delta import ConflictError, Delta
+from power_nowcast.store.delta import CONFIGURATION, ConflictError, Delta
 
 SCHEMA = pl.Schema({"part": pl.String(), "x": pl.Int64()})
 ROWS = pl.DataFrame({"part": ["a", "b"], "x": [1, 2]}, schema=SCHEMA)
@@ -83,6 +84,27 @@ def test_files_that_vanished_are_reported(delta: Delta) -> None:
         file.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         delta.read()
+
+
+def test_a_table_at_an_address_is_not_trimmed(delta: Delta) -> None:
+    delta.append(ROWS, onto=-1)
+    there = Delta(f"file://{delta.uri}", SCHEMA, ("part",))
+    assert there.version == 1
+    assert there.trim(()) == 0, "nothing was deleted, which is no file, not one less than none"
+
+
+def test_a_kept_first_version_keeps_its_rows(tmp_path: Path) -> None:
+    """The first version of a table that something else made holds rows, and is kept as any other."""
+    at_once = {**CONFIGURATION, "delta.appendOnly": "false", "delta.deletedFileRetentionDuration": "interval 0 seconds"}
+    folder = str(tmp_path / "table")
+    for n in range(2):
+        write_deltalake(folder, ROWS, mode="append", partition_by=["part"], configuration=at_once if n == 0 else None)
+    delta = Delta(folder, SCHEMA, ("part",))
+    assert delta.compact() == 4
+    assert delta.vacuum(kept=[-1, 0]) == 2, "of version 1 alone: -1 names the table before its first version"
+    assert delta.read(of=delta.snapshot(0)).sort("x").equals(ROWS)
+    with pytest.raises(StoreError, match="cannot be read"):
+        delta.read(of=delta.snapshot(1))
 
 
 def commits(delta: Delta) -> list[Path]:

@@ -57,6 +57,17 @@ def test_another_process_is_waited_for_and_named(tmp_path: Path) -> None:
     assert "Try again" in caught.value.remedy
 
 
+def test_another_process_is_waited_for_ten_minutes_unless_told_otherwise(tmp_path: Path) -> None:
+    time = Time()
+    with (
+        FileLease(tmp_path)(),
+        pytest.raises(WriterBusyError, match=r"waited 600 s\."),
+        FileLease(tmp_path, clock=time, sleep=time.sleep)(),
+    ):
+        pass
+    assert time.now == pytest.approx(600, abs=0.1)
+
+
 def test_a_killed_holder_does_not_block(tmp_path: Path) -> None:
     holder = hold(tmp_path)
     holder.send_signal(signal.SIGKILL)

@@ -14,6 +14,7 @@ from power_nowcast.contracts import BAD_ROWS, Basis, Batch, Reading, Table
 from power_nowcast.ingest import with_source
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
+from power_nowcast.store.looks import coverage
 from power_nowcast.store.tables import DELIVERIES
 
 from .conftest import Row, at, rows_of
@@ -68,6 +69,14 @@ def test_a_slot_whose_value_was_refused_is_covered(store: Store) -> None:
     write(store, batch(("A", 10, 3.0), key="2"), now=NOON + HOUR)
     assert known(store, 10, NOON) == []
     assert known(store, 10, NOON + HOUR) == [3.0]
+
+
+def test_what_was_refused_counts_from_the_first_time_that_was_asked_for(store: Store) -> None:
+    """An answer may hold more than was asked for: of that nobody looked for a value."""
+    refused = [["nyiso", "power", "A", at(n), "x", "-9999", "not a number", "", "a.csv"] for n in (5, 10, 15)]
+    bad = pl.DataFrame(refused, schema=BAD_ROWS, orient="row")
+    told = batch(("A", 20, 1.0), key="1", bad=bad, received=NOON, asked=(at(10), at(30)))
+    assert coverage(told, NOON) == {"first": at(10), "last": at(20), "series": ["A"]}
 
 
 def test_a_correction_of_a_fill_counts_after_it(store: Store) -> None:

@@ -1,0 +1,34 @@
+"""Tables of features: each version kept, an equal one not written again, and on the disk when its number is told."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from power_nowcast.store import features
+
+FIRST, SECOND = pl.DataFrame({"x": [1.0, 2.0]}), pl.DataFrame({"x": [3.0]})
+
+
+def test_a_frame_that_equals_the_newest_is_not_written_again(tmp_path: Path) -> None:
+    table = str(tmp_path / "table")
+    versions = [features.write(table, frame, None) for frame in (FIRST, FIRST, SECOND, SECOND, FIRST, FIRST)]
+    assert versions == [0, 0, 1, 1, 2, 2], "only the newest version counts"
+    assert features.read(table, None, None).equals(FIRST)
+    assert features.read(table, 1, None).equals(SECOND)
+
+
+def test_a_version_is_on_the_disk_when_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.path.relpath(Path(f"/proc/self/fd/{descriptor}").readlink(), tmp_path))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for version, frame in enumerate((FIRST, SECOND)):
+        synced.clear()
+        assert features.write(str(tmp_path / "table"), frame, None) == version
+        data = [name for name in synced if name.endswith(".parquet")]
+        assert len(data) == 1
+        assert {"table", "table/_delta_log", f"table/_delta_log/{version:020}.json"} <= set(synced)
