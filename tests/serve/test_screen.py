@@ -102,6 +102,31 @@ def test_codes_and_limits_of_weather() -> None:
         screen(of, wide(A=load(8), B=load(8), **{"X.temperature_c": [1.0, 1.0, 1.0, 75.0, *[1.0] * 4]}), LATER)
 
 
+def test_weather_is_screened_where_no_operator_forecasts() -> None:
+    """Tables that the region does not have, or of which the caller sent nothing, are passed over one by one."""
+    spec = SourceSpec(source="files", label="instant", variables=("X.temperature_c",))
+    of = region().model_copy(update={"weather": None, "weather_forecast": spec})
+    told: list[float | None] = [*([12.0] * 191), -999.0]
+    for sent in ({}, {"A": load(), "B": load()}):
+        kept, flags = screen(of, wide(**sent, **{"forecast.X.temperature_c": told}), LATER)
+        assert flags == (CODES,)
+        assert kept["forecast.X.temperature_c"].to_list() == [*told[:-1], None]
+
+
+def test_a_load_just_below_zero_is_a_missing_value_and_one_further_below_is_refused() -> None:
+    """The limit is .0003 of the maximum of 3000 MW."""
+    kept, flags = screen(region(), wide(A=[*load()[:-1], -0.89], B=load(seed=2)), LATER)
+    assert (kept["A"][-1], flags) == (None, (ZEROS,))
+    with pytest.raises(SourceFormatError, match=r"Column A, row 191: -0\.91 MW is outside 0 \.\. 3000"):
+        screen(region(), wide(A=[*load()[:-1], -0.91], B=load(seed=2)), LATER)
+
+
+def test_of_several_implausible_values_the_first_is_named() -> None:
+    with pytest.raises(SourceFormatError, match=r"Column A, row 190: 3001 MW is outside 0 \.\. 3000") as caught:
+        screen(region(), wide(A=[*load()[:-2], 3001.0, 3002.0], B=load(seed=2)), LATER)
+    assert (caught.value.fields["row"], caught.value.fields["value"]) == (190, 3001)
+
+
 def test_nights_of_the_sun_are_nothing_however_they_are_sent() -> None:
     of, values = region("solar"), sun(2)
     at_night = [value == 0 for value in values]
