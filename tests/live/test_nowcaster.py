@@ -188,6 +188,15 @@ def test_paths_have_the_quantiles_of_each_step_and_none_of_a_refused_series(bund
     assert (nowcaster.paths(answer, 5000, seed=8)[~refused] != drawn[~refused]).any()
 
 
+def test_paths_of_no_seed_are_those_of_seed_0(bundle: Bundle, panel: Panel) -> None:
+    nowcaster = Nowcaster(bundle)
+    answer = nowcaster.nowcast(panel, ISSUE)
+    drawn = nowcaster.paths(answer, 10)
+    assert np.isfinite(drawn).all()
+    assert np.array_equal(drawn, nowcaster.paths(answer, 10, seed=0))
+    assert not np.array_equal(drawn, nowcaster.paths(answer, 10, seed=1))
+
+
 def test_stale_and_short_are_errors_with_facts(bundle: Bundle, panel: Panel) -> None:
     caster = Nowcaster(bundle)
     with pytest.raises(StaleDataError) as stale:

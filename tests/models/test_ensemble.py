@@ -91,6 +91,32 @@ def test_the_member_with_the_right_width_gets_the_weight() -> None:
     np.testing.assert_allclose(weights[0, 0], [SHRINKAGE / 2, 1 - SHRINKAGE / 2], atol=0.051)
 
 
+def test_what_a_member_did_not_answer_decides_no_weight() -> None:
+    """Issue times at which one member has no answer, or an answer with a hole, are left out for all of them."""
+    chance = np.random.default_rng(8)
+    outcome = chance.normal(0, 100, (60, 1, 1))
+    medians = outcome[..., None] + chance.normal(0, 50, (60, 1, 1, 3))
+    medians[..., 0] = outcome  # the first member is right
+    whole = best_weights(medians[20:], outcome[20:])
+    np.testing.assert_allclose(whole[0, 0], [2 / 3, 1 / 6, 1 / 6])
+    medians[:20, ..., 0] = 1e6  # and far off where another one is silent
+    medians[:20, ..., 2] = np.nan
+    np.testing.assert_array_equal(best_weights(medians, outcome), whole)
+    distances = np.linspace(-1, 1, 7)[:, None] * [10.0, 80.0] * np.ones((60, 1, 1, 1, 1))
+    gaps = chance.normal(0, 8, (60, 1, 1))
+    narrow = best_width_weights(distances[20:], gaps[20:])
+    gaps[:20] = 100.0
+    distances[:20, ..., 0, 0] = np.nan
+    np.testing.assert_array_equal(best_width_weights(distances, gaps), narrow)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_before_it_learns_all_weigh_alike(count: int) -> None:
+    made = Ensemble(("A", "B"), (30, 60), [Persistence(("A", "B"), (30, 60)) for _ in range(count)])
+    for weights in (made.weights, made.width_weights):
+        np.testing.assert_array_equal(weights, np.full((2, 2, count), 1 / count))
+
+
 def test_without_outcomes_all_weigh_alike() -> None:
     weights = best_weights(np.zeros((5, 1, 1, 2)), np.full((5, 1, 1), np.nan))
     np.testing.assert_allclose(weights, 0.5)
