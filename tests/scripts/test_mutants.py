@@ -2,7 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -89,6 +89,15 @@ def test_a_seed_draws_the_same_and_all_can_be_compiled(load):
     assert len(first) == 20
     assert {one.file for one in first} == {"scoring.py"}
     assert all(mutants.compiles(one) for one in first)
+
+
+def test_every_pattern_of_deciding_modules_names_some(load):
+    mutants = load("mutants")
+    for pattern in mutants.DECIDING:
+        assert list((ROOT / mutants.PACKAGE).glob(pattern)), f"{pattern}: nothing goes by this name any more"
+    names = [path.relative_to(ROOT / mutants.PACKAGE).as_posix() for path in (ROOT / mutants.PACKAGE).rglob("*.py")]
+    deciding = {text[0] for text in mutants.equivalents()}
+    assert deciding <= {name for name in names if any(PurePath(name).match(one) for one in mutants.DECIDING)}
 
 
 @pytest.fixture
