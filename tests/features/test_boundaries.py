@@ -1,7 +1,9 @@
 """The first slots that a feature can read, the last that a panel keeps, and codes that models have learnt."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,6 @@ from power_nowcast.features.build_features import PARALLEL_FROM, build
 from power_nowcast.features.local_time import local_slots
 from power_nowcast.features.panel import FORECAST_REACH, assemble
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.settings import settings
 from tests.features.history import SPEC, START, STEP, bulk, past, region, rich_past, rich_region, rows
 
 NOTHING = VALUES.to_frame()
@@ -103,9 +104,9 @@ def test_a_line_shows_in_a_day_of_which_half_is_rugged(smooth: int, is_found: bo
     assert found == ((47 - smooth) * 30 if is_found else 1440)
 
 
-def test_threads_fill_every_series(calm: Panel) -> None:
+def test_threads_fill_every_series(calm: Panel, tmp_path: Path, work_in: Callable[..., Path]) -> None:
     """As many rows as are shared out among threads have the values that they have in parts too small for it."""
-    assert settings().workers > 1
+    work_in(tmp_path, NOWCAST_WORKERS="2")
     calm = replace(calm, patches=Patches.none())  # of one group: all issue times see the same grids
     issues = calm.times[400:600]
     assert len(issues) * 3 > PARALLEL_FROM > len(issues[:100]) * 3
