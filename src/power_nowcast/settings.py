@@ -1,4 +1,4 @@
-"""Settings from the environment, `.env` and, where it is named, AWS Parameter Store: the only reader of them.
+"""Settings from the environment, `.env` and, if configured, AWS Parameter Store. Only this module reads them.
 
 Every command reads them before it shows its help, so this module imports nothing that takes long.
 """
@@ -35,7 +35,7 @@ def _not_negative(text: str) -> int:
 
 
 def _secret(text: str) -> "SecretStr":
-    from pydantic import SecretStr  # noqa: PLC0415 - few have a key, and pydantic takes longer than all else here
+    from pydantic import SecretStr  # noqa: PLC0415 - few users have a key, and pydantic takes longest to import here
 
     return SecretStr(text)
 
@@ -49,43 +49,43 @@ def _addresses(text: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are and who acts. Every field is an environment variable `NOWCAST_<FIELD>`.
+    """Paths, addresses, limits and the acting person. Each field is an environment variable `NOWCAST_<FIELD>`.
 
-    What neither the environment nor `.env` says is looked for in AWS Parameter Store, below `ssm_prefix` and by the
-    variable's name, where that prefix is set. MLflow and the publishers' libraries keep their own customary names
-    (`MLFLOW_TRACKING_URI`, `ENTSOE_API_KEY`, `PJM_API_KEY`).
+    If neither the environment nor `.env` sets a variable and `ssm_prefix` is set, AWS Parameter Store is read: the
+    parameter has the variable's name, below that prefix. MLflow and the publishers' libraries keep their own names of
+    variables (`MLFLOW_TRACKING_URI`, `ENTSOE_API_KEY`, `PJM_API_KEY`).
     """
 
     data: str = "data"  # folder or s3:// address of the tables
     reports: Path = Path("reports")  # folder of reports, plots and exported predictions
     artifacts: Path = Path("artifacts")  # folder of trained models before they are registered
-    region: str = "nyiso"  # region used where a command names none
+    region: str = "nyiso"  # region of a command that names none
     regions: Path | None = None  # folder of further region files
     owner: str = "unknown"  # person or team put into the run tag `owner`
-    contact: str = ""  # mail address or page told to publishers; api.weather.gov demands one
+    contact: str = ""  # mail address or page that requests send to publishers; api.weather.gov requires one
     urls: Mapping[str, str] = field(default_factory=dict)  # base addresses of sources in place of the publishers' own
-    cache_mib: int = 512  # MiB of the tables that each process keeps in memory at most
+    cache_mib: int = 512  # each process keeps at most so many MiB of the tables in memory
     workers: int = 2  # processes for work over series and folds; a model uses one thread
-    tracking_uri: str = field(default="sqlite:///mlflow.db", repr=False)  # of MLflow; it may hold a password
+    tracking_uri: str = field(default="sqlite:///mlflow.db", repr=False)  # MLflow's address; it may contain a password
     entsoe_api_key: "SecretStr | None" = None  # security token of the ENTSO-E Transparency Platform
     pjm_api_key: "SecretStr | None" = None  # subscription key of PJM's Data Miner
     mlflow_port: int = 5001
     serve_port: int = 5000
     api_port: int = 8000
     host: str = "127.0.0.1"
-    ssm_prefix: str = ""  # path in AWS Parameter Store, as /power-nowcast; empty: nothing is asked
+    ssm_prefix: str = ""  # path in AWS Parameter Store, such as /power-nowcast; if empty, it is not read
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes of the tables that each process keeps in memory at most."""
+        """Maximum bytes of the tables that each process keeps in memory."""
         return self.cache_mib * 2**20
 
     @classmethod
     def read(cls) -> "Settings":
-        """The settings as they are told now: the environment comes first, then `.env`, then the parameters.
+        """The current settings: the environment comes first, then `.env`, then the parameters.
 
         Raises:
-            ConfigurationError: a variable has a value that it cannot have, or the parameters cannot be read.
+            ConfigurationError: a variable has an invalid value, or the parameters cannot be read.
         """
         told = {**_file(), **_lower(os.environ)}
         prefix = told.get("nowcast_ssm_prefix", "")
@@ -116,7 +116,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "cache_mib": _not_negative,
     "urls": _addresses,
 }
-"""What makes a field's value of its variable's text; other fields are that text. ValueError: it cannot."""
+"""Functions that turn a variable's text into the field's value; other fields keep the text. Invalid: ValueError."""
 _WANTED = {
     int: "a whole number",
     _at_least_one: "a whole number of 1 or more",
@@ -125,14 +125,14 @@ _WANTED = {
 
 
 def _variables(name: str) -> tuple[str, ...]:
-    """Variables of a field, of which the first that is set counts."""
+    """Variables of a field; the first one that is set counts."""
     own = f"NOWCAST_{name.upper()}"
     return (_CUSTOMARY[name], own) if name in _CUSTOMARY else (own,)
 
 
 def _read(name: str, variable: str, text: str, *, is_secret: bool) -> Any:
     read = _READERS.get(name, str)
-    with suppress(ValueError):  # an error that is told without its cause: that may repeat the value of a parameter
+    with suppress(ValueError):  # the error below has no cause: the cause may repeat the value of a parameter
         return read(text)
     if read is _addresses:
         raise ConfigurationError(
@@ -155,15 +155,15 @@ def _read(name: str, variable: str, text: str, *, is_secret: bool) -> Any:
 
 
 def _lower(told: Mapping[str, str]) -> dict[str, str]:
-    """Variables by their names in small letters, in which case does not count."""
+    """Variables by their names in lower case; case does not count."""
     return {name.lower(): value for name, value in told.items()}
 
 
 def _file() -> dict[str, str]:
-    """The variables of `.env`, none where it is not there."""
+    """The variables of `.env`, none if the file does not exist."""
     if not _FILE.is_file():
         return {}
-    from dotenv import dotenv_values  # noqa: PLC0415 - only those need it who have such a file
+    from dotenv import dotenv_values  # noqa: PLC0415 - only needed with such a file
 
     return _lower({name: value for name, value in dotenv_values(_FILE).items() if value is not None})
 
@@ -204,6 +204,6 @@ def settings() -> Settings:
     """The process's settings, read once.
 
     Raises:
-        ConfigurationError: a variable has a value that it cannot have.
+        ConfigurationError: a variable has an invalid value.
     """
     return Settings.read()

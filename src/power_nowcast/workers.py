@@ -1,6 +1,6 @@
-"""Executors: the one place that makes the processes in which folds, series and models are worked on.
+"""Executors: this module alone makes the processes that work on folds, series and models.
 
-A model uses one thread wherever many are trained side by side, so a pool has as many processes as cores that it may
+A model uses one thread where many models are trained in parallel, so a pool has one process for each core that it may
 use.
 """
 
@@ -11,15 +11,16 @@ from multiprocessing import get_context
 
 
 def processes(count: int) -> ProcessPoolExecutor:
-    """So many processes, spawned and not forked: boosters and their threads do not survive a fork."""
+    """An executor of `count` processes. They are spawned, not forked: boosters' threads do not survive a fork."""
     return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
 
 
 @contextmanager
 def pool(count: int) -> Iterator[Callable[[], Executor | None]]:
-    """Yields what gives the processes of a block: made when first asked for, one and the same, None where `count` is 1.
+    """Yields a function that returns the executor of this block, None if `count` is 1.
 
-    At the end of the block what has not begun is given up, and the rest is waited for.
+    The first call makes the executor; later calls return the same one. The end of the block cancels tasks that have
+    not begun and waits for the others.
     """
     made: list[Executor] = []
 

@@ -175,7 +175,7 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     whole = told["persistence_mw"] + sum(part["contribution_mw"] for part in told["parts"])
     assert whole == pytest.approx(told["median_mw"], abs=1e-9)
     shown = call("explain", "-r", toml, "--repeats", "1")
-    assert "What the accuracy of lightgbm rests on" in shown.stdout, shown.output
+    assert "Features that the accuracy of lightgbm depends on" in shown.stdout, shown.output
     assert "Plot: reports/lineland/lightgbm/rests_on.png" in shown.stdout
     listed = call("models", "-r", toml)
     assert re.search(r"1\b.*lightgbm.*candidate.*production", listed.stdout), listed.stdout
@@ -188,7 +188,7 @@ def test_tuning_says_how_to_train_with_what_it_found(toml: Path, ingested: Resul
     fixed = ["--set", "n_estimators=5", "--set", "num-leaves=4", "--set", "max_bin=15"]
     done = call("tune", "-r", toml, "-m", "lgbm", "--trials", "1", "--folds", "1", *fixed)
     assert done.exit_code == 0, done.output
-    assert "0.0 % saved (1 trials, 0 of them given up early)" in done.stdout
+    assert "0.0 % saved (1 trials, 0 of them stopped early)" in done.stdout
     command = re.search(r"Train with them: nowcast (train .*)", done.stdout)
     assert command is not None
     trained = call(*shlex.split(command[1]))

@@ -1,4 +1,4 @@
-"""Nowcast a period with models trained on what was known before: scorecard, report, predictions, an MLflow run."""
+"""Nowcast a period with models trained on earlier data: scorecard, report, predictions, an MLflow run."""
 
 import shutil
 from datetime import datetime
@@ -15,14 +15,12 @@ def backtest(
     last: Annotated[datetime, typer.Option(formats=FORMATS, help="Last issue time, UTC.")],
     train_end: Annotated[
         datetime | None,
-        typer.Option(formats=FORMATS, help="The first model learns what was known then, UTC; at the first issue time."),
+        typer.Option(formats=FORMATS, help="The first model learns from data known then, UTC; default --first."),
     ] = None,
-    refit_days: Annotated[
-        int | None, typer.Option(min=1, help="Train anew every so many days; never if absent.")
-    ] = None,
-    train_days: Annotated[int | None, typer.Option(min=4, help="Learn from so many days; from all if absent.")] = None,
+    refit_days: Annotated[int | None, typer.Option(min=1, help="Days between refits; no refit if absent.")] = None,
+    train_days: Annotated[int | None, typer.Option(min=4, help="Days of training data; all if absent.")] = None,
     valid_days: Annotated[
-        int, typer.Option(min=1, help="Of these for early stopping and calibration, at most a quarter.")
+        int, typer.Option(min=1, help="Days of them for early stopping and calibration, at most a quarter.")
     ] = 90,
     region: RegionOption = DEFAULTS.region,
     data: DataOption = None,
@@ -33,13 +31,13 @@ def backtest(
         int | None, typer.Option(min=1, help="Minutes between issue times in training; the region's interval.")
     ] = None,
     delay: Annotated[
-        list[int] | None, typer.Option(min=0, help="Minutes that power comes late; the first is scored.")
+        list[int] | None, typer.Option(min=0, help="Minutes of delay of power; the scorecard uses the first.")
     ] = None,
     folds_in_parallel: Annotated[
-        bool, typer.Option("--folds-in-parallel", help="Work on folds side by side in place of series.")
+        bool, typer.Option("--folds-in-parallel", help="Run folds in parallel, not series.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Parquet file of the predictions, beside that of the report.")
+        Path | None, typer.Option(help="Another Parquet file for the predictions, beside the report's own.")
     ] = None,
 ) -> None:
     import numpy as np

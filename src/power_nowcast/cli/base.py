@@ -1,4 +1,4 @@
-"""What the commands share: their options, the job that they work on, and how errors are told."""
+"""The shared parts of the commands: options, the job that they work on, and the output of errors."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from power_nowcast.settings import Settings, settings
 if TYPE_CHECKING:
     from power_nowcast.jobs.job import Job
 
-console = Console(markup=False)  # what it shows has names and titles of files in it
+console = Console(markup=False)  # its texts contain names and titles from files
 log = Console(stderr=True)
 
 
@@ -28,7 +28,7 @@ def _tell(title: str, message: str, remedy: str) -> None:
 
 
 def _defaults() -> Settings:
-    """Settings for the options' defaults; a wrong one ends the command before there is any."""
+    """Settings for the options' defaults; an invalid setting ends the process before a command begins."""
     try:
         return settings()
     except ConfigurationError as error:
@@ -67,12 +67,12 @@ EveryOption = Annotated[
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
 FORMATS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-"""How times of options are written."""
+"""Formats of times in options."""
 
 
 @contextmanager
 def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
-    """The job of a region, with its workers, as long as the block runs."""
+    """The job of a region, with its workers, for the length of the block."""
     from power_nowcast.jobs.job import Job
     from power_nowcast.regions import load
     from power_nowcast.store import Store
@@ -84,15 +84,16 @@ def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
 
 
 def progress(text: str) -> None:
-    """Tell what happens, on stderr."""
+    """Print a line of progress on stderr."""
     log.print(f"[dim]{datetime.now(UTC).astimezone():%H:%M:%S}[/dim] {escape(text)}", highlight=False)
 
 
 @contextmanager
 def files_bar(what: str, console: Console = log) -> Iterator[Callable[[int], None]]:
-    """A bar of files read and rows stored so far while the block runs; nothing where `console` is no terminal.
+    """A bar of the files read and rows stored so far while the block runs; no bar if `console` is not a terminal.
 
-    How many files there will be is not known: live sources ask day by day. Yields what takes the new rows of a file.
+    The number of files is not known in advance: live sources ask day by day. Yields a function that takes the number
+    of new rows of a file.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -115,7 +116,7 @@ def files_bar(what: str, console: Console = log) -> Iterator[Callable[[int], Non
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Errors of this package as two lines and an exit code; anything else is a defect and keeps its trace."""
+    """Print an error of this package as two lines and exit with a code; other errors are defects, with a trace."""
     try:
         yield
     except NowcastError as error:
@@ -136,7 +137,7 @@ def errors() -> Iterator[None]:
 
 
 def replace_by(command: list[str], environment: dict[str, str]) -> None:
-    """Let a server's command take this process's place."""
+    """Replace this process by a server's command."""
     if os.name == "nt":
         raise typer.Exit(subprocess.call(command, env=environment))
-    os.execvpe(command[0], command, environment)  # noqa: S606 - the server takes its signals, too
+    os.execvpe(command[0], command, environment)  # noqa: S606 - the server also receives this process's signals

@@ -1,4 +1,4 @@
-"""What a model looks at or, with --at, why one nowcast is what it is: contributions in MW that add up."""
+"""Explain a model by its features or, with --at, one nowcast by contributions in MW that add up to it."""
 
 import json
 from datetime import UTC, datetime

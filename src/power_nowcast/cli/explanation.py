@@ -1,4 +1,4 @@
-"""How `nowcast explain` tells what it found."""
+"""The output of `nowcast explain`."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ TOP = 15
 
 
 def show_overview(found: "Overview") -> None:
-    grid = _grid(f"What the accuracy of {found.kind} rests on")
+    grid = _grid(f"Features that the accuracy of {found.kind} depends on")
     for heading in ("family of features", "loss added", "spread", ""):
         grid.add_column(heading, justify="right" if heading in ("loss added", "spread") else "left")
     most = max((mean for mean, _ in found.rests_on.values()), default=0.0)
@@ -24,7 +24,7 @@ def show_overview(found: "Overview") -> None:
         grid.add_row(name, f"{mean:+.4f}", f"{spread:.4f}", bar)
     console.print(grid)
     console.print(
-        f"Growth of the pinball loss, in units of persistence's MAE, when a family is drawn from other times: "
+        f"Increase of the pinball loss, in units of persistence's MAE, when a family has values of other times: "
         f"{found.rows} issue times, {found.first} to {found.last}.",
         highlight=False,
     )

@@ -1,8 +1,8 @@
-"""Groups of commands: a command is a module of the group's package, imported when it is called or asked for help.
+"""Groups of commands: a command is a module of the group's package, imported for a call or for its help.
 
-A command's module is named as the command, its docstring is the command's help, and the function of the same name does
-it. Modules of commands import what they work with inside that function: so the help of a command, and the list of all,
-wait for no library of tables, models or pages. A sub-group is a package with an `app`.
+A command's module has the command's name, its docstring is the command's help, and the function of the same name runs
+the command. The modules import their libraries inside that function, so that help does not wait for the libraries of
+tables, models and pages. A sub-group is a package with an `app`.
 """
 
 import ast
@@ -22,21 +22,21 @@ def group(package: str, file: str, *names: str, **options: Any) -> typer.Typer:
     folder = Path(file).parent
 
     class Commands(TyperGroup):
-        """Lists the commands by what their files say of them, and imports the one that is called."""
+        """Lists the commands with the docstrings of their files, and imports only the one that is called."""
 
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
             self.commands = {name: TyperCommand(name) for name in names}
 
         def parse_args(self, ctx: Any, args: list[str]) -> Any:
-            # Typer reads an option that is not there by pydantic, whose import takes as long as all else of a help.
+            # For an absent option Typer imports pydantic, which takes as long as the rest of a help.
             self.add_help_option = not args or args[0].startswith("-")
             try:
                 return super().parse_args(ctx, args)
             finally:
                 self.add_help_option = True
 
-        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - of the interface
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - part of the interface
             return TyperCommand(cmd_name, help=told(folder, cmd_name)) if cmd_name in names else None
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -61,6 +61,6 @@ def command(package: str, folder: Path, name: str) -> Any:
 
 
 def told(folder: Path, name: str = "") -> str:
-    """What the file of a command, or of a group, says of it; nothing is imported for that."""
+    """The docstring in the file of a command, or of a group, read without an import."""
     file = folder / f"{name}.py" if (folder / f"{name}.py").is_file() else folder / name / "__init__.py"
     return ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""

@@ -19,15 +19,15 @@ def ingest(
     ] = None,
     data: DataOption = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on: every interval what has come since, through outages.")
+        bool, typer.Option("--follow", help="Go on: at every interval ingest the new values, through outages.")
     ] = False,
     replay: Annotated[
         datetime | None,
         typer.Option(
-            help="Play what there is from this time (UTC) on as if it were live; --data FOLDER: of its tables."
+            help="Replay stored data from this time (UTC) on as if live; --data FOLDER: from the tables there."
         ),
     ] = None,
-    speed: Annotated[float, typer.Option(help="Of --replay: replayed seconds in a real one.")] = 1.0,
+    speed: Annotated[float, typer.Option(help="With --replay: replayed seconds per real second.")] = 1.0,
 ) -> None:
     from power_nowcast.jobs import ingest as ingesting
 
@@ -35,7 +35,7 @@ def ingest(
         first, last, moment = (time and time.replace(tzinfo=UTC) for time in (start, end, replay))
         feed = ingesting.feed_of(job, source, is_replay=moment is not None)
         if follow or moment is not None:
-            # As Ctrl-C: what is being written ends whole, or is found again.
+            # As with Ctrl-C: a running write ends whole, or the next ingest finds and repeats it.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             ingesting.follow(job, feed, until=last, replay=moment, speed=speed)
             return

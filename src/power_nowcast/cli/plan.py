@@ -1,4 +1,4 @@
-"""What the commands' options mean for a region's features."""
+"""From the commands' options to a plan for a region's features."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +36,11 @@ def plan(
 
 
 def spec(region: Region, horizon: int, lags: str | None, rolling: str | None) -> FeatureSpec:
-    """The features asked for: `lags` and `rolling` as "5,15,30" minutes, the region's defaults where None.
+    """The requested features: `lags` and `rolling` as minutes, "5,15,30"; the region's defaults if None.
 
     Raises:
-        UnknownHorizonError: the region is not nowcast so many minutes ahead.
-        ConfigurationError: a text is no list of minutes, or off the region's grid.
+        UnknownHorizonError: the region has no nowcasts so many minutes ahead.
+        ConfigurationError: a text is not a list of minutes, or is off the region's grid.
     """
     region.check_horizon(horizon)
     changes: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def spec(region: Region, horizon: int, lags: str | None, rolling: str | None) ->
             if any(span % region.interval_minutes for span in changes[name]):
                 raise off_grid(region, name, text)
     default = FeatureSpec.for_interval(region.interval_minutes, **changes)
-    # One knot beyond the horizon stays, for data that come late.
+    # One knot beyond the horizon remains, for late data.
     keep = [knot for knot in default.knots if knot < horizon]
     beyond = [knot for knot in default.knots if knot > horizon]
     knots = (*keep, horizon, *(beyond[:1] or [horizon + 15]))
@@ -58,7 +58,7 @@ def spec(region: Region, horizon: int, lags: str | None, rolling: str | None) ->
 
 
 def off_grid(region: Region, name: str, text: str) -> ConfigurationError:
-    """The error of a span that is no multiple of the region's interval."""
+    """The error for a span that is not a multiple of the region's interval."""
     step = region.interval_minutes
     return ConfigurationError(
         f"--{name} {text}: {region.name} has a value every {step} minutes, so these must be multiples of {step}.",

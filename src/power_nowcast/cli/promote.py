@@ -1,4 +1,4 @@
-"""Put a version into production if it is better than what is there; or go back."""
+"""Put a version into production if it is better than the current one; or go back to the version before."""
 
 from typing import Annotated
 

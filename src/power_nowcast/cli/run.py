@@ -1,4 +1,4 @@
-"""The main job: ingest, features, train, evaluate, promote. What is done already is not done again."""
+"""The main job: ingest, features, train, evaluate, promote. It does not repeat a step whose result exists."""
 
 from power_nowcast.cli.base import (
     DEFAULTS,

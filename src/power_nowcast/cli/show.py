@@ -1,4 +1,4 @@
-"""What commands show: rows as a table, a scorecard, the end of the main job."""
+"""Output of commands: rows as a table, a scorecard, the end of the main job."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ COLOURS = {"ok": "green", "fresh": "green", "warn": "yellow", "late": "yellow", 
 
 
 def rows(found: Sequence[dict[str, Any]], title: str, *, as_json: bool) -> None:
-    """Rows of equal keys as a table for people, or as a JSON array."""
+    """Print rows with equal keys as a table, or as a JSON array."""
     if as_json:
         typer.echo(json.dumps(found, default=_plain, indent=1))
         return
@@ -50,7 +50,7 @@ def _cell(value: object) -> str | Text:
 
 
 def scorecard(job: "Job", evaluation: "Evaluation") -> None:
-    """The scorecard in the terminal, kept for a run that finds nothing to do."""
+    """Print the scorecard, and keep it for a later run that has nothing to do."""
     from power_nowcast.report.terminal import summary
 
     shown = summary(evaluation.card)
@@ -63,7 +63,7 @@ def scorecard(job: "Job", evaluation: "Evaluation") -> None:
 
 
 def closing(job: "Job", outcome: "Outcome") -> None:
-    """The end of the main job: scorecard, fan, and where to look."""
+    """Print the end of the main job: scorecard, fan chart, and the addresses of the results."""
     from power_nowcast.jobs.run import fan
     from power_nowcast.jobs.train import registered
     from power_nowcast.report.terminal import draw_fan

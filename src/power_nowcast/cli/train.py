@@ -18,13 +18,13 @@ def train(
         float | None, typer.Option(min=1e-4, max=1, help="Shrinkage of each tree; a network's highest.")
     ] = None,
     early_stopping: Annotated[
-        int | None, typer.Option(min=1, help="Rounds or epochs without gain on valid to stop after.")
+        int | None, typer.Option(min=1, help="Stop after so many rounds or epochs without gain on valid.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="A network's passes over the data at most.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
     params: Annotated[
         Path | None,
-        typer.Option(help="JSON file of options, as nowcast tune writes it; options given here come first."),
+        typer.Option(help="JSON file of options, as nowcast tune writes it; options of this command come first."),
     ] = None,
 ) -> None:
     from power_nowcast.bundle.train import VALID_LOSS

@@ -1,4 +1,4 @@
-"""Look for better options of a model on folds of train and valid; cut short, the same command goes on."""
+"""Search for better options of a model on folds of train and valid; an interrupted search continues."""
 
 import json
 import shlex
@@ -14,10 +14,10 @@ from power_nowcast.errors import ConfigurationError
 def tune(
     region: RegionOption = DEFAULTS.region,
     model: ModelOption = "lightgbm",
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier calls included.")] = 40,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, including trials of earlier calls.")] = 40,
     timeout: Annotated[float | None, typer.Option(min=1, help="No trial begins after so many seconds.")] = None,
-    folds: Annotated[int, typer.Option(min=1, max=12, help="Spans of time by which each trial is judged.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 1,
+    folds: Annotated[int, typer.Option(min=1, max=12, help="Folds in time on which each trial is scored.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 1,
     fixed: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An option that is not tuned; repeatable."),
@@ -34,7 +34,7 @@ def tune(
         for name, value in tuned.params.items():
             grid.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
         console.print(grid)
-        counted = f"{tuned.trials} trials, {tuned.pruned} of them given up early"
+        counted = f"{tuned.trials} trials, {tuned.pruned} of them stopped early"
         console.print(
             f"Pinball on the folds {tuned.loss:.4f} of persistence's MAE; the defaults reach {tuned.default_loss:.4f}: "
             f"{100 * tuned.gain:.1f} % saved ({counted}).",
@@ -53,7 +53,7 @@ def _assignment(text: str) -> tuple[str, Any]:
         found = None
     if not sign or not isinstance(found, int | float):
         raise ConfigurationError(
-            f"--set {text!r} gives no option a number.",
+            f"--set {text!r} does not give an option a number.",
             remedy="Write for example --set n_estimators=300.",
             option="set",
         )

@@ -1,4 +1,4 @@
-"""What crosses the borders between packages, and the meaning of each time in it."""
+"""The data types that packages exchange, and the meaning of each time in them."""
 
 from power_nowcast.contracts.delivery import BAD_ROWS, LIVE, ROWS, WHOLE_KEY, Batch, Reading, Received
 from power_nowcast.contracts.forecasts import (

@@ -1,4 +1,4 @@
-"""A delivery on its way from a publisher to the tables: bytes as received, and the rows that were read from them."""
+"""A delivery on its way from a publisher to the tables: bytes as received, and the rows read from them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,22 +8,24 @@ import polars as pl
 from power_nowcast.contracts.tables import QUARANTINE, VALUES, Table
 
 ROWS = pl.Schema({name: dtype for name, dtype in VALUES.items() if name != "first_seen_at"})
-"""`VALUES` before the store has seen them."""
+"""`VALUES` without the columns that the store adds."""
 
 BAD_ROWS = pl.Schema({name: dtype for name, dtype in QUARANTINE.items() if name != "first_seen_at"})
-"""`QUARANTINE` before the store has seen them."""
+"""`QUARANTINE` without the columns that the store adds."""
 
 LIVE = timedelta(hours=3)
-"""What came within this of its `valid_at` was seen as it appeared; what is older may have stood there before."""
+"""A value received within this time of its `valid_at` was seen when it appeared; an older value may have been
+published before."""
 
 WHOLE_KEY = 64
-"""Length of the part of a delivery's key that names its bytes and how they are read; the requested span follows."""
+"""Length of the first part of a delivery's key: the digest of its bytes and of how they are read. The requested span
+follows."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` when they were fetched live,
-    `url` from where (keys left out); all are None for a file of an archive.
+    """Bytes as received. `published_at` is the publisher's own time of them, `received_at` the time of a live request,
+    and `url` its address without keys; all are None for a file of an archive.
     """
 
     data: bytes
@@ -34,12 +36,12 @@ class Received:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a delivery was read: with its bytes, and the region file, enough to read it again.
+    """How a delivery was read. With its bytes and the region file, this is enough to read it again.
 
-    `published_at` and `received_at` are those of `Received`, `start` and `end` the requested span. `after` is the
-    SHA-256 of the delivery whose last slot continues in this one, if any; `is_last` if none followed. `read_at` is when
-    this system had it, live or not: rows of later times are no measurements. `usual` is the usual level of power in the
-    tables at that time (`checks.usual`).
+    `published_at` and `received_at` are as in `Received`; `start` and `end` are the requested span. `after` is the
+    SHA-256 of the delivery whose last slot continues in this one, if any; `is_last` is true if none followed.
+    `read_at` is the time at which this system had the delivery, live or not: rows of later times are not measurements.
+    `usual` is the usual level of power in the tables at that time (`checks.usual`).
     """
 
     source: str
@@ -58,12 +60,12 @@ class Reading:
 class Batch:
     """One delivery (a file, an answer) of one table of one region.
 
-    `rows` have the schema `ROWS`, `quarantined` has `BAD_ROWS`. `superseded` counts values that a later one of the same
-    slot replaced by the publisher's own rule, `repeated` those that were published twice with the same value. `key`
-    identifies the delivery together with how it is read: a delivery whose key the store knows need not be read again.
-    `raw` is the answer as received, where it is not part of this package; `reading` says how it was read. Rows that
-    `are_versions`, as in a replay, say when each was known and are stored as they are. A batch `is_unusable` if the
-    file had rows and none of them passed, not only because they are of the future.
+    `rows` have the schema `ROWS`, `quarantined` has `BAD_ROWS`. `superseded` counts values that a later value of the
+    same slot replaced by the publisher's own rule, `repeated` the values that were published twice unchanged. `key`
+    identifies the delivery and how it is read: a delivery with a key that the store knows need not be read again.
+    `raw` is the answer as received, unless it is part of this package; `reading` says how it was read. If the rows
+    `are_versions`, as in a replay, each row has the time at which it became known, and is stored unchanged. A batch
+    `is_unusable` if the file had rows, none of them passed, and not all of them are of the future.
     """
 
     region: str
@@ -81,5 +83,5 @@ class Batch:
 
     @property
     def whole_key(self) -> str:
-        """The key of the same delivery read without a span: tables that have that key have the rows of this one."""
+        """The key of the same delivery read without a span: tables with that key have the rows of this delivery."""
         return self.key[:WHOLE_KEY]

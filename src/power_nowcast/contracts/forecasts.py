@@ -1,4 +1,4 @@
-"""Quantiles, blocks of features and nowcasts: what models read and what they answer."""
+"""Quantiles, blocks of features and nowcasts: the input and the output of models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ MEDIAN = QUANTILES.index(0.5)
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """Features of many issue times and series, and what a prediction starts from.
+    """Features of many issue times and series, with the origin and the scale of their predictions.
 
     Shapes: `x` (issue, series, feature) float32; `origin_mw`, `age_minutes` and `scale_mw` (issue, series).
-    `origin_mw` is the last known value and `age_minutes` how long before the issue time it was valid; a series without
-    any value recent enough has NaN in both. Features are those of the origin, not of the issue time.
+    `origin_mw` is the last known value and `age_minutes` its age at the issue time; both are NaN for a series without
+    a recent value. Features describe the time of the origin, not the issue time.
     `scale_mw` is the unit of features and ramps: 1 MW for load, the recent peak for wind and solar power.
-    `horizons` holds for each feature the knot in minutes that it belongs to, 0 where it serves every horizon.
+    `horizons` holds for each feature its knot in minutes, 0 if the feature serves every horizon.
     """
 
     issue_times: Times
@@ -68,7 +68,7 @@ class FeatureBlock:
 class Nowcasts:
     """Quantiles in MW of many issue times: `values` has shape (issue, series, step, quantile), never crossing.
 
-    `steps_minutes` counts from the issue time. NaN where the data did not carry an answer.
+    `steps_minutes` counts from the issue time. Values are NaN where the data did not allow an answer.
     """
 
     region: str
@@ -87,7 +87,7 @@ PREDICTIONS = pl.Schema(
         **{f"q{round(100 * level):02d}": pl.Float64() for level in QUANTILES},
     }
 )
-"""Nowcasts as a table: what backtests export as Parquet and the accuracy protocols score."""
+"""Nowcasts as a table. Backtests export it as Parquet, and the accuracy protocols score it."""
 
 
 def to_table(nowcasts: Nowcasts) -> pl.DataFrame:
@@ -114,10 +114,10 @@ def from_table(
     series: tuple[str, ...] | None = None,
     steps_minutes: tuple[int, ...] | None = None,
 ) -> Nowcasts:
-    """Nowcasts from rows as `to_table` makes them; what no row answers is NaN.
+    """Nowcasts from rows as `to_table` makes them; cells without a row are NaN.
 
-    The grid is that of the rows unless it is given; levels are those of the columns, `q05` and so on. Series that are
-    not given come in the order in which they first appear.
+    Without a given grid, the grid of the rows is used. The columns (`q05` and so on) name the levels. Without given
+    series, the series have the order in which they first appear.
     """
     issues = np.unique(_minutes(frame["issue_time"])) if issue_times is None else issue_times
     names = tuple(frame["series"].unique(maintain_order=True)) if series is None else series
@@ -136,5 +136,5 @@ def from_table(
 
 
 def _minutes(times: pl.Series) -> Times:
-    """Times of a table as arrays hold them."""
+    """Times of a table in the type of arrays."""
     return times.dt.replace_time_zone(None).dt.cast_time_unit("us").to_numpy().astype("datetime64[m]")

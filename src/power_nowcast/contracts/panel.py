@@ -1,4 +1,4 @@
-"""What was known of a region, as dense grids: the only input of the features."""
+"""The data of a region that were known at a time, as dense grids: the only input of the features."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -15,11 +15,11 @@ _NEVER = np.datetime64(0, "m")
 
 @dataclass(frozen=True)
 class Grid:
-    """Values at equal distances in time: `values[i, c]` is of `names[c]` at `start + i * step_minutes`, NaN where it is
-    not known.
+    """Values at equal distances in time: `values[i, c]` is the value of `names[c]` at `start + i * step_minutes`, NaN
+    if it is not known.
 
-    The values of one column lie side by side in memory (`Grid.unknown` makes them so): features read one series at
-    many times. A grid without values has the shape (0, names).
+    The values of one column are contiguous in memory (`Grid.unknown` makes them so), because features read one series
+    at many times. A grid without values has the shape (0, names).
     """
 
     start: np.datetime64
@@ -34,7 +34,7 @@ class Grid:
 
     @classmethod
     def none(cls) -> "Grid":
-        """The grid of what a region does not have."""
+        """The empty grid, for data that a region does not have."""
         return cls.unknown(_NEVER, 60, (), 0)
 
     def __len__(self) -> int:
@@ -51,12 +51,12 @@ class Grid:
         return self.start + (len(self.values) - 1) * np.timedelta64(self.step_minutes, "m")
 
     def slots(self, times: Times) -> NDArray[np.int64]:
-        """Slot that each time falls into, beyond the grid, too."""
+        """Slot of each time, also of times beyond the grid."""
         return np.asarray((times.astype("datetime64[m]") - self.start).astype(np.int64) // self.step_minutes)
 
 
 class Part(IntEnum):
-    """The grids of a panel, by the number that `Patches.grid` has; in lower case they are the panel's fields."""
+    """The grids of a panel, numbered as in `Patches.grid`. In lower case, the names are the panel's fields."""
 
     POWER = 0
     FORECAST = 1
@@ -69,7 +69,7 @@ class Part(IntEnum):
 class Patches:
     """Changes of a panel's grids, sorted by `available_at`; all arrays of shape (patch,).
 
-    `grid` is the `Part` that is changed; `slot` and `column` address the cell.
+    `grid` is the `Part` that changes; `slot` and `column` address the cell.
     """
 
     available_at: Times
@@ -91,19 +91,20 @@ class Patches:
 
 @dataclass(frozen=True)
 class Panel:
-    """What was known of one region, as dense grids: the only input of the feature kernel.
+    """The known data of one region, as dense grids: the only input of the feature kernel.
 
     `power` holds the load or generation of each series in MW at the end of every interval.
-    `weather` has the slots of `power`: the latest report known at each of them, NaN where none is recent.
-    `forecast` is the operator's own forecast of each series, mean MW of the interval that ends at the slot's time. It
-    reaches past the end of `power`: the only part of the future in here, with `weather_forecast`, the newest forecast
-    of each variable that was told before the slot's time, NaN where none was.
-    `kept_out`, on the slots of `power`, is 1 where a spike and 2 where stuck telemetry is in quarantine, `lateness` how
-    many minutes after its usual time the value was known; both are empty where nobody reads them or nobody knows.
+    `weather` has the slots of `power`. Each slot has the latest report known at its time, NaN if no report is recent.
+    `forecast` is the operator's own forecast of each series: mean MW of the interval that ends at the slot's time.
+    `weather_forecast` is the newest forecast of each variable that was published before the slot's time, NaN if there
+    is none. These two grids reach past the end of `power`; they are the only data of the future in a panel.
+    `kept_out` has the slots of `power`: 1 for a spike in quarantine, 2 for stuck telemetry in quarantine. `lateness` is
+    the delay of each value beyond its usual time, in minutes. Both are empty if no feature reads them or they are
+    unknown.
 
-    The grids hold the state at `known_at`. `patches` change them at later times, in order of `available_at`: late rows,
-    corrections, forecast vintages; a panel without patches is a live window. Slot `i` of power is never read for an
-    issue time before its time + `delay_minutes`, so values that came by then need no patch.
+    The grids hold the state at `known_at`. `patches` change them later, in order of `available_at`: late rows,
+    corrections, forecast vintages. A panel without patches is a live window. Slot `i` of power is never read for an
+    issue time before its time + `delay_minutes`, so values that were available by then need no patch.
     """
 
     region: str
@@ -118,7 +119,7 @@ class Panel:
     delay_minutes: int = 0
 
     def grid(self, part: Part) -> Grid:
-        """The grid that patches call by this number."""
+        """The grid with this number in patches."""
         grid: Grid = getattr(self, part.name.lower())
         return grid
 

@@ -1,6 +1,6 @@
-"""How a long work tells what it has done."""
+"""The type of the function that reports the progress of a long task."""
 
 from collections.abc import Callable
 
 type Progress = Callable[[str], None]
-"""It is called with a sentence for people whenever a part is done."""
+"""The task calls it with a sentence for people whenever a part is done."""

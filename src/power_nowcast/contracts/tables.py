@@ -1,7 +1,8 @@
-"""The point-in-time tables: their columns, the meaning of each time in a row, and what may be wrong with it.
+"""The point-in-time tables: their columns, the meaning of each time in a row, and the reasons to reject a row.
 
-`valid_at` is the END of the interval that a value measures (or its instant). `available_at` is when the value could
-first have been known, `basis` says how that is known, `first_seen_at` is when this system stored it.
+`valid_at` is the END of the interval that a value measures (or its instant). `available_at` is the earliest time at
+which the value could be known, `basis` is the evidence for that time, and `first_seen_at` is the time at which this
+system stored the value.
 """
 
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from power_nowcast.contracts.times import UTC
 
 
 class Basis(StrEnum):
-    """How `available_at` is known."""
+    """The evidence for `available_at`."""
 
-    SEEN = "seen"  # this system received the row then
+    SEEN = "seen"  # the time at which this system received the row
     WRITTEN = "written"  # the publisher's own time of the file
     SCHEDULE = "schedule"  # the publisher's fixed hour of publication
-    DELAY = "delay"  # an archive: valid_at plus the source's usual delay; a backtest may add its own
+    DELAY = "delay"  # an archive: valid_at plus the source's usual delay; a backtest may add a delay of its own
 
 
 class Table(StrEnum):
@@ -31,7 +32,7 @@ class Table(StrEnum):
 
     @property
     def is_forecast(self) -> bool:
-        """Whether a time has several vintages, each told at a time of its own, and none of them replaces another."""
+        """Whether a time has several vintages, each published at its own time, and none of them replaces another."""
         return self in (Table.FORECAST, Table.WEATHER_FORECAST)
 
     @property
@@ -52,14 +53,15 @@ VALUES = pl.Schema(
         "source": pl.String(),
     }
 )
-"""One row a value and version. A correction, or another vintage of a forecast, is a further row of the same key."""
+"""One row for each version of a value. A correction, or another vintage of a forecast, is a further row of the same
+key."""
 
 QUARANTINE = pl.Schema(
     {
         "region": pl.String(),
         "table": pl.String(),
         "series": pl.String(),
-        "at": UTC,  # what its stamp means, as the publisher labels it; null where it cannot be read
+        "at": UTC,  # the time of its stamp, as the publisher labels it; null if it cannot be read
         "stamp": pl.String(),  # as received
         "value": pl.String(),  # as received
         "reason": pl.String(),  # a Reason
@@ -82,28 +84,28 @@ class Reason(StrEnum):
     UNREADABLE_STAMP = "unreadable stamp"
     AMBIGUOUS_STAMP = "ambiguous stamp"
     NOT_A_NUMBER = "not a number"
-    FUTURE = "future"  # of an interval that was not over when it was received: no measurement
+    FUTURE = "future"  # the interval was not over when the value was received: not a measurement
     MISSING_CODE = "code of a missing value"  # -9999 and the like
-    ZERO = "zero in place of a value"  # of a load that is never near zero, of the sun while it stands high
-    UNIT = "another unit"  # a thousand times smaller or larger than the series is
-    INCOMPLETE = "incomplete interval"  # parts of an interval whose other parts are not there
+    ZERO = "zero in place of a value"  # for a load that is never near zero, or for solar power while the sun is high
+    UNIT = "another unit"  # a thousand times smaller or larger than the usual values of the series
+    INCOMPLETE = "incomplete interval"  # other parts of the same interval are missing
 
 
 class Flag(StrEnum):
-    """What is to be known of a value, or of a slot without one, beyond the number."""
+    """A quality flag of a value, or of a slot without a value."""
 
-    SPIKE = "spike"  # jumped away and returned: kept out of the tables
-    STUCK = "stuck"  # repeated what stuck telemetry said: kept out of the tables
-    INTERPOLATED = "interpolated"  # lies on a straight line between others: filled in, not measured
+    SPIKE = "spike"  # the value jumped away and returned: kept out of the tables
+    STUCK = "stuck"  # stuck telemetry repeated the value: kept out of the tables
+    INTERPOLATED = "interpolated"  # the value lies on a straight line between others: filled in, not measured
     ESTIMATED = "estimated"  # the operator's own forecast in place of a measurement
-    LATE = "late"  # known later than is usual of its source, or corrected
+    LATE = "late"  # the value was known later than is usual for its source, or it is a correction
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a table held: enough to tell whether two runs read the same data, and to read it again.
+    """The content of a table in one version: enough to check that two runs read the same data, and to read it again.
 
-    `sha256` is taken over the sorted logical rows without ingest times, so it does not depend on how they were
+    `sha256` is computed over the sorted logical rows without ingest times, so it does not depend on how the rows were
     appended.
     """
 

@@ -1,4 +1,4 @@
-"""Times as tables and arrays hold them: UTC everywhere, to the microsecond in tables and to the minute in arrays."""
+"""The types of times: UTC everywhere, microseconds in tables and minutes in arrays."""
 
 import numpy as np
 import polars as pl

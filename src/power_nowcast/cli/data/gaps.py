@@ -12,7 +12,7 @@ from power_nowcast.cli.base import DEFAULTS, DataOption, JsonOption, RegionOptio
 
 def gaps(
     region: RegionOption = DEFAULTS.region,
-    fill: Annotated[bool, typer.Option("--fill", help="Fetch just what is missing.")] = False,
+    fill: Annotated[bool, typer.Option("--fill", help="Fetch only the missing values.")] = False,
     start: Annotated[datetime | None, typer.Option(help="Earliest time, UTC; the first value if absent.")] = None,
     end: Annotated[datetime | None, typer.Option(help="Latest time, UTC; the last value if absent.")] = None,
     data: DataOption = None,

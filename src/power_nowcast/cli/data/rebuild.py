@@ -33,6 +33,6 @@ def rebuild(
             }
             for one in made
         ]
-        show.rows(rows, f"Tables made again in {into}; to go on with them, set NOWCAST_DATA", as_json=as_json)
+        show.rows(rows, f"Rebuilt tables in {into}; set NOWCAST_DATA to use them", as_json=as_json)
         if not all(one.is_same for one in made):
             raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Delete files that no recent version needs, and none that a manifest names; servers' answers of a month ago."""
+"""Delete files that neither a recent version nor a manifest needs, and servers' answers older than a month."""
 
 from datetime import UTC, datetime
 

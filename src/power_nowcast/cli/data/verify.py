@@ -1,4 +1,4 @@
-"""Check bytes, digests, schema, times, totals and ranges; exit code 1 if something cannot be right."""
+"""Check bytes, digests, schema, times, totals and ranges; exit code 1 if something is wrong."""
 
 from dataclasses import asdict
 
