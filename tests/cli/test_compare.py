@@ -77,7 +77,7 @@ def test_what_is_no_run_is_said(toml: Path, tmp_path: Path) -> None:
         (tmp_path / "text.parquet", 1, "no Parquet file"),
         (tmp_path / "poor.parquet", 1, "no column issue_time, horizon_min, q50"),
         (tmp_path / "twice.parquet", 1, "twice"),
-        (tmp_path / "timeless.parquet", 1, "is no time"),
+        (tmp_path / "timeless.parquet", 1, "is not a time"),
         ("9", 1, "no version '9'"),
         ("0" * 32, 1, "refused"),
     ):

@@ -111,7 +111,7 @@ def test_what_was_answered_is_not_answered_again(job: Job, daily: rolling.Result
     told: list[str] = []
     again = rolling.run(replace(job, progress=told.append), DAILY)
     assert again.found == 3
-    assert any("3 of 3 folds are there already" in text for text in told)
+    assert any("3 of 3 folds exist already" in text for text in told)
     assert pl.read_parquet(again.predictions).equals(pl.read_parquet(daily.predictions))
 
 

@@ -121,7 +121,7 @@ def test_training_takes_the_file(job: Job, tuned: tune.Tuned) -> None:
     with pytest.raises(ConfigurationError, match="--model lightgbm"):
         training.read_params(tuned.file, "xgboost")
     wrong = tuned.file.parent / "wrong.json"
-    for text, said in (("[1]", "no file of parameters"), ('{"kind": "xgboost", "params": {"leafs": 3}}', "leafs")):
+    for text, said in (("[1]", "not a file of parameters"), ('{"kind": "xgboost", "params": {"leafs": 3}}', "leafs")):
         wrong.write_text(text)
         with pytest.raises(ConfigurationError, match=said):
             training.read_params(wrong, "xgboost")

@@ -1,1 +1,1 @@
-"""The use cases: one a file, named as the command that calls it. Commands print; what is done is done here."""
+"""The use cases: each file has one, with the name of the command that calls it. Commands print; jobs do the work."""

@@ -1,4 +1,4 @@
-"""Backtest by rolling origin: the period in folds, each answered by a model of what was known when it begins."""
+"""Backtest by rolling origin: a model trained on the data known at the begin of a fold answers that fold."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, as_completed
@@ -27,17 +27,17 @@ from power_nowcast.report.pages import Provenance, write_evaluation
 from power_nowcast.store import Address, Store
 
 MODEL = "model"
-"""Name of what is judged, in the files of folds."""
+"""Name of the backtested model in the files of folds."""
 DAY = np.timedelta64(1, "D")
 MINUTE = np.timedelta64(1, "m")
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is backtested: `period` as a whole, a new model every `refit_days` (one for all of it where None).
+    """The question of a backtest: the `period`, with a new model every `refit_days` (a single model if None).
 
-    The first model is trained on what was known at `period.train_end`, each later one at the begin of its fold.
-    `delays` are the minutes that power comes late, the first one that of the scorecard.
+    The first model learns from the data known at `period.train_end`, each later model from the data known at the
+    begin of its fold. `delays` are the delays of power in minutes; the scorecard uses the first one.
     """
 
     period: Period
@@ -53,10 +53,10 @@ class Question:
         return ALIASES.get(self.model, self.model)
 
     def folds(self) -> list[Period]:
-        """The period cut at every refit; each issue time lies in one fold.
+        """The period, split at every refit; each issue time is in one fold.
 
         Raises:
-            ConfigurationError: the period has no issue time, or begins before its model is trained.
+            ConfigurationError: the period has no issue time, or begins before the end of training.
         """
         whole = self.period
         if whole.last < whole.first or whole.train_end > whole.first:
@@ -79,7 +79,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished backtest: its scorecard, the report, the predictions' file, the run, and how many folds were there."""
+    """A finished backtest: scorecard, report, file of predictions, run, and the number of folds done earlier."""
 
     card: Scorecard
     backtest: Backtest
@@ -90,17 +90,17 @@ class Result:
 
 
 def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
-    """Answer every fold, score them together, write report and predictions, and log it all as one run.
+    """Answer every fold, score them together, write report and predictions, and log all of it as one run.
 
-    Folds that an earlier call has answered, on the same data by the same code, are not answered again.
+    It skips folds that an earlier call answered on the same data with the same code.
 
     Args:
-        job: where to work; its executor trains series side by side, or folds.
-        question: what is asked.
-        in_parallel: folds side by side, each in a process of its own that trains its series one after the other.
+        job: region, tables and folders; its executor trains series, or folds, in parallel.
+        question: period, model and delays.
+        in_parallel: run folds in parallel, each in its own process, which trains its series one after the other.
 
     Raises:
-        ConfigurationError: the question has no fold, or its model or series are not known.
+        ConfigurationError: the question has no fold, or its model or series are unknown.
         MissingDataError: there is too little data before the first fold, or none to score with.
     """
     model_class(question.model)
@@ -117,7 +117,7 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
     there = job.store.documents.frames(place)
     missing = [(fold, file) for fold, file in zip(folds, files, strict=True) if file not in there]
     if len(missing) < len(folds):
-        job.progress(f"backtest: {len(folds) - len(missing)} of {len(folds)} folds are there already")
+        job.progress(f"backtest: {len(folds) - len(missing)} of {len(folds)} folds exist already")
     pool = job.executor()
     for number, (fold, seconds) in enumerate(_answered(job, question, missing, pool, in_parallel=in_parallel), 1):
         done = len(folds) - len(missing) + number
@@ -150,11 +150,11 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
 def answer(
     address: Address, region: Region, fold: Period, question: Question, file: str, executor: Executor | None = None
 ) -> float:
-    """Train before a fold, nowcast it, and keep what the model and the baselines said; returns the seconds it took.
+    """Train before a fold, nowcast it, and keep the nowcasts of model and baselines; returns the seconds it took.
 
     `file` is the name of the frame among the store's documents.
 
-    Runs in a worker process as well: it reads its own part of the store, and everything that it is given is plain.
+    This may run in a worker process: it opens the store by itself, and all its arguments are plain values.
     """
     begun = datetime.now(UTC)
     store = Store.open(address)
@@ -176,7 +176,7 @@ def answer(
 def _answered(
     job: Job, question: Question, missing: list[tuple[Period, str]], pool: Executor | None, *, in_parallel: bool
 ) -> Iterator[tuple[Period, float]]:
-    """Each fold when it is done."""
+    """Yields each fold when it is done."""
     if pool is None or not in_parallel:
         for fold, file in missing:
             yield fold, answer(job.store.address, job.region, fold, question, file, pool)
@@ -234,7 +234,7 @@ def _said_in(job: Job, file: str) -> pl.DataFrame:
     if frame is None:
         raise MissingDataError(
             f"The fold {file} was deleted while the backtest ran.",
-            remedy="Run it again: the others are there.",
+            remedy="Run the backtest again: it keeps the other folds.",
             file=file,
         )
     return frame
@@ -247,11 +247,11 @@ def _operator(panel: Panel, region: Region, issues: Times, series: tuple[str, ..
 
 
 def _panel(store: Store, region: Region, fold: Period) -> Panel:
-    """What a fold's issue times need, and their outcomes."""
+    """The data that a fold's issue times need, and their outcomes."""
     start, end = span(store, region)
     first = max(start, aware(fold.first) - WINDOW - WARM_UP)
     reach = np.timedelta64(MAX_HORIZON_MINUTES + region.interval_minutes, "m")
-    # On the grid of the store, whose first slot is on the region's.
+    # The start must be on the grid of the store, which begins on the region's grid.
     step = 60 * region.interval_minutes
     first = datetime.fromtimestamp(first.timestamp() // step * step, UTC)
     return history(store, region, first, max(first, min(end, aware(fold.last + reach))))

@@ -1,4 +1,4 @@
-"""Which of several runs is better, and is it more than luck."""
+"""Compare the accuracy of several runs, and test whether the differences are significant."""
 
 import tempfile
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ def compare(
     Args:
         job: region and tables.
         runs: MLflow runs, versions or aliases, or Parquet files of predictions.
-        series: only these; all by default.
-        out: folder of page and plots; one in the reports by default.
+        series: the series to compare; all by default.
+        out: folder of page and plots; a folder in the reports by default.
 
     Returns:
-        The comparison, and where its page is.
+        The comparison, and the path of its page.
 
     Raises:
-        ConfigurationError: there is no such file, or a run has no predictions of these series.
-        SourceFormatError: a file holds no predictions.
-        RegistryError: there is no such run or version.
+        ConfigurationError: a file does not exist, or a run has no predictions of these series.
+        SourceFormatError: a file has no predictions.
+        RegistryError: a run or version does not exist.
     """
     with tempfile.TemporaryDirectory() as folder:
         found = [_found(job, name, Path(folder) / str(i)) for i, name in enumerate(runs)]
@@ -66,12 +66,14 @@ def _found(job: Job, name: str, folder: Path) -> mlflow_client.Predictions:
 
 
 def _read(path: Path, series: list[str] | None) -> pl.DataFrame:
-    """Rows of predictions with whatever quantiles they have."""
+    """Rows of predictions with the quantiles that the file has."""
     try:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SourceFormatError(
-            f"{path} is no Parquet file.", remedy="Name a file of predictions: nowcast backtest --out.", path=str(path)
+            f"{path} is not a Parquet file.",
+            remedy="Name a file of predictions: nowcast backtest --out.",
+            path=str(path),
         ) from error
     if missing := [name for name in (*KEYS, "q50") if name not in table.columns]:
         raise SourceFormatError(
@@ -82,15 +84,15 @@ def _read(path: Path, series: list[str] | None) -> pl.DataFrame:
         )
     kind = table.schema["issue_time"]
     if not isinstance(kind, pl.Datetime):
-        raise SourceFormatError(f"issue_time of {path} is no time.", remedy="Write times in UTC.", path=str(path))
-    # Without a time zone times are UTC, as everywhere in this package.
+        raise SourceFormatError(f"issue_time of {path} is not a time.", remedy="Write times in UTC.", path=str(path))
+    # Times without a time zone are UTC, as everywhere in this package.
     when = pl.col("issue_time").cast(pl.Datetime("us", kind.time_zone))
     when = when.dt.convert_time_zone("UTC") if kind.time_zone else when.dt.replace_time_zone("UTC")
     table = table.with_columns(when, pl.col("horizon_min").cast(pl.Int64))
     if table.select(pl.struct(KEYS).is_duplicated().any()).item():
         raise SourceFormatError(
-            f"{path} holds a (series, issue_time, horizon_min) twice.",
-            remedy="Write each of them once.",
+            f"{path} has several rows with the same (series, issue_time, horizon_min).",
+            remedy="Write each combination once.",
             path=str(path),
         )
     return table if series is None else table.filter(pl.col("series").is_in(series))
@@ -105,7 +107,7 @@ def _nowcasts(job: Job, table: pl.DataFrame) -> Nowcasts:
 
 
 def _truth(job: Job, answers: list[Nowcasts]) -> Panel:
-    """What the store holds of the time that all of them share."""
+    """The stored data of the time that all runs share."""
     first = max(aware(one.issue_times[0]) for one in answers)
     last = max(first, min(aware(one.issue_times[-1]) for one in answers))
     step = 60 * job.region.interval_minutes
@@ -114,5 +116,5 @@ def _truth(job: Job, answers: list[Nowcasts]) -> Panel:
 
 
 def _unlike(names: list[str]) -> list[str]:
-    """Names made different by numbers where two are the same."""
+    """The names, with numbers added to equal ones."""
     return [f"{name} ({names[:i].count(name) + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]

@@ -1,4 +1,4 @@
-"""Whether this machine can do its work: what is installed, where it may write, whom it can reach, what it holds."""
+"""Check this machine: installed packages, writable folders, reachable servers, and stored data."""
 
 import platform
 import re
@@ -31,9 +31,10 @@ from power_nowcast.settings import Settings
 from power_nowcast.store import Store
 
 FEW_BYTES, MANY_BYTES = 1_000_000_000, 5_000_000_000
-"""Free space below which nothing should be started, and below which it is told."""
+"""Free space below which the check fails, and below which it warns."""
 SKEW, SKEW_AT_MOST = timedelta(seconds=30), timedelta(minutes=5)
-"""Difference to a server's clock from which it is told, and from which `available_at` of live rows is wrong."""
+"""Difference to a server's clock from which the check warns, and from which it fails: `available_at` of live rows is
+wrong."""
 _TIMEOUT = 10.0
 NATIVE = {
     "deltalake": "deltalake/_internal*",
@@ -45,7 +46,7 @@ NATIVE = {
     "torch": "torch/lib/libtorch_cpu*",
     "xgboost": "xgboost/lib/libxgboost*",
 }
-"""Packages with compiled code, and the file of it that needs libraries of the system; torch may be left out."""
+"""Packages with compiled code, and their file that needs libraries of the system; torch is optional."""
 _COMPILED = (".so", ".dylib", ".dll", ".pyd")
 _SYSTEM_LIBRARY = re.compile(r"\b(lib(?!/)[\w.+-]*?\.(?:so|dylib)[\w.]*|vcomp\w+\.dll)")
 _PACKAGES = {
@@ -53,23 +54,23 @@ _PACKAGES = {
     ("libstdc++",): "libstdc++6 on Debian and Ubuntu, libstdc++ on Fedora",
     ("vcomp",): "the Visual C++ Redistributable",
 }
-"""What to install for a library of the system, by how its file name begins."""
+"""The package to install for a library of the system, by the prefixes of its file name."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?(?:>=([0-9.]+))?")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server said: its status, and its time of day, where it told."""
+    """A server's reply: its status, and its clock time if the reply has one."""
 
     status: int
     date: datetime | None = None
 
 
 def ask(url: str) -> Reply:
-    """Ask a server for anything at all.
+    """Make a request to a server, to see whether it answers.
 
     Raises:
-        SourceUnavailableError: it does not answer.
+        SourceUnavailableError: the server does not answer.
     """
     try:
         with httpx.stream("GET", url, timeout=_TIMEOUT, follow_redirects=False) as response:
@@ -84,16 +85,16 @@ def ask(url: str) -> Reply:
 
 
 def load(name: str) -> None:
-    """Load a package's compiled code: as its file where that can be, which takes a tenth of an import's time.
+    """Load a package's compiled code: by its file if possible, which takes a tenth of the time of an import.
 
     Raises:
-        Exception: whatever the import of the package raises.
+        Exception: any error that the import of the package raises.
     """
     spec = find_spec(name)
     if spec is not None and spec.origin is not None:
         for file in Path(spec.origin).parents[1].glob(NATIVE[name]):
             if file.suffix in _COMPILED:
-                with suppress(OSError):  # the import knows best whether that matters, and says what is missing
+                with suppress(OSError):  # the import below decides whether this matters, and names the missing library
                     CDLL(str(file))
                     return
     import_module(name)
@@ -105,9 +106,7 @@ def _free(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Outside:
-    """The world as the doctor sees it: servers, the clock, the disk, what can be imported; `http` makes the real
-    requests.
-    """
+    """The outside world of the checks: servers, clock, disk and importable packages; `http` makes the real requests."""
 
     ask: Callable[[str], Reply] = ask
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -119,13 +118,13 @@ class Outside:
 def examine(
     regions: Sequence[Region], settings: Settings, *, live: bool = False, outside: Outside | None = None
 ) -> list[Finding]:
-    """Everything that a run needs, one finding each; nothing raises, and nothing of the data changes.
+    """Check everything that a run needs, one finding each; no check raises an error or changes data.
 
     Args:
-        regions: whose sources and tables.
-        settings: where things are.
-        live: make one real request to each source and read the answer, rather than only reach its server.
-        outside: in place of the network, the clock, the disk and the installed packages.
+        regions: the regions of the sources and tables.
+        settings: paths and addresses.
+        live: make one real request to each source and read the answer, instead of only reaching its server.
+        outside: replaces the network, the clock, the disk and the installed packages.
     """
     world = outside or Outside()
     replies: dict[str, Reply | SourceUnavailableError] = {}
@@ -146,7 +145,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """Every package that this one requires is there, and new enough."""
+    """Every required package is installed, and new enough."""
     try:
         required = [line for line in metadata.requires("power-nowcast") or [] if ";" not in line]
     except metadata.PackageNotFoundError:
@@ -163,17 +162,17 @@ def _packages() -> Finding:
         if least and _numbers(version) < _numbers(least):
             wrong.append(f"{name} {version} is older than {least}")
     if wrong:
-        return Finding("packages", State.FAIL, "; ".join(wrong), "Install what is required: make setup.")
+        return Finding("packages", State.FAIL, "; ".join(wrong), "Install the required packages: make setup.")
     return Finding("packages", State.OK, f"{len(required)} required packages")
 
 
 def _libraries(world: Outside) -> Finding:
-    """Every package with compiled code can be loaded: some need a library of the system that no package brings."""
+    """Every package with compiled code can be loaded: some need a library of the system that no package includes."""
     loaded, wrong, remedies = 0, [], []
     for name in NATIVE:
         try:
             world.load(name)
-        except Exception as error:  # each package has errors of its own
+        except Exception as error:  # each package has its own errors
             if name == "torch" and isinstance(error, ModuleNotFoundError):
                 continue
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -187,7 +186,7 @@ def _libraries(world: Outside) -> Finding:
 
 
 def _remedy(message: str) -> str:
-    """What to install for the library of the system that a message names."""
+    """The remedy for a message that names a missing library of the system."""
     missing = _SYSTEM_LIBRARY.findall(message)
     if not missing:
         return "Install the packages again: make setup."
@@ -200,7 +199,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _folders(settings: Settings, world: Outside) -> Iterator[Finding]:
-    """Free space where the tables are, and leave to write everywhere."""
+    """Free space on the disk of the tables, and permission to write to all folders."""
     places = {"data": settings.data, "reports": str(settings.reports), "artifacts": str(settings.artifacts)}
     for name, place in places.items():
         variable = f"NOWCAST_{name.upper()}"
@@ -232,16 +231,16 @@ def _object_store(name: str, place: str) -> Finding:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the first above it that is there: what is missing is made when it is needed."""
+    """The folder, or the first existing folder above it: missing folders are made when they are needed."""
     return next(dropwhile(lambda one: not one.exists(), (folder, *folder.parents)))
 
 
 class _AskedError(Exception):
-    """Carries the address that a source would ask."""
+    """Carries the address of a source's request."""
 
 
 class _Address(Http):
-    """Asks nobody: it tells whom a source would ask."""
+    """Makes no request: it raises the address of the request."""
 
     def get(self, url: str, *, source: str, body: Body, **_: object) -> Received:  # noqa: ARG002
         raise _AskedError(url)
@@ -266,7 +265,7 @@ def _sources(
 
 
 def _request(request: Request) -> str:
-    """One real request, its answer read to the end."""
+    """Make one real request, and read its answer to the end."""
     source = source_of(request.region, request.spec)
     failure: DataError | None = None
     for delivery in source.deliveries(request):
@@ -275,17 +274,17 @@ def _request(request: Request) -> str:
         except SourceUnavailableError as error:
             if delivery.expected or error.fields["status"] != NOT_FOUND:
                 raise
-            failure = error  # not there yet, and need not be: another one is
+            failure = error  # this delivery may not be published yet: try the next one
             continue
         rows = source.parse(received, request, delivery.origin)
         return f"{delivery.origin}: {len(received.data):,} bytes, {len(rows):,} values"
     raise failure or DataError(
-        f"{request.spec.source} has nothing to ask for.", remedy="Check the options in the region file."
+        f"{request.spec.source} has no request to make.", remedy="Check the options in the region file."
     )
 
 
 def _reach(request: Request, world: Outside, replies: dict[str, Reply | SourceUnavailableError], contact: str) -> str:
-    """Files are there, or the server answers something."""
+    """The files exist, or the server gives any answer."""
     source = source_of(request.region, request.spec)
     source.check(request)
     try:
@@ -312,17 +311,17 @@ def _reach(request: Request, world: Outside, replies: dict[str, Reply | SourceUn
         raise reply
     if reply.status >= 500:
         raise SourceUnavailableError(
-            f"{server} answers {reply.status}.", remedy="Run it again later: the server is not well.", url=server
+            f"{server} answers {reply.status}.", remedy="Try again later: the server has a fault.", url=server
         )
     return f"{server} answers"
 
 
 def _clock(world: Outside, replies: dict[str, Reply | SourceUnavailableError]) -> Finding:
-    """This machine's clock beside a server's: when live rows were known depends on it."""
+    """Compare this machine's clock with a server's: `available_at` of live rows depends on it."""
     now = world.clock()
     told = {server: reply.date for server, reply in replies.items() if isinstance(reply, Reply) and reply.date}
     if not told:
-        return Finding("clock", State.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC; no server was asked for its own")
+        return Finding("clock", State.OK, f"{now:%Y-%m-%d %H:%M:%S} UTC; no server's clock was compared")
     server, date = min(told.items(), key=lambda one: abs(now - one[1]))
     skew = now - date
     state = State.FAIL if abs(skew) > SKEW_AT_MOST else State.WARN if abs(skew) > SKEW else State.OK
@@ -339,7 +338,7 @@ def _mlflow(settings: Settings) -> Finding:
 
 
 def _last_data(region: Region, settings: Settings, world: Outside) -> Iterator[Finding]:
-    """Late data are a warning: the service answers with what it has, and says so."""
+    """Late data give a warning only: the service still answers, and marks the answer as stale."""
     try:
         tables = status(Store(settings.data), region, now=world.clock())
     except (StoreError, ConfigurationError) as error:

@@ -24,7 +24,7 @@ from power_nowcast.report.pages import Provenance, write_evaluation
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model on the test period: the scorecard, the backtest behind it, and where the report is."""
+    """A model on the test period: the scorecard, its backtest, and the path of the report."""
 
     card: Scorecard
     backtest: backtests.Backtest

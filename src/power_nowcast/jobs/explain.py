@@ -1,4 +1,4 @@
-"""Why the model says what it says: one nowcast by families of features, and what its accuracy rests on at large."""
+"""Explain a model: the contributions of families of features to one nowcast, and to the accuracy in general."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -24,9 +24,9 @@ from power_nowcast.regions.calendar import days
 from power_nowcast.report.plots import waterfall
 
 BACK_DAYS = 42
-"""Past days, at the same time of which a nowcast is compared."""
+"""Number of past days: a nowcast is compared with the same time of these days."""
 BACKGROUND = 16
-"""Most of them that it is compared with: those of the same kind, the newest first."""
+"""Maximum number of days in the comparison: days of the same kind, the newest first."""
 SIMILAR = 3
 SMALLEST = 1e-6
 SHOWN_FEATURES = 3
@@ -35,7 +35,7 @@ BASE, BOUNDS, CALIBRATION = "average answer", "plausible limits", "errors of lat
 
 @dataclass(frozen=True)
 class Value:
-    """A feature's value beside its mean at the times of comparison, and its own contribution where it has one."""
+    """A feature's value, its mean at the times of comparison, and its own contribution if it has one."""
 
     name: str
     value: float
@@ -45,21 +45,21 @@ class Value:
 
 @dataclass(frozen=True)
 class Part:
-    """What a family of features added to the nowcast, in MW, and its most telling features."""
+    """The contribution of a family of features to the nowcast in MW, and its most important features."""
 
     family: str
     contribution_mw: float
     values: tuple[Value, ...] = ()
 
     def note(self, most: int = 2) -> str:
-        """The most telling values, each beside what is usual."""
+        """The most important values, each with its usual value."""
         shown = (f"{without_horizon(one.name)} {one.value:,.4g} ({one.usual:,.4g})" for one in self.values[:most])
         return ", ".join(shown)
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A past issue time much like this one, and the ramp over the horizon that came then, in MW."""
+    """A similar past issue time, and the observed ramp over the horizon after it, in MW."""
 
     issue_time: str
     distance: float
@@ -70,8 +70,8 @@ class Situation:
 class Explained:
     """One nowcast: the contributions of `parts` add up to the median minus the last known value, all in MW.
 
-    The first part is what the model says without knowing the features: its average over training for boosters, over
-    the times of comparison for other kinds. `outcome_mw` is None where it is not known yet.
+    The first part is the base value, without any feature: the model's average over training for boosters, over the
+    times of comparison for other kinds. `outcome_mw` is None if it is not known yet.
     """
 
     region: str
@@ -97,8 +97,8 @@ class Explained:
 
 @dataclass(frozen=True)
 class Overview:
-    """What a model looks at: native `gains` by feature (empty where it has none), and by family of features the growth
-    of the loss without it, mean and standard deviation over draws, in units of the validation loss.
+    """Importance of features: native `gains` by feature (empty for models without gains), and permutation importance
+    by family: the increase of the loss, mean and standard deviation over draws, in units of the validation loss.
     """
 
     kind: str
@@ -115,16 +115,16 @@ class Overview:
 
 
 def overview(job: Job, bundle: Bundle, *, repeats: int = 5, rows: int = 400) -> tuple[Overview, dict[str, Floats]]:
-    """What the model looks at, judged on the test part of the feature tables; and every draw by family.
+    """Importance of features on the test part of the feature tables; and every draw by family.
 
     Raises:
-        MissingDataError: there are no features, or they are not those of the model.
+        MissingDataError: there are no features, or the model has other features.
     """
     (test,) = read_examples(job, read_manifest(job), "test")
     if test.block.names != bundle.golden.names:
         raise MissingDataError(
-            f"The feature tables of {job.region.name} are not those of the model.",
-            remedy="Make them as they were made for it: nowcast features.",
+            f"The model has other features than the feature tables of {job.region.name}.",
+            remedy="Make the tables with the model's options: nowcast features.",
             region=job.region.name,
         )
     draws = permutation_importance(bundle, test, repeats=repeats, rows=rows)
@@ -153,19 +153,19 @@ def _summed(shares: Iterable[tuple[str, float]], key: Any) -> dict[str, float]:
 def explain(
     job: Job, bundle: Bundle, *, at: datetime | None = None, series: str | None = None, horizon_minutes: int = 60
 ) -> Explained:
-    """Why the nowcast of one series, issue time and horizon is what it is, from what was known then.
+    """Explain the nowcast of one series, issue time and horizon, from the data known at that time.
 
     Args:
         job: region and tables.
         bundle: the model.
-        at: issue time, UTC; the newest value's by default.
-        series: the region's first, which is the total, by default.
+        at: issue time, UTC; by default the time of the newest value.
+        series: by default the region's first, which is the total.
         horizon_minutes: minutes after the issue time.
 
     Raises:
-        UnknownSeriesError, UnknownHorizonError: the region has none such.
-        StaleDataError: there is no value recent enough at that time.
-        HistoryError: there are no days before it to compare with, and the model needs some.
+        UnknownSeriesError, UnknownHorizonError: the region does not have it.
+        StaleDataError: there is no recent value at that time.
+        HistoryError: the model needs earlier days to compare with, and there are none.
     """
     region = job.region
     name = region.check_series(series or region.series[0])
@@ -200,13 +200,12 @@ def explain(
     if moved := float(quantiles[MEDIAN] - unmoved[MEDIAN]):
         parts.append(Part(CALIBRATION, moved))
     ramp = float(quantiles[MEDIAN]) - origin
-    # Answers stay within what is plausible, and the sun gives nothing at night: what was lost to that is a part of its
-    # own.
+    # Answers are clipped to plausible limits, and to 0 for the sun at night: the clipped MW are a part of their own.
     lost = ramp - base - sum(part.contribution_mw for part in parts)
     if abs(lost) > SMALLEST * max(1.0, abs(ramp)):
         parts.append(Part(BOUNDS, lost))
     else:
-        base += lost  # of rounding
+        base += lost  # the rounding error
     return Explained(
         region=region.name,
         series=name,
@@ -228,7 +227,7 @@ def explain(
 
 
 def _past(bundle: Bundle, panel: Panel, issue: np.datetime64) -> FeatureBlock:
-    """Features of the same time on the days before, newest first, as they were known then."""
+    """Features of the same time on the days before, newest first, as known at those times."""
     times = issue - np.arange(1, BACK_DAYS + 1) * np.timedelta64(1440, "m")
     first = panel.times[ever_known(panel).argmax()] + np.timedelta64(bundle.minimum_history_minutes, "m")
     block = bundle.features(panel, times[times >= first])
@@ -236,7 +235,7 @@ def _past(bundle: Bundle, panel: Panel, issue: np.datetime64) -> FeatureBlock:
 
 
 def _background(region: Region, past: FeatureBlock, issue: np.datetime64) -> tuple[FeatureBlock, str]:
-    """The newest past days of the same kind, or of any where those are few; and how they are called."""
+    """The newest past days of the same kind, or of any kind if they are few; and a name for them."""
     if not len(past.issue_times):
         return past, "no earlier day"
     dates = _local_days(region, np.append(past.issue_times, issue))
@@ -258,7 +257,7 @@ def _local_days(region: Region, times: Times) -> list[Any]:
 def _at_lead(
     bundle: Bundle, block: FeatureBlock, series: str, lead: float, background: FeatureBlock
 ) -> tuple[dict[str, float], float, tuple[str, ...]]:
-    """Contributions by name, and their base, at a lead between knots, where quantiles are read linearly."""
+    """Contributions by name, and their base, at a lead between knots, where quantiles are interpolated linearly."""
     knots = (0, *bundle.model.knots)
     right = int(np.clip(np.searchsorted(knots, lead), 1, len(knots) - 1))
     weight = (lead - knots[right - 1]) / (knots[right] - knots[right - 1])
@@ -277,7 +276,7 @@ def _at_lead(
 
 
 def _parts(block: FeatureBlock, s: int, by_name: dict[str, float], background: FeatureBlock) -> list[Part]:
-    """Contributions by family, each with the features that say most: by their own contribution, or how unusual."""
+    """Contributions by family, each with its most important features: by their contribution, or by their deviation."""
     x = block.x[0, s].astype(np.float64)
     others = background.x[:, s].astype(np.float64)
     known = np.isfinite(others)
@@ -310,7 +309,7 @@ def _parts(block: FeatureBlock, s: int, by_name: dict[str, float], background: F
 def _similar(
     panel: Panel, region: Region, block: FeatureBlock, past: FeatureBlock, s: int, horizon_minutes: int
 ) -> tuple[Situation, ...]:
-    """The past times whose features of the series are nearest, in their own standard deviations."""
+    """The past times with the nearest features of the series, in units of the features' standard deviations."""
     others = past.x[:, s].astype(np.float64)
     if len(others) < SIMILAR:
         return ()

@@ -19,7 +19,7 @@ FEATURES = "features"
 
 
 def make_features(job: Job, plan: Plan) -> dict[str, Any]:
-    """Build train, valid and test, keep them as versioned tables, and return (and log) their manifest."""
+    """Build train, valid and test, write them as versioned tables, and return (and log) their manifest."""
     with mlflow_client.run(job.region, "features") as run:
         panel = job.panel(days=plan.days)
         split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
@@ -63,7 +63,7 @@ def _table_manifest(frame: pl.DataFrame, version: int) -> dict[str, Any]:
 
 
 def read_manifest(job: Job) -> dict[str, Any]:
-    """The manifest that `make_features` left.
+    """The manifest that `make_features` wrote.
 
     Raises:
         MissingDataError: there is none.
@@ -79,7 +79,7 @@ def read_manifest(job: Job) -> dict[str, Any]:
 
 
 def read_examples(job: Job, manifest: dict[str, Any], *parts: str) -> list[Examples]:
-    """The feature tables of these parts, in the versions that the manifest names."""
+    """The feature tables of these parts, in the versions named by the manifest."""
     knots = FeatureSpec.from_json(manifest["spec"]).knots
     return [
         from_frame(

@@ -1,4 +1,4 @@
-"""Ingest as it is asked for: once, or for as long as it is followed, from the sources or from a replay of them."""
+"""Ingest once or continuously, from the sources or from a replay of stored tables."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ from power_nowcast.store import AppendReport
 
 @dataclass(frozen=True)
 class Feed:
-    """A region with the sources that are asked, and the folder of the publisher's files, if any."""
+    """A region with the sources to ask, and the folder of the publisher's files, if any."""
 
     region: Region
     place: Path | None
 
 
 def feed_of(job: Job, source: str | None = None, *, is_replay: bool = False) -> Feed:
-    """The job's region with its own sources, with another one, or played again.
+    """The job's region with its own sources, with another source, or as a replay.
 
     Raises:
-        ConfigurationError: there is no such source, or it cannot be played.
+        ConfigurationError: the source does not exist, or it cannot be replayed.
     """
     region, place = job.region, job.data
     if source not in (None, REPLAY):
         region = with_source(region, source)
     if source != REPLAY and not is_replay:
         return Feed(region, place)
-    # A folder is the publisher's where the region's own source reads one, else that of the tables to play.
+    # If the region's own source reads a folder, this folder has the publisher's files; else it has the tables to play.
     folder = place if source == REPLAY or not reads_files(region) else None
     return Feed(replayed(region, folder), None if folder else place)
 
@@ -48,7 +48,7 @@ def ingest(
     days: int | None = None,
     stored: Callable[[int], None] = lambda _: None,
 ) -> IngestReport:
-    """Write what the feed has between two times, or of the last days; `stored` is told each delivery's new rows.
+    """Write the feed's rows between two times, or of the last days; `stored` gets the number of new rows per delivery.
 
     Raises:
         DataError, StoreError, ConfigurationError: as `write_all` raises them.
@@ -64,10 +64,10 @@ def ingest(
 def follow(
     job: Job, feed: Feed, *, until: datetime | None = None, replay: datetime | None = None, speed: float = 1.0
 ) -> IngestReport:
-    """Ingest every interval until a time, for ever without one; with `replay` by a clock that begins there.
+    """Ingest every interval until a time, or forever; with `replay`, the clock begins at that time.
 
     Raises:
-        ConfigurationError: a source is not what the region file says, or the speed is not above 0.
+        ConfigurationError: a source does not match the region file, or the speed is not above 0.
     """
     if replay is None:
         return Follower(job.store, feed.region, feed.place, progress=job.progress).run(until)

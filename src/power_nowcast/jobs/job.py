@@ -1,4 +1,4 @@
-"""What every use case is given: a region, its tables and folders, workers, and who is told of the progress."""
+"""The context of every use case: a region, its tables and folders, workers, and the function that gets progress."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -20,7 +20,7 @@ EVERY_MINUTES = 15
 
 @dataclass(frozen=True)
 class Plan:
-    """What the main job is asked for: `None` leaves a model's own default."""
+    """The options of the main job: `None` keeps a model's own default."""
 
     spec: FeatureSpec
     every_minutes: int = EVERY_MINUTES
@@ -31,7 +31,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """Where the steps work: region, tables, folders, and who is told; `data` is where the sources' files are."""
+    """The context of the steps: region, tables, folders, progress; `data` is the folder of the sources' files."""
 
     region: Region
     store: Store
@@ -56,7 +56,7 @@ class Job:
         return f"{self.region.name}/{name}"
 
     def panel(self, *, days: int | None = None) -> Panel:
-        """All that the store knows of the region, or of its last days.
+        """All stored data of the region, or of its last days.
 
         Raises:
             MissingDataError: there is none.
@@ -73,5 +73,5 @@ class Job:
         return history(self.store, self.region, first, last)
 
     def manifests(self) -> list[Manifest]:
-        """What the region's tables hold."""
+        """Manifests of the region's tables."""
         return [self.store.manifest(table, self.region.name) for table in Table]

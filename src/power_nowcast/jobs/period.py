@@ -1,4 +1,4 @@
-"""Train on what comes before a time, nowcast a period after it: what accuracy protocols ask for, of any region."""
+"""Train on the data before a time and nowcast a period after it, as accuracy protocols require, for any region."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -24,16 +24,16 @@ from power_nowcast.store import Store
 logger = logging.getLogger("power_nowcast.jobs")
 
 WARM_UP = timedelta(hours=36)
-"""Issue times before the first one asked for, whose outcomes bring the online calibration up to date."""
+"""Issue times before the first requested one; their outcomes warm up the online calibration."""
 VALID_DAYS = 90
-"""Held back at the end of training for early stopping and calibration, at most a quarter of it."""
+"""Days held out at the end of training for early stopping and calibration, at most a quarter of training."""
 SMALLEST_SHARE = 4
-"""At most one day in so many is held back; with fewer days than this nothing can be."""
+"""At most one day in so many is held out; training needs at least so many days."""
 
 
 @dataclass(frozen=True)
 class Period:
-    """Times are UTC minutes; issue times lie from `first` to `last`, training targets before `train_end`."""
+    """A period. Times are UTC minutes; issue times are from `first` to `last`, training targets before `train_end`."""
 
     train_end: np.datetime64
     first: np.datetime64
@@ -41,7 +41,7 @@ class Period:
     every_minutes: int = 15
     train_every_minutes: int | None = None  # the region's interval
     valid_days: int = VALID_DAYS
-    train_days: int | None = None  # so many before `train_end`; all by default
+    train_days: int | None = None  # days of training before `train_end`; all by default
 
 
 def backtest(
@@ -57,19 +57,19 @@ def backtest(
     progress: Progress = lambda _: None,
     lap: Callable[[str], None] = lambda _: None,
 ) -> tuple[Nowcasts, Panel]:
-    """Nowcasts of every issue time from one model, without a refit, with online calibration from outcomes seen.
+    """Nowcasts of every issue time by one model, without a refit, with online calibration on known outcomes.
 
     Args:
-        store: the tables, the whole time ingested.
-        region: whose.
-        period: when.
+        store: the tables, with all data of the period.
+        region: the region to nowcast.
+        period: training and issue times.
         model: kind of model.
-        options: of the model, by name.
-        series: those to nowcast; all by default.
-        delay_minutes: how late power comes during the period.
-        executor: makes the workers that train series side by side.
-        progress: is told in words what happens.
-        lap: is told the name of each part when it is done.
+        options: the model's options by name.
+        series: the series to nowcast; all by default.
+        delay_minutes: delay of power during the period.
+        executor: trains series in parallel.
+        progress: gets a sentence for each step.
+        lap: gets the name of each part when it is done.
 
     Raises:
         MissingDataError: there is no power, or too little before `train_end`.
@@ -92,7 +92,7 @@ def backtest(
 
 
 def issue_times(period: Period) -> Times:
-    """Those of the period with the warm-up before them, shape (issue,)."""
+    """Issue times of the period and of the warm-up before it, shape (issue,)."""
     spacing = np.timedelta64(period.every_minutes, "m")
     warm = period.first - np.timedelta64(int(WARM_UP.total_seconds()) // 60, "m") // spacing * spacing
     return np.arange(warm, period.last + spacing, spacing)
@@ -114,7 +114,7 @@ def span(store: Store, region: Region) -> tuple[datetime, datetime]:
 
 @dataclass(frozen=True)
 class Known:
-    """What the store held at a time: corrections and vintages that came later are not in it."""
+    """The store as of a time, without corrections and vintages that became available later."""
 
     store: Store
     at: datetime
@@ -123,7 +123,7 @@ class Known:
     def versions(
         self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame:
-        """As `Store.versions`, of rows known then; power counts no earlier than the delay after its time."""
+        """As `Store.versions`, with rows known at that time; power is available after its delay at the earliest."""
         rows = self.store.versions(table, region, start=start, end=end).filter(pl.col("available_at") <= self.at)
         return rows.filter(pl.col("valid_at") <= self.at - self.delay) if table is Table.POWER else rows
 
@@ -136,17 +136,17 @@ class Known:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> pl.DataFrame:
-        """As `Store.as_of`, at this time at the latest."""
+        """As `Store.as_of`, for this time or an earlier one."""
         return self.store.as_of(table, region, at=self.at if at is None else min(at, self.at), start=start, end=end)
 
     def read_quarantine(self, region: str) -> pl.DataFrame:
-        """As `Store.read_quarantine`: its rows carry when they could first have been told."""
+        """As `Store.read_quarantine`: its rows have the time at which they became known."""
         return self.store.read_quarantine(region)
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """Examples of what was known at a time: the older to fit on, the later to stop and calibrate on."""
+    """Examples known at a time: older ones to fit, later ones for early stopping and calibration."""
 
     region: Region
     spec: FeatureSpec
@@ -161,7 +161,7 @@ class Learnt:
         executor: Executor | None = None,
         progress: Progress = lambda _: None,
     ) -> Bundle:
-        """A calibrated model of this kind; `executor` trains its series side by side."""
+        """A calibrated model of this kind; `executor` trains its series in parallel."""
         made = create(kind, self.train.block.series, self.spec.knots, **(options or {}))
         return train_bundle(self.region, self.spec, made, self.train, self.valid, executor=executor, progress=progress)[
             0
@@ -177,15 +177,15 @@ def known_before(
     spec: FeatureSpec | None = None,
     delay_minutes: int = 0,
 ) -> Learnt:
-    """What a model trained at `period.train_end` may learn from.
+    """The examples that a model trained at `period.train_end` may use.
 
     Args:
         store: the tables.
-        region: whose.
-        period: when.
-        series: those to learn; all by default.
-        spec: which features; the default ones of the region's interval.
-        delay_minutes: how late power comes: the last outcomes before the end are not known yet.
+        region: the region of the examples.
+        period: training and issue times.
+        series: the series to learn; all by default.
+        spec: the features; the defaults for the region's interval if None.
+        delay_minutes: delay of power: the last outcomes before the end are not known yet.
 
     Raises:
         MissingDataError: there is no power, or too little before `train_end`.
@@ -195,7 +195,7 @@ def known_before(
     spec = spec or FeatureSpec.for_interval(region.interval_minutes)
     minutes = spec.minimum_history_minutes
     if period.train_days is not None:
-        # Features look back beyond the window. Whole days, so that the panel stays on the grid.
+        # Features look back beyond the window. Whole days keep the panel on the grid.
         start = max(start, start + timedelta(days=(until - start).days - period.train_days - WINDOW.days - 1))
     if start >= until:
         raise _too_little(region, 0, period)
@@ -216,10 +216,10 @@ def known_before(
 
 
 def _border(region: Region, known: Examples, period: Period, days: int) -> np.datetime64:
-    """Where the held-out part of `days` days of examples begins; only days count that have an outcome of each series.
+    """Begin of the held-out part of `days` days of examples. Only days with an outcome of each series count.
 
     Raises:
-        MissingDataError: too few days have one.
+        MissingDataError: too few days have an outcome of each series.
     """
     has_outcomes = np.isfinite(known.ramps).any(axis=2).all(axis=1)
     back = days_with_data(known.block.issue_times, has_outcomes, period.train_end)

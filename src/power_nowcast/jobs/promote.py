@@ -1,4 +1,4 @@
-"""Put a version into production if it is better than what is there; or go back to the one before."""
+"""Put a version into production if it is better than the current one; or go back to the version before."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,18 +22,18 @@ from power_nowcast.mlflow_client import Version
 
 @dataclass(frozen=True)
 class Promotion:
-    """What `promote` did: the decision, and the version that is in production now."""
+    """The result of `promote`: the decision, and the version that is in production now."""
 
     decision: Decision
     production: Version
 
 
 def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
-    """Compare a version (number or alias) with production on time that neither was trained on; promote it if it may.
+    """Compare a version (number or alias) with production, out of sample for both; promote it if the rule allows it.
 
     Raises:
-        PromotionRefusedError: the figures are against it; the error carries the reasons.
-        MissingDataError: there is no data after both models' training.
+        PromotionRefusedError: the rule refuses it; the error has the reasons.
+        MissingDataError: there is no data after the training of both models.
     """
     region = job.region
     challenger, chosen = registered(job, version)
@@ -63,7 +63,7 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
 
 
 def rollback(job: Job, *, person: str, reason: str) -> Version:
-    """Put the version before back into production, its calibration rebuilt by replay up to the newest data."""
+    """Put the previous version back into production, and rebuild its calibration by replay up to the newest data."""
     version = mlflow_client.rollback(job.region, person=person, reason=reason)
     bundle, _ = registered(job, version.version)
     issues, panel = _held_out(job, np.datetime64(bundle.info.train_end.removesuffix("Z"), "m"), EVERY_MINUTES)
@@ -72,7 +72,7 @@ def rollback(job: Job, *, person: str, reason: str) -> Version:
 
 
 def keep_calibration(job: Job, bundle: Bundle, calibration: Calibration) -> None:
-    """Append the state that online calibration has reached to the version's records."""
+    """Append the current state of online calibration to the version's records."""
     as_of = calibration.as_of.item().replace(tzinfo=UTC)
     state = pack(calibration)
     job.store.write_calibration(job.region.name, bundle.digest, calibration.id, as_of, state, now=datetime.now(UTC))
@@ -86,7 +86,7 @@ def _held_out(job: Job, first: np.datetime64, every_minutes: int) -> tuple[Times
     if last is None or not len(issues):
         raise MissingDataError(
             f"There is no data of {job.region.name} after {first} UTC, when training ended.",
-            remedy="Ingest newer data, or hold a test period back: nowcast features --test-days.",
+            remedy="Ingest newer data, or hold out a test period: nowcast features --test-days.",
             region=job.region.name,
         )
     return issues, history(job.store, job.region, first.item().replace(tzinfo=UTC) - WINDOW, last)

@@ -1,4 +1,4 @@
-"""What decides a result, as one digest: data, region, question and code. The same digest means the same result."""
+"""One digest of all inputs of a result: data, region, question and code. The same digest means the same result."""
 
 import hashlib
 import json
@@ -11,11 +11,11 @@ from power_nowcast.regions import Region
 
 PACKAGE = Path(__file__).parents[1]
 TELLING = ("cli", "live", "monitor", "report", "serve")
-"""Layers that tell or serve a result and decide none. Every other layer counts, a new one too."""
+"""Layers that report or serve results but do not affect them. Every other layer counts, including new ones."""
 
 
 def recipe(manifests: Sequence[Manifest], region: Region, question: Any, *, package: Path = PACKAGE) -> str:
-    """SHA-256 over what the tables hold, the region, `question` (plain values) and the code."""
+    """SHA-256 over the tables' manifests, the region, `question` (plain values) and the code."""
     digest = hashlib.sha256()
     for manifest in manifests:
         digest.update(manifest.sha256.encode())
@@ -25,7 +25,7 @@ def recipe(manifests: Sequence[Manifest], region: Region, question: Any, *, pack
 
 
 def code_digest(package: Path = PACKAGE) -> str:
-    """SHA-256 over the names and the texts of all modules of a copy of this package that may decide a result."""
+    """SHA-256 over names and texts of all modules that may affect a result, in a copy of this package."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package)

@@ -1,4 +1,4 @@
-"""The main job as a whole: every step in order, and nothing of it again where its result is there."""
+"""The main job: every step in order; it skips steps whose results exist."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,16 +26,16 @@ RUN_MODELS: dict[str, dict[str, Any]] = {
     "xgboost": {"n_estimators": 150, "learning_rate": 0.12, "max_depth": 4, "colsample": 0.3, "early_stopping": 20},
     "lstm": {"epochs": 6, "batch_size": 256, "width": 64, "hidden": 16},
 }
-"""What `run` trains: sized so that the embedded sample takes minutes on two cores.
-What lacks its packages is left out."""
+"""The models that `run` trains: with these sizes the embedded sample takes minutes on two cores.
+`run` skips a model whose packages are not installed."""
 FAN_HOURS = 4
 DONE = "main_job"
-"""The document that says what the last run had made its results from."""
+"""The document with the recipe of the last run's results."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the main job left: the version in production and, where it was made this time, its evaluation."""
+    """The result of the main job: the version in production and, if this run made it, its evaluation."""
 
     production: Version
     evaluation: Evaluation | None
@@ -43,8 +43,8 @@ class Outcome:
 
 
 def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
-    """Ingest, build features, train, evaluate and promote; `models` holds the options of each kind to
-    train; one whose packages are not installed is left out.
+    """Ingest, build features, train, evaluate and promote; `models` has the options of each kind to train. It skips a
+    kind whose packages are not installed.
     """
     report = write_all(
         job.store, job.region, place=job.data, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}")
@@ -54,7 +54,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
     wanted = _recipe(job, plan, models)
     production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
     if production is not None and _done(job) == wanted:
-        job.progress("Nothing to do: the data, the code and the configuration are those of the last run.")
+        job.progress("Nothing to do: the data, the code and the configuration are the same as in the last run.")
         return Outcome(production, None)
     make_features(job, plan)
     for kind, options in models.items():
@@ -75,7 +75,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
 
 
 def fan(job: Job, bundle: Bundle, series: str | None = None) -> Fan | None:
-    """The nowcast of the newest moment, for the terminal; None where the data do not carry one."""
+    """The newest nowcast, for the terminal; None if the data do not allow one."""
     last = job.store.last(Table.POWER, job.region.name)
     if last is None:
         return None
@@ -100,7 +100,7 @@ def fan(job: Job, bundle: Bundle, series: str | None = None) -> Fan | None:
 
 
 def _trainable(job: Job, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Those whose packages are installed; the others are named."""
+    """The models whose packages are installed; progress names the others."""
     lacking = {kind: missing for kind in models if (missing := model_class(kind).missing())}
     for kind, missing in lacking.items():
         job.progress(
@@ -117,6 +117,6 @@ def _recipe(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> str:
 def _done(job: Job) -> str | None:
     try:
         note = job.store.documents.read(job.document(DONE))
-    except StoreError:  # the job is done again, and the note written again
+    except StoreError:  # the job runs again and writes the document again
         return None
     return str(note["recipe"]) if isinstance(note, dict) and "recipe" in note else None

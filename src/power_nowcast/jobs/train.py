@@ -1,4 +1,4 @@
-"""Train a model on the feature tables and register it; and the models that were trained."""
+"""Train a model on the feature tables and register it; read the trained models."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from power_nowcast.models.search_spaces import check_options
 
 
 def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
-    """Train one kind of model on the feature tables, keep it in `artifacts`, and register it."""
+    """Train one kind of model on the feature tables, write it to `artifacts`, and register it."""
     manifest = read_manifest(job)
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")
@@ -70,7 +70,7 @@ def trained(job: Job) -> dict[str, Bundle]:
 
 
 def baselines(job: Job, manifest: dict[str, Any]) -> dict[str, Bundle]:
-    """What models are compared with, fitted on the same tables."""
+    """The baselines for comparison, fitted on the same tables."""
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")
     return {
@@ -82,7 +82,7 @@ def baselines(job: Job, manifest: dict[str, Any]) -> dict[str, Bundle]:
 
 
 def best(job: Job) -> Version:
-    """The trained model with the smallest loss on validation data, which becomes the candidate."""
+    """The trained model with the smallest loss on validation data. It becomes the candidate."""
     digests = {bundle.digest for bundle in trained(job).values()}
     known = [one for one in mlflow_client.versions(job.region) if one.digest in digests and VALID_LOSS in one.metrics]
     if not known:
@@ -97,7 +97,7 @@ def best(job: Job) -> Version:
 
 
 def registered(job: Job, version: str) -> tuple[Bundle, Version]:
-    """The bundle of a version or alias, and what the registry says of it.
+    """The bundle of a version or alias, and its entry in the registry.
 
     Raises:
         RegistryError: there is none.
@@ -107,17 +107,17 @@ def registered(job: Job, version: str) -> tuple[Bundle, Version]:
 
 
 def read_params(file: Path, kind: str) -> dict[str, Any]:
-    """The options in a file that `tune` wrote, or one like it: {"kind": "lightgbm", "params": {...}}.
+    """The options in a file that `tune` wrote, or in a similar file: {"kind": "lightgbm", "params": {...}}.
 
     Raises:
-        ConfigurationError: it is no such file, or of another kind.
+        ConfigurationError: the file has another format, or options of another kind.
     """
     try:
         found = json.loads(file.read_text())
         own, params = str(found["kind"]), dict(found["params"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{file} is no file of parameters: {type(error).__name__}.",
+            f"{file} is not a file of parameters: {type(error).__name__}.",
             remedy='Name one that nowcast tune wrote, or write {"kind": "lightgbm", "params": {"num_leaves": 31}}.',
             path=str(file),
         ) from error

@@ -1,4 +1,4 @@
-"""Tuning: trials of a model's options on folds in order of time, kept so that a study that was cut short goes on."""
+"""Tuning: trials of a model's options on folds in time order. The study is stored, so an interrupted one continues."""
 
 import hashlib
 import json
@@ -30,18 +30,18 @@ from power_nowcast.report.plots import Plot, study_plot
 from power_nowcast.store.lease import FileLease
 
 STARTUP_TRIALS = 8
-"""Trials at random, the defaults among them, before the sampler follows what it has seen."""
+"""Random trials, including the defaults, before the sampler uses the results."""
 UNPRUNED_TRIALS = 4
-"""Whole trials before one may be given up for being worse than their median after the same fold."""
+"""Complete trials before pruning: a trial is then pruned if it is worse than their median after the same fold."""
 TRIES = 2
-"""How often a trial is taken up that did not come to its end."""
+"""Maximum number of times that an interrupted trial is resumed."""
 STUDIES = "studies.db"
 DEFAULT, RUN, TRIED = "default", "mlflow_run", "tried"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of a study: `trials` in all, those of earlier calls included; `fixed` options are not tuned.
+    """The options of a study: `trials` in all, including earlier calls; `fixed` options are not tuned.
 
     No trial begins later than `timeout_seconds` after the call.
     """
@@ -55,7 +55,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a study found: `params` is everything to train with, `loss` and `default_loss` are means over the folds."""
+    """The result of a study: `params` are all options to train with, `loss` and `default_loss` are means over folds."""
 
     kind: str
     params: dict[str, Any]
@@ -68,21 +68,21 @@ class Tuned:
 
     @property
     def gain(self) -> float:
-        """Share of the defaults' loss that is saved on the folds, on which the best of many was chosen."""
+        """Relative improvement over the defaults on the folds; optimistic, as the same folds chose the best trial."""
         return 1 - self.loss / self.default_loss
 
 
 def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], float] = time.monotonic) -> Tuned:
-    """Look for better options of a kind by its validation loss on folds of train and valid; test is never read.
+    """Search for better options of a kind by its validation loss on folds of train and valid; test is never read.
 
-    Trial 0 is the defaults. Each trial is a run of MLflow below the study's. Everything is kept after every fold: the
-    same call after a kill goes on, and takes up the trial that was cut short.
+    Trial 0 has the defaults. Each trial is an MLflow run below the study's run. Every fold is stored when it is done:
+    after a kill, the same call continues and resumes the interrupted trial.
 
     Raises:
-        ConfigurationError: the kind has nothing to tune, or an option is not its own.
+        ConfigurationError: the kind has no options to tune, or does not have a given option.
         MissingDataError: there are no features.
-        WriterBusyError: another process is at this study.
-        ModelError: no trial came to its end.
+        WriterBusyError: another process works on this study.
+        ModelError: no trial was completed.
     """
     plan = plan or Plan()
     manifest = read_manifest(job)
@@ -117,7 +117,7 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
 def _key(
     manifest: Mapping[str, Any], kind: str, defaults: Mapping[str, Any], space: Mapping[str, Parameter], plan: Plan
 ) -> str:
-    """Name of the study of exactly this question: other data, features, folds or bounds are another one."""
+    """Name of the study of exactly this question: other data, features, folds or bounds give another name."""
     told = {
         "region": manifest["region"],
         "spec": manifest["spec"],
@@ -134,7 +134,7 @@ def _key(
 def _study(job: Job, folder: Path, name: str) -> Iterator[Study]:
     """The study of this name in the folder's database, for one process at a time.
 
-    A folder without a database gets the one that `_keep` left with the tables.
+    A folder without a database gets the one that `_keep` stored with the tables.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     lease = FileLease(folder, wait_seconds=0)
@@ -157,13 +157,13 @@ def _study(job: Job, folder: Path, name: str) -> Iterator[Study]:
     except WriterBusyError as error:
         raise WriterBusyError(
             f"{folder.name} is being tuned by {error.fields['owner']}.",
-            remedy="Wait until it has ended, or end it: the same command then goes on where it was.",
+            remedy="Wait until that process has ended, or end it: the same command then continues its study.",
             **error.fields,
         ) from error
 
 
 def _keep(job: Job, folder: Path) -> None:
-    """Keep the database with the tables: a machine without a disk of its own goes on after the last whole trial."""
+    """Store the database with the tables: a machine without its own disk continues after the last complete trial."""
     job.store.documents.write_bytes(_kept(job, folder), (folder / STUDIES).read_bytes())
 
 
@@ -172,7 +172,7 @@ def _kept(job: Job, folder: Path) -> str:
 
 
 def _take_up(study: Study) -> None:
-    """Fail the trials whose process ended in the middle, and queue them once more, in the runs that they had."""
+    """Fail the trials whose process ended early, and queue them once more, in their earlier runs."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
         tried = int(trial.user_attrs.get(TRIED, 1))
@@ -186,7 +186,7 @@ def _abandoned(study: Study) -> list[FrozenTrial]:
 
 
 def _given(trial: FrozenTrial) -> dict[str, Any]:
-    """A trial's parameters, or those it was queued with if it was cut short before it was given them."""
+    """A trial's parameters, or its queued parameters if it was interrupted before it got them."""
     return trial.params or dict(trial.system_attrs.get("fixed_params", {}))
 
 
@@ -196,7 +196,7 @@ def _finished(study: Study) -> list[FrozenTrial]:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What every trial of a study needs."""
+    """The common input of all trials of a study."""
 
     job: Job
     kind: str
@@ -207,10 +207,10 @@ class _Asked:
 
 
 def _try(asked: _Asked, study: Study, parent: str, clock: Callable[[], float]) -> None:
-    """One trial, fold after fold. An error leaves it as it is: the next call takes it up."""
+    """Run one trial, fold after fold. After an error the trial stays open: the next call resumes it."""
     job, kind, plan, begun = asked.job, asked.kind, asked.plan, clock()
     done = len(_finished(study))
-    # A sampler for each trial: a study that was cut short goes on with the very trials of one that was not.
+    # Each trial has its own sampler: an interrupted study continues with the same trials as an uninterrupted one.
     seed = int(np.random.SeedSequence([plan.seed, done, len(_abandoned(study))]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
     trial = study.ask({name: _distribution(one) for name, one in asked.space.items()})
@@ -235,7 +235,7 @@ def _try(asked: _Asked, study: Study, parent: str, clock: Callable[[], float]) -
         run.tags({"state": "complete" if whole else "pruned", "trial": str(trial.number)})
     mean = float(np.mean(losses))
     study.tell(trial, mean if whole else None, TrialState.COMPLETE if whole else TrialState.PRUNED)
-    told = f"{mean:.4f}" if whole else f"{mean:.4f}, given up after fold {len(losses)} of {len(asked.folds)}"
+    told = f"{mean:.4f}" if whole else f"{mean:.4f}, stopped early after fold {len(losses)} of {len(asked.folds)}"
     best = _best(study)
     so_far = f"; best {best.value:.4f}" if best else ""
     job.progress(f"tune: {kind}: trial {done + 1} of {plan.trials}: {told}, {clock() - begun:.0f} s{so_far}")
@@ -255,14 +255,14 @@ def _best(study: Study) -> FrozenTrial | None:
 
 
 def _conclude(asked: _Asked, study: Study, folder: Path, parent: mlflow_client.Run) -> Tuned:
-    """Write and log the best options, what they gain, and what mattered."""
+    """Write and log the best options, their gain, and the importance of each option."""
     kind = asked.kind
     best = _best(study)
     finished = _finished(study)
     default = next((one for one in finished if one.user_attrs.get(DEFAULT)), None)
     if best is None or best.value is None or default is None or default.value is None:
         raise ModelError(
-            f"No trial of {kind} came to its end.", remedy="Give it more time: --timeout, or fewer --folds.", kind=kind
+            f"No trial of {kind} was completed.", remedy="Give it more time: --timeout, or fewer --folds.", kind=kind
         )
     pruned = sum(one.state == TrialState.PRUNED for one in finished)
     params = {**best.params, **asked.plan.fixed}
@@ -295,7 +295,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _importance(study: Study) -> dict[str, float]:
-    """Share of each option in what sets good trials apart; empty before there are a few."""
+    """Importance of each option for the loss, as a share; empty while there are few trials."""
     whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(whole) < UNPRUNED_TRIALS or len({one.value for one in whole}) == 1:
         return {}
