@@ -1,4 +1,4 @@
-"""Collect: sources meet tables, for a moment or for ever; and what is stored is looked after."""
+"""Collect: write sources into tables, once or continuously, and maintain the stored data."""
 
 from power_nowcast.collect.findings import Finding, State
 from power_nowcast.collect.flags import flags

@@ -1,11 +1,11 @@
-"""One result of looking something over."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """How bad it is: a probe fails on `FAIL` only."""
+    """Severity of a finding: a probe fails on `FAIL` only."""
 
     OK = "ok"
     WARN = "warn"
@@ -14,7 +14,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, how it is, and what can be done about it (empty where nothing need be)."""
+    """The name of a check, its result, and a remedy (empty if none is needed)."""
 
     name: str
     state: State
@@ -23,5 +23,5 @@ class Finding:
 
 
 def failed(findings: list[Finding]) -> bool:
-    """Whether any of them is bad."""
+    """Whether any check failed."""
     return any(one.state is State.FAIL for one in findings)

@@ -1,4 +1,4 @@
-"""Quality flags of a region's power, slot by slot, as they were known at any time."""
+"""Quality flags of a region's power by slot, as known at any time."""
 
 from datetime import datetime
 
@@ -18,14 +18,14 @@ def flags(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> pl.DataFrame:
-    """Rows of `checks.flags.FLAGGED`: which slots of power have which flag, by what was known at `at`.
+    """Rows of `checks.flags.FLAGGED`: slots of power with their flags, as known at `at`.
 
-    Slots with `spike` or `stuck` have no value in the tables, or the one that another stamp of theirs had.
+    Slots with `spike` or `stuck` have no value in the tables, or the value of another stamp of the same slot.
 
     Args:
-        store: where the tables are.
-        region: whose.
-        at: what became known later does not count; None for all that is there.
+        store: the store with the tables.
+        region: the region of the flags.
+        at: rows that became known later do not count; None for all rows.
         start: earliest `valid_at`.
         end: latest `valid_at`.
 

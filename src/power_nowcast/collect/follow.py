@@ -1,4 +1,4 @@
-"""Ingest that goes on: every interval, aligned to it, through outages, catching up what it missed."""
+"""Continuous ingest: every interval, aligned to the grid, through outages; it catches up on missed values."""
 
 import logging
 import time
@@ -21,19 +21,19 @@ from power_nowcast.store import Store
 logger = logging.getLogger("power_nowcast.collect.follow")
 
 BEHIND = timedelta(hours=3)
-"""How far before the newest stored value publishers are asked again: what is late or corrected comes with it."""
+"""Requests begin so long before the newest stored value, to include late and corrected values."""
 FIRST_DAYS = timedelta(days=2)
-"""What an empty store is filled with before it follows."""
+"""Length of the history that is ingested first into an empty store."""
 PUBLISHING = timedelta(seconds=30)
-"""From the end of an interval, and the source's usual delay, until its value is asked for."""
+"""Time between the expected publication (end of the interval plus usual delay) and the request."""
 LONGEST_WAIT = timedelta(minutes=15)
-"""Between attempts while a source is out, at most."""
+"""Maximum time between attempts while a source has an outage."""
 
 
 @dataclass
 class _Turn:
-    """Of one table: when its source is asked next, how often in a row it has failed, and when it was last asked with
-    success (None: not since this process began).
+    """The schedule of one table: the time of the next request, the number of failures in a row, and the time of the
+    last success (None: no success since this process began).
     """
 
     due: datetime
@@ -43,9 +43,9 @@ class _Turn:
 
 @dataclass(frozen=True)
 class Follower:
-    """What follows a region, table by table: a source that is out holds up no other.
+    """Follows a region table by table: an outage of one source does not delay the others.
 
-    `clock` is aware, `sleep` takes seconds; both are given by tests and replays (`ingest.ReplayClock`).
+    `clock` returns aware times, `sleep` takes seconds; tests and replays (`ingest.ReplayClock`) replace both.
     """
 
     store: Store
@@ -57,13 +57,13 @@ class Follower:
     progress: Progress = lambda _: None
 
     def run(self, until: datetime | None = None) -> IngestReport:
-        """Ingest until the clock says `until`, for ever without it; returns what was stored in all.
+        """Ingest until the clock reaches `until`, or forever without it; returns the total of the stored rows.
 
-        An outage is told and outlived, and so is whatever else goes wrong with one source: the next success asks for
-        all that has come since the last one.
+        Outages and other failures of one source are reported, and the loop continues: the next success requests all
+        values since the last success.
 
         Raises:
-            ConfigurationError: a source that has not been asked with success yet is not what the region file says.
+            ConfigurationError: a source does not match the region file, and has had no success yet.
         """
         total, begun = IngestReport(), self.clock()
         turns = {table: _Turn(begun) for table in self.region.specs}
@@ -80,7 +80,7 @@ class Follower:
         return total
 
     def _take(self, table: Table, turn: _Turn) -> IngestReport:
-        """Ask one table's source; of a failure, tell it and come back to it."""
+        """Ask one table's source; report a failure and try again later."""
         asked_at = self.clock()
         try:
             report = write_all(
@@ -93,7 +93,7 @@ class Follower:
                 clock=self.clock,
             )
         except WriterBusyError as error:
-            # The source is well: the next interval brings what this one did not.
+            # The source works: the next interval brings the missing value.
             self._come_back(table, turn, self._interval, error)
         except ConfigurationError as error:
             if turn.asked_at is None:
@@ -102,7 +102,7 @@ class Follower:
         except NowcastError as error:
             self._failed(table, turn, error)
         except (Exception, PanicException) as error:
-            # A defect of one source's part is no reason to let the other tables grow old, but it must be seen.
+            # A defect in the code of one source must not stop the other tables, but it must be visible.
             logger.error("follow: %s of %s failed:\n%s", table, self._source(table), redact(format_exc()))  # noqa: TRY400
             self._failed(table, turn, error)
         else:
@@ -127,7 +127,7 @@ class Follower:
         return "" if spec is None else spec.source
 
     def _start(self, table: Table, turn: _Turn) -> datetime | None:
-        """From which `valid_at` on a table's source is asked; None for a replay, which knows by itself."""
+        """The `valid_at` from which a table's source is asked; None for a replay, which decides by itself."""
         spec = self.region.spec(table)
         if spec is not None and spec.source == REPLAY:
             return None
@@ -135,13 +135,13 @@ class Follower:
         power = self.store.last(Table.POWER, self.region.name, until=now)
         newest = [time for time in (power, turn.asked_at) if time is not None]
         if table is not Table.POWER and turn.asked_at is None:
-            # What an earlier process missed; forecasts lie in the future and do not tell.
+            # Values that an earlier process missed. Times of forecasts are in the future and cannot show this.
             own = self.store.last(table, self.region.name)
             newest = [now - FIRST_DAYS + BEHIND if own is None else min(own, now), *newest]
         return min(newest) - BEHIND if newest else now - FIRST_DAYS
 
     def _next(self) -> datetime:
-        """When the value of the interval that runs now will have been published."""
+        """The time at which the value of the current interval will be published."""
         seconds = self._interval.total_seconds()
         end = datetime.fromtimestamp((self.clock().timestamp() // seconds + 1) * seconds, UTC)
         return end + timedelta(minutes=self.region.power.delay_minutes) + PUBLISHING

@@ -1,4 +1,4 @@
-"""What a region's tables hold, and how fresh it is."""
+"""Content and freshness of a region's tables."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,23 +13,23 @@ from power_nowcast.regions.sun import known_until
 from power_nowcast.store import Store
 
 PATIENCE = 3
-"""Intervals beyond its usual delay after which a live table is late."""
+"""A live table is late after so many intervals beyond its usual delay."""
 REPORT_MINUTES = 60
-"""Usual spacing of weather reports whose region file does not say it."""
+"""Usual spacing of weather reports, if the region file does not set it."""
 
 
 class Freshness(StrEnum):
-    """How the newest value of a table compares with what should be there by now."""
+    """Freshness of a table: its newest value against the value expected by now."""
 
     FRESH = "fresh"
     LATE = "late"
-    ARCHIVE = "archive"  # it came from files, and follows no clock
+    ARCHIVE = "archive"  # from files, without a schedule
     EMPTY = "empty"
 
 
 @dataclass(frozen=True)
 class TableStatus:
-    """One table of a region. `behind` is how much older its newest value is than it should be by now, if it is live."""
+    """One table of a region. `behind` is the age of its newest value beyond the usual age, for live tables."""
 
     table: Table
     rows: int
@@ -44,7 +44,7 @@ class TableStatus:
 
 
 def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
-    """The state of each table that the region has, at `now`.
+    """The state of each of the region's tables at `now`.
 
     Raises:
         StoreError: a table cannot be read.
@@ -55,7 +55,7 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
     for table, spec in region.specs.items():
         rows = store.versions(table, region.name).select("series", "valid_at")
         if not table.is_forecast:
-            # What lies ahead is no measurement, whatever it says.
+            # A value of a future time is not a measurement.
             rows = rows.filter(pl.col("valid_at") <= now)
         last = rows["valid_at"].max()
         first = rows["valid_at"].min()
@@ -83,11 +83,11 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
 
 
 def _usual(region: Region, table: Table, spec: SourceSpec) -> timedelta:
-    """How old the newest value of a live table may be."""
+    """The usual maximum age of the newest value of a live table."""
     default = REPORT_MINUTES if table is Table.WEATHER else region.interval_minutes
     return timedelta(minutes=spec.delay_minutes + PATIENCE * (spec.interval_minutes or default))
 
 
 def _is_live(deliveries: pl.DataFrame) -> bool:
-    """Whether what came last was asked of a server."""
+    """Whether the last delivery came from a server."""
     return len(deliveries) > 0 and deliveries["received_at"][-1] is not None

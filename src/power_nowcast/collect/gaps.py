@@ -1,4 +1,4 @@
-"""Missing values as spans, and fetching just those."""
+"""Find missing values as spans, and fetch only those spans."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from power_nowcast.regions.sun import dark
 from power_nowcast.store import Store
 
 REPORTS_EVERY = timedelta(hours=3)
-"""Reports of weather come when they come: a gap is where none came for longer than features trust the last one."""
+"""Weather reports are irregular: a gap is a time without reports that is longer than features trust the last report."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Values of a series that are not there: from `first` to `last` by `valid_at`, so many `slots`."""
+    """Missing values of a series: from `first` to `last` by `valid_at`, and the number of `slots`."""
 
     table: Table
     series: str
@@ -36,10 +36,10 @@ def gaps(
     end: datetime | None = None,
     tables: Sequence[Table] = tuple(Table),
 ) -> list[Gap]:
-    """What is missing between `start` and `end`, by table, series and time.
+    """Missing values between `start` and `end`, by table, series and time.
 
-    Without `start` and `end` it counts from a table's first value, of any series, to its last: how far it lags behind
-    the clock is `status`'s matter. A slot in quarantine is missing, too.
+    Without `start` and `end`, the span is from a table's first value of any series to its last value: `status` reports
+    the lag behind the clock. A slot in quarantine is also missing.
 
     Raises:
         StoreError: a table cannot be read.
@@ -53,7 +53,7 @@ def gaps(
 
 
 def spans(found: Sequence[Gap], *, apart: timedelta = timedelta(hours=6)) -> list[tuple[Table, datetime, datetime]]:
-    """Spans to fetch for gaps: of each table, those of its series together, and those less than `apart` as one."""
+    """Spans to fetch for gaps: for each table, over all its series; gaps less than `apart` apart become one span."""
     merged: list[tuple[Table, datetime, datetime]] = []
     for gap in sorted(found, key=lambda one: (one.table, one.first, one.last)):
         if merged and merged[-1][0] is gap.table and gap.first - merged[-1][2] <= apart:
@@ -72,10 +72,10 @@ def fill(
     place: Path | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> IngestReport:
-    """Fetch what is missing, and nothing else; what a publisher does not have either stays a gap.
+    """Fetch the missing values only; a value that the publisher does not have remains a gap.
 
     Raises:
-        DataError: a source does not answer; what came before is stored.
+        DataError: a source does not answer; earlier deliveries are stored.
         StoreError: the tables cannot be written.
     """
     report = IngestReport()
@@ -101,7 +101,7 @@ def _gaps(
     expected = _expected(region, table, spec, rows)
     if table is Table.WEATHER:
         return [gap for name in expected for gap in _silences(rows, name, first, last)]
-    # The grid lies on whole steps since the epoch, wherever the span begins.
+    # The grid has whole steps since the epoch, for any begin of the span.
     first = first + (datetime.min.replace(tzinfo=UTC) - first) % step
     grid = pl.datetime_range(first, last, step, time_unit="us", eager=True).alias("valid_at").to_frame()
     if table is Table.POWER:
@@ -110,7 +110,7 @@ def _gaps(
 
 
 def _by_day(grid: pl.DataFrame, region: Region, name: str) -> pl.DataFrame:
-    """The slots in which a zone gives something: of the sun those of the day, nights are nothing whoever is silent."""
+    """The slots in which a zone can generate: for the sun only daytime; a missing value at night is no gap."""
     zone = next(zone for zone in region.zones if zone.name == name)
     if zone.kind != "solar":
         return grid
@@ -119,7 +119,7 @@ def _by_day(grid: pl.DataFrame, region: Region, name: str) -> pl.DataFrame:
 
 
 def _expected(region: Region, table: Table, spec: SourceSpec, rows: pl.DataFrame) -> tuple[str, ...]:
-    """The series that should be there: forecasts need not be of every zone."""
+    """The expected series: forecasts may cover only some zones."""
     if table.is_weather:
         return spec.variables
     if table is Table.FORECAST:

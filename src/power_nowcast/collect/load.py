@@ -1,4 +1,4 @@
-"""From batches to tables: write what ingest brings, once, whatever interrupts it."""
+"""From batches to tables: write each delivery exactly once, also after interruptions."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -24,10 +24,10 @@ logger = logging.getLogger("power_nowcast.ingest")
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did: deliveries read, rows by table, rows newly in quarantine, values that their slot replaced.
+    """The result of an ingest: deliveries read, rows by table, new rows in quarantine, values replaced in their slot.
 
-    `reasons` counts the rows of these deliveries that did not pass, also those that were in quarantine before;
-    `contradictions` the values in which one delivery contradicts another.
+    `reasons` counts the rejected rows of these deliveries, including rows that were in quarantine before.
+    `contradictions` counts the values in which one delivery contradicts another.
     """
 
     deliveries: int = 0
@@ -62,7 +62,7 @@ class IngestReport:
         )
 
     def __str__(self) -> str:
-        """In a sentence, for people."""
+        """A sentence for people."""
         reasons = f" ({told(self.reasons)})" if self.reasons else ""
         contradictions = (
             f" {self.contradictions:,} values differ from those of another file: the last one read counts."
@@ -79,7 +79,7 @@ class IngestReport:
 type Progress = Callable[[Batch, AppendReport], None]
 
 CALENDAR_AHEAD = timedelta(days=14)
-"""How far past the newest value the calendar table reaches."""
+"""The calendar table reaches so far past the newest value."""
 
 
 def _now() -> datetime:
@@ -99,22 +99,23 @@ def write_all(
     clock: Callable[[], datetime] = _now,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Write what a region's sources have; `start` .. `http` as for `ingest.fetch`.
+    """Write the data of a region's sources; `start` .. `http` as for `ingest.fetch`.
 
-    The lease is held for each delivery's rows, never while a source is asked: a server that is slow holds up no other
-    writer. What another writer has stored meanwhile is not stored again. A delivery is noted last: one that was
-    interrupted is read again, and what it had stored is found unchanged. A delivery of which no row can be used is told
-    when all others are stored; its rows are in quarantine, and it is read again the next time.
+    It holds the lease while it writes a delivery's rows, never while it asks a source: a slow server does not block
+    other writers. It does not store rows again that another writer has stored in between. It notes a delivery last: an
+    interrupted delivery is read again, and its stored rows are found unchanged. For a delivery without any usable row,
+    it raises an error after it has stored all others; the rows are in quarantine, and the next ingest reads the
+    delivery again.
 
     Raises:
         WriterBusyError: another process kept the lease.
         StoreError: the tables cannot be written.
-        ConfigurationError: a source is not what the region file says, or a replay has no tables of its own.
-        DataError: a source's delivery cannot be read; those before it are stored.
+        ConfigurationError: a source does not match the region file, or a replay would mix with other data.
+        DataError: a source's delivery cannot be read; earlier deliveries are stored.
     """
     report, unusable, own = IngestReport(), list[SourceFormatError](), set[str]()
     ingested = _Ingested(clock())
-    with store.lease():  # a store that cannot be written is told before anybody is asked
+    with store.lease():  # a store that cannot be written raises before any request
         noted = store.deliveries(region.name)
     since = _played(store, region, noted)
     known = frozenset(noted["key"])
@@ -133,7 +134,7 @@ def write_all(
     ):
         with store.lease():
             now_noted = store.deliveries(region.name)
-            if len(now_noted) > len(known) + len(own):  # another writer was here
+            if len(now_noted) > len(known) + len(own):  # another writer has noted deliveries
                 others = now_noted.filter(pl.col("key").is_in([*known, *own]).not_())
                 if _is_outrun(batch, others):
                     continue
@@ -154,15 +155,15 @@ def write_all(
 
 @dataclass
 class _Ingested:
-    """What this ingest has stored until now: since when, and each delivery's table, origin and span of `valid_at`."""
+    """The deliveries that this ingest has stored: its begin, and each delivery's table, origin and `valid_at` span."""
 
     since: datetime
     spans: list[tuple[Table, str, datetime, datetime]] = field(default_factory=list)
 
     def contradictions(self, store: Store, batch: Batch, report: AppendReport) -> int:
-        """In how many values a delivery differs from those before it, which is told with an example.
+        """Number of values in which a delivery differs from earlier ones; a warning gives an example.
 
-        A forecast has several values of a time by nature; a replay has the corrections of the original.
+        Forecasts are left out, as a time may have several vintages, and replays, as they repeat corrections.
         """
         if batch.rows.is_empty() or batch.table.is_forecast or batch.are_versions:
             return 0
@@ -195,7 +196,7 @@ class _Ingested:
 
 
 def _all_of(unusable: list[SourceFormatError]) -> SourceFormatError:
-    """One error for all deliveries of which no row can be used."""
+    """One error for all deliveries without a usable row."""
     first, others = unusable[0], len(unusable) - 1
     if not others:
         return first
@@ -206,10 +207,10 @@ def _all_of(unusable: list[SourceFormatError]) -> SourceFormatError:
 
 
 def _is_outrun(batch: Batch, others: pl.DataFrame) -> bool:
-    """Whether another writer has noted a delivery, or a later answer in its place, since this one was asked for.
+    """Whether another writer has noted this delivery, or a later answer to the same request, since the request.
 
-    Of values that are written over, the older answer would come back as a correction of the newer one; a forecast says
-    by itself when it was known.
+    For tables with one value per time, the older answer would be stored as a correction of the newer one. A forecast
+    has the time of each vintage itself.
     """
     others = others.filter(pl.col("table") == batch.table.value)
     is_there = pl.col("key").is_in([batch.key, batch.whole_key])
@@ -220,16 +221,16 @@ def _is_outrun(batch: Batch, others: pl.DataFrame) -> bool:
 
 
 def _played(store: Store, region: Region, noted: pl.DataFrame) -> dict[Table, datetime]:
-    """Until when each table was played by a replay.
+    """The time up to which a replay has played each table.
 
     Raises:
-        ConfigurationError: a replay would mix with what came otherwise: nobody could tell what was known when.
+        ConfigurationError: a replay would mix with other data, and `available_at` would no longer be true.
     """
     by_replay = pl.col("source") == REPLAY
     is_replay = any(spec.source == REPLAY for spec in region.specs.values())
     if is_replay and len(noted.filter(by_replay.not_().fill_null(True))):
         raise ConfigurationError(
-            f"{store.root} holds {region.name} by itself: a replay needs tables of its own.",
+            f"{store.root} has data of {region.name} that no replay wrote: a replay needs tables of its own.",
             remedy="Name another folder in NOWCAST_DATA; --data names the tables to play.",
             variable="NOWCAST_DATA",
             region=region.name,
@@ -239,7 +240,7 @@ def _played(store: Store, region: Region, noted: pl.DataFrame) -> dict[Table, da
 
 
 def write_calendar(store: Store, region: Region, *, now: datetime) -> None:
-    """Write the days of what is stored of a region, and some to come."""
+    """Write the calendar days of a region's stored data, and some future days."""
     first, last = store.span(Table.POWER, region.name)
     if first is not None and last is not None:
         local = [time.astimezone(region.tz).date() for time in (first, last + CALENDAR_AHEAD)]
@@ -247,10 +248,10 @@ def write_calendar(store: Store, region: Region, *, now: datetime) -> None:
 
 
 def write(store: Store, batch: Batch, *, now: datetime) -> tuple[AppendReport, int]:
-    """Write one batch: the answer as received, its rows, its bad rows, and that it is complete.
+    """Write one batch: the answer as received, its rows, its rejected rows, and the note that it is complete.
 
     Returns:
-        The report of its rows, and how many rows are newly in quarantine.
+        The report of its rows, and the number of new rows in quarantine.
     """
     with store.lease():
         kept = store.keep_raw(batch)

@@ -1,4 +1,4 @@
-"""Tables made again from the bytes as received, into another store, to compare or to go on with."""
+"""Rebuild tables from the bytes as received into another store, to compare them or to use them."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ from power_nowcast.store import Store
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """One table before and after. `otherwise` counts deliveries that are read in another way now than they were: the
-    region file or a parser has changed, and the tables differ on purpose.
+    """One table before and after. `otherwise` counts deliveries that are now read in another way: the region file or a
+    parser has changed, and the tables differ on purpose.
     """
 
     table: Table
@@ -34,20 +34,20 @@ class Rebuilt:
 
 
 def rebuild(store: Store, region: Region, into: Store, *, progress: Progress | None = None) -> list[Rebuilt]:
-    """Read every delivery of a region again, in the order in which they came and with the times that they had.
+    """Read every delivery of a region again, in the original order and with the original times.
 
     Args:
-        store: its raw bytes are read; nothing of it changes.
-        region: whose tables. Deliveries are read by what the region file says now.
-        into: an empty store of its own.
-        progress: is told each delivery.
+        store: the source of the raw bytes; it does not change.
+        region: the region of the tables. Deliveries are read by its current region file.
+        into: another store, which is empty.
+        progress: gets a sentence for each delivery.
 
     Raises:
-        StoreError: bytes are gone or damaged, or `into` holds the region already.
-        SourceFormatError: bytes are no longer readable: the region file has changed.
+        StoreError: bytes are missing or damaged, or `into` already has data of the region.
+        SourceFormatError: bytes are no longer readable because the region file has changed.
     """
     if len(into.deliveries(region.name)):
-        raise StoreError(f"{into.root} holds {region.name} already.", remedy="Name an empty folder.", store=into.root)
+        raise StoreError(f"{into.root} has data of {region.name}.", remedy="Name an empty folder.", store=into.root)
     otherwise = dict.fromkeys(Table, 0)
     still_open: dict[tuple[Table, str], pl.DataFrame] = {}
     newest = None
@@ -80,15 +80,15 @@ def rebuild(store: Store, region: Region, into: Store, *, progress: Progress | N
 
 
 def request_of(region: Region, delivery: dict[str, Any]) -> Request:
-    """What a delivery, a row of the store's, was an answer to.
+    """The request of a delivery, from its row in the store.
 
     Raises:
-        StoreError: nobody noted how it was read, or the region has no such table any more.
+        StoreError: the row does not say how it was read, or the region no longer has the table.
     """
     table = Table(delivery["table"])
     spec = region.spec(table)
     if spec is None or delivery["source"] is None:
-        why = f"{region.name} has no {table} any more" if spec is None else "how it was read is not known"
+        why = f"{region.name} no longer has {table}" if spec is None else "the store does not say how it was read"
         raise StoreError(
             f"{delivery['origin']} cannot be read again: {why}.",
             remedy="Correct the region file, or ingest into an empty folder (NOWCAST_DATA).",
@@ -99,10 +99,10 @@ def request_of(region: Region, delivery: dict[str, Any]) -> Request:
 
 
 def bytes_of(store: Store, request: Request, delivery: dict[str, Any]) -> bytes:
-    """The bytes of a delivery as received: of the store, or of this package where they are part of it.
+    """The bytes of a delivery as received, from the store, or from this package if they are part of it.
 
     Raises:
-        StoreError: they are gone, or others than they were.
+        StoreError: the bytes are missing or have changed.
     """
     if delivery["raw"] is not None:
         data = store.read_raw(delivery["raw"])
@@ -112,7 +112,7 @@ def bytes_of(store: Store, request: Request, delivery: dict[str, Any]) -> bytes:
         data = own[0].read().data if own else b""
     if hashlib.sha256(data).hexdigest() != delivery["sha256"]:
         raise StoreError(
-            f"{delivery['raw'] or delivery['origin']} is not what was received: its SHA-256 is another.",
+            f"{delivery['raw'] or delivery['origin']} has changed since it was received: its SHA-256 differs.",
             remedy="Restore it from a copy; tables cannot be rebuilt without it.",
             origin=delivery["origin"],
         )

@@ -1,4 +1,4 @@
-"""Whether the tables are what they say: bytes, digests, schema, times, sums, and what is plausible."""
+"""Verify the tables: bytes, digests, schema, times, sums, and plausible values."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,21 +14,21 @@ from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
 ROUNDED_MW = 1.0
-"""What a publisher's rounding may add to a sum, for each of its parts."""
+"""Maximum rounding error of a sum, for each of its parts."""
 USUAL_SHARE = 0.05
-"""Between the lowest and the highest of this share lie the usual values of a zone and local hour; ..."""
+"""The usual values of a zone and local hour are between this quantile and its mirror, 1 - this; ..."""
 FAR = 1.5
-"""... a value further outside of it than so many times its width is worth a look."""
+"""... a value outside by more than so many widths is far from the usual values."""
 SUSPECT_SHARE = 0.0005
-"""Share of such values from which it is told."""
+"""Share of such values from which the check warns."""
 SHOWN = 5
-"""Republished vintages that are named."""
+"""Maximum number of republished vintages that a finding names."""
 
 
 def verify(store: Store, region: Region) -> list[Finding]:
-    """Findings of every check, worst news included: a damaged file fails its check and hides no other.
+    """Findings of every check: a damaged file fails its own check only, and the other checks still run.
 
-    `warn` is for what a person should look at; `fail` for what cannot be right.
+    `warn` marks values that a person should check; `fail` marks errors.
     """
     found = [_told("raw", partial(_raw, store, region)), _told("manifests", partial(_manifests, store, region))]
     for table in region.specs:
@@ -47,7 +47,7 @@ def _told(name: str, look: Callable[[], Finding]) -> Finding:
 
 
 def _raw(store: Store, region: Region) -> Finding:
-    """The bytes of every delivery are there, with the digest that was noted."""
+    """The bytes of every delivery exist, with the recorded digest."""
     deliveries = store.deliveries(region.name).filter(pl.col("sha256").is_not_null())
     bad = []
     for row in deliveries.iter_rows(named=True):
@@ -66,11 +66,11 @@ def _raw(store: Store, region: Region) -> Finding:
 
 
 def _manifests(store: Store, region: Region) -> Finding:
-    """The versions that manifests name still have their digests."""
+    """The versions named by manifests still have their digests."""
     kept = store.kept(region.name)
     for row in kept.iter_rows(named=True):
         now = store.manifest(Table(row["table"]), region.name, version=row["version"])
-        # A manifest of a part of a table cannot be told from that of the whole by its row alone: its span says it.
+        # Only the span shows whether a manifest covers a part of a table or the whole table.
         if now.sha256 != row["sha256"] and row["first"] is not None:
             start, end = (pl.Series([row[name]]).str.to_datetime(time_zone="UTC")[0] for name in ("first", "last"))
             now = store.manifest(Table(row["table"]), region.name, start=start, end=end, version=row["version"])
@@ -86,7 +86,7 @@ def _manifests(store: Store, region: Region) -> Finding:
 
 
 def _schema(name: str, store: Store, region: Region, table: Table) -> Finding:
-    """Nothing is null, every value is finite, every series is the region's."""
+    """There are no nulls, every value is finite, every series belongs to the region."""
     rows = store.versions(table, region.name)
     if rows.schema != VALUES:
         return Finding(name, State.FAIL, f"columns are {rows.schema}", "Rebuild: nowcast data rebuild.")
@@ -105,7 +105,7 @@ def _schema(name: str, store: Store, region: Region, table: Table) -> Finding:
 
 
 def _times(name: str, store: Store, region: Region, table: Table) -> Finding:
-    """On the grid, no measurement known before its time, versions in the order in which they became known."""
+    """Times are on the grid, no measurement is known before its time, and versions are in the order of their times."""
     rows = store.versions(table, region.name)
     step = timedelta(minutes=region.interval_minutes)
     faults = []
@@ -124,7 +124,7 @@ def _times(name: str, store: Store, region: Region, table: Table) -> Finding:
 
 
 def _republished(name: str, store: Store, region: Region, table: Table) -> Finding:
-    """Vintages that were written when the first time that they describe was over: they may know what happened."""
+    """Vintages written after the first time that they describe: they may contain knowledge of the outcome."""
     written = store.versions(table, region.name).filter(pl.col("basis") == Basis.WRITTEN.value)
     vintages = written.group_by("available_at").agg(pl.col("valid_at").min()).sort("available_at")
     late = vintages.filter(pl.col("available_at") > pl.col("valid_at"))
@@ -136,7 +136,7 @@ def _republished(name: str, store: Store, region: Region, table: Table) -> Findi
 
 
 def _total(name: str, store: Store, region: Region, table: Table) -> Finding:
-    """A total that is stored is the sum of the zones, vintage by vintage, but for rounding."""
+    """A stored total equals the sum of the zones, for each vintage, within rounding."""
     zones = [zone.name for zone in region.zones]
     if region.total is None:
         return Finding(name, State.OK, "the region has none")
@@ -158,7 +158,7 @@ def _total(name: str, store: Store, region: Region, table: Table) -> Finding:
 
 
 def _ranges(name: str, store: Store, region: Region, table: Table) -> Finding:
-    """Within the plausible maximum, and not far from what the zone does at that local hour."""
+    """Values are within the plausible maximum, and not far from the zone's usual values at that local hour."""
     limits = {zone.name: zone.max_mw for zone in region.zones}
     if region.total:
         limits[region.total] = sum(limits.values())

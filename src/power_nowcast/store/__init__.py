@@ -1,4 +1,4 @@
-"""The store: append-only Delta tables that remember when each value could first be known."""
+"""The store: append-only Delta tables in which each value has the time at which it became available."""
 
 from power_nowcast.store.address import Address
 from power_nowcast.store.changes import AppendReport

@@ -1,4 +1,4 @@
-"""What an append changes: rows that are new, that correct a stored value, or that say nothing new."""
+"""The changes of an append: new rows, corrections of a stored value, and repetitions."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,16 +9,16 @@ from power_nowcast.contracts import VALUES, Basis, Table
 
 KEY = ["region", "series", "valid_at"]
 ORDER = ["available_at", "first_seen_at", "value"]
-"""Of several versions of a key the last one counts. Since `first_seen_at` rises with every commit of a key, the value
-decides only between rows of stores that were written before it did.
+"""The last version of a key counts. Since `first_seen_at` increases with every commit of a key, the value decides only
+between rows of older stores, in which it did not always increase.
 """
 MOMENT = timedelta(microseconds=1)
-"""What is committed later is first seen so much later at the least."""
+"""Minimum difference of `first_seen_at` between two commits of a key."""
 
 
 @dataclass(frozen=True)
 class AppendReport:
-    """Rows of an append: `repeated` had a later row of the same key in it, `empty` had no finite value."""
+    """Row counts of an append: `repeated` rows had a later row of the same key in it, `empty` rows had no finite value."""
 
     added: int = 0
     corrected: int = 0
@@ -81,10 +81,10 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
 
 
 def new_versions(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, AppendReport]:
-    """Rows of `contracts.VALUES` to add as they are, given every stored version of the keys in question; the count.
+    """Rows of `contracts.VALUES` to add unchanged, given every stored version of their keys, and the report.
 
-    A version is told by the time from which it was known. Of a key that is stored already, or comes with several
-    versions of which only the first is new to everybody, the others count as corrected.
+    `available_at` identifies a version. For a new key, the first version counts as new and the others as corrected;
+    for a stored key, all versions count as corrected.
     """
     version = [*KEY, "available_at"]
     finite = rows.filter(pl.col("value").is_finite())
@@ -103,14 +103,14 @@ def new_versions(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tupl
 
 
 def latest(rows: pl.DataFrame) -> pl.DataFrame:
-    """Of rows of `contracts.VALUES` of one region the last version of each key, sorted by series and time."""
+    """The last version of each key in rows of `contracts.VALUES` of one region, sorted by series and time."""
     ordered = rows.with_columns(place=_place(rows, "series")).sort("place", *ORDER)
     is_last = (pl.col("place") != pl.col("place").shift(-1)).fill_null(True)
     return ordered.filter(is_last).drop("place")
 
 
 def _place(rows: pl.DataFrame, *names: str) -> pl.Expr:
-    """Whole numbers in the order of some columns of text and of `valid_at`: they sort many times faster."""
+    """Whole numbers in the order of some text columns and `valid_at`: sorting by them is many times faster."""
     time = pl.col("valid_at").to_physical()
     place, size = time - time.min(), time.max() - time.min() + 1
     for name in reversed(names):
@@ -121,7 +121,7 @@ def _place(rows: pl.DataFrame, *names: str) -> pl.Expr:
 
 
 def _stamped(rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """The rows, first seen `now`, and after every known version of the same key."""
+    """The rows with `first_seen_at`: `now`, but after every known version of the same key."""
     before = known.group_by(KEY).agg(before=pl.col("first_seen_at").max())
     joined = rows.join(before, on=KEY, how="left", maintain_order="left")
     return joined.with_columns(first_seen_at=pl.max_horizontal(_utc(now), pl.col("before") + MOMENT)).drop("before")
@@ -132,7 +132,7 @@ def _utc(time: datetime) -> pl.Expr:
 
 
 def _compare(rows: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """New rows, and those that differ from the newest stored version, with the time `corrects` when that was known."""
+    """New rows, and rows that differ from the newest stored version, with its `available_at` in `corrects`."""
     newest = known.sort("first_seen_at", "available_at").unique(KEY, keep="last")
     joined = rows.join(
         newest.select(*KEY, stored="value", corrects="available_at"), on=KEY, how="left", maintain_order="left"
@@ -147,7 +147,7 @@ def _compare_vintages(rows: pl.DataFrame, known: pl.DataFrame, key: list[str]) -
     fresh = joined.filter(pl.col("stored").is_null()).drop("stored")
     differing = joined.filter(pl.col("stored") != pl.col("value")).drop("stored")
     differing = differing.with_columns(corrects="available_at")
-    # A vintage that was corrected before keeps its first value under its own time: the correction is further up.
+    # A vintage that was corrected before keeps its first value at its own time: the code above handles the correction.
     seen = known.filter(pl.col("basis") == Basis.SEEN.value).select(*KEY, "value", corrected_at="available_at")
     settled = (
         differing.join(seen, on=[*KEY, "value"], how="inner")
@@ -159,7 +159,7 @@ def _compare_vintages(rows: pl.DataFrame, known: pl.DataFrame, key: list[str]) -
 
 
 def _without_seen_again(fresh: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """New vintages but for values that were seen when they were known already: a read of any time gives the same."""
+    """New vintages without values that were already known when they were seen: a read as of any time gives the same."""
     seen = pl.col("basis") == Basis.SEEN.value
     if fresh.filter(seen).is_empty():
         return fresh

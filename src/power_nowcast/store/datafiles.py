@@ -1,4 +1,4 @@
-"""The data files of one version of a table: which of them a read needs, and their rows."""
+"""The data files of one version of a table: the files that a read needs, and their rows."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from deltalake import DeltaTable
 from power_nowcast.contracts import UTC
 
 CACHE_BYTES = 512 * 2**20
-"""Bytes of rows that a store keeps in memory where nothing else is said."""
+"""Default of the maximum bytes of rows that a store keeps in memory."""
 LARGE_READ = 250_000
-"""A read of files with more rows than this is not kept: all of history would leave nothing of the last weeks."""
+"""A read of more rows than this is not cached: the whole history would replace the last weeks."""
 _TEXT_BYTES = 16
 _STATISTICS = timedelta(milliseconds=1)
-"""Delta notes a file's first and last time in whole milliseconds."""
+"""Delta records a file's first and last time in whole milliseconds."""
 
 
 class FileCache:
-    """Rows by the file that holds them, up to a number of bytes; data files never change.
+    """Cache of rows by file, up to a number of bytes; data files never change.
 
-    The files that were read least recently go first. What is larger than the whole cache is not kept.
+    It drops the least recently read files first. It does not keep a file that is larger than the whole cache.
     """
 
     def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
@@ -36,11 +36,11 @@ class FileCache:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of the rows that are held now, by `bytes_of`."""
+        """Bytes of the cached rows, by `bytes_of`."""
         return self._held_bytes
 
     def get(self, file: str) -> pl.DataFrame | None:
-        """Rows of a file, None where they are not held."""
+        """Rows of a file, None if they are not in the cache."""
         with self._lock:
             if file not in self._frames:
                 return None
@@ -48,7 +48,7 @@ class FileCache:
             return self._frames[file][0]
 
     def put(self, file: str, rows: pl.DataFrame) -> None:
-        """Hold the rows of a file."""
+        """Cache the rows of a file."""
         size = bytes_of(rows)
         with self._lock:
             self._held_bytes -= self._frames.pop(file, (rows, 0))[1]
@@ -62,24 +62,24 @@ class FileCache:
 
 
 def bytes_of(rows: pl.DataFrame) -> int:
-    """Bytes that rows take in memory, at the most: Polars leaves out what points to the letters of each text."""
+    """Maximum bytes that rows take in memory: Polars does not count the pointers to the characters of texts."""
     texts = sum(dtype == pl.String for dtype in rows.dtypes)
     return int(rows.estimated_size()) + _TEXT_BYTES * texts * len(rows)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of a table, -1 before the first: a row a data file in `files`.
+    """One version of a table, -1 before the first: `files` has one row for each data file.
 
     Columns: `path` below the table as the log has it, `rows` and `bytes`, `first` and `last` time (null where unknown),
-    and those that name the folders.
+    and the columns that name the folders.
     """
 
     version: int
     files: pl.DataFrame
 
     def needed(self, conditions: Sequence[pl.Expr], first: datetime | None, last: datetime | None) -> pl.DataFrame:
-        """Files that may hold rows for which the conditions on folders are true, with a time in first..last."""
+        """Files that may have rows with a time in first..last, in folders for which the conditions are true."""
         kept = list(conditions)
         if first is not None:
             kept.append((pl.col("last") >= first - _STATISTICS).fill_null(True))
@@ -89,7 +89,7 @@ class Snapshot:
 
 
 def snapshot(table: DeltaTable | None, folders: Mapping[str, pl.DataType], time: str | None) -> Snapshot:
-    """What Delta's log says of a table's files; `time` is the column that `first` and `last` are of."""
+    """A table's files from Delta's log; `time` is the column of `first` and `last`."""
     schema = pl.Schema(
         {"path": pl.String(), "rows": pl.Int64(), "bytes": pl.Int64(), "first": UTC, "last": UTC, **folders}
     )
@@ -112,8 +112,8 @@ def snapshot(table: DeltaTable | None, folders: Mapping[str, pl.DataType], time:
 
 
 def address(uri: str, path: str) -> str:
-    """Where a file of the table at `uri` is; `path` as the log has it."""
-    # The log holds addresses: what they escape, such as a space, stands in the file's name as it is.
+    """Address of a file of the table at `uri`; `path` as in the log."""
+    # The log has encoded addresses: a space, for example, is escaped there but not in the file's name.
     name = unquote(path)
     return f"{uri}/{name}" if "://" in uri else str(Path(uri, name))
 
@@ -128,8 +128,8 @@ def rows_of(
 ) -> pl.LazyFrame:
     """All rows of some files of a snapshot of the table at `uri`.
 
-    They come from memory, unless there is no cache or they are too many for it: then the query itself reads no more of
-    the files than it needs.
+    They come from the cache, unless there is none or they are too many for it: then the query itself reads only the
+    parts of the files that it needs.
     """
     if files.is_empty():
         return schema.to_frame().lazy()
@@ -157,7 +157,7 @@ def rows_of(
 
 
 def _plain(schema: pl.Schema, folders: Sequence[str]) -> pl.Schema:
-    """Columns that are in the files themselves; those that an older file lacks are null."""
+    """The columns inside the files; columns that an older file lacks are null."""
     return pl.Schema({name: dtype for name, dtype in schema.items() if name not in folders})
 
 
@@ -168,8 +168,8 @@ def _load(
     if files.is_empty():
         return
     plain = _plain(schema, folders)
-    # One scan of many small files is quicker than many scans, and brings their rows in order, each in its own memory.
-    # Files that are older than a column have nulls in it.
+    # One scan of many small files is faster than many scans. The rows come in order, and each file gets its own memory.
+    # For a column that an older file lacks, the scan gives nulls.
     scanned = pl.scan_parquet(
         files["path"].to_list(),
         schema=plain,

@@ -1,4 +1,4 @@
-"""One Delta table: open, read, and append where nobody else has written since it was read."""
+"""One Delta table: open, read, and append, if no other writer has committed since the read."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -43,12 +43,12 @@ AFTERWARDS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_lo
 
 
 class ConflictError(Exception):
-    """Another writer has committed since this table was read: read again."""
+    """Another writer has committed since the read of this table: read again."""
 
 
 @contextmanager
 def reported(uri: str, doing: str) -> Iterator[None]:
-    """Turn what Delta, Polars and the system raise into StoreError: the table cannot be `doing` (read, written)."""
+    """Turn errors of Delta, Polars and the system into StoreError: the table cannot be `doing` (read, written)."""
     try:
         yield
     except (DeltaError, TableNotFoundError, OSError, pl.exceptions.PolarsError) as error:
@@ -60,15 +60,15 @@ def reported(uri: str, doing: str) -> Iterator[None]:
 
 
 class Delta:
-    """A Delta table at `uri`, made when it is first written.
+    """A Delta table at `uri`. The first write creates it.
 
     Args:
         uri: folder or s3:// address.
-        schema: columns and types of what is read and written.
+        schema: columns and types of the rows.
         partition_by: columns that name the folders.
-        storage_options: for object stores; their customary environment variables count too.
-        time: column by whose span files are left out of a read.
-        cache: of the rows that are read again and again; tables may share one. None: every read is one of the files.
+        storage_options: for object stores; their usual environment variables also count.
+        time: time column; a read skips files outside its span.
+        cache: cache of rows; several tables may share one. None: every read opens the files.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Delta:
         """Version of the newest commit, -1 before the first.
 
         Raises:
-            StoreError: the table is there and cannot be read.
+            StoreError: the table exists and cannot be read.
         """
         table = self._newest()
         return -1 if table is None else table.version()
@@ -111,7 +111,7 @@ class Delta:
         """The newest version, or an earlier one.
 
         Raises:
-            StoreError: the table is there and cannot be read, or does not keep that version.
+            StoreError: the table exists and cannot be read, or no longer has that version.
         """
         if version is not None:
             with reported(self.uri, f"read in version {version}"):
@@ -126,7 +126,7 @@ class Delta:
         last: datetime | None = None,
         of: Snapshot | None = None,
     ) -> pl.DataFrame:
-        """Rows of the newest version, or `of` one, that satisfy the conditions, with a time in first..last.
+        """Rows of the newest version, or of version `of`, that satisfy the conditions, with a time in first..last.
 
         Raises:
             StoreError: the table or one of its files is damaged.
@@ -149,7 +149,7 @@ class Delta:
         last: datetime | None = None,
         of: Snapshot | None = None,
     ) -> pl.DataFrame:
-        """The result of a query on the newest version, or `of` one; the conditions and the span only spare files.
+        """The result of a query on the newest version, or version `of`; conditions and span only skip files.
 
         Raises:
             StoreError: the table or one of its files is damaged.
@@ -161,7 +161,7 @@ class Delta:
             return query(rows_of(files, self.uri, self.schema, self.partition_by, self._cache, self._options)).collect()
 
     def append(self, rows: pl.DataFrame, *, onto: int) -> None:
-        """Add rows in one commit, if version `onto` is still the newest: what was compared with is what is there.
+        """Add rows in one commit, if version `onto` is still the newest: the rows were compared with that version.
 
         Raises:
             ConflictError: another writer was faster.
@@ -192,9 +192,9 @@ class Delta:
             self._write_through(range(max(onto, 0) + 1, table.version() + 1))
 
     def compact(self, partition: Mapping[str, str] | None = None, *, up_to_bytes: int | None = None) -> int:
-        """Merge small files, of one partition or all; returns how many were replaced.
+        """Merge small files, of one partition or all; returns the number of replaced files.
 
-        `up_to_bytes` leaves alone what is as large as that. Versions that are kept stay readable.
+        It does not touch files of `up_to_bytes` or more. Kept versions stay readable.
         """
         with self._lock:
             table = self._newest()
@@ -212,7 +212,7 @@ class Delta:
             return int(done["numFilesRemoved"])
 
     def files(self, partition: Mapping[str, str], *, up_to_bytes: int | None = None) -> int:
-        """Number of data files of a partition, or of the smaller ones, in the version that was read last."""
+        """Number of data files of a partition, or of its smaller files, in the version that was read last."""
         with self._lock:
             chosen = [pl.col(name) == value for name, value in partition.items()]
             if up_to_bytes is not None:
@@ -220,10 +220,10 @@ class Delta:
             return len(self._current(self._table).files.filter(*chosen))
 
     def keep(self, version: int) -> None:
-        """Make a version one that opens by itself, whatever `trim` takes from the log before and after it.
+        """Make a version openable on its own, even if `trim` deletes commits before and after it.
 
         Raises:
-            StoreError: the version is no longer there.
+            StoreError: the version no longer exists.
         """
         if version < 0 or (self._log is not None and log.has_checkpoint(self._log, version)):
             return
@@ -233,7 +233,7 @@ class Delta:
 
     @property
     def is_long(self) -> bool:
-        """Whether so many commits have come together since this process trimmed the log that it is time to again."""
+        """Whether the log needs trimming, by the number of commits since this process trimmed it."""
         with self._lock:
             return self._table is not None and self._table.version() - self._trimmed >= log.CHECKPOINT_EVERY
 
@@ -253,9 +253,9 @@ class Delta:
                 return 0 if self._log is None else log.trim(self._log, self._trimmed, kept)
 
     def vacuum(self, kept: Collection[int] = ()) -> int:
-        """Delete files that neither a version within the retention time nor those of `kept` need; returns how many.
+        """Delete files that neither a version within the retention time nor a `kept` version needs; returns the number.
 
-        Files that no version has, of a writer that was killed, go when they are as old as that.
+        Files of a killed writer, which no version has, are deleted after the same time.
         """
         with self._lock:
             table = self._newest()
@@ -329,7 +329,7 @@ class Delta:
 
 
 def _cause(error: Exception) -> str:
-    """What an error says, in one line: object stores tell the cause last, after arrows and colours."""
+    """An error's message in one line: object stores give the cause last, after arrows and colours."""
     plain = re.sub(r"\x1b\[\d+m|\u21b3", "", str(error))
     return " ".join(plain.split()).rstrip(".")[:_LONGEST]
 
