@@ -1,1 +1,1 @@
-"""The bundle: what is trained, calibrated, registered, judged and explained as one."""
+"""The bundle: a model with its features and calibration, which is trained, registered and explained as a unit."""

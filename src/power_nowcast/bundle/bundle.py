@@ -1,4 +1,4 @@
-"""A model version as a whole: native model files, its features, its region and its calibration, on disk and at work."""
+"""A complete model version: native model files, features, region and calibration, on disk and in memory."""
 
 import json
 import shutil
@@ -27,12 +27,12 @@ from power_nowcast.models.kinds import model_class
 from power_nowcast.regions import Region
 
 TOLERANCE = 1e-5
-"""Of a series' largest golden answer: processors round single precision each in their way."""
+"""Tolerance relative to a series' largest golden answer: processors round single precision differently."""
 
 
 @dataclass(frozen=True)
 class Info:
-    """Where a bundle comes from; times are ISO UTC text."""
+    """The origin of a bundle; times are ISO UTC text."""
 
     kind: str
     created_at: str
@@ -45,17 +45,17 @@ class Info:
 
     @property
     def training(self) -> tuple[np.datetime64, np.datetime64]:
-        """The first issue time that was learnt from, and the end of the last outcome that was."""
+        """The first issue time of training, and the end of its last outcome."""
         first, last = (np.datetime64(text.removesuffix("Z"), "m") for text in (self.train_start, self.train_end))
         return first, last
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """What is registered, served and compared. Immutable; `digest` names its files.
+    """The unit that is registered, served and compared. Immutable; `digest` identifies its files.
 
-    `fallback` answers when data are too late for the model. `golden` holds a few rows of features with the answer that
-    the model gave when it was trained: a copy that answers otherwise is not that model.
+    `fallback` answers when data are too late for the model. `golden` has a few rows of features with the model's
+    answers at training: a copy with other answers is not that model.
     """
 
     region: Region
@@ -84,7 +84,7 @@ class Bundle:
         delay_minutes: int = 0,
         calibration: Calibration | None = None,
     ) -> Nowcasts:
-        """Nowcasts of every issue time with one calibration, by default the frozen one."""
+        """Nowcasts of every issue time with one calibration, by default the frozen calibration."""
         block = self.features(panel, issue_times, delay_minutes)
         return self.from_features(block, calibration)
 
@@ -93,12 +93,12 @@ class Bundle:
         return build(panel, self.region, issue_times, self.spec, series=self.model.series, delay_minutes=delay_minutes)
 
     def from_features(self, block: FeatureBlock, calibration: Calibration | None = None) -> Nowcasts:
-        """Nowcasts from features that are there already."""
+        """Nowcasts from existing features."""
         return self._at_steps(block, self.quantiles(block, calibration))
 
     @property
     def leads(self) -> tuple[int, ...]:
-        """Minutes after the origin that are calibrated, each by itself: all of the grid up to the model's last knot."""
+        """Minutes after the origin with a calibration of their own: the whole grid up to the model's last knot."""
         return self.calibration.leads
 
     def quantiles(self, block: FeatureBlock, calibration: Calibration | None = None) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ class Bundle:
         return force.apply(self._uncalibrated(block), self._hours(block), origin_times(block))
 
     def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Calibration]:
-        """Nowcasts of successive issue times, each calibrated with the outcomes that were known then."""
+        """Nowcasts of successive issue times, each calibrated with the outcomes known at that time."""
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         block = self.features(panel, issues, delay_minutes)
         outcome, known_at = at_knots(panel, self.region, block, self.leads, delay_minutes)
@@ -118,10 +118,10 @@ class Bundle:
         return self._at_steps(block, quantiles), after
 
     def follow(self, calibration: Calibration, panel: Panel, issue_times: Times) -> Calibration:
-        """A calibration after the outcomes of successive issue times that were not known yet at its `as_of`.
+        """The calibration updated with outcomes of successive issue times that were not known yet at its `as_of`.
 
-        Issue times before `as_of` bring the outcomes that were still to come then. Outcomes known at the last issue
-        time count.
+        Issue times before `as_of` are needed for the outcomes that were not known at that time. Outcomes known at the
+        last issue time count.
         """
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         block = self.features(panel, issues)
@@ -132,7 +132,7 @@ class Bundle:
         return calibration.follow(quantiles, hours, outcome, issues, known_at, origins, median_step=step)[1]
 
     def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
-        """What the model says at its knots, read at every lead."""
+        """The model's quantiles at its knots, interpolated to every lead."""
         return between(block.origin_mw, self.model.predict(block), self.model.knots, np.array(self.leads))
 
     def _hours(self, block: FeatureBlock) -> NDArray[np.int64]:
@@ -149,14 +149,14 @@ class Bundle:
     def paths(
         self, issue_time: np.datetime64, values_mw: Floats, age_minutes: Floats, count: int, seed: int = 0
     ) -> NDArray[np.float64]:
-        """Sample paths through the steps of one nowcast of all series, each series by itself.
+        """Sample paths through the steps of one nowcast; the series are independent of each other.
 
         Args:
-            issue_time: of the nowcast.
+            issue_time: issue time of the nowcast.
             values_mw: its quantiles, shape (series, step, quantile).
-            age_minutes: how old each series' last value is, shape (series,).
-            count: how many paths of each series.
-            seed: the same seed draws the same paths.
+            age_minutes: age of each series' last value, shape (series,).
+            count: number of paths of each series.
+            seed: the same seed gives the same paths.
 
         Returns:
             Shape (series, path, step) in MW; NaN for a series without an answer.
@@ -175,7 +175,7 @@ class Bundle:
         return Nowcasts(self.region.name, block.issue_times, block.series, self.region.steps_minutes, values)
 
     def _possible(self, issue_times: Times, series: tuple[str, ...], values: Floats) -> NDArray[np.float64]:
-        """Values (issue, series, step, any) within what is plausible; at night the sun gives nothing."""
+        """Values (issue, series, step, any) clipped to plausible limits; solar power at night is 0."""
         least, most = plants.bounds(self.region, series)
         values = np.clip(values, least[:, None, None], most[:, None, None])
         if not plants.is_generation(self.region):
@@ -188,10 +188,10 @@ class Bundle:
         """Answer the golden rows again.
 
         Raises:
-            ModelError: the answer differs from the one given at training.
+            ModelError: the answer differs from the answer at training.
         """
         answer = self.from_features(self.golden).values
-        # Bundles of before kept answers of loads as they were, outside of what is plausible, too.
+        # Older bundles have unclipped answers of loads, also beyond the plausible limits.
         expected = self._possible(self.golden.issue_times, self.golden.series, self.golden_mw)
         gaps = np.nan_to_num(np.abs(answer - expected)).max(axis=(0, 2, 3))
         largest = np.nan_to_num(np.abs(expected)).max(axis=(0, 2, 3))
@@ -199,19 +199,19 @@ class Bundle:
         if not (gaps <= TOLERANCE * largest).all() or (np.isnan(answer) != np.isnan(expected)).any():
             raise ModelError(
                 f"The model's answer to its golden rows is off by {gap:.3g} MW.",
-                remedy="Install the package versions that it was trained with, or train again.",
+                remedy="Install the package versions of its training, or train again.",
                 gap_mw=gap,
                 digest=self.digest,
             )
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over everything that decides its answers."""
+        """SHA-256 over everything that determines its answers."""
         with tempfile.TemporaryDirectory() as folder:
             return str(self._write(Path(folder))["digest"])
 
     def save(self, folder: Path) -> None:
-        """Write the bundle; `folder` is replaced as a whole or, if anything fails, left as it was.
+        """Write the bundle. It replaces `folder` as a whole or, after any failure, leaves it unchanged.
 
         Raises:
             ModelError: the folder cannot be written.
@@ -261,16 +261,15 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: Path, digest: str | None = None) -> Self:
-        """Read a bundle, verify every file and work out its digest.
+        """Read a bundle, verify every file and compute its digest.
 
         Args:
-            folder: what `save` wrote.
-            digest: the registered one, where the bundle is a registered version's; without it the bundle has to agree
-                with itself only.
+            folder: a folder that `save` wrote.
+            digest: the registered digest, for a registered version; without it the bundle must only be consistent.
 
         Raises:
-            FormatVersionError: it was written in a format that this version does not read.
-            ArtifactDigestError: a file is missing, not listed, or not what was written; or the digest is another one.
+            FormatVersionError: this version does not read the bundle's format.
+            ArtifactDigestError: a file is missing, not listed or changed; or the digest differs.
             ModelError: there is no bundle, or its files cannot be read.
         """
         head, files = verify(folder, digest)
@@ -278,11 +277,11 @@ class Bundle:
             bundle = cls._of(head, files)
         except NowcastError:
             raise
-        except Exception as error:  # whatever a library makes of a file that it cannot read
+        except Exception as error:  # any error of a library that cannot read a file
             raise ModelError(
                 f"The model in {folder} cannot be read: {error!r}.", remedy="Train it again.", path=str(folder)
             ) from error
-        bundle.__dict__["digest"] = head["digest"]  # worked out by `verify`: no need to write it all again
+        bundle.__dict__["digest"] = head["digest"]  # `verify` has computed it, so nothing is written again
         return bundle
 
     @classmethod
@@ -319,9 +318,9 @@ def leads_of(region: Region, knots: tuple[int, ...]) -> tuple[int, ...]:
 def at_steps(
     block: FeatureBlock, quantiles: Floats, leads: tuple[int, ...], steps_minutes: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """Quantiles at `steps_minutes` after the issue time from those at leads after the origin.
+    """Quantiles at `steps_minutes` after the issue time, from quantiles at leads after the origin.
 
-    A step lies its series' age further from the origin; beyond the last lead there is no answer (NaN).
+    The lead of a step is the step plus the series' age; beyond the last lead there is no answer (NaN).
     """
     has = np.isfinite(block.age_minutes)[..., None]
     lead = np.nan_to_num(block.age_minutes)[..., None] + np.array(steps_minutes)
@@ -329,10 +328,10 @@ def at_steps(
 
 
 def between(origin_mw: Floats, quantiles: Floats, knots: tuple[int, ...], lead: NDArray[Any]) -> NDArray[np.float64]:
-    """Quantiles (issue, series, knot, quantile) read at other minutes after the origin, linear from one to the next.
+    """Quantiles (issue, series, knot, quantile) at other minutes after the origin, by linear interpolation.
 
-    `lead` has shape (lead,) or (issue, series, lead). At 0 all quantiles are the origin's value, beyond the last knot
-    there is none (NaN).
+    `lead` has shape (lead,) or (issue, series, lead). At 0 all quantiles are the origin's value; beyond the last knot
+    they are NaN.
     """
     first = np.broadcast_to(origin_mw[..., None, None], (*origin_mw.shape, 1, quantiles.shape[-1]))
     values = np.concatenate([first, quantiles], axis=2)
@@ -373,6 +372,6 @@ def _block_from_json(values: dict[str, Any]) -> FeatureBlock:
         np.array(values["x"], np.float32),
         np.array(values["origin_mw"], np.float64),
         np.array(values["age_minutes"], np.float64),
-        # Bundles of the first weeks knew load only.
+        # The first bundles were for load only.
         np.array(values.get("scale_mw", np.ones_like(values["age_minutes"])), np.float64),
     )

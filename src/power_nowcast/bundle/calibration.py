@@ -1,18 +1,19 @@
-"""Conformal calibration: widths that hold on data the model has not seen and keep holding, and a median without habits.
+"""Conformal calibration: coverage that holds on hold-out data and afterwards, and a median without systematic bias.
 
-A model's quantiles are stretched about its median, each by a factor. The factors come from held-out time (split
-conformal: the empirical quantile of |outcome - median| in units of the model's own distance), are frozen into the
-artifact, and then follow the outcomes: quantile tracking on the log factor (adaptive conformal inference, Gibbs and
-Candes 2021; Angelopoulos, Candes and Tibshirani 2023), a small step for each series and lead and one for its hour.
+The calibration multiplies the distance of each quantile from the median by a factor. The factors come from hold-out
+time (split conformal: the empirical quantile of |outcome - median| in units of the model's own distance) and are frozen
+into the artifact. Then they follow the outcomes by quantile tracking on the log factor (adaptive conformal inference,
+Gibbs and Candes 2021; Angelopoulos, Candes and Tibshirani 2023), with a small step for each series and lead, and a
+small step for its local hour.
 
-The median is tracked as well, at each local hour and with a leak: where most outcomes of an hour lay to one side of it
-in the last weeks, it moves there by up to half the interval's half width. And the newest error pulls it: that of the
-nowcast whose first lead was the present origin. How far, at each lead, is a regression through zero with exponential
-forgetting. While a series behaves as it did in training it finds next to nothing; where behaviour has changed, or only
-the telemetry, errors follow upon each other, and this mends what the model cannot know.
+The median is tracked as well, at each local hour and with a leak: if most outcomes of an hour in the last weeks were on
+one side, the median moves to that side by up to half the interval's half width. In addition, the newest residual pulls
+the median: the residual of the nowcast whose first lead is the current origin. A regression through zero with
+exponential forgetting gives the strength of the pull at each lead. It is near zero while a series behaves as in
+training. After a change of behaviour or of telemetry, residuals are correlated in time, and the pull corrects them.
 
-Factors begin at a model's knots and are then tracked at every lead that is answered: what is read between two knots
-errs in its own way.
+Factors start from a model's knots and are then tracked at every answered lead: interpolated quantiles between two knots
+have their own errors.
 """
 
 import hashlib
@@ -32,20 +33,20 @@ STEP = 0.0075
 HOUR_STEP = 0.015
 """Step of the factor of a series, lead and local hour of the target."""
 REACH = 0.5
-"""How far the median moves, in half widths of 10-90, when every outcome of an hour lay to one side."""
+"""Shift of the median, in half widths of 10-90, if every outcome of an hour was on one side."""
 PULL_KEPT = 0.999
-"""What the sums behind the pull keep at each outcome: they remember a thousand."""
+"""Forgetting factor of the sums for the pull, per outcome: a memory of about a thousand outcomes."""
 PULL_PRIOR = 5.0
-"""Added to the squares, so that the first few outcomes pull little."""
+"""Added to the squares, so that the pull is weak after the first few outcomes."""
 OUTLIER = 3.0
-"""Half widths of 10-90 at which errors are cut off, those that pull and those that teach how far."""
+"""Residuals are clipped at so many half widths of 10-90, for the pull and for its regression."""
 SKEW_STEP = 0.02
 """Step of the gain of a series' and lead's skew, for each outcome."""
 LIMIT = np.log(20.0)
-"""Factors stay within 1/20 .. 20, whatever happens to the data."""
+"""Factors stay within 1/20 .. 20 for any data."""
 HOURS = 24
 NUMBERS = ("base", "hourly", "balance", "skew", "pulls", "error_mw")
-"""The arrays of a calibration that hold numbers."""
+"""The numeric arrays of a calibration."""
 _SMALL = 1e-6
 _LEVELS = np.array(QUANTILES)
 _SIDE = np.sign(_LEVELS - 0.5)
@@ -54,20 +55,20 @@ _LOW, _HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """The factors of each series and lead, and what moves its median. Immutable: `follow` returns a later one.
+    """The factors of each series and lead, and the state that moves the median. Immutable: `follow` returns a new one.
 
     Attributes:
-        series: their names, in order.
+        series: names of the series, in order.
         leads: minutes after the origin.
-        base: log factors of the widths, shape (series, lead, quantile); 0 leaves a width as it is. 0 for the median.
-        hourly: log factors of each local hour, on top of `base`, shape (series, lead, hour, quantile).
+        base: log factors of the widths, shape (series, lead, quantile); 0 keeps a width. 0 for the median.
+        hourly: log factors of each local hour, added to `base`, shape (series, lead, hour, quantile).
         balance: outcomes above (1) and below (-1) the median at each local hour, shape (series, lead, hour).
-        skew: gain of the skew, shape (series, lead): by so much the wider side of a lopsided interval is widened
-            further, and the other one narrowed.
-        pulls: sums of products and of squares behind the pull of the newest error, shape (series, lead, 2).
-        error_mw: that error, shape (series,).
-        error_at: the only origin at which it pulls, shape (series,), NaT where there is none.
-        as_of: the time up to which outcomes have been counted.
+        skew: gain of the skew, shape (series, lead): a positive gain widens the wider side of an asymmetric interval
+            and narrows the other side.
+        pulls: sums of products and of squares for the pull of the newest residual, shape (series, lead, 2).
+        error_mw: the newest residual, shape (series,).
+        error_at: the only origin at which it pulls, shape (series,), NaT if there is none.
+        as_of: the time up to which outcomes are counted.
     """
 
     series: tuple[str, ...]
@@ -83,7 +84,7 @@ class Calibration:
 
     @classmethod
     def neutral(cls, series: tuple[str, ...], leads: tuple[int, ...], as_of: np.datetime64) -> Self:
-        """The calibration that leaves everything as it is."""
+        """The calibration that changes nothing."""
         shape = len(series), len(leads)
         return cls(
             series=series,
@@ -107,13 +108,13 @@ class Calibration:
         outcome_mw: Floats,
         as_of: np.datetime64,
     ) -> Self:
-        """Factors with which the held-out `quantiles_mw` (issue, series, lead, quantile) would have been right.
+        """Factors that give the hold-out `quantiles_mw` (issue, series, lead, quantile) their nominal coverage.
 
         Args:
-            series: their names, in order.
+            series: names of the series, in order.
             leads: minutes after the origin.
             quantiles_mw: before calibration, shape (issue, series, lead, quantile).
-            outcome_mw: shape (issue, series, lead), NaN where unknown.
+            outcome_mw: shape (issue, series, lead), NaN if unknown.
             as_of: the time up to which these outcomes were known.
         """
         neutral = cls.neutral(series, leads, as_of)
@@ -130,13 +131,13 @@ class Calibration:
                 for k in range(len(leads)):
                     known = score[:, s, k][np.isfinite(score[:, s, k])]
                     if len(known):
-                        # The conformal rank: one more than the share, so that the level holds for the next outcome.
+                        # The conformal rank is one more than the share, so the level holds for the next outcome.
                         share = min(1.0, inside * (len(known) + 1) / len(known))
                         base[s, k, q] = np.log(np.clip(np.quantile(known, share), 1 / 20, 20.0))
         return replace(neutral, base=base)
 
     def at(self, leads: tuple[int, ...]) -> "Calibration":
-        """The same calibration at other leads: between its own linear, beyond them as at the nearest."""
+        """The same calibration at other leads: linear between its own leads, constant beyond them."""
 
         def between(values: Floats) -> Floats:
             return np.apply_along_axis(lambda own: np.interp(leads, self.leads, own), 1, values)
@@ -153,9 +154,9 @@ class Calibration:
 
     @cached_property
     def id(self) -> str:
-        """Twelve hex digits that name exactly these factors."""
+        """Twelve hex digits that identify exactly these factors."""
         digest = hashlib.sha256()
-        # In the order of the first format, so that the names of calibrations from before stay the same.
+        # The order of the first format, so that older calibrations keep their ids.
         base, hourly = self.base.copy(), self.hourly.copy()
         base[..., MEDIAN], hourly[..., MEDIAN] = self.skew, self.balance
         for array in (base, hourly, self.pulls, self.error_mw, self.error_at.astype(np.int64)):
@@ -164,7 +165,7 @@ class Calibration:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of its numbers are there and finite."""
+        """Whether all of its numbers exist and are finite."""
         wanted = type(self).neutral(self.series, self.leads, self.as_of)
         arrays = [getattr(self, name) for name in NUMBERS]
         shapes = [getattr(wanted, name).shape for name in NUMBERS]
@@ -172,11 +173,11 @@ class Calibration:
 
     @property
     def unmoved(self) -> "Calibration":
-        """The same widths about the model's own median."""
+        """The same widths around the model's own median."""
         return replace(self, balance=np.zeros_like(self.balance), pulls=np.zeros_like(self.pulls))
 
     def apply(self, quantiles_mw: Floats, hours: NDArray[np.int64], origins: Times) -> NDArray[np.float64]:
-        """Move and stretch quantiles (issue, series, lead, quantile).
+        """Calibrate quantiles (issue, series, lead, quantile): shift the median and scale the widths.
 
         `hours` (issue, series, lead) are local hours of the targets, `origins` (issue, series) times of the last
         values.
@@ -202,27 +203,26 @@ class Calibration:
         median_step: float = MEDIAN_STEP,
         skew_step: float = SKEW_STEP,
     ) -> tuple[NDArray[np.float64], "Calibration"]:
-        """Move and stretch the quantiles of successive issue times, each with what was known then; count every outcome.
+        """Calibrate the quantiles of successive issue times with the outcomes known at each; count every outcome.
 
         Args:
             quantiles_mw: shape (issue, series, lead, quantile).
             hours: local hour of each target, shape (issue, series, lead).
-            outcome_mw: shape (issue, series, lead), NaN where unknown.
+            outcome_mw: shape (issue, series, lead), NaN if unknown.
             issue_times: ascending, shape (issue,).
-            known_at: when each outcome could be known, shape (issue, series, lead), NaT where never.
-            origins: times of the last values, shape (issue, series), NaT where there is none.
-            step: of a series' and lead's log factor, for each outcome; 0 leaves it as it is.
-            hour_step: of that of its local hour.
-            median_step: of the hour's balance about the median; 0 leaves the median where the model has it, which is
-                not pulled either.
-            skew_step: of the gain of the skew.
+            known_at: the time at which each outcome became known, shape (issue, series, lead), NaT if never.
+            origins: times of the last values, shape (issue, series), NaT if there is none.
+            step: step of the log factor of a series and lead, for each outcome; 0 keeps the factor.
+            hour_step: step of the log factor of the local hour.
+            median_step: step of the hour's balance around the median; 0 keeps the model's median, without any pull.
+            skew_step: step of the gain of the skew.
 
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
         """
         learnt = self.base.copy(), self.hourly.copy(), self.balance.copy(), self.skew.copy()
         pulls, error_mw, error_at = self.pulls.copy(), self.error_mw.copy(), _minutes(self.error_at)
-        # For each outcome the first issue time at which it counts.
+        # The first issue time at which each outcome counts.
         due = np.searchsorted(issue_times, np.where(np.isnat(known_at), issue_times[-1], known_at))
         due = np.maximum(due, np.arange(1, len(issue_times) + 1)[:, None, None])
         due[np.isnat(known_at) | ~np.isfinite(outcome_mw) | (known_at > issue_times[-1])] = len(issue_times)
@@ -248,7 +248,7 @@ class Calibration:
         return _stretch(quantiles_mw, *in_force), after
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, from which `from_json` makes the same bits."""
+        """Plain values, from which `from_json` restores the same bits."""
         return {
             "series": list(self.series),
             "leads": list(self.leads),
@@ -260,7 +260,7 @@ class Calibration:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         numbers = {name: np.array(values[name], np.float64) for name in NUMBERS if name in values}
-        if "balance" not in values:  # the first format kept both in the median's place of the factors
+        if "balance" not in values:  # the first format has both in the median's place of the factors
             for name, holder in (("balance", "hourly"), ("skew", "base")):
                 numbers[name] = numbers[holder][..., MEDIAN].copy()
                 numbers[holder][..., MEDIAN] = 0.0
@@ -274,12 +274,12 @@ class Calibration:
 
 
 def _minutes(times: Times) -> NDArray[np.int64]:
-    """Minutes since 1970 in an array of their own; the least integer for NaT."""
+    """Minutes since 1970 in a new array; the smallest integer for NaT."""
     return times.astype("datetime64[m]").astype(np.int64)
 
 
 def _skew(quantiles_mw: Floats) -> Floats:
-    """How much further the .9 quantile lies from the median than the .1, as a share of both; -1..1."""
+    """Skew of the 80 % interval: the difference of its upper and lower half width, as a share of their sum; -1..1."""
     low, median, high = (quantiles_mw[..., q] for q in (_LOW, MEDIAN, _HIGH))
     return np.asarray((high - 2 * median + low) / np.maximum(high - low, _SMALL))
 
@@ -291,7 +291,7 @@ def _half(quantiles_mw: Floats) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _shifts(error: Floats, half: Floats, pulls: Floats) -> Floats:  # pragma: no cover - compiled
-    """The shift of each median (issue, series, lead) by the newest errors (issue, series)."""
+    """The shift of each median (issue, series, lead) by the newest residuals (issue, series)."""
     out = np.empty(half.shape)
     for n in range(half.shape[0]):
         for s in range(half.shape[1]):
@@ -307,16 +307,16 @@ def _cut(error: float, half: float) -> float:  # pragma: no cover - compiled
 
 @njit(cache=True, nogil=True)
 def _shift(error: float, half: float, products: float, squares: float) -> float:  # pragma: no cover - compiled
-    """How far an error pulls, by the sums of products and of squares: at most as far as it went itself."""
+    """The pull of a residual, by the sums of products and of squares: at most the residual itself."""
     return _cut(error, half) * min(1.0, max(-1.0, products / (squares + PULL_PRIOR)))
 
 
 def _stretch(quantiles_mw: Floats, log_factors: Floats, balance: Floats, shift: Floats) -> NDArray[np.float64]:
-    """Quantiles (issue, series, lead, quantile) stretched by factors, their medians moved by balance and shift."""
+    """Quantiles (issue, series, lead, quantile), widths scaled by factors, medians moved by balance and shift."""
     median = quantiles_mw[..., [MEDIAN]]
     distance = (quantiles_mw - median) * np.exp(log_factors)
     median = median + (REACH * balance * _half(quantiles_mw) + shift)[..., None]
-    # Outward from the median no quantile may fall behind the one before it.
+    # No quantile crossing: going outward from the median, each quantile is at or beyond the one before it.
     distance[..., MEDIAN:] = np.maximum.accumulate(distance[..., MEDIAN:], axis=-1)
     distance[..., MEDIAN::-1] = np.minimum.accumulate(distance[..., MEDIAN::-1], axis=-1)
     return np.asarray(median + distance, np.float64)
@@ -332,16 +332,17 @@ def _track(
     steps: tuple[float, float, float, float],
     limit: float,
 ) -> None:  # pragma: no cover - compiled
-    """Write what is in force at each issue time, counting outcomes as they fall due.
+    """Write the state in force at each issue time, and count outcomes when they become known.
 
     Args:
-        in_force: written: the log factors, the balance and the shift.
+        in_force: output: the log factors, the balance and the shift.
         learnt: changed in place: `base`, `hourly`, `balance` and `skew`.
-        pull: `pulls`, the newest errors and their origins, all changed; the origins (issue, series), the first lead.
+        pull: `pulls`, the newest residuals and their origins, changed in place; the origins (issue, series), the first
+            lead.
         about: the quantiles, their skew, their half widths, the local hours and the outcomes.
-        counted: for each outcome the issue time at which it falls due, and the order in which they do.
-        steps: those of a series and lead, of its hour, of the hour's balance about the median, and of the skew's gain.
-        limit: of the log factors.
+        counted: the issue time at which each outcome becomes known, and the outcomes' order by it.
+        steps: steps of a series and lead, of its hour, of the hour's balance, and of the skew's gain.
+        limit: limit of the log factors.
     """
     factors, lean, shift = in_force
     base, hourly, balance, gains = learnt
@@ -370,7 +371,7 @@ def _track(
                 error_mw[s], error_at[s] = error, origins[m, s] + first_lead
             if errors[m, s] != 0.0 and reach > _SMALL:
                 before, after = _cut(errors[m, s], reach) / reach, _cut(error, reach) / reach
-                # What is left counts by its size, not by its square: the median is what is pulled.
+                # The remaining error has an absolute, not a squared, weight: the regression is for the median.
                 weight = 1.0 / (1.0 + abs(error - shift[m, s, k]) / reach)
                 pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
                 pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before

@@ -1,4 +1,4 @@
-"""The state of a calibration as compact text: what a store keeps of one that is followed, bit for bit."""
+"""The state of an online calibration as compact text for the store, exact to the bit."""
 
 import base64
 import json
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from power_nowcast.bundle.calibration import NUMBERS, Calibration
 
 FORMAT = 2
-"""Format 1 was `Calibration.to_json` as text; it is read as well."""
+"""Format 1 was the text of `Calibration.to_json`; `unpack` also reads it."""
 _NUMBER = np.dtype("<f8")
 _MINUTE = np.dtype("<i8")
 
 
 def pack(calibration: Calibration) -> str:
-    """JSON text from which `unpack` makes the same calibration.
+    """JSON text from which `unpack` restores the same calibration.
 
-    The arrays are compressed as they are: hours with the same outcomes have the same factors, bit for bit. (Bytes of
-    equal weight side by side would hide that, and take half as much again.)
+    The arrays are compressed without a byte shuffle: hours with the same outcomes have the same factors, bit for bit.
+    (A shuffle would hide these repetitions and take 50 % more space.)
     """
     arrays = [getattr(calibration, name).astype(_NUMBER) for name in NUMBERS]
     arrays.append(calibration.error_at.astype("datetime64[m]").astype(_MINUTE))
@@ -35,11 +35,11 @@ def pack(calibration: Calibration) -> str:
 
 
 def unpack(text: str) -> Calibration:
-    """The calibration that `pack` made a text of, or one of the first format.
+    """The calibration from a text of `pack`, or of the first format.
 
     Raises:
-        ValueError: the text is no state of a calibration.
-        KeyError: something is missing in it.
+        ValueError: the text is not a state of a calibration.
+        KeyError: a field is missing.
     """
     values = json.loads(text)
     if "format" not in values:

@@ -1,9 +1,9 @@
-"""How errors of one nowcast hang together across its steps: sample paths, and what is asked of them (the next hour's
-peak), need more than the quantiles of each step.
+"""The dependence of errors across the steps of a nowcast. Sample paths, and statistics of them such as the next hour's
+peak, need more than the quantiles of each step.
 
-A Gaussian copula: errors on the scale of normal scores have the covariance of four parts that add up, each with its own
-weight for each series: the origin's noise (the same at every lead), a random walk, an error of the ramp (growing with
-the lead), and each value's own noise. They are fitted at the knots and known at every lead between them.
+The model is a Gaussian copula: the covariance of the errors' normal scores is the sum of four parts, each with a weight
+for each series: the noise of the origin (equal at every lead), a random walk, an error of the ramp (which grows with
+the lead), and the noise of each value. The parts are fitted at the knots and are defined at every lead between them.
 """
 
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class Dependence:
         cls, series: tuple[str, ...], knots: tuple[int, ...], quantiles_mw: Floats, outcome_mw: Floats
     ) -> Self:
         """Fit to calibrated `quantiles_mw` (issue, series, knot, quantile) and `outcome_mw` (issue, series, knot) of
-        held-out time, NaN where unknown. A series without outcomes has independent steps.
+        hold-out time, NaN if unknown. A series without outcomes has independent steps.
         """
         scores = scores_of(quantiles_mw, outcome_mw)
         spread = (quantiles_mw[..., -2] - quantiles_mw[..., 1]) / (SCORES[-2] - SCORES[1])
         parts = parts_of(np.array(knots), np.array(knots))
-        from scipy.optimize import nnls  # noqa: PLC0415 - a quarter of a service's start, and answering fits nothing
+        from scipy.optimize import nnls  # noqa: PLC0415 - a quarter of a service's start-up; only fitting needs it
 
         pairs = np.triu_indices(len(knots))
         weights = np.zeros((len(series), len(parts)))
@@ -51,7 +51,7 @@ class Dependence:
             correlation = np.corrcoef(scores[known, s].T).reshape(len(knots), len(knots))
             width = np.maximum(np.median(spread[known, s], axis=0), _SMALL)
             width /= width.mean()
-            # Fitted in units of the correlation, so that short leads count as much as long ones.
+            # The fit uses units of the correlation, so that short leads count as much as long ones.
             scaled = parts / np.multiply.outer(width, width)
             weights[s], _ = nnls(scaled[:, *pairs].T, correlation[pairs])
         return cls(series, weights)
@@ -70,14 +70,14 @@ class Dependence:
         """Sample paths of one series through the steps of a nowcast.
 
         Args:
-            series: its name.
-            quantiles_mw: of each step in MW, shape (step, quantile).
+            series: name of the series.
+            quantiles_mw: quantiles of each step in MW, shape (step, quantile).
             leads: minutes of each step after the origin, shape (step,).
-            count: how many paths.
-            rng: draws them.
+            count: number of paths.
+            rng: random generator.
 
         Returns:
-            Values in MW, shape (path, step). Each step alone has the distribution of its quantiles.
+            Values in MW, shape (path, step). The marginal distribution of each step is that of its quantiles.
         """
         values, vectors = np.linalg.eigh(self.correlation(series, leads))
         root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -99,8 +99,8 @@ def parts_of(first: Floats, second: Floats) -> NDArray[np.float64]:
 
 
 def scores_of(quantiles_mw: Floats, outcome_mw: Floats) -> NDArray[np.float64]:
-    """Normal scores of outcomes (...) within their quantiles (..., quantile): between two of them linear, beyond the
-    outermost with the slope of the last two.
+    """Normal scores of outcomes (...) within their quantiles (..., quantile): linear between two quantiles, and beyond
+    the outermost with the slope of the last two.
     """
     q = np.asarray(quantiles_mw, np.float64)
     steps = np.maximum(np.diff(q, axis=-1), _SMALL)

@@ -1,7 +1,8 @@
-"""Why a model says what it says: contributions to its ramps, and what its accuracy rests on.
+"""Explanations of a model: contributions to its ramps, and the importance of features for its accuracy.
 
-Boosters tell by TreeSHAP what each feature did. Of any other model the features are taken by families, few enough that
-Shapley values are exact: every coalition of families is answered, those outside it as on other, similar times.
+For boosters, TreeSHAP gives the contribution of each feature. For other models, features are grouped by family. The
+families are few, so the Shapley values are exact: the model answers every coalition of families, with the features of
+the other families taken from similar times.
 """
 
 import math
@@ -27,11 +28,11 @@ TREES, SHAPLEY = "TreeSHAP", "exact Shapley values by family"
 
 @dataclass(frozen=True)
 class Contributions:
-    """What moved the medians of one series and knot away from persistence, in MW.
+    """Contributions to the difference between the medians of one series and knot and persistence, in MW.
 
-    `base_mw` (row,) is the ramp that the model says without knowing the features; `values_mw` (row, name) is what each
-    of `names`, single features with `by_feature` and else families, adds to it: together they are the median minus the
-    last known value.
+    `base_mw` (row,) is the model's ramp without any feature. `values_mw` (row, name) is the contribution of each of
+    `names`, which are single features if `by_feature`, else families. Base and contributions sum up to the median minus
+    the last known value.
     """
 
     names: tuple[str, ...]
@@ -41,7 +42,7 @@ class Contributions:
     by_feature: bool = False
 
     def by_family(self) -> "Contributions":
-        """The same with the features of one family taken together."""
+        """The same contributions, summed by family."""
         if not self.by_feature:
             return self
         families = np.array([family_of(name) for name in self.names])
@@ -53,17 +54,17 @@ class Contributions:
 def contributions(
     model: Model, block: FeatureBlock, series: str, knot: int, background: FeatureBlock | None = None
 ) -> Contributions:
-    """Why the medians of `block` at one knot are what they are; NaN in rows without an answer.
+    """Contributions to the medians of `block` at one knot; NaN in rows without an answer.
 
     Args:
-        model: of any kind.
-        block: the nowcasts to explain.
-        series: one of the block's.
-        knot: one of the model's, minutes after the origin.
-        background: times to compare with, of the same series; boosters need none.
+        model: a model of any kind.
+        block: features of the nowcasts to explain.
+        series: one of the block's series.
+        knot: one of the model's knots, minutes after the origin.
+        background: features of the same series at other times, for comparison; boosters need none.
 
     Raises:
-        HistoryError: the model needs times to compare with, and there are none.
+        HistoryError: the model needs other times for comparison, and there are none.
     """
     if isinstance(model, BoostedModel):
         names, _, values = model.explain(block, series, knot)
@@ -72,8 +73,8 @@ def contributions(
         )
     if background is None or not len(background.issue_times):
         raise HistoryError(
-            f"There is no time to compare a nowcast of {model.kind} with.",
-            remedy="Ingest a few days before it, or explain a later one.",
+            f"There is no earlier time to compare a nowcast of {model.kind} with.",
+            remedy="Ingest a few days before the nowcast, or explain a later one.",
             kind=model.kind,
         )
     if isinstance(model, Ensemble):
@@ -90,7 +91,7 @@ def _ramp(model: Model, block: FeatureBlock, series: str, knot: int) -> NDArray[
 def _of_ensemble(
     model: Ensemble, block: FeatureBlock, series: str, knot: int, background: FeatureBlock
 ) -> Contributions:
-    """The members' contributions by family, weighted as their answers are."""
+    """The members' contributions by family, with the weights of their answers."""
     s, k = model.series.index(series), model.knots.index(knot)
     parts = [contributions(member, block, series, knot, background).by_family() for member in model.members]
     answered = np.stack([np.isfinite(part.base_mw) for part in parts], axis=1)
@@ -106,7 +107,7 @@ def _of_ensemble(
             values[:, names.index(name)] += np.where(known, part.values_mw[:, n], 0.0) * own
     methods = tuple(dict.fromkeys(method for part in parts for method in part.methods))
     if s == model.total and block.series == model.series:
-        # How far the zones drew the total is told as one part: which features moved them is asked of the zones.
+        # The reconciliation of the total with its zones is one part. The zones' own explanations show their features.
         move = _ramp(model, block, series, knot) - base - values.sum(axis=1)
         names, values = (*names, SUM_OF_ZONES), np.column_stack([values, move])
     return Contributions(names, base, values, methods)
@@ -119,7 +120,7 @@ def _shapley(model: Model, block: FeatureBlock, series: str, knot: int, backgrou
     count = len(families)
     inside = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
     size = inside.sum(axis=1)
-    # A coalition's share of the orders in which it comes first, then the family, then the rest.
+    # A coalition's weight: the share of orders with the coalition first, then the family, then the rest.
     factor = np.array([math.factorial(n) * math.factorial(count - n - 1) / math.factorial(count) for n in range(count)])
     base, values = np.empty(len(block.issue_times)), np.empty((len(block.issue_times), count))
     for row in range(len(block.issue_times)):
@@ -139,7 +140,7 @@ def _worth(
     background: FeatureBlock,
     known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Mean ramp in MW of one row where only the features `known` (coalition, feature) are its own."""
+    """Mean ramp in MW of one row that keeps only the features `known` (coalition, feature) of its own."""
     others = len(background.issue_times)
     worth = np.empty(len(known))
     step = max(1, ROWS_AT_ONCE // others)
@@ -155,14 +156,15 @@ def _worth(
 def permutation_importance(
     bundle: Bundle, known: Examples, *, repeats: int = 5, rows: int = 400, seed: int = 1
 ) -> dict[str, NDArray[np.float64]]:
-    """How much the validation loss grows when a family of features is drawn from other times; (repeat,) by family.
+    """Permutation importance: increase of the validation loss when a family has values of other times; (repeat,) by
+    family.
 
     Args:
-        bundle: of any kind, with its calibration.
-        known: time that the model was not trained on.
+        bundle: a bundle of any kind, with its calibration.
+        known: examples that were not used in training.
         repeats: draws of each family.
-        rows: issue times that are read, spread over all.
-        seed: of the draws.
+        rows: number of issue times to use, spread over all examples.
+        seed: seed of the draws.
     """
     chosen = np.unique(np.linspace(0, len(known.block.issue_times) - 1, rows).astype(np.int64))
     sample = Examples(known.block.take(chosen), known.outcome_mw[chosen])
@@ -180,7 +182,7 @@ def permutation_importance(
         grown[family] = np.empty(repeats)
         for n in range(repeats):
             x = sample.block.x.copy()
-            # All series move together: what a network reads of one issue time stays of one time.
+            # All series use the same permutation: the inputs of a network at one issue time stay from one time.
             x[:, :, columns] = x[chance.permutation(len(x))][:, :, columns]
             grown[family][n] = lost(replace(sample.block, x=x)) - whole
     return dict(sorted(grown.items(), key=lambda item: -float(item[1].mean())))

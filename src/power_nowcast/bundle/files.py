@@ -1,4 +1,4 @@
-"""The files of a bundle: listed, hashed and read once, so that exactly what was verified answers."""
+"""The files of a bundle: listed, hashed and read once, so that exactly the verified bytes answer."""
 
 import hashlib
 import json
@@ -13,16 +13,16 @@ from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelE
 FORMAT_VERSION = 8
 FORMAT_OF_SHORT_DIGEST = 6
 READABLE = (6, 7, 8)
-"""Formats that are read. The digest of 6 covers less; up to 7 a calibration's factors hold `balance` and `skew`."""
+"""Readable formats. The digest of 6 covers less; up to 7 a calibration's factors contain `balance` and `skew`."""
 HEAD = "model.json"
 SHOWN_NAMES = 10
 
 
 @dataclass(frozen=True)
 class Files:
-    """A bundle's files in memory, by their path in the bundle; `name` is where in it this object points.
+    """A bundle's files in memory, by their path in the bundle; `name` is the path of this object in it.
 
-    A file that is changed after it was hashed changes nothing any more.
+    A later change of a file on disk has no effect.
     """
 
     content: Mapping[str, bytes]
@@ -50,12 +50,12 @@ def read_head(folder: Path) -> dict[str, Any]:
     """The bundle's `model.json`, its format checked.
 
     Raises:
-        ModelError: there is none. FormatVersionError: its format is not read by this version.
+        ModelError: there is none. FormatVersionError: this version does not read its format.
     """
     try:
         head = json.loads((folder / HEAD).read_text())
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} holds no model.", remedy="Train one: nowcast train.", path=str(folder)) from error
+        raise ModelError(f"{folder} has no model.", remedy="Train one: nowcast train.", path=str(folder)) from error
     found = head.get("format_version") if isinstance(head, dict) else None
     if found not in READABLE:
         raise FormatVersionError(
@@ -68,11 +68,11 @@ def read_head(folder: Path) -> dict[str, Any]:
 
 
 def digest_of(head: Mapping[str, Any]) -> str:
-    """SHA-256 over everything that decides a bundle's answers, worked out from its head.
+    """SHA-256 over everything that determines a bundle's answers, computed from its head.
 
-    The head lists the SHA-256 of every file, and names format, kind, series, quantiles, knots, features and origin. Of
-    all this only the time of training is left out: the same training, done again, is the same version. Format 6 covers
-    the kind, the features and the files; series and knots are held against the files when such a bundle is loaded.
+    The head lists the SHA-256 of every file, and names format, kind, series, quantiles, knots, features and origin. The
+    digest leaves out only the time of training: a repetition of the same training gives the same version. Format 6
+    covers the kind, the features and the files; for such a bundle, loading compares series and knots with the files.
     """
     if head["format_version"] > FORMAT_OF_SHORT_DIGEST:
         info = {key: value for key, value in head["info"].items() if key != "created_at"}
@@ -91,19 +91,19 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def verify(folder: Path, digest: str | None = None) -> tuple[dict[str, Any], Files]:
-    """Read a bundle's head and files, and check that they are what was written.
+    """Read a bundle's head and files, and check that they are unchanged.
 
     Args:
-        folder: of the bundle.
-        digest: the registered one; without it the bundle has to agree with itself only.
+        folder: folder of the bundle.
+        digest: the registered digest; without it the bundle must only be consistent.
 
     Returns:
         The head and the files, which are not read from disk again.
 
     Raises:
-        ArtifactDigestError: a file is missing, differs, is not listed, is a link or lies outside the folder; or the
-            digest of what is there is not the registered one.
-        FormatVersionError: it was written in a format that this version does not read.
+        ArtifactDigestError: a file is missing, differs, is not listed, is a link or is outside the folder; or the
+            digest of the files is not the registered one.
+        FormatVersionError: this version does not read the bundle's format.
         ModelError: there is no bundle.
     """
     head = read_head(folder)
@@ -129,7 +129,7 @@ def verify(folder: Path, digest: str | None = None) -> tuple[dict[str, Any], Fil
 
 
 def _listing(folder: Path) -> tuple[set[str], list[str]]:
-    """Names of all plain files below a folder, and of all that is neither such a file nor a folder."""
+    """Names of all plain files below a folder, and of all other entries that are not folders."""
     plain, other = set(), []
     for path in sorted(folder.rglob("*")):
         name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
@@ -141,7 +141,7 @@ def _listing(folder: Path) -> tuple[set[str], list[str]]:
 
 
 def _leaves(name: object) -> bool:
-    """Whether a listed name is no path within the folder."""
+    """Whether a listed name is a path outside the folder."""
     if not isinstance(name, str) or not name or "\\" in name or "\0" in name:
         return True
     path = PurePosixPath(name)
@@ -155,7 +155,7 @@ def _told(names: list[str]) -> str:
 
 def _damaged(folder: Path, what: str, expected: str | None) -> ArtifactDigestError:
     return ArtifactDigestError(
-        f"The model in {folder} is not what was written: {what}.",
+        f"The model in {folder} is not as it was written: {what}.",
         remedy="Download it again; if that fails too, train and register the model again.",
         path=str(folder),
         expected=expected,

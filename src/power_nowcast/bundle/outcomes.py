@@ -1,4 +1,4 @@
-"""Outcomes as they could be known: what calibration may learn from, and when."""
+"""Outcomes with the times at which they became known: the input of calibration."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,16 @@ from power_nowcast.regions import Region
 
 
 def first_known(panel: Panel, region: Region, delay_minutes: int = 0) -> tuple[Floats, Times]:
-    """The first value of every slot and when it was known, both (time, series); NaN and NaT where never.
+    """The first value of every slot and the time at which it became known, both (time, series); NaN and NaT if never.
 
-    No slot counts as known earlier than `delay_minutes` after its time, nor than the panel's own delay.
-    Corrections come later and are left out: at the time, the first value was what a nowcast was judged by.
+    A slot is known at the earliest after `delay_minutes` and after the panel's own delay.
+    Later corrections are left out: at the time, the first value was the outcome of a nowcast.
     """
     power = panel.power.values.copy()
     on_time = panel.times + np.timedelta64(max(delay_minutes, panel.delay_minutes), "m")
     known_at = np.where(np.isfinite(power), on_time[:, None], np.datetime64("NaT", "m"))
     patches = panel.patches
-    # Backwards, so that of several patches of one cell the first one stays.
+    # In reverse order, so that the first of several patches of a cell remains.
     for p in np.flatnonzero(patches.grid == Part.POWER)[::-1]:
         slot, column = patches.slot[p], patches.column[p]
         if not np.isfinite(panel.power.values[slot, column]):
@@ -28,16 +28,16 @@ def first_known(panel: Panel, region: Region, delay_minutes: int = 0) -> tuple[F
             known_at[slot, column] = max(patches.available_at[p], on_time[slot])
     if region.total is not None:
         add_total(power, region)
-        known_at[:, 0] = known_at[:, 1:].max(axis=1)  # NaT wins: without one zone there is no total
+        known_at[:, 0] = known_at[:, 1:].max(axis=1)  # NaT propagates: without one zone there is no total
     return power, known_at
 
 
 def at_knots(
     panel: Panel, region: Region, block: FeatureBlock, knots: tuple[int, ...], delay_minutes: int = 0
 ) -> tuple[Floats, Times]:
-    """First known value at each knot after the origin, and when it was known; both (issue, series, knot).
+    """First known value at each knot after the origin, and the time it became known; both (issue, series, knot).
 
-    Nights of solar power are no outcomes: nothing is to be learnt from them.
+    Solar power at night is not an outcome: there is nothing to learn from it.
     """
     power, known_at = first_known(panel, region, delay_minutes)
     target = target_times(block, knots)
@@ -62,10 +62,10 @@ def target_times(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
 
 
 def outcomes_known_at(block: FeatureBlock, knots: tuple[int, ...]) -> Times:
-    """When the outcome at each knot was known at the latest, shape (issue, series, knot): at the first issue time of
-    the block whose origin is as late as that; NaT where there is none.
+    """The latest time at which the outcome at each knot became known, shape (issue, series, knot): the first issue time
+    of the block with an origin at or after the target; NaT if there is none.
     """
-    # The origin of a later issue time is never an earlier one, but for a series that fell silent.
+    # Origins increase with issue times, except for a series whose data stopped.
     origins = np.fmax.accumulate(origin_times(block), axis=0)
     target = target_times(block, knots)
     known_at = np.full(target.shape, np.datetime64("NaT", "m"))

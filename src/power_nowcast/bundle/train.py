@@ -1,4 +1,4 @@
-"""From examples to a bundle: fit, calibrate on held-out time, and put together what is served."""
+"""From examples to a bundle: fit, calibrate on hold-out time, and assemble the bundle."""
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -24,13 +24,13 @@ from power_nowcast.scoring import pinball_losses
 FALLBACK_LEADS = (120, 240)
 GOLDEN_ROWS = 3
 VALID_LOSS = "valid_loss"
-"""Metric by which models are chosen: pinball on held-out time in units of persistence's MAE, mean over series and
+"""Metric for the choice of models: pinball loss on hold-out time in units of persistence's MAE, mean over series and
 knots."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the training data come from, for the bundle's `Info`."""
+    """The origin of the training data, for the bundle's `Info`."""
 
     git_sha: str = "unknown"
     data_sha256: str = ""
@@ -61,7 +61,7 @@ def train_bundle(
     executor: Executor | None = None,
     progress: Progress = lambda _: None,
 ) -> tuple[Bundle, FitReport]:
-    """Fit on `train`, stop and calibrate on the later `valid`.
+    """Fit on `train`; stop early and calibrate on the later `valid`.
 
     Raises:
         MissingDataError: a series has no outcome to learn from.
@@ -96,7 +96,7 @@ def train_bundle(
 
 @dataclass(frozen=True)
 class Judged:
-    """What held-out time tells of a model that has just been fitted."""
+    """Results of a newly fitted model on hold-out time."""
 
     report: FitReport
     calibration: Calibration
@@ -112,7 +112,7 @@ def fit_and_judge(
     executor: Executor | None = None,
     progress: Progress = lambda _: None,
 ) -> Judged:
-    """Fit on `train`, stop and calibrate on the later `valid`; the report's metrics hold `VALID_LOSS`.
+    """Fit on `train`; stop early and calibrate on the later `valid`. The report's metrics include `VALID_LOSS`.
 
     Raises:
         MissingDataError: a series has no outcome to learn from.
@@ -131,7 +131,7 @@ def fit_and_judge(
     report, held_out = model.fit(train, valid, executor=executor, progress=progress)
     last = valid.block.issue_times[-1] + np.timedelta64(max(model.knots), "m")
     calibration = Calibration.from_held_out(model.series, model.knots, held_out, valid.outcome_mw, last)
-    # The held-out time once more in order of time: the hours' own factors start from what it taught.
+    # A second pass over the hold-out time, in time order, initialises the factors of the hours.
     hours = local_hours(target_times(valid.block, model.knots), region.timezone)
     calibrated, calibration = calibration.follow(
         held_out,
@@ -154,9 +154,9 @@ def _span(block: FeatureBlock) -> str:
 
 
 def fallback(train: Examples, knots: tuple[int, ...]) -> Persistence:
-    """Persistence with the spread that training showed at the knots and, for late data, at leads up to four hours.
+    """Persistence with its spread in training at the knots and, for late data, at leads up to four hours.
 
-    The outcomes of the long leads are origins of later examples with data of the same age.
+    The outcomes of long leads are origins of later examples with data of the same age.
     """
     block = train.block
     spacing = int(np.diff(block.issue_times).min().astype(int)) if len(block.issue_times) > 1 else max(knots)
@@ -182,7 +182,7 @@ def _rows(block: FeatureBlock, count: int) -> FeatureBlock:
 
 
 def scaled_pinball(quantiles_mw: Floats, valid: Examples) -> float:
-    """Pinball of quantiles (issue, series, knot, quantile), in units of persistence's MAE: mean of series and knots."""
+    """Pinball loss of quantiles (issue, series, knot, quantile) in units of persistence's MAE, mean of all."""
     loss = pinball_losses(valid.outcome_mw, quantiles_mw, QUANTILES).mean(axis=-1)
     known = np.isfinite(loss) & np.isfinite(valid.ramps)
     loss, ramp = np.where(known, loss, np.nan), np.where(known, np.abs(valid.ramps), np.nan)

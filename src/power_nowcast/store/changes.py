@@ -18,7 +18,7 @@ MOMENT = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class AppendReport:
-    """Row counts of an append: `repeated` rows had a later row of the same key in it, `empty` rows had no finite value."""
+    """Row counts of an append: `repeated` rows have a later row of the same key, `empty` rows have no finite value."""
 
     added: int = 0
     corrected: int = 0
@@ -41,15 +41,15 @@ class AppendReport:
 
 
 def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, AppendReport]:
-    """Rows of `contracts.VALUES` to add, given every stored version of the keys in question, and the count of all.
+    """Rows of `contracts.VALUES` to add, given every stored version of their keys, and the report with all counts.
 
-    A value that differs from the stored one becomes a further row, known from `now`: the time that was computed for the
-    original is not true of the correction. Commits, not clocks, give the order: a correction is never known before what
-    it corrects, and its `first_seen_at` comes after that of every stored version of its key, though the clock went back
-    or stood still.
+    A value that differs from the stored one becomes a further row, available from `now`: the computed time of the
+    original is not valid for the correction. Commits, not clocks, give the order: a correction is never available
+    before the value that it corrects, and its `first_seen_at` is after that of every stored version of its key, even
+    if the clock went back or stopped.
 
-    A forecast's vintages are told apart by `available_at`. One that does not say when it was issued counts from when it
-    was seen; where it says what the vintage before it said, it says nothing new, however often it is seen.
+    `available_at` identifies a forecast's vintages. A vintage without an issue time counts from the time at which it
+    was seen; if it has the values of the vintage before, it is not stored, however often it is seen.
     """
     finite = rows.filter(pl.col("value").is_finite())
     key = [*KEY, "available_at"] if table.is_forecast else KEY
@@ -62,12 +62,12 @@ def changes(table: Table, rows: pl.DataFrame, known: pl.DataFrame, now: datetime
     else:
         fresh, corrected = _compare(last, known)
     corrections = _stamped(corrected.unique(KEY, keep="last", maintain_order=True), known, now)
-    # By the clock, though the clock be behind what was stored: at most a moment after it.
+    # The clock decides, even if it is behind the stored rows: then the time is a moment after them.
     seen_at = pl.min_horizontal("first_seen_at", _utc(now + MOMENT))
     corrections = corrections.with_columns(
         available_at=pl.max_horizontal(seen_at, "corrects"), basis=pl.lit(Basis.SEEN.value)
     ).select(VALUES.names())
-    # A vintage that comes with the correction of an older one is the later word.
+    # If a vintage comes with the correction of an older vintage, the newer vintage comes last.
     before = pl.concat([known, corrections]) if table.is_forecast else known.clear()
     added = pl.concat([_stamped(fresh, before, now).select(VALUES.names()), corrections])
     report = AppendReport(

@@ -27,18 +27,18 @@ from power_nowcast.store.datafiles import FileCache, Snapshot, rows_of, snapshot
 APP_ID = "power-nowcast"
 CONFIGURATION: dict[str, str | None] = {
     "delta.appendOnly": "true",
-    # Five-minute appends: a reader replays at most this many commits.
+    # With an append every five minutes, a reader replays at most this many commits.
     "delta.checkpointInterval": str(log.CHECKPOINT_EVERY),
-    # The log is trimmed by `log.trim`, which knows the versions that are kept.
+    # `log.trim` trims the log, because it knows the kept versions.
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 400 days",
     "delta.deletedFileRetentionDuration": "interval 30 days",
 }
 SMALL_FILE = 256 * 1024
-"""Bytes up to which the writer merges a file with others: what a month holds is not rewritten every two hours."""
+"""The writer merges files up to this size: it must not rewrite a whole month every two hours."""
 _WRITER = WriterProperties(compression="ZSTD")
 _LONGEST = 600
-# Looking for expired commits after every commit takes longer than the commit.
+# A search for expired commits after every commit takes longer than the commit.
 AFTERWARDS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
@@ -177,10 +177,10 @@ class Delta:
                     table,
                     rows.select(self.schema.names()),
                     mode="append",
-                    # A table may be older than a column.
+                    # An older table may lack a column.
                     schema_mode="merge" if len(self.schema) > len(table.schema().fields) else None,
                     writer_properties=_WRITER,
-                    # No retry: delta-rs would append behind the other writer's rows without comparing again.
+                    # No retry: delta-rs would append after the other writer's rows without a new comparison.
                     commit_properties=CommitProperties(
                         max_commit_retries=0, app_transactions=[Transaction(APP_ID, serial)]
                     ),
@@ -238,17 +238,17 @@ class Delta:
             return self._table is not None and self._table.version() - self._trimmed >= log.CHECKPOINT_EVERY
 
     def trim(self, kept: Collection[int]) -> int:
-        """Delete commits that neither the newest versions nor the kept ones need; returns how many files.
+        """Delete commits that neither the newest versions nor the kept ones need; returns the number of files.
 
-        Listing a folder of a month's commits takes longer than a commit. Object stores list from a name on: nothing is
-        deleted there.
+        The list of a folder with a month of commits takes longer than a commit. Object stores can list from a name on,
+        so nothing is deleted there.
         """
         with self._lock:
             if self._table is None:
                 return 0
             self._trimmed = self._table.version()
             with reported(self.uri, "cleaned"):
-                # An open table remembers every step of its updates; a new one starts at a checkpoint.
+                # An open table keeps every step of its updates in memory; a new object starts at a checkpoint.
                 self._table = self._open()
                 return 0 if self._log is None else log.trim(self._log, self._trimmed, kept)
 

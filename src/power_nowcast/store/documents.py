@@ -1,4 +1,4 @@
-"""What jobs leave beside the tables: small JSON documents and frames by name, where the tables are."""
+"""Results of jobs next to the tables: small JSON documents and frames by name, in the same store."""
 
 import json
 from io import BytesIO
@@ -15,21 +15,21 @@ FOLDER = "documents"
 class Documents:
     """Documents of a store, by names such as `nyiso/features`.
 
-    A document is whole or not there, and the last one written under a name counts. A machine without a disk of its own
-    finds here what another one has left.
+    A document is complete or absent, and the last document written under a name counts. A machine without its own disk
+    finds the results of other machines here.
 
     Args:
-        files: of the store.
+        files: the store's files.
     """
 
     def __init__(self, files: Files) -> None:
         self._files = files
 
     def read(self, name: str) -> Any | None:
-        """The value that `write` kept, None where there is none.
+        """The value that `write` stored, None if there is none.
 
         Raises:
-            StoreError: it cannot be read, or is no JSON.
+            StoreError: the document cannot be read, or is not JSON.
         """
         content = self._read(f"{name}.json")
         if content is None:
@@ -44,7 +44,7 @@ class Documents:
             ) from error
 
     def write(self, name: str, value: Any) -> None:
-        """Keep a value that JSON can hold.
+        """Store a value as JSON.
 
         Raises:
             StoreError: it cannot be written.
@@ -52,7 +52,7 @@ class Documents:
         self._write(f"{name}.json", json.dumps(value, indent=1).encode())
 
     def read_frame(self, name: str) -> pl.DataFrame | None:
-        """The frame that `write_frame` kept, None where there is none.
+        """The frame that `write_frame` stored, None if there is none.
 
         Raises:
             StoreError: it cannot be read.
@@ -70,7 +70,7 @@ class Documents:
             ) from error
 
     def write_frame(self, name: str, frame: pl.DataFrame) -> None:
-        """Keep a frame.
+        """Store a frame.
 
         Raises:
             StoreError: it cannot be written.
@@ -80,7 +80,7 @@ class Documents:
         self._write(f"{name}.parquet", buffer.getvalue())
 
     def read_bytes(self, name: str) -> bytes | None:
-        """The bytes that `write_bytes` kept, None where there are none.
+        """The bytes that `write_bytes` stored, None if there are none.
 
         Raises:
             StoreError: they cannot be read.
@@ -88,7 +88,7 @@ class Documents:
         return self._read(name)
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Keep the content of a file of another program, such as a database.
+        """Store the content of another program's file, such as a database.
 
         Raises:
             StoreError: it cannot be written.
@@ -96,7 +96,7 @@ class Documents:
         self._write(name, content)
 
     def frames(self, folder: str) -> frozenset[str]:
-        """Names of the frames directly in a folder; none where there is no such folder.
+        """Names of the frames directly in a folder; empty if the folder does not exist.
 
         Raises:
             StoreError: the folder cannot be listed.

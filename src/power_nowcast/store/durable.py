@@ -1,4 +1,4 @@
-"""What is acknowledged is on the disk; what a killed write left goes after a time."""
+"""Durable writes: acknowledged data are on the disk, and leftovers of killed writes are deleted after a time."""
 
 import os
 import re
@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 STRAY_AFTER = timedelta(days=1)
-"""Age from which a file under a temporary name is of a write that was killed: none takes so long."""
-# Of a raw delivery, of object_store's files before they get their names, of delta-rs' commits.
+"""A file with a temporary name and this age is left from a killed write: no write takes so long."""
+# Names of a raw delivery, of object_store's files before their final names, and of delta-rs' commits.
 _TEMPORARY = re.compile(r"\..+\.\d+|.+#\d+|_commit_.+\.tmp")
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Have files, or the names in folders, written to the disk.
+    """Make the system write files, or the names in folders, to the disk.
 
     Raises:
         OSError: the system could not.
@@ -27,7 +27,7 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def remove_strays(root: Path, now: datetime) -> int:
-    """Delete files under temporary names below a folder that are older than `STRAY_AFTER`; returns how many."""
+    """Delete temporary files below a folder that are older than `STRAY_AFTER`; returns their number."""
     before = (now - STRAY_AFTER).timestamp()
     names = (folder / name for folder, _, files in root.walk() for name in files if _TEMPORARY.fullmatch(name))
     strays = [file for file in names if file.stat().st_mtime < before]

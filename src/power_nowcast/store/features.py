@@ -1,4 +1,4 @@
-"""Tables of features: what a model was trained, validated and tested on, each version kept."""
+"""Tables of features for training, validation and test; every version is kept."""
 
 import hashlib
 from io import BytesIO
@@ -15,7 +15,7 @@ from power_nowcast.store.delta import AFTERWARDS, reported
 
 
 def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
-    """Keep a frame as the newest version; an equal one is not written again. Returns the version that holds it."""
+    """Write a frame as the newest version unless the newest one is equal. Returns the version with the frame."""
     digest = _digest(frame)
     with reported(uri, "written"):
         try:
@@ -31,7 +31,7 @@ def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
             schema_mode="overwrite",
             writer_properties=WriterProperties(compression="ZSTD"),
             commit_properties=CommitProperties(custom_metadata={"sha256": digest}),
-            # Manifests name versions of these tables, too: all of them stay.
+            # Manifests also name versions of these tables, so all versions stay.
             configuration={"delta.enableExpiredLogCleanup": "false"},
             post_commithook_properties=AFTERWARDS,
             storage_options=options,
@@ -43,11 +43,11 @@ def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
 
 
 def read(uri: str, version: int | None, options: dict[str, str] | None) -> pl.DataFrame:
-    """A frame that `write` kept.
+    """A frame that `write` stored.
 
     Raises:
-        MissingDataError: nothing was written there.
-        StoreError: it cannot be read, or has no such version.
+        MissingDataError: there is no table.
+        StoreError: the table cannot be read, or has no such version.
     """
     with reported(uri, "read"):
         try:

@@ -1,4 +1,4 @@
-"""Files below a store's address, in a folder or in an object store: written as a whole, read as a whole."""
+"""Files below a store's address, in a folder or in an object store. They are written and read as a whole."""
 
 import os
 from pathlib import Path
@@ -18,28 +18,28 @@ _S3_OPTIONS = {
     "endpoint": "endpoint_override",
     "endpoint_url": "endpoint_override",
 }
-"""Options of Delta's client, without `aws_` and in small letters, by Arrow's names for them."""
+"""Options of Delta's client, without `aws_` and in lower case, by Arrow's names for them."""
 
 
 class Files:
     """The files of a store.
 
-    A file in a folder gets its name when it is whole and on the disk; an object appears whole.
+    A file in a folder gets its name when it is complete and on the disk; an object appears complete.
     """
 
     def __init__(self, address: Address) -> None:
         self._address = address
 
     def uri(self, path: str) -> str:
-        """Where a file is; `path` is below the store's root."""
+        """Address of a file; `path` is below the store's root."""
         return self._address.uri(path)
 
     def read(self, path: str) -> bytes:
-        """Its content.
+        """The content of a file.
 
         Raises:
-            FileNotFoundError: there is none.
-            OSError: it cannot be read.
+            FileNotFoundError: the file does not exist.
+            OSError: the file cannot be read.
         """
         if self._address.is_local:
             return Path(self.uri(path)).read_bytes()
@@ -48,7 +48,7 @@ class Files:
             return bytes(stream.read())
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file, in place of one that is there.
+        """Write a file; it replaces an existing one.
 
         Raises:
             OSError: it cannot be written.
@@ -67,10 +67,10 @@ class Files:
         sync([file.parent])
 
     def exists(self, path: str) -> bool:
-        """Whether the file is there.
+        """Whether the file exists.
 
         Raises:
-            OSError: the object store does not say.
+            OSError: the object store does not answer.
         """
         if self._address.is_local:
             return Path(self.uri(path)).is_file()
@@ -78,7 +78,7 @@ class Files:
         return bool(system.get_file_info(place).type is fs.FileType.File)
 
     def names(self, folder: str) -> list[str]:
-        """Names of the files directly in a folder, sorted; none where there is no such folder.
+        """Names of the files directly in a folder, sorted; empty if the folder does not exist.
 
         Raises:
             OSError: it cannot be listed.
@@ -88,7 +88,7 @@ class Files:
         else:
             system, place = self._remote(folder)
         found = system.get_file_info(fs.FileSelector(place, allow_not_found=True))
-        # A file that is being written has a name that begins with a dot.
+        # The name of an unfinished file begins with a dot.
         return sorted(one.base_name for one in found if one.is_file and not one.base_name.startswith("."))
 
     def _remote(self, path: str) -> tuple[fs.FileSystem, str]:

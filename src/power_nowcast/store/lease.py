@@ -17,10 +17,10 @@ WAIT_SECONDS = 600.0
 
 
 class FileLease:
-    """Lease on a local folder, held by a lock of the operating system on `.writer.lock` in it.
+    """Lease on a local folder: a lock of the operating system on the folder's file `.writer.lock`.
 
-    The system drops the lock when its holder ends, however it ends, so a killed ingest never blocks the next one. The
-    file says who holds it. One lease object may be entered again by the thread that holds it.
+    The system releases the lock when its holder ends in any way, so a killed ingest never blocks the next one. The file
+    names the holder. The thread that holds a lease object may enter it again.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ def _busy(store: str, owner: str, waited: float) -> WriterBusyError:
         who = "another process"
     return WriterBusyError(
         f"The store {store} is being written by {who}; waited {waited:.0f} s.",
-        remedy="Try again when it has ended, or end it: nothing of what it has not finished becomes visible.",
+        remedy="Try again when it has ended, or end it: its unfinished writes never become visible.",
         store=store,
         owner=who,
     )

@@ -1,4 +1,4 @@
-"""The log of a Delta table in a folder: what may go from it, and what has to stay."""
+"""The log of a Delta table in a folder: delete the commits that nobody needs, and keep the others."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from power_nowcast.store.durable import sync
 CHECKPOINT_EVERY = 50
 """Commits from one checkpoint to the next."""
 RECENT = 200
-"""The last so many versions can be opened again without being kept: readers may still be at one of them."""
+"""So many last versions can always be opened, as readers may still use one of them."""
 _NAME = re.compile(r"(\d{20})\.(checkpoint\.parquet)?")
 
 
@@ -23,8 +23,8 @@ def has_checkpoint(folder: Path, version: int) -> bool:
 
 
 def check(folder: Path, first: int, version: int) -> None:
-    """Check that the commits `first`..`version` are whole, as far as they are there: delta-rs reads an empty one as one
-    that changes nothing.
+    """Check that the existing commits of `first`..`version` are complete: delta-rs reads an empty commit as a commit
+    without changes.
 
     Raises:
         StoreError: a commit is empty or cut off.
@@ -37,7 +37,7 @@ def check(folder: Path, first: int, version: int) -> None:
             continue
         if not is_whole:
             raise StoreError(
-                f"The commit {file} is cut off: what it added is not known.",
+                f"The commit {file} is cut off: its content is not known.",
                 remedy="Restore the file from a copy. Without one, delete it and what comes after it in that folder, "
                 "and make the tables again from the deliveries as received: nowcast data rebuild.",
                 table=str(folder.parent),
@@ -46,9 +46,9 @@ def check(folder: Path, first: int, version: int) -> None:
 
 
 def write_through(folder: Path, versions: Iterable[int], old: set[Path] | None = None) -> None:
-    """Have commits, the data files that they add and their checkpoints written to the disk, the commits last.
+    """Make the system write commits, their data files and their checkpoints to the disk, the commits last.
 
-    `old` are folders whose own names are on the disk already; those of these versions are added.
+    `old` are folders whose own names are already on the disk; the folders of these versions are added to it.
 
     Raises:
         OSError: the system could not.
@@ -82,16 +82,16 @@ def _is_whole(commit: Path) -> bool:
         return False
     infos: list[dict[str, Any]] = [one["commitInfo"] for one in actions if "commitInfo" in one]
     metrics = infos[0].get("operationMetrics", {}) if infos else {}
-    # Of an append, and of a merge of small files.
+    # The actions of an append, and of a merge of small files.
     told = metrics.get("num_added_files", metrics.get("numFilesAdded"))
     return told is None or told == sum("add" in one for one in actions)
 
 
 def trim(folder: Path, version: int, kept: Collection[int]) -> int:
-    """Delete what neither versions from `RECENT` before `version` on nor the kept ones need; returns how many files.
+    """Delete commits that neither the `RECENT` versions up to `version` nor the kept versions need; returns the number.
 
-    A checkpoint holds all that the commits up to it say, so commits before the last checkpoint that is old enough can
-    go, and so can earlier checkpoints, but for those of kept versions.
+    A checkpoint has the content of all commits up to it. So commits before the last checkpoint that is old enough are
+    not needed, and neither are earlier checkpoints, except those of kept versions.
     """
     files = [(int(match[1]), bool(match[2]), file) for file in folder.iterdir() if (match := _NAME.match(file.name))]
     checkpoints = [number for number, is_checkpoint, _ in files if is_checkpoint and number <= version - RECENT]

@@ -1,4 +1,4 @@
-"""What earlier deliveries looked for and did not find: nobody knew it then, whatever a computed time says."""
+"""Values that earlier deliveries covered but did not have: they were not known then, whatever a computed time says."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,12 +9,12 @@ from power_nowcast.contracts import ROWS, UTC, Basis, Batch, Reason
 from power_nowcast.store.changes import KEY
 
 COVERED = pl.Schema({"first": UTC, "last": UTC, "series": pl.List(pl.String())})
-"""What a delivery covers: from its first to its last time, and the series that it has."""
+"""The coverage of a delivery: its first and last time, and its series."""
 _NO_PLACE = (Reason.UNREADABLE_STAMP.value, Reason.AMBIGUOUS_STAMP.value, Reason.UNKNOWN_SERIES.value)
 
 
 def coverage(batch: Batch, now: datetime) -> dict[str, object]:
-    """A row of `COVERED`: of the rows of a delivery, with those that have no usable value; nulls where it has none."""
+    """A row of `COVERED` for all rows of a delivery, including rows without a usable value; nulls if it has no row."""
     start, end = (batch.reading.start, batch.reading.end) if batch.reading else (None, None)
     bad = batch.quarantined.filter(
         pl.col("at") <= min(now, end or now),
@@ -29,24 +29,24 @@ def coverage(batch: Batch, now: datetime) -> dict[str, object]:
 def dated(
     rows: pl.DataFrame, known: pl.DataFrame, batch: Batch, earlier: Callable[[], pl.DataFrame], now: datetime
 ) -> pl.DataFrame:
-    """The rows of a delivery, those that an earlier one should have had known from `now`, basis `seen`.
+    """The rows of a delivery. Rows that an earlier delivery should have had become available at `now`, basis `seen`.
 
-    A row that the store does not hold was not known at the time T of an earlier delivery, and counts from `now` if its
-    own `available_at` is not after T, where
+    Such a row is not in the store, and was not known at the time T of an earlier delivery. It counts from `now` if its
+    own `available_at` is not after T, and the earlier delivery is one of these:
 
-    - that delivery, of the same source, covers the row's time and series, and left it without a value; T is when it was
-      received, or stored if it is a file of an archive. Vintages of forecasts are told one by one: for them this holds
-      only where their time is computed by the delay of an archive.
-    - that delivery is another answer of the same address to a question about the same time; T is when it was received.
+    - a delivery of the same source that covers the row's time and series, without a value for them. T is the time at
+      which it was received, or stored if it is a file of an archive. Vintages of forecasts are published one by one:
+      for them this applies only if the delay of an archive gives their time.
+    - another answer of the same address to a request for the same time. T is the time at which it was received.
 
-    Files of an archive that bring times or series which no file before them covers stay what they are, in any order.
+    Files of an archive with times or series that no earlier file covers do not change, in any order.
 
     Args:
-        rows: of `ROWS`.
+        rows: rows of `ROWS`.
         known: every stored version of their keys.
-        batch: the delivery that they are from.
-        earlier: brings the deliveries of the region and table that are noted already, rows of `tables.DELIVERIES`.
-        now: when they are stored.
+        batch: the delivery of the rows.
+        earlier: returns the noted deliveries of the region and table, rows of `tables.DELIVERIES`.
+        now: the time at which the rows are stored.
     """
     reading = batch.reading
     if reading is None or batch.are_versions:
@@ -71,7 +71,7 @@ def dated(
     on_time = numbered.join(late, on="row", how="anti")
     mended = numbered.join(late, on="row", how="semi")
     if batch.table.is_forecast:
-        # It was stored as seen when it came first; of several that came at once the newest counts.
+        # The first copy was stored as seen. If several came at once, the newest one counts.
         seen = known.filter(pl.col("basis") == Basis.SEEN.value).select(*KEY, "value", seen_at="available_at")
         again = mended.join(seen, on=[*KEY, "value"]).filter(pl.col("seen_at") >= pl.col("available_at"))
         mended = mended.join(again, on="row", how="anti").sort("available_at", "row")
@@ -81,7 +81,7 @@ def dated(
 
 
 def _missed(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """Column `row` of what others cover in time and series and could have had."""
+    """Column `row` of the rows that other deliveries cover in time and series and could have had."""
     if rows.is_empty():
         return rows.select("row")
     first, last = rows["valid_at"].min(), rows["valid_at"].max()
@@ -100,7 +100,7 @@ def _missed(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
 
 
 def _not_told(rows: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
-    """Column `row` of what answers to a question about its time did not tell."""
+    """Column `row` of the rows that are missing in answers to requests for their time."""
     asked = answers.group_by("start", "end").agg(looked_at=pl.col("received_at").max())
     return (
         rows.select("row", "valid_at", "available_at")

@@ -1,4 +1,4 @@
-"""Digest of a table's logical rows: equal for equal content, however it was appended."""
+"""Digest of a table's logical rows: equal for equal content, independent of the appends."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from power_nowcast.contracts import Basis, Manifest
 def manifest_of(table: str, version: int, rows: pl.DataFrame) -> Manifest:
     """Manifest of rows of `contracts.VALUES`.
 
-    The digest leaves out when this system stored or first saw a row; the publisher's own times count.
+    The digest leaves out the times at which this system stored or first saw a row; the publisher's own times count.
     """
     logical = rows.select(
         "region",
@@ -27,7 +27,7 @@ def manifest_of(table: str, version: int, rows: pl.DataFrame) -> Manifest:
         for name in ("valid_at", "available_at"):
             stamps = part[name].dt.epoch("us").fill_null(np.iinfo(np.int64).min)
             digest.update(stamps.to_numpy().astype("<i8").tobytes())
-        # Adding zero takes the sign from -0.0, which equals 0.0 and has other bits.
+        # The sum with zero removes the sign of -0.0, which equals 0.0 but has other bits.
         digest.update((part["value"].to_numpy() + 0.0).astype("<f8").tobytes())
     times = logical["valid_at"].sort()
     return Manifest(

@@ -1,4 +1,4 @@
-"""Answers as received: one compressed file each, named by its content."""
+"""Answers as received: one compressed file for each, named by its content."""
 
 import gzip
 import hashlib
@@ -11,9 +11,9 @@ PACKED = (".zip", ".gz", ".xz", ".zst", ".parquet")
 
 
 def keep(files: Files, folder: str, origin: str, data: bytes) -> str:
-    """Write the bytes into a folder unless they are there; returns their path below the root.
+    """Write the bytes into a folder unless they exist there; returns their path below the root.
 
-    The name is that of their origin after the beginning of their SHA-256; the file's time is when it was received.
+    The file's name is the beginning of their SHA-256 and the name of their origin; its time is the time of receipt.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -35,10 +35,10 @@ def keep(files: Files, folder: str, origin: str, data: bytes) -> str:
 
 
 def read(files: Files, path: str) -> bytes:
-    """The bytes as received that `keep` wrote.
+    """The bytes as received, written by `keep`.
 
     Raises:
-        StoreError: they are gone or damaged.
+        StoreError: the bytes are missing or damaged.
     """
     try:
         content = files.read(path)

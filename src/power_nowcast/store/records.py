@@ -1,4 +1,4 @@
-"""Append-only tables of records: one class for all of them, and a declaration for each."""
+"""Append-only tables of records: one class for all tables, and a declaration for each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from power_nowcast.store.writer import Writer
 
 SEEN = "first_seen_at"
 HELD_RECORDS = 8
-"""Records that `newest` keeps in memory."""
+"""Number of records that `newest` keeps in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +23,14 @@ class RecordTable:
     """The declaration of a table.
 
     Attributes:
-        name: of the table, and of its folder.
-        schema: its columns, `region` and `first_seen_at` among them; the store sets the latter.
-        key: columns that tell records apart: a record whose key is stored already is not stored again. None for all.
-        order: columns in whose order records are read.
-        time: the column of time by which a read leaves out files.
+        name: name of the table, and of its folder.
+        schema: its columns, including `region` and `first_seen_at`; the store sets the latter.
+        key: columns that identify a record: a record with a stored key is not stored again. None: all columns.
+        order: columns that give the order of a read.
+        time: the time column; a read skips files outside its span.
         partition: columns that name the folders.
-        in_order: whether a record is first seen after all earlier ones of its region, whatever the clock says.
-        is_cached: whether reads keep its files in memory; not for large records of which only the newest is read.
+        in_order: whether `first_seen_at` increases with every record of a region, independent of the clock.
+        is_cached: whether reads keep its files in memory; false for large records if only the newest one is read.
     """
 
     name: str
@@ -44,7 +44,7 @@ class RecordTable:
 
     @property
     def given(self) -> pl.Schema:
-        """What a caller gives: all columns but `first_seen_at`."""
+        """The columns that a caller gives: all except `first_seen_at`."""
         return pl.Schema({name: dtype for name, dtype in self.schema.items() if name != SEEN})
 
 
@@ -53,8 +53,8 @@ class Records:
 
     Args:
         table: its declaration.
-        delta: where they are.
-        writer: who appends.
+        delta: the Delta table with the records.
+        writer: appends the records.
     """
 
     def __init__(self, table: RecordTable, delta: Delta, writer: Writer) -> None:
@@ -66,11 +66,11 @@ class Records:
         self._held: dict[tuple[Any, ...], pl.DataFrame] = {}
 
     def add(self, rows: pl.DataFrame, *, now: datetime) -> int:
-        """Append the records whose key is new; returns how many. Of several with one key the first one counts.
+        """Append the records with new keys; returns their number. If several records have one key, the first counts.
 
         Raises:
             SourceFormatError: a column is missing.
-            WriterBusyError: other writers did not let it through.
+            WriterBusyError: other writers kept the table busy.
             StoreError: the table cannot be written.
         """
         rows = conform(rows, self.table.given)
@@ -106,10 +106,10 @@ class Records:
         return rows.sort(self.table.order, maintain_order=True)
 
     def newest(self, region: str, *conditions: pl.Expr, until: datetime | None = None) -> pl.DataFrame:
-        """Of those records the one of the newest time up to `until`, stored last; no row where there is none.
+        """The record with the newest time up to `until`, the last stored one of them; no row if there is none.
 
-        The conditions are on columns of the key. Only the keys of the other records are read, and of large records the
-        last few that were asked for stay in memory.
+        The conditions are on columns of the key. Of the other records only the keys are read. The last few results stay
+        in memory.
 
         Raises:
             StoreError: the table is damaged.
@@ -134,7 +134,7 @@ class Records:
         return keys
 
     def _record(self, key: dict[str, Any]) -> pl.DataFrame:
-        """The one record of a key."""
+        """The record of a key."""
         name = tuple(key.values())
         record = self._held.get(name)
         if record is None:
@@ -147,7 +147,7 @@ class Records:
         return record
 
     def _span(self, rows: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
-        """Between which times records with the same keys lie, None where they may lie anywhere."""
+        """First and last time of records with the same keys, None if they may have any time."""
         time = self.table.time
         if time is None or time not in self._key or self.table.in_order or rows[time].has_nulls():
             return None, None
@@ -156,7 +156,7 @@ class Records:
 
 
 def conform(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """The columns of a schema, with its types.
+    """The rows with the columns and types of a schema.
 
     Raises:
         SourceFormatError: a column is missing.

@@ -1,4 +1,4 @@
-"""The store: point-in-time tables of power, weather and forecasts, and what belongs to them."""
+"""The store: point-in-time tables of power, weather and forecasts, with records, raw deliveries and documents."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -27,17 +27,17 @@ from power_nowcast.store.writer import Writer
 
 
 class Store(Values):
-    """All of a store under one root: the tables of values, and records, deliveries as received, features, documents.
+    """A store under one root: the tables of values, and records, deliveries as received, features, documents.
 
-    `interim/` holds the tables of values and records, `raw/` deliveries as received, `features/` what models were
-    trained on, `documents/` what jobs leave. Folders are made when they are first written. Reading never waits for a
-    writer and sees whole appends only.
+    `interim/` has the tables of values and records, `raw/` the deliveries as received, `features/` the feature tables
+    of models, and `documents/` the documents of jobs. The first write creates a folder. A read never waits for a writer
+    and sees complete appends only.
 
     Args:
         root: folder or s3:// address.
-        storage_options: for object stores; their customary environment variables count too.
-        cache_bytes: bytes of data files that are kept in memory at most.
-        wait_seconds: how long a write waits for another process's.
+        storage_options: for object stores; their usual environment variables also count.
+        cache_bytes: maximum bytes of data files in memory.
+        wait_seconds: maximum time that a write waits for another process.
         records: declarations of the record tables.
 
     Attributes:
@@ -92,19 +92,19 @@ class Store(Values):
         return self.address.root
 
     def lease(self) -> AbstractContextManager[None]:
-        """The right to write, for the length of a `with` block; every write takes it by itself, too.
+        """The writer lease, for the length of a `with` block; every write also takes it by itself.
 
         Raises:
-            WriterBusyError: another process kept it for longer than `wait_seconds`.
+            WriterBusyError: another process held it for longer than `wait_seconds`.
             StoreError: the root cannot be written.
         """
         return self._writer.lease()
 
     def keep(self, region: str, manifests: Sequence[Manifest], *, now: datetime) -> None:
-        """Remember manifests that somebody relies on: their versions open for as long as the store is there.
+        """Record manifests that must stay valid: their versions can be opened as long as the store exists.
 
         Raises:
-            StoreError: a version is no longer there, or the store cannot be written.
+            StoreError: a version no longer exists, or the store cannot be written.
         """
         kept = self.records[tables.MANIFESTS]
         with self.lease():
@@ -115,29 +115,29 @@ class Store(Values):
             kept.add(rows, now=now)
 
     def kept(self, region: str) -> pl.DataFrame:
-        """Manifests that `keep` remembers, oldest first: rows of `tables.MANIFESTS`."""
+        """Manifests that `keep` recorded, oldest first: rows of `tables.MANIFESTS`."""
         return self.records[tables.MANIFESTS].read(region)
 
     def usual(self, region: str) -> pl.DataFrame:
-        """What is usual of each zone's power by its newest values: rows of `checks.usual.USUAL`."""
+        """The usual level of each zone's power by its newest values: rows of `checks.usual.USUAL`."""
         last = self.last(Table.POWER, region)
         start = None if last is None else last - USUAL_OVER
         return usual_of(self.as_of(Table.POWER, region, start=start))
 
     def quarantine(self, rows: pl.DataFrame, *, now: datetime) -> int:
-        """Keep rows of `contracts.QUARANTINE` without `first_seen_at`; returns how many are new."""
+        """Store rows of `contracts.QUARANTINE` without `first_seen_at`; returns the number of new rows."""
         return self.records[tables.QUARANTINE].add(rows, now=now)
 
     def read_quarantine(self, region: str) -> pl.DataFrame:
-        """Rows that did not pass, oldest first."""
+        """Rows in quarantine, oldest first."""
         return self.records[tables.QUARANTINE].read(region)
 
     def write_calendar(self, region: str, days: pl.DataFrame, *, now: datetime) -> int:
-        """Keep rows of `regions.calendar.CALENDAR`; returns how many are new or differ from what is there."""
+        """Store rows of `regions.calendar.CALENDAR`; returns the number of new or changed rows."""
         return self.records[tables.CALENDAR].add(days.with_columns(region=pl.lit(region)), now=now)
 
     def read_calendar(self, region: str) -> pl.DataFrame:
-        """The days of a region, of each the row stored last."""
+        """The days of a region: for each day, the row stored last."""
         days = self.records[tables.CALENDAR].read(region)
         return days.unique("date", keep="last", maintain_order=True).select(calendar.CALENDAR.names())
 
@@ -150,21 +150,21 @@ class Store(Values):
         states.add(pl.DataFrame([row], states.table.given, orient="row"), now=now)
 
     def read_calibration(self, region: str, model_digest: str, *, at: datetime | None = None) -> str | None:
-        """The newest state of a model version with `as_of` up to `at`, None where there is none."""
+        """The newest state of a model version with `as_of` up to `at`, None if there is none."""
         own = pl.col("model_digest") == model_digest
         newest = self.records[tables.CALIBRATIONS].newest(region, own, until=at)
         return str(newest["state"][0]) if len(newest) else None
 
     def delivered(self, region: str) -> frozenset[str]:
-        """Keys of the deliveries that are in the tables completely."""
+        """Keys of the deliveries that are completely in the tables."""
         return frozenset(self.deliveries(region)["key"])
 
     def deliveries(self, region: str) -> pl.DataFrame:
-        """What was delivered, oldest first: rows of `tables.DELIVERIES`."""
+        """The deliveries, oldest first: rows of `tables.DELIVERIES`."""
         return self.records[tables.DELIVERIES].read(region)
 
     def note_delivery(self, batch: Batch, *, kept: str | None = None, now: datetime) -> None:
-        """Remember that a delivery is in the tables completely, and where `keep_raw` put its bytes."""
+        """Record that a delivery is completely in the tables, with the path of its bytes from `keep_raw`."""
         row = {
             "region": batch.region,
             "table": batch.table.value,
@@ -181,8 +181,8 @@ class Store(Values):
         noted.add(pl.DataFrame([row], noted.table.given), now=now)
 
     def keep_raw(self, batch: Batch) -> str | None:
-        """Keep a delivery as received under `raw/`, once; returns its path below the root, None where it came without
-        its bytes.
+        """Write a delivery as received under `raw/`, once; returns its path below the root, None if the batch has no
+        bytes.
         """
         if batch.raw is None:
             return None
@@ -190,38 +190,38 @@ class Store(Values):
             return raw.keep(self._files, f"raw/{batch.region}/{batch.table.value}", batch.origin, batch.raw)
 
     def read_raw(self, path: str) -> bytes:
-        """The bytes of a delivery as received; `path` as the deliveries have it in `raw`.
+        """The bytes of a delivery as received; `path` as in column `raw` of the deliveries.
 
         Raises:
-            StoreError: they are gone or cannot be read.
+            StoreError: the bytes are missing or cannot be read.
         """
         return raw.read(self._files, path)
 
     def write_features(self, name: str, frame: pl.DataFrame) -> int:
-        """Keep a frame as the newest version of the table `features/<name>`; an equal one is not written again.
+        """Write a frame as the newest version of the table `features/<name>`, unless the newest one is equal.
 
         Returns:
-            The table's version that holds it.
+            The table's version with the frame.
         """
         with self.lease():
             return features.write(self.address.uri("features", name), frame, self._options)
 
     def read_features(self, name: str, *, version: int | None = None) -> pl.DataFrame:
-        """A frame that `write_features` kept, the newest or an earlier version.
+        """A frame that `write_features` stored, the newest or an earlier version.
 
         Raises:
-            MissingDataError: there is none of this name.
+            MissingDataError: there is no table of this name.
         """
         return features.read(self.address.uri("features", name), version, self._options)
 
     def compact(self) -> int:
-        """Merge the small files of all tables; returns how many were replaced. Versions that are kept stay readable."""
+        """Merge the small files of all tables; returns the number of replaced files. Kept versions stay readable."""
         with self.lease():
             return sum(delta.compact() for delta in self._tables)
 
     def vacuum(self, *, now: datetime | None = None) -> int:
-        """Delete what neither versions within the retention time nor the kept ones need, and what killed writes left
-        more than `durable.STRAY_AFTER` before `now`; returns how many files.
+        """Delete files that neither versions within the retention time nor kept versions need, and files that killed
+        writes left more than `durable.STRAY_AFTER` before `now`; returns the number of files.
         """
         with self.lease():
             deleted = remove_strays(Path(self.root), now or datetime.now(UTC)) if self.address.is_local else 0

@@ -1,4 +1,4 @@
-"""The register of record tables: what a store keeps beside the values. A new table is one declaration."""
+"""The register of record tables: the tables of a store other than values. A new table is one declaration."""
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from power_nowcast.store.records import RecordTable
 QUARANTINE = RecordTable(
     "quarantine", contracts.QUARANTINE, order=("first_seen_at", "table", "series", "stamp"), in_order=False
 )
-"""Rows of deliveries that did not pass the checks, each once."""
+"""Rows of deliveries that failed a check, each once."""
 
 DELIVERIES = RecordTable(
     "deliveries",
@@ -19,13 +19,13 @@ DELIVERIES = RecordTable(
         {
             "region": pl.String(),
             "table": pl.String(),
-            "key": pl.String(),  # of the bytes and of how they are read
+            "key": pl.String(),  # identifies the bytes and how they are read
             "origin": pl.String(),
             "rows": pl.Int64(),
             "quarantined": pl.Int64(),
             "superseded": pl.Int64(),
-            "raw": pl.String(),  # where its bytes are, below the root; null where they are part of the package
-            "source": pl.String(),  # this and what follows up to `usual`: Reading
+            "raw": pl.String(),  # path of its bytes below the root; null if they are part of the package
+            "source": pl.String(),  # from here to `usual`: the fields of Reading
             "sha256": pl.String(),
             "published_at": UTC,
             "received_at": UTC,
@@ -36,20 +36,20 @@ DELIVERIES = RecordTable(
             "read_at": UTC,
             "usual": pl.String(),
             "first_seen_at": UTC,
-            **COVERED,  # null where the delivery was noted before these columns were
+            **COVERED,  # null if the delivery was noted before these columns existed
         }
     ),
     key=("region", "table", "key"),
     order=("first_seen_at", "table", "origin"),
 )
-"""The deliveries that are in the tables completely: how each came, what it covers, how to make its rows again."""
+"""The deliveries that are completely in the tables: origin, coverage, and the data needed to read each again."""
 
 CALENDAR = RecordTable(
     "calendar",
     pl.Schema({"region": pl.String(), **calendar.CALENDAR, "first_seen_at": UTC}),
     order=("date", "first_seen_at"),
 )
-"""The days of each region. Of each day the row that was stored last counts."""
+"""The days of each region. The row of a day that was stored last counts."""
 
 CALIBRATIONS = RecordTable(
     "calibrations",
@@ -58,7 +58,7 @@ CALIBRATIONS = RecordTable(
             "region": pl.String(),
             "model_digest": pl.String(),
             "calibration_id": pl.String(),
-            "as_of": UTC,  # outcomes are counted up to then
+            "as_of": UTC,  # the state includes outcomes up to this time
             "state": pl.String(),  # JSON
             "first_seen_at": UTC,
         }
@@ -87,7 +87,7 @@ MANIFESTS = RecordTable(
     key=("region", "table", "version", "sha256"),
     order=("first_seen_at", "table", "version"),
 )
-"""The manifests that somebody relies on: their versions of the tables are kept."""
+"""The manifests that must stay valid: their versions of the tables are kept."""
 
 RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS)
-"""All of them."""
+"""All declarations."""

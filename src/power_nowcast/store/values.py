@@ -1,4 +1,4 @@
-"""Tables of values: every version of each value, read as it was known at a time."""
+"""Tables of values: every version of each value, and reads as of a time."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,13 +19,13 @@ STORED = pl.Schema({**VALUES, "month": pl.String()})
 
 
 class Values:
-    """Tables of power, forecasts and weather: a row a version of a value, with the time from which it was known.
+    """Tables of power, forecasts and weather: one row for each version of a value, with the time it became available.
 
     Args:
-        tables: where they are.
-        writer: who appends.
-        noted: brings the deliveries of a table that are stored already, of the regions for which an expression is true:
-            rows of `tables.DELIVERIES`.
+        tables: the Delta tables.
+        writer: appends the rows.
+        noted: returns the noted deliveries of a table, for the regions that an expression selects: rows of
+            `tables.DELIVERIES`.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class Values:
         are_versions: bool = False,
         delivery: Batch | None = None,
     ) -> AppendReport:
-        """Store rows of `contracts.VALUES` without `first_seen_at`; what is there already is not stored again.
+        """Store rows of `contracts.VALUES` without `first_seen_at`; rows in the store are not stored again.
 
-        A value that differs from the stored one is a correction, known from `now`; where rows `are_versions`, it keeps
-        its own `available_at`. Rows of a `delivery` that earlier ones should have had are known from `now`, too: the
-        rule is that of `looks.dated`. Of one that another writer has noted meanwhile nothing is stored: the one after
-        it may have replaced some of it already.
+        A value that differs from the stored one is a correction, available from `now`; if the rows `are_versions`, it
+        keeps its own `available_at`. Rows of a `delivery` that earlier deliveries should have had are also available
+        from `now`, by the rule of `looks.dated`. If another writer has noted the delivery in between, nothing is
+        stored: a later delivery may already have replaced some of its values.
 
         Raises:
-            WriterBusyError: other writers did not let it through.
+            WriterBusyError: other writers kept the table busy.
             StoreError: the table cannot be written.
             SourceFormatError: a column is missing.
         """
@@ -65,8 +65,8 @@ class Values:
         has_lease = self._writer.has_lease
 
         def fresh(at: Snapshot) -> tuple[pl.DataFrame, AppendReport]:
-            # Asked after the snapshot was taken: a writer notes a delivery before it stores the next one. Under a lease
-            # no other writer comes between.
+            # This read comes after the snapshot, because a writer notes a delivery before it stores the next one.
+            # Under a lease no other writer can write in between.
             if delivery is not None and not has_lease and delivery.key in self._noted(table, regions)["key"]:
                 return rows.clear(), AppendReport()
             known = delta.read(regions, first=first, last=last, of=at).select(VALUES.names())
@@ -97,11 +97,11 @@ class Values:
         Args:
             table: which table.
             region: name of the region.
-            at: rows with a later `available_at` do not count; None for all that is there.
+            at: rows with a later `available_at` do not count; None for all rows.
             start: earliest `valid_at`.
-            end: latest `valid_at`, itself included.
+            end: latest `valid_at`, inclusive.
             series: one or several; None for all.
-            delay_minutes: added to `available_at` of rows whose basis is `delay`.
+            delay_minutes: added to `available_at` of rows with basis `delay`.
 
         Raises:
             StoreError: the table is damaged.
@@ -121,7 +121,7 @@ class Values:
     ) -> pl.DataFrame:
         """Every version of every row with `valid_at` in start..end, sorted by `available_at`.
 
-        Of several versions of a (series, valid_at) the last one counts, as for `as_of`.
+        The last version of a (series, valid_at) counts, as for `as_of`.
         """
         order = "available_at", "first_seen_at", "series", "valid_at", "value"
         return self._select(table, region, start, end, None).sort(order)
@@ -135,7 +135,7 @@ class Values:
         end: datetime | None = None,
         version: int | None = None,
     ) -> Manifest:
-        """What the table holds of a region, digested; or what it held in an earlier version.
+        """Manifest of a region's rows in the newest version of the table, or in an earlier one.
 
         Raises:
             StoreError: the table is damaged, or that version is neither recent nor kept.
@@ -150,7 +150,7 @@ class Values:
     def span(
         self, table: Table, region: str, *, until: datetime | None = None
     ) -> tuple[datetime | None, datetime | None]:
-        """The oldest and the newest `valid_at` of a region up to `until`, None where there is none."""
+        """The oldest and the newest `valid_at` of a region up to `until`, None if there is none."""
         one = pl.col("region") == region
         mine = one if until is None else one & (pl.col("valid_at") <= until)
         times = self._values[table].read_lazily(
@@ -160,7 +160,7 @@ class Values:
         return first, last
 
     def last(self, table: Table, region: str, *, until: datetime | None = None) -> datetime | None:
-        """The newest `valid_at` of a region up to `until`, None where there is none."""
+        """The newest `valid_at` of a region up to `until`, None if there is none."""
         return self.span(table, region, until=until)[1]
 
     def _select(

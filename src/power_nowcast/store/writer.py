@@ -1,4 +1,4 @@
-"""The one way to write to a table of a store: compare with what is there and append, as one step."""
+"""The only way to write to a table of a store: compare with the stored rows and append, as one step."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,18 +13,18 @@ from power_nowcast.store.delta import SMALL_FILE, ConflictError, Delta
 from power_nowcast.store.lease import FileLease
 
 COMPACT_AT = 24
-"""Small files of a partition from which the writer merges them: five-minute appends make 288 a day."""
+"""The writer merges the small files of a partition from this number on: five-minute appends make 288 a day."""
 _ATTEMPTS = 50
 
 
 class Writer:
-    """The right to write, and the step that every append takes.
+    """The writer lease, and the step that every append uses.
 
     A folder has a lease. An object store has none: there the commit itself is the lock.
 
     Args:
-        address: of the store.
-        kept: gives the versions of a table, by its name, that have to stay readable.
+        address: address of the store.
+        kept: returns the versions of a table, by its name, that must stay readable.
     """
 
     def __init__(self, address: Address, kept: Callable[[str], frozenset[int]]) -> None:
@@ -36,12 +36,12 @@ class Writer:
         )
 
     def commit[Report](self, delta: Delta, fresh: Callable[[Snapshot], tuple[pl.DataFrame, Report]]) -> Report:
-        """Append what `fresh` makes of the newest version, and return its report.
+        """Append the rows that `fresh` returns for the newest version, and return its report.
 
-        Where another writer of an object store comes between, `fresh` is asked again.
+        If another writer of an object store commits in between, `fresh` is called again.
 
         Raises:
-            WriterBusyError: other writers did not let it through.
+            WriterBusyError: other writers kept the table busy.
             StoreError: the table cannot be written.
         """
         with self.lease():
@@ -57,11 +57,11 @@ class Writer:
                 self._tidy(delta, rows.select(delta.partition_by).unique())
                 return report
         raise WriterBusyError(
-            f"{delta.uri} was written by others {_ATTEMPTS} times in a row.", remedy="Try again later.", store=self.root
+            f"Others wrote {delta.uri} first, {_ATTEMPTS} times in a row.", remedy="Try again later.", store=self.root
         )
 
     def _tidy(self, delta: Delta, written: pl.DataFrame) -> None:
-        """Merge small files of the partitions that were written, and trim the log, where it is time to."""
+        """Merge small files of the written partitions and trim the log, if needed."""
         for partition in written.to_dicts():
             if delta.files(partition, up_to_bytes=SMALL_FILE) >= COMPACT_AT:
                 delta.compact(partition, up_to_bytes=SMALL_FILE)
