@@ -106,7 +106,7 @@ def test_too_few_days_are_counted(panel: Panel) -> None:
 
 def test_a_panel_without_power_is_told(panel: Panel) -> None:
     nothing = replace(panel, power=replace(panel.power, values=np.full_like(panel.power.values, np.nan)))
-    with pytest.raises(MissingDataError, match="holds no power"):
+    with pytest.raises(MissingDataError, match="has no power"):
         Split.of(nothing, SPEC, valid_days=1, test_days=1)
 
 

@@ -1,4 +1,5 @@
-"""What every model is: fitted on features and outcomes, it gives quantiles at its knots and is kept in native files."""
+"""The base class of models: a model learns from features and outcomes, gives quantiles at its knots, and is saved in
+native files."""
 
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor
@@ -14,12 +15,12 @@ from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder
 
 MEDIAN_STEP = 0.005
-"""Share of an hour's balance that the newest outcome replaces: online calibration remembers 200 of them."""
+"""Share of an hour's balance that the newest outcome replaces: online calibration remembers about 200 outcomes."""
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What training left to look at.
+    """The report of a training.
 
     `curves` maps "series/knot/slice" to the loss per boosting round or epoch, `metrics` single figures by name.
     """
@@ -29,15 +30,15 @@ class FitReport:
 
 
 class Model(ABC):
-    """One family of models. Stateless until `fit` or `load`; `predict` never changes it."""
+    """One kind of model. It has no state until `fit` or `load`; `predict` never changes it."""
 
     kind: ClassVar[str]
     joint: ClassVar[bool] = False
-    """Series are learnt together, so that a model of a few of them is another model."""
+    """Whether the series are learnt jointly: then a model of some of the series is a different model."""
     median_step: ClassVar[float] = MEDIAN_STEP
-    """How fast online calibration moves the median; 0 leaves it where the model has it."""
+    """Step with which online calibration moves the median; 0 keeps the model's median."""
     checkpoints: Path | None = None
-    """Folder in which a long training keeps its state, to go on after a kill; what trains quickly needs none."""
+    """Folder for the state of a long training, to resume it after a kill; a fast training needs none."""
 
     def __init__(self, series: tuple[str, ...], knots: tuple[int, ...]) -> None:
         self.series = series
@@ -45,40 +46,40 @@ class Model(ABC):
 
     @classmethod
     def missing(cls) -> tuple[str, ...]:
-        """Packages that training needs and that are not installed; answering needs none of them."""
+        """Missing packages that training needs; answering needs none of them."""
         return ()
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """Distributions that answering needs, beside those that every model needs."""
+        """Distributions that this model needs to answer, in addition to those that every model needs."""
         return ()
 
     @abstractmethod
     def fit(
         self, train: Examples, valid: Examples, *, executor: Executor | None = None, progress: Progress = lambda _: None
     ) -> tuple[FitReport, Floats]:
-        """Learn from `train`, stop early and learn the spread on the later `valid`.
+        """Learn from `train`; stop early and learn the spread on the later `valid`.
 
         Returns:
-            The report, and quantiles for `valid` (issue, series, knot, quantile) in MW that were made without having
-            seen the outcome they are for: what calibration starts from.
+            The report, and out-of-sample quantiles for `valid` (issue, series, knot, quantile) in MW, from which
+            calibration starts.
         """
 
     @abstractmethod
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
-        """Quantiles in MW, shape (issue, series, knot, quantile), before calibration; NaN where there is no origin."""
+        """Quantiles in MW, shape (issue, series, knot, quantile), before calibration; NaN without an origin."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write native files into `folder`, which exists."""
+        """Write native files into the existing `folder`."""
 
     @classmethod
     @abstractmethod
     def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
-        """Read what `save` wrote.
+        """Read the files that `save` wrote.
 
         Raises:
-            ModelError: the files hold what no training writes.
+            ModelError: the files have content that no training writes.
         """
 
     @property
@@ -88,9 +89,9 @@ class Model(ABC):
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """Every option with its value, given or default; empty where there is nothing to choose."""
+        """Every option with its value, given or default; empty if there are no options."""
         return {}
 
     def importance(self) -> dict[str, float]:
-        """Share of each feature in what the model uses, empty where that has no meaning."""
+        """Importance of each feature as a share; empty if the model has no such measure."""
         return {}

@@ -1,6 +1,6 @@
-"""What a nowcast has to beat: persistence, the value of a week ago, and persistence plus last week's ramp.
+"""Baselines for a nowcast: persistence, the value of a week ago, and persistence plus last week's ramp.
 
-Past days are read smoothed over a few minutes, which makes these baselines a little stronger than their textbook forms.
+Values of past days are smoothed over a few minutes, so these baselines are slightly stronger than the textbook forms.
 """
 
 import json
@@ -18,9 +18,9 @@ from power_nowcast.models.files import Folder, finite
 
 
 class Baseline(Model):
-    """A rule for the centre and, around it, the quantiles of the rule's own errors in training."""
+    """A rule for the centre, with the quantiles of the rule's own residuals in training around it."""
 
-    median_step = 0.0  # a rule stays what it is
+    median_step = 0.0  # a rule does not adapt
 
     def __init__(self, series: tuple[str, ...], knots: tuple[int, ...], errors: Floats | None = None) -> None:
         super().__init__(series, knots)
@@ -40,7 +40,7 @@ class Baseline(Model):
     ) -> tuple[FitReport, Floats]:
         error = (train.outcome_mw - self.centre(train.block)) / train.block.scale_mw[..., None]
         known = np.isfinite(error).any(axis=0)
-        error = np.where(known, error, 0.0)  # a series never seen keeps a width of zero
+        error = np.where(known, error, 0.0)  # a series without data keeps a width of zero
         self.errors = np.moveaxis(np.nanquantile(error, QUANTILES, axis=0), 0, -1)
         self.errors -= self.errors[..., [len(QUANTILES) // 2]]
         return FitReport(), self.predict(valid.block)
@@ -86,7 +86,7 @@ class SeasonalNaive(Baseline):
 
 
 class PersistenceRamp(Baseline):
-    """The last known value plus the ramp that the same time took a week ago."""
+    """The last known value plus the ramp at the same time a week ago."""
 
     kind = "persistence_ramp"
 

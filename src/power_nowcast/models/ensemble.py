@@ -1,7 +1,7 @@
-"""Several models together: their quantiles averaged, with weights from time that none of them had seen.
+"""An ensemble: weighted means of the quantiles of several models, with weights from hold-out time.
 
-Medians and widths have weights of their own: who errs least need not know best how far it errs. Where one series is the
-sum of the others, its own answer is drawn towards the sum of theirs: two views of one number.
+Medians and widths have separate weights: the member with the most accurate median need not have the best widths. If one
+series is the sum of the others, reconciliation moves its answer towards the sum of their answers.
 """
 
 import json
@@ -27,23 +27,24 @@ DEFAULT: dict[str, dict[str, Any]] = {
     "mlp_local": {"noise": 0.15},
     "lightgbm": {"max_rows": 60_000, "n_estimators": 400, "learning_rate": 0.08},
 }
-"""A global network, networks and boosters of each series: they err differently. Boosters that learn from a third of the
-rows, in fewer and larger steps, are a little worse by themselves and nearly as good in the blend, in much less time."""
+"""A global network, and networks and boosters for each series: their errors are different. Boosters that learn from a
+third of the rows, in fewer and larger steps, are slightly worse alone, but nearly as good in the ensemble and much
+faster to train."""
 PARTS = 10
-"""Weights are tried in tenths."""
+"""The search for weights uses steps of a tenth."""
 SHRINKAGE = 0.5
-"""How far weights are drawn back to equal ones: a month or three of errors tell them apart only roughly."""
+"""Shrinkage of the weights towards equal weights: one to three months of residuals estimate weights only roughly."""
 SAME_SUM = 1e-3
-"""Share of the total up to which the zones' sum is the same number."""
+"""Relative tolerance within which the zones' sum equals the total."""
 
 
 class Ensemble(Model):
-    """Members side by side; `weights` (series, knot, member) of their medians sum to 1, and so do `width_weights` of
-    their quantiles' distances from them.
+    """Several members. The `weights` (series, knot, member) of their medians sum up to 1, and so do the `width_weights`
+    of the distances of their quantiles from the medians.
 
-    Where a member has no answer the others share its weight. `total` is the place of the series that is the sum of the
-    others, None where there is none; `summed` (knot) is the share of that sum in the total's median. The total's
-    quantiles keep their distance to the median: errors of zones partly cancel, so their quantiles do not add up.
+    If a member has no answer, the others share its weight. `total` is the index of the series that is the sum of the
+    others, None if there is none; `summed` (knot) is the share of that sum in the total's median. The total's quantiles
+    keep their distance to the median: errors of zones partly cancel, so quantiles of zones do not add up.
     """
 
     kind: ClassVar[str] = "ensemble"
@@ -65,9 +66,9 @@ class Ensemble(Model):
         members: Mapping[str, Mapping[str, Any]] | Sequence[str] | None = None,
         **options: Any,
     ) -> Self:
-        """An ensemble of these kinds, those of `DEFAULT` if none are named.
+        """An ensemble of these kinds, by default the kinds of `DEFAULT`.
 
-        Options that are not None go to every member; what `members` says of one comes before them, a default after.
+        Options that are not None go to every member; a member's options in `members` come before them, defaults after.
         """
         given = {name: value for name, value in options.items() if value is not None}
         if members is None:
@@ -108,11 +109,11 @@ class Ensemble(Model):
         return self._reconciled(answer) if block.series == self.series else answer
 
     def _sum_of_zones(self, answer: Floats) -> Floats:
-        """Medians of all series but the total, summed, shape (issue, knot); NaN where one is missing."""
+        """Sum of the medians of all series except the total, shape (issue, knot); NaN if one is missing."""
         return np.asarray(np.delete(answer[..., MEDIAN], self.total or 0, axis=1).sum(axis=1))
 
     def _reconciled(self, answer: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The answer with the total moved towards the sum of its zones, where all of them are known."""
+        """The answer after reconciliation: the total moves towards the sum of its zones if all of them are known."""
         if self.total is None:
             return answer
         move = self.summed * (self._sum_of_zones(answer) - answer[:, self.total, :, MEDIAN])
@@ -120,7 +121,7 @@ class Ensemble(Model):
         return answer
 
     def _together(self, answers: Sequence[Floats], series: tuple[str, ...]) -> NDArray[np.float64]:
-        """Quantiles (issue, series, knot, quantile) of the members' for these series."""
+        """Quantiles (issue, series, knot, quantile) of the ensemble from the members' answers for these series."""
         at = [self.series.index(name) for name in series]
         medians, distances = parts_of(answers)
         widths = weighted(distances, self.width_weights[at][:, :, None])
@@ -137,7 +138,7 @@ class Ensemble(Model):
 
     def save(self, folder: Path) -> None:
         if not self.members:
-            raise ModelError("The ensemble has no members.", remedy="Name some.", kind=self.kind)
+            raise ModelError("The ensemble has no members.", remedy="Name its members.", kind=self.kind)
         head = {
             "members": [member.kind for member in self.members],
             "weights": self.weights.tolist(),
@@ -158,7 +159,7 @@ class Ensemble(Model):
         model.weights, model.width_weights = finite(head["weights"], shape), finite(head["width_weights"], shape)
         model.total, model.summed = head["total"], finite(head["summed"], (len(knots),))
         if model.total is not None and model.total not in range(len(series)):
-            raise ModelError("The total of the ensemble is none of its series.", remedy="Train it again.")
+            raise ModelError("The total of the ensemble is not one of its series.", remedy="Train it again.")
         return model
 
     @property
@@ -177,7 +178,7 @@ class Ensemble(Model):
 
 
 def total_of(values_mw: Floats) -> int | None:
-    """The place of the series that is the sum of all others in `values_mw` (issue, series); None if there is none."""
+    """The index of the series that is the sum of all others in `values_mw` (issue, series); None if there is none."""
     if values_mw.shape[1] < 3:
         return None
     whole = values_mw.sum(axis=1)
@@ -190,15 +191,15 @@ def total_of(values_mw: Floats) -> int | None:
 
 
 def parts_of(answers: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """Medians (issue, series, knot, member), and how far each quantile lies from its median, with the quantile before
-    the member.
+    """Medians (issue, series, knot, member), and distances of the quantiles from their median (issue, series, knot,
+    quantile, member).
     """
     stacked = np.stack(answers, axis=-1)
     return stacked[..., MEDIAN, :], stacked - stacked[..., [MEDIAN], :]
 
 
 def weighted(values: Floats, weights: Floats) -> NDArray[np.float64]:
-    """Mean over the last axis by `weights`, which are shared out among those that are known."""
+    """Weighted mean over the last axis; known values share the weights of the unknown ones."""
     share = np.where(np.isfinite(values), weights, 0.0)
     total = share.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -206,29 +207,30 @@ def weighted(values: Floats, weights: Floats) -> NDArray[np.float64]:
 
 
 def best_weights(medians_mw: Floats, outcome_mw: Floats) -> NDArray[np.float64]:
-    """Weights (series, knot, member) with the smallest absolute error, drawn back to equal ones.
+    """Weights (series, knot, member) with the smallest absolute error, shrunk towards equal weights.
 
     Args:
-        medians_mw: of each member, shape (issue, series, knot, member).
-        outcome_mw: shape (issue, series, knot), NaN where unknown.
+        medians_mw: medians of each member, shape (issue, series, knot, member).
+        outcome_mw: shape (issue, series, knot), NaN if unknown.
     """
     return _least(medians_mw[..., None, :], outcome_mw, lambda gap: np.abs(gap[:, 0]))
 
 
 def best_width_weights(distances_mw: Floats, gap_mw: Floats) -> NDArray[np.float64]:
-    """Weights (series, knot, member) with the smallest pinball loss, drawn back to equal ones.
+    """Weights (series, knot, member) with the smallest pinball loss, shrunk towards equal weights.
 
     Args:
-        distances_mw: of each member's quantiles from its median, shape (issue, series, knot, quantile, member).
-        gap_mw: of the outcome from the median of all, shape (issue, series, knot), NaN where unknown.
+        distances_mw: distances of each member's quantiles from its median, shape (issue, series, knot, quantile,
+            member).
+        gap_mw: residuals of the ensemble's median, shape (issue, series, knot), NaN if unknown.
     """
     levels = np.array(QUANTILES)
     return _least(distances_mw, gap_mw, lambda gap: np.maximum(levels * gap, (levels - 1) * gap).sum(axis=1))
 
 
 def _least(values: Floats, outcome: Floats, loss: Callable[[Floats], Floats]) -> NDArray[np.float64]:
-    """Weights of `values` (issue, series, knot, any, member) by the mean `loss` of the gaps (issue, any) from `outcome`
-    (issue, series, knot).
+    """Weights of `values` (issue, series, knot, any, member) that minimise the mean `loss` of the differences (issue,
+    any) from `outcome` (issue, series, knot).
     """
     members = values.shape[-1]
     equal = np.full(members, 1 / members)

@@ -1,4 +1,4 @@
-"""Train, valid and test: examples split by time, and the tables that keep them."""
+"""Train, valid and test: examples split by time, and their tables."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _DAY = np.timedelta64(24 * 60, "m")
 
 @dataclass(frozen=True)
 class Examples:
-    """Features with their outcomes: `outcome_mw` has shape (issue, series, knot), NaN where the value is not known."""
+    """Features with their outcomes: `outcome_mw` has shape (issue, series, knot), NaN if the value is not known."""
 
     block: FeatureBlock
     outcome_mw: Floats
 
     def during(self, first: np.datetime64, last: np.datetime64, reach_minutes: int = 0) -> "Examples":
-        """Those issued at `first` or later whose outcomes, up to `reach_minutes` after the issue, come before
+        """The examples with issue times from `first` on and outcomes, up to `reach_minutes` after the issue, before
         `last`.
         """
         issued = self.block.issue_times
@@ -41,16 +41,16 @@ class Examples:
 
     @property
     def scaled_ramps(self) -> Floats:
-        """Ramps in units of the block's `scale_mw`: what models learn."""
+        """Ramps in units of the block's `scale_mw`: the target of models."""
         return self.ramps / self.block.scale_mw[..., None]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Borders in time: train is issued from `train_start`, valid from `valid_start`, test from `test_start` to
-    `test_end`.
+    """Borders in time: issue times of train begin at `train_start`, of valid at `valid_start`, of test at `test_start`;
+    test ends at `test_end`.
 
-    A part's outcomes, too, come before the next part's first issue time.
+    The outcomes of a part are also before the first issue time of the next part.
     """
 
     train_start: np.datetime64
@@ -60,16 +60,17 @@ class Split:
 
     @classmethod
     def of(cls, panel: Panel, spec: FeatureSpec, *, valid_days: int, test_days: int) -> "Split":
-        """The last days of the panel for the test, those before for validation, all that has a week behind it for
-        training. Where those before have little data, the last days that have some are for validation.
+        """A split of a panel: the last days for test, the days before for validation, and all earlier days with a week
+        of history for training. If the days before the test have little data, the last days with data are for
+        validation.
 
         Raises:
-            MissingDataError: the panel is too short for that.
+            MissingDataError: the panel is too short.
         """
         known = panel.times[ever_known(panel)]
         if not len(known):
             raise MissingDataError(
-                f"The panel of {panel.region} holds no power.",
+                f"The panel of {panel.region} has no power.",
                 remedy="Ingest some days: nowcast ingest.",
                 region=panel.region,
             )
@@ -94,7 +95,7 @@ class Split:
         return np.arange(int(first), self.test_end.astype(np.int64) + 1, every_minutes).astype("datetime64[m]")
 
     def parts(self, examples: Examples, reach_minutes: int) -> dict[str, Examples]:
-        """The examples of each part, whose outcomes reach up to `reach_minutes` after their issue times."""
+        """The examples of each part; outcomes are up to `reach_minutes` after the issue times."""
         after = self.test_end + np.timedelta64(reach_minutes + 1, "m")
         borders = (self.train_start, self.valid_start, self.test_start, after)
         return {
@@ -104,12 +105,12 @@ class Split:
 
 
 def days_with_data(times: Times, has_data: NDArray[np.bool_], end: np.datetime64) -> NDArray[np.int64]:
-    """Which days before `end` have data, as whole days back from it, ascending: 0 is the day that ends at `end`.
+    """The days before `end` with data, as whole days back from it, ascending: 0 is the day that ends at `end`.
 
     Args:
-        times: any order, shape (time,).
-        has_data: whether each of them has data, shape (time,).
-        end: times from here on do not count.
+        times: times in any order, shape (time,).
+        has_data: whether each time has data, shape (time,).
+        end: later times, and this time itself, do not count.
     """
     before = times[has_data & (times < end)]
     back = (end - before).astype("timedelta64[m]").astype(np.int64) - 1
@@ -117,13 +118,13 @@ def days_with_data(times: Times, has_data: NDArray[np.bool_], end: np.datetime64
 
 
 def held_out_start(days: int, back: NDArray[np.int64], end: np.datetime64) -> np.datetime64:
-    """Where the held-out days before `end` begin: `days` before it or, where less than half of those days have data,
-    so far before it that as many days have some.
+    """Begin of the hold-out days before `end`: `days` before it or, if less than half of those days have data, so early
+    that `days` days have data.
 
     Args:
-        days: how many are held out.
-        back: the days that have data, as `days_with_data` gives them.
-        end: of the held-out days.
+        days: number of hold-out days.
+        back: the days with data, from `days_with_data`.
+        end: end of the hold-out days.
     """
     if 2 * np.count_nonzero(back < days) >= days or not len(back):
         return end - days * _DAY
@@ -131,7 +132,7 @@ def held_out_start(days: int, back: NDArray[np.int64], end: np.datetime64) -> np
 
 
 def joined(parts: Sequence[Examples]) -> Examples:
-    """Parts one after the other; they have the same series and features."""
+    """The parts in sequence; they have the same series and features."""
     first = parts[0].block
 
     def stacked(of: Callable[[FeatureBlock], NDArray[Any]]) -> NDArray[Any]:
@@ -153,14 +154,14 @@ def joined(parts: Sequence[Examples]) -> Examples:
 def expanding_folds(
     train: Examples, valid: Examples, count: int, reach_minutes: int
 ) -> Iterator[tuple[Examples, Examples]]:
-    """Pairs to train on and to judge by, in order of time: each trains on all that comes before it is judged.
+    """Folds with an expanding window: pairs of examples for training and scoring, in time order.
 
-    The last one is judged by the end of `valid`. Every fold is judged by a span as long as `valid`, or by an equal
-    share of all that there is where that is shorter. Outcomes, up to `reach_minutes` after the issue, come before the
-    issue times that follow.
+    Each fold trains on all examples before its scoring span. The last scoring span ends at the end of `valid`. Every
+    scoring span is as long as `valid`, or an equal share of all examples if that is shorter. Outcomes, up to
+    `reach_minutes` after the issue, are before the issue times that follow.
 
     Raises:
-        ConfigurationError: there is not an issue time for each part of each fold.
+        ConfigurationError: a part of a fold would have no issue time.
     """
     known = joined([train, valid])
     times = known.block.issue_times
@@ -172,14 +173,14 @@ def expanding_folds(
         if any(not len(part.block.issue_times) for part in fold):
             raise ConfigurationError(
                 f"{len(times):,} issue times are too few for {count} folds.",
-                remedy="Choose fewer: --folds 1, or make features of more days.",
+                remedy="Choose fewer folds: --folds 1, or make features of more days.",
                 folds=count,
             )
         yield fold
 
 
 def to_frame(examples: Examples, knots: tuple[int, ...]) -> pl.DataFrame:
-    """One row an issue time and series: keys, outcome at each knot in MW, features."""
+    """One row for each issue time and series: keys, outcome at each knot in MW, features."""
     block = examples.block
     issues, series = block.origin_mw.shape
     stamps = np.repeat(block.issue_times.astype("datetime64[us]"), series)
@@ -197,7 +198,7 @@ def to_frame(examples: Examples, knots: tuple[int, ...]) -> pl.DataFrame:
 
 
 def from_frame(frame: pl.DataFrame, series: tuple[str, ...], knots: tuple[int, ...]) -> Examples:
-    """What `to_frame` was given, for the chosen series.
+    """The examples that `to_frame` wrote, for the chosen series.
 
     Raises:
         MissingDataError: a series or a knot is not in the table.

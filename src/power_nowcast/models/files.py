@@ -1,4 +1,4 @@
-"""What a learner reads its native files from, and the check of the numbers in them."""
+"""The interface from which a learner reads its native files, and the check of the numbers in them."""
 
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from power_nowcast.errors import ModelError
 
 
 class Folder(Protocol):
-    """What a model is read from: a folder on disk, or the verified files of a bundle."""
+    """The source of a model's files: a folder on disk, or the verified files of a bundle."""
 
     def __truediv__(self, name: str, /) -> "Folder": ...
 
@@ -22,12 +22,12 @@ def finite(values: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.floa
     """Numbers of a model's file as an array.
 
     Raises:
-        ModelError: one of them is no finite number, or there are more or fewer than `shape`.
+        ModelError: a number is not finite, or the shape is not `shape`.
     """
     array = np.array(values, np.float64)
     if not np.isfinite(array).all() or (shape is not None and array.shape != shape):
         raise ModelError(
-            "The model's files hold numbers that are not finite, or too many or too few of them.",
+            "The model's files have numbers that are not finite, or too many or too few numbers.",
             remedy="Train it again.",
             shape=array.shape,
         )

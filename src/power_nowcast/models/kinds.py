@@ -1,4 +1,4 @@
-"""Models by name. A library is imported when its model is asked for, so that a small service stays small."""
+"""Models by name. A library is imported when its model is requested, so that a small service stays small."""
 
 from importlib import import_module
 from typing import Any, cast
@@ -27,7 +27,7 @@ def model_class(kind: str) -> type[Model]:
     """The class of this name, such as "lightgbm" or its short form "lgbm".
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is no model of this name.
     """
     name = ALIASES.get(kind, kind)
     if name not in KINDS:

@@ -1,4 +1,4 @@
-"""What may be tuned of each kind of model, and within which bounds. Names are those of the kind's own configuration."""
+"""The options that may be tuned for each kind of model, with their bounds, by their names in the configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from power_nowcast.models.kinds import ALIASES
 
 @dataclass(frozen=True)
 class Real:
-    """A number from `low` to `high`; by its order of magnitude with `log`."""
+    """A number from `low` to `high`; on a logarithmic scale with `log`."""
 
     low: float
     high: float
@@ -19,7 +19,7 @@ class Real:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from `low` to `high`, both included; by its order of magnitude with `log`."""
+    """A whole number from `low` to `high`, both inclusive; on a logarithmic scale with `log`."""
 
     low: int
     high: int
@@ -68,28 +68,28 @@ SPACES: Mapping[str, Space] = {
     "lstm": {"hidden": Choice((16, 32, 48, 64)), **_LAYERS},
     "tft": {"hidden": Choice((16, 32, 48)), "dropout": Real(0.0, 0.5), "noise": Real(0.0, 0.5), **_TRAINING},
 }
-"""By kind. Baselines have nothing to tune, and an ensemble's members are tuned each by itself."""
+"""Search spaces by kind. Baselines have no options to tune; the members of an ensemble are tuned separately."""
 
 
 def space_of(kind: str) -> Space:
     """The search space of a kind, by its name or its short form.
 
     Raises:
-        ConfigurationError: it has none.
+        ConfigurationError: the kind has no search space.
     """
     name = ALIASES.get(kind, kind)
     if name not in SPACES:
         raise ConfigurationError(
-            f"There is nothing to tune of {kind!r}.", remedy=f"Tune one of: {', '.join(SPACES)}.", kind=kind
+            f"{kind!r} has no options to tune.", remedy=f"Tune one of: {', '.join(SPACES)}.", kind=kind
         )
     return SPACES[name]
 
 
 def check_options(kind: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Check that a kind has the options of these names; what has no options of its own passes them on.
+    """Check that a kind has options of these names. A kind without options of its own passes them on.
 
     Raises:
-        ConfigurationError: it has not.
+        ConfigurationError: the kind does not have an option.
     """
     unknown = sorted(set(given) - set(known)) if known else []
     if unknown:

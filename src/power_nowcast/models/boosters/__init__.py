@@ -1,1 +1,1 @@
-"""Gradient boosting: one model a series, horizon and quantile."""
+"""Gradient boosting: one model for each series, horizon and quantile."""

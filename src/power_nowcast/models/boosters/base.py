@@ -1,8 +1,8 @@
-"""Ramp boosters: for each series a booster of the ramp at every knot, and two of how far errors reach to either side.
+"""Ramp boosters: for each series one booster of the ramp at every knot, and two boosters of the residuals' spread.
 
-The median is the origin plus the predicted ramp. The boosters of the sides learn the .1 and .9 quantiles of the errors
-on held-out time, with the knot as a further feature; all quantiles stand at fixed multiples of these, which calibration
-then corrects.
+The median is the origin plus the predicted ramp. The boosters of the two sides learn the .1 and .9 quantiles of the
+residuals on hold-out time, with the knot as a further feature. All quantiles are fixed multiples of these two, and
+calibration then corrects them.
 """
 
 import json
@@ -23,26 +23,26 @@ from power_nowcast.models.boosters.trees import no_trees
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
 
-# Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of load
-# errors.
+# Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of residuals
+# of load.
 SHAPE = np.array([np.sign(level - 0.5) * -np.log(1 - 2 * abs(level - 0.5)) for level in QUANTILES])
 SIDES = {"below": 0.1, "above": 0.9}
-"""What the boosters of the sides are called, and the quantile of the errors that each learns."""
+"""Names of the boosters of the sides, and the quantile of the residuals that each learns."""
 SIDE_PARAMS = {"n_estimators": 150, "num_leaves": 15, "max_depth": 4, "learning_rate": 0.05, "min_child": 200}
 ROWS_A_ROUND = 300
-"""Boosters of the sides learn at most one round for so many errors: few errors are soon learnt by heart."""
+"""Boosters of the sides use at most one round for so many residuals: with few residuals they overfit early."""
 REACH = SHAPE[QUANTILES.index(SIDES["above"])]
 FLOOR = 0.1
-"""Of the mean error, the least unit of `SHAPE` at either side."""
+"""Minimum unit of `SHAPE` on each side, as a share of the mean absolute error."""
 
 
 @dataclass(frozen=True)
 class BoostingConfig:
-    """Customary parameters; both libraries take them, `num_leaves` LightGBM and `max_depth` XGBoost.
+    """The usual parameters of both libraries; `num_leaves` is for LightGBM only, `max_depth` for XGBoost only.
 
-    Errors beyond `huber` standard deviations of the ramp count linearly: the median is robust against steps.
-    With `refit` a booster is trained once more on train and valid together, with the rounds that early stopping found.
-    Of more rows than `max_rows` every second, third, ... is learnt from, and of the held-out ones as well.
+    Residuals beyond `huber` standard deviations of the ramp count linearly: the median is robust against steps.
+    With `refit` a booster is trained once more on train and valid together, with the rounds from early stopping.
+    With more rows than `max_rows`, training uses every second, third, ... row, and so does the hold-out part.
     """
 
     n_estimators: int = 600
@@ -62,7 +62,7 @@ class BoostingConfig:
 
     @classmethod
     def of(cls, **options: Any) -> "BoostingConfig":
-        """The defaults with those options that are not None and that it knows."""
+        """The defaults, replaced by the known options that are not None."""
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in options.items() if name in known and value is not None})
 
@@ -92,7 +92,7 @@ type PredictOne = Callable[[bytes, NDArray[np.float32]], Floats]
 
 @dataclass(frozen=True)
 class SeriesJob:
-    """What a worker needs to train one series; arrays are (row, feature) and (row, knot)."""
+    """The input of a worker that trains one series; arrays are (row, feature) and (row, knot)."""
 
     config: BoostingConfig
     fit: FitOne
@@ -108,8 +108,8 @@ class SeriesJob:
 
 @dataclass(frozen=True)
 class SeriesFit:
-    """What it sends back: boosters of the knots and of the sides, and the `quantiles` (row, knot, quantile) of both
-    together on the valid rows.
+    """The worker's result: boosters of the knots and of the sides, and their joint `quantiles` (row, knot, quantile) on
+    the valid rows.
     """
 
     ramps: tuple[Fitted, ...]
@@ -118,7 +118,7 @@ class SeriesFit:
 
 
 def fit_series(job: SeriesJob) -> SeriesFit:
-    """Train one series: a booster a knot, then the sides on errors that those boosters had not seen."""
+    """Train one series: a booster for each knot, then the boosters of the sides on out-of-sample residuals."""
     ramps: list[Fitted] = []
     centre = np.full(job.valid_ramp.shape, np.nan)
     for k, columns in enumerate(job.columns):
@@ -140,12 +140,12 @@ def fit_series(job: SeriesJob) -> SeriesFit:
     rows = _with_knot(job.valid_x[:, job.shared], job.knots)
     error = (job.valid_ramp - centre).ravel()
     scale = float(np.nanmean(np.abs(error))) or 1.0
-    # Whole issue times are left out, so that every knot keeps its share.
+    # Thinning drops whole issue times, so that every knot keeps its share.
     learnt = np.zeros(len(job.valid_ramp), bool)
     most = job.config.max_rows
     learnt[_thinned(len(learnt), max(1, most // len(job.knots)) if most else None)] = True
     known = np.isfinite(error) & learnt.repeat(len(job.knots))
-    # Weeks in turn: each half's sides come from the other half, so that calibration starts from honest widths.
+    # Alternate weeks: the sides of each half come from the other half, so calibration starts from out-of-sample widths.
     half = (np.arange(len(job.valid_ramp)) * 8 // max(1, len(job.valid_ramp)) % 2).repeat(len(job.knots))
     told = np.full((len(error), len(SIDES)), np.nan)
     sides: list[Fitted] = []
@@ -161,12 +161,12 @@ def fit_series(job: SeriesJob) -> SeriesFit:
 
 
 def _units(sides: Floats) -> Floats:
-    """The unit of `SHAPE` below and above (row, side) from the .1 and .9 quantiles of the errors."""
+    """The unit of `SHAPE` below and above (row, side) from the .1 and .9 quantiles of the residuals."""
     return np.asarray(np.maximum(sides * np.array([-1.0, 1.0]) / REACH, FLOOR))
 
 
 def _quantiles(centre: Floats, unit: Floats) -> NDArray[np.float64]:
-    """Quantiles (row, knot, quantile) about a centre (row, knot), with the unit of each side (row, knot, side)."""
+    """Quantiles (row, knot, quantile) around a centre (row, knot), with the unit of each side (row, knot, side)."""
     return np.asarray(centre[..., None] + np.where(SHAPE < 0, unit[..., [0]], unit[..., [1]]) * SHAPE)
 
 
@@ -180,7 +180,7 @@ def _thinned(rows: int, max_rows: int | None) -> slice:
 
 
 def _with_knot(x: NDArray[np.float32], knots: tuple[int, ...]) -> NDArray[np.float32]:
-    """Rows (row * knot, feature + 1): every row once a knot, the knot in the last column."""
+    """Rows (row * knot, feature + 1): every row once for each knot, with the knot in the last column."""
     repeated = np.repeat(x, len(knots), axis=0)
     return np.column_stack([repeated, np.tile(np.array(knots, np.float32), len(x))])
 
@@ -208,7 +208,7 @@ class BoostedModel(Model):
 
     @classmethod
     def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
-        """A model with those options that it knows and that are not None."""
+        """A model with the known options that are not None."""
         return cls(series, knots, BoostingConfig.of(**options))
 
     @staticmethod
@@ -221,7 +221,7 @@ class BoostedModel(Model):
         rounds: int | None,
         level: float | None,
     ) -> Fitted:
-        """Train one booster with one thread: with early stopping on `valid`, or for exactly `rounds`. It learns the
+        """Train one booster with one thread, with early stopping on `valid` or for exactly `rounds`. It learns the
         centre or, with a `level`, that quantile.
         """
 
@@ -231,13 +231,13 @@ class BoostedModel(Model):
         """A booster from its native bytes.
 
         Raises:
-            ModelError: a walk through its trees would not end at a leaf, or reads what is not there.
+            ModelError: a walk through its trees would not end at a leaf, or would read outside of the arrays.
         """
 
     @staticmethod
     @abstractmethod
     def features(booster: Any) -> int:
-        """How many columns it reads."""
+        """Number of columns that a booster reads."""
 
     @staticmethod
     @abstractmethod
@@ -291,7 +291,7 @@ class BoostedModel(Model):
         def rows(block: FeatureBlock) -> NDArray[np.bool_]:
             return np.asarray(np.isfinite(block.origin_mw[:, s]))
 
-        # Training rows start where the origin is the issue time: late data are a longer horizon, not other examples.
+        # Training uses only rows whose origin is the issue time: late data mean a longer horizon, not other examples.
         fresh = rows(train.block) & (train.block.age_minutes[:, s] == 0)
         kind = type(self)
         return SeriesJob(
@@ -344,9 +344,7 @@ class BoostedModel(Model):
     def explain(
         self, block: FeatureBlock, series: str, knot: int
     ) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
-        """Why the ramp of one series and knot is what it is: names, feature values and TreeSHAP values in MW (row,
-        feature).
-        """
+        """Explain the ramp of one series and knot: names, feature values and TreeSHAP values in MW (row, feature)."""
         s, k = self.series.index(series), self.knots.index(knot)
         columns = self._columns(knot)
         x = np.ascontiguousarray(block.x[:, block.series.index(series)][:, columns])
@@ -380,7 +378,7 @@ class BoostedModel(Model):
             [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + len(SIDES))]
             for s in range(len(series))
         ]
-        # The boosters of the sides read the knot beside what all knots share.
+        # The boosters of the sides read the knot and the features that all knots share.
         widths = [*(len(model._columns(knot)) for knot in knots), *[len(model._columns(0)) + 1] * len(SIDES)]
         if any([cls.features(booster) for booster in row] != widths for row in model.boosters):
             raise no_trees(cls.kind, "it reads other features than the model has")

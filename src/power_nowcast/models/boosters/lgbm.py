@@ -1,4 +1,4 @@
-"""LightGBM, kept in its text format."""
+"""LightGBM, saved in its text format."""
 
 from functools import cached_property
 
@@ -89,7 +89,7 @@ class LightGBM(BoostedModel):
 
 
 class Forest:
-    """A booster by its text: its trees, and the library's own object for what only the library does."""
+    """A booster from its text: its trees, and the library's own object for functions that only the library has."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text

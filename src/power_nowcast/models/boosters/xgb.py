@@ -1,4 +1,4 @@
-"""XGBoost, kept in UBJSON."""
+"""XGBoost, saved as UBJSON."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from power_nowcast.models.boosters.base import BoostedModel, BoostingConfig, Fit
 from power_nowcast.models.boosters.trees import no_trees
 
 LEAF = -1
-"""What the library writes for the children of a leaf."""
+"""The library's value for the children of a leaf."""
 
 
 class XGBoost(BoostedModel):
@@ -31,7 +31,7 @@ class XGBoost(BoostedModel):
         rounds: int | None,
         level: float | None,
     ) -> Fitted:
-        # Pseudo-Huber bends softly: it needs twice the slope for the same effect.
+        # Pseudo-Huber loss changes its slope gradually: it needs twice the slope for the same effect.
         huber = {"objective": "reg:pseudohubererror", "huber_slope": 2 * config.huber}
         params = {
             **(huber if level is None else {"objective": "reg:quantileerror", "quantile_alpha": level}),
@@ -50,7 +50,7 @@ class XGBoost(BoostedModel):
         train = xgboost.QuantileDMatrix(x, y, max_bin=config.max_bin, nthread=1)
         sets: list[tuple[xgboost.DMatrix, str]] = [(train, "train")]
         if valid is not None:
-            # Not in bins: with gaps in them the library walks those rows in four times the time, to the same leaves.
+            # No bins here: with missing values the library needs four times the time for binned rows, for equal leaves.
             sets.append((xgboost.DMatrix(*valid, nthread=1), "valid"))
         curves: dict[str, dict[str, list[float]]] = {}
         booster = xgboost.train(
@@ -74,7 +74,7 @@ class XGBoost(BoostedModel):
             told = from_json(bytes(booster.save_raw("json")))["learner"]
         except (xgboost.core.XGBoostError, ValueError, KeyError) as error:
             raise no_trees("xgboost", "its file cannot be read") from error
-        # The library reads any children and walks them without a look, out of its arrays or for ever.
+        # The library does not check children: an invalid child leads out of its arrays or into an endless loop.
         for tree in told["gradient_booster"]["model"]["trees"]:
             _check_tree(tree, booster.num_features())
         if not np.isfinite(float(told["learner_model_param"]["base_score"].strip("[]"))):

@@ -1,4 +1,4 @@
-"""A training's state on disk, as safetensors: what it takes to go on after a kill to the same result."""
+"""A training's state on disk, as safetensors: after a kill, training resumes from it with the same result."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from power_nowcast.models.networks.config import Epoch, Rows, TrainingConfig
 
 @dataclass
 class Course:
-    """A training under way: all that decides how it goes on."""
+    """A running training: the complete state that determines how it continues."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
@@ -30,7 +30,7 @@ class Course:
 
     @classmethod
     def of(cls, network: nn.Module, config: TrainingConfig, batches: int) -> Self:
-        """The start of it."""
+        """The state at the start of a training."""
         weights = [p for p in network.parameters() if p.ndim > 1]
         others = [p for p in network.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -43,7 +43,7 @@ class Course:
         return cls(network, optimizer, schedule, config.early_stopping)
 
     def tell(self, epoch: Epoch) -> None:
-        """Note an epoch, and keep the weights of the best one where there is something to judge them by."""
+        """Record an epoch, and keep the weights of the best epoch if there are hold-out rows."""
         self.told.append(epoch)
         if not epoch.held_out >= min((e.held_out for e in self.told[:-1]), default=np.inf):
             self.best = epoch.number
@@ -52,7 +52,7 @@ class Course:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the best epoch lies too far back to go on."""
+        """Whether early stopping applies: the best epoch is too long ago."""
         return bool(self.best_weights) and len(self.told) - self.best >= self.patience
 
     def kept(self) -> tuple[nn.Module, int]:
@@ -63,7 +63,7 @@ class Course:
 
 
 def digest_of(network: nn.Module, config: TrainingConfig, rows: Rows, held_out: Rows | None) -> str:
-    """SHA-256 over all that decides a training's result: a checkpoint of another one is of no use."""
+    """SHA-256 over everything that determines a training's result: a checkpoint with another digest is not used."""
     digest = hashlib.sha256(json.dumps([str(network), asdict(config), torch.__version__]).encode())
     for part in (rows, held_out):
         for values in (part.x, part.y) if part else ():
@@ -73,7 +73,7 @@ def digest_of(network: nn.Module, config: TrainingConfig, rows: Rows, held_out: 
 
 
 def save(file: Path, course: Course, digest: str) -> None:
-    """Write the state in place of the one before: a kill at any moment leaves either."""
+    """Replace the state on disk: after a kill at any moment, either the old or the new state exists."""
     state = course.optimizer.state_dict()
     tensors = {f"network/{name}": value for name, value in course.network.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in course.best_weights.items()}
@@ -101,7 +101,7 @@ def save(file: Path, course: Course, digest: str) -> None:
 
 
 def load(file: Path, course: Course, digest: str) -> bool:
-    """Put the course where the file left it, if it is of this training; whether it was."""
+    """Restore the course from the file if the file belongs to this training; returns whether it does."""
     if not file.is_file():
         return False
     try:
@@ -109,7 +109,7 @@ def load(file: Path, course: Course, digest: str) -> bool:
             head: dict[str, Any] = json.loads((kept.metadata() or {}).get("head", "{}"))
             if head.get("digest") != digest:
                 return False
-            tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 - no mapping
+            tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 - not a mapping
     except SafetensorError:
         return False
 

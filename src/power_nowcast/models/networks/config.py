@@ -1,4 +1,4 @@
-"""What a training is given and what it tells."""
+"""The input and the progress of a training."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Customary parameters; errors of the median beyond `huber` units count linearly.
+    """The usual parameters; residuals of the median beyond `huber` units count linearly.
 
-    The best epoch on held-out rows is kept, and training stops `early_stopping` epochs after it. With `refit` the
-    network that is served is trained once more, on train and valid together, for as many epochs; with more than one of
-    `networks` so many are, each from another seed, and their mean is served. Families of features in `without` are not
-    read: the range of past hours gives a joint network nothing.
+    Training keeps the best epoch on hold-out rows and stops `early_stopping` epochs after it. With `refit` it trains
+    the served network once more, on train and valid together, for as many epochs. With `networks` > 1 it trains so many
+    networks with different seeds, and their mean is served. The network does not read the families of features in
+    `without`: the range of past hours does not improve a joint network.
     """
 
     epochs: int = 4
@@ -31,7 +31,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch left: losses of training and held-out rows (NaN without any), and how long the rest may take."""
+    """The result of an epoch: losses on training and hold-out rows (NaN without any), and the estimated time left."""
 
     number: int
     loss: float
@@ -41,7 +41,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs (row, input) and outcomes (row, series, knot) in the ramps' units, NaN where nothing is to be learnt."""
+    """Inputs (row, input) and outcomes (row, series, knot) in the ramps' units, NaN if unknown."""
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""From features to the inputs of a network: one row an issue time, all series side by side, standardised."""
+"""From features to the standardised inputs of a network: one row for each issue time, with all series."""
 
 import re
 from collections.abc import Collection
@@ -15,28 +15,28 @@ from power_nowcast.features.families import family_of
 from power_nowcast.models.files import finite
 
 CYCLES = {"minute_of_day": 1440.0}
-"""Features that go round, with their period: sines and cosines take their place."""
+"""Periodic features with their period: sines and cosines replace them."""
 HARMONICS = 12
-"""Down to two hours: mornings are steep. Each stands once for all days and once for working days alone."""
+"""Periods down to two hours, because mornings are steep. Each is used once for all days and once for working days."""
 WORKDAY = ("day_type", 0)
 CODES = {"weekday": range(1, 8), "day_type": range(4), "day_type_tomorrow": range(4)}
-"""Features that are names and no amounts, with their values: one input each."""
+"""Categorical features with their values: one input for each value."""
 LIMIT = 8.0
-"""Standardised inputs stay within this, so that a value never seen before moves the answer no further."""
+"""Standardised inputs are clipped to this, which limits the effect of values outside the training range."""
 SAMPLE = 2000
-"""Rows by which columns that are the same for every series are told."""
+"""Number of rows used to find columns that are the same for every series."""
 RAMP = re.compile(r"ramp_(\d+)m")
 AHEAD = re.compile(r"(.+)_h(\d+)")
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Where a network of sequences finds things in a row of inputs: the `own` inputs of each series come first, one
-    series after the other, then those that all share.
+    """The positions in a row of inputs for a network of sequences: first the `own` inputs of each series, one series
+    after the other, then the shared inputs.
 
-    Recent ramps stand at `past` among the own inputs, over `spans` minutes, the shortest first; their mean and spread
-    have shape (series, span). What is known ahead of each knot stands at `future` (knot, feature) among the own inputs,
-    and the rest of these at `present`.
+    Among the own inputs, `past` are the positions of recent ramps over `spans` minutes, the shortest first; their mean
+    and spread have shape (series, span). `future` (knot, feature) are the positions of features known ahead for each
+    knot, and `present` the positions of the other own inputs.
     """
 
     series: int
@@ -52,10 +52,10 @@ class Places:
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Which features become inputs, and their scale.
+    """The selection of features as inputs, and their scale.
 
-    Inputs are, in order, the `own` features of each series, then those that all series share, once. Ramps of
-    neighbours that are series themselves are left out: their own ramps stand beside. What is not known is 0, the mean.
+    Inputs are, in order, the `own` features of each series, then the shared features once. Ramps of neighbours that are
+    series themselves are left out, because their own ramps are inputs already. An unknown input is 0, the mean.
     """
 
     names: tuple[str, ...]
@@ -67,7 +67,7 @@ class Encoder:
 
     @classmethod
     def of(cls, block: FeatureBlock, without: Collection[str] = ()) -> Self:
-        """The encoder for blocks like this one, scaled by it, that leaves out the families `without`."""
+        """The encoder for blocks like this one, with its scale, without the families `without`."""
         rows = np.flatnonzero(np.isfinite(block.origin_mw).all(axis=1))
         sample = block.x[rows[:: max(1, len(rows) // SAMPLE)]]
         same = (sample == sample[:, :1]) | (np.isnan(sample) & np.isnan(sample[:, :1]))
@@ -91,7 +91,7 @@ class Encoder:
         return len(self.mean)
 
     def places(self, knots: tuple[int, ...]) -> Places:
-        """Where a network over these knots finds its inputs."""
+        """The positions of inputs for a network over these knots."""
         names = [self.names[n] for n in self.own]
         ramps = sorted((int(found[1]), k) for k, name in enumerate(names) if (found := RAMP.fullmatch(name)))
         past = tuple(k for _, k in ramps)
@@ -123,7 +123,7 @@ class Encoder:
         return _Shares.of([self.names[n] for n in self.shared], self.series * len(self.own))
 
     def _columns(self, block: FeatureBlock) -> Floats:
-        # Of the first series that has them: one without an origin has no features at all.
+        # From the first series that has them: a series without an origin has no features at all.
         first = np.isfinite(block.origin_mw).argmax(axis=1)
         shared = block.x[np.arange(len(first)), first].take(self.shared, axis=1).astype(np.float64)
         shares = self._shares
@@ -153,22 +153,22 @@ class Encoder:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `to_json` wrote.
+        """The encoder from the values of `to_json`.
 
         Raises:
-            ModelError: an input is made of a feature that there is not, or a scale is no finite number.
+            ModelError: an input uses a feature that does not exist, or a scale is not finite.
         """
         names, own, shared = (tuple(values[key]) for key in ("names", "own", "shared"))
         if not {*own, *shared} <= set(range(len(names))):
-            raise ModelError("The network reads features that there are not.", remedy="Train it again.")
+            raise ModelError("The network reads features that do not exist.", remedy="Train it again.")
         mean = finite(values["mean"])
         return cls(names, int(values["series"]), own, shared, mean, finite(values["spread"], mean.shape))
 
 
 @dataclass(frozen=True, eq=False)
 class _Shares:
-    """Where inputs that all series share stand: from `begin` to `end`, those of `plain` features as they are at
-    `places`, and of each of the `named` (feature, name, slice) at its slice. `kind` is the feature of the day's kind.
+    """The positions of shared inputs: from `begin` to `end`, with unchanged `plain` features at `places` and each of
+    the `named` (feature, name, slice) at its slice. `kind` is the feature of the kind of day.
     """
 
     begin: int

@@ -1,7 +1,8 @@
-"""ONNX graphs as they come from a file: what is refused before ONNX Runtime reads them.
+"""Check ONNX graphs from a file before ONNX Runtime reads them.
 
-A tensor of a graph may name a file of its own (external data), which no digest covers and which may lie anywhere on the
-machine. The package `onnx` could tell, but serving goes without it: the fields are read from protobuf's wire format.
+A tensor of a graph may name a separate file (external data), which no digest covers and which may be anywhere on the
+machine. The package `onnx` could find such tensors, but serving works without it: this module reads the fields from
+protobuf's wire format.
 """
 
 from collections.abc import Iterator
@@ -19,17 +20,17 @@ PARTS: dict[str, dict[int, str]] = {
     | dict.fromkeys((22, 23), "SparseTensorProto"),
     "SparseTensorProto": {1: TENSOR, 2: TENSOR},
 }
-"""Fields of ONNX's messages through which a tensor is reached, by message."""
+"""Fields of ONNX's messages that lead to tensors, by message."""
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
-"""Fields of a tensor that say that its data lie elsewhere."""
+"""Fields of a tensor with external data."""
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 def check_graph(graph: bytes) -> None:
-    """Refuse a graph that reads files, or that is none.
+    """Reject a graph that reads files, and bytes that are not a graph.
 
     Raises:
-        ModelError: a tensor has external data, or the bytes are no ONNX graph.
+        ModelError: a tensor has external data, or the bytes are not an ONNX graph.
     """
     waiting = [("ModelProto", memoryview(graph))]
     try:
@@ -50,7 +51,7 @@ def _refused(why: str) -> ModelError:
 
 
 def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field of a message; a value of fixed size is told as its bytes."""
+    """Number and value of each field of a message; a value of fixed size is given as its bytes."""
     at = 0
     while at < len(content):
         tag, at = _varint(content, at)
@@ -72,7 +73,7 @@ def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    """The number at a place, seven bits a byte, and the place after it."""
+    """The number at a position, seven bits per byte, and the position after it."""
     number = shift = 0
     while True:
         byte = content[at]

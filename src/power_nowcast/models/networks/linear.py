@@ -1,4 +1,4 @@
-"""Ridge regression of many outputs at once: where networks begin, and what they are measured in."""
+"""Ridge regression of many outputs at once: the start of networks, and the unit of their outputs."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PENALTY = 1000.0
-"""On squared weights of standardised inputs. Between 100 and 5,000 the errors on later time hardly differ."""
+"""Penalty on squared weights of standardised inputs. Between 100 and 5,000, out-of-sample errors hardly differ."""
 ROWS_AT_ONCE = 20_000
 
 
@@ -19,9 +19,9 @@ class Linear:
 
     @classmethod
     def of(cls, x: NDArray[np.float32], y: NDArray[np.float32], penalty: float = PENALTY) -> "Linear":
-        """The fit to inputs (row, input) and outputs (row, output); the bias goes unpunished.
+        """The fit to inputs (row, input) and outputs (row, output), without a penalty on the bias.
 
-        An output that is not known somewhere counts there as its mean: all share one solution of the inputs.
+        An unknown output is replaced by its mean, so that all outputs share one solution of the inputs.
         """
         known = np.isfinite(y)
         mean = np.where(known, y, 0.0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
@@ -36,7 +36,7 @@ class Linear:
         return cls(weights, mean - centre @ weights)
 
     def errors(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Mean absolute error of each output over the rows where it is known, 0 where it never is."""
+        """Mean absolute error of each output over the rows with a known value, 0 without any."""
         total, count = np.zeros(y.shape[1]), np.zeros(y.shape[1])
         for first in range(0, len(x), ROWS_AT_ONCE):
             rows = slice(first, first + ROWS_AT_ONCE)
@@ -46,5 +46,5 @@ class Linear:
         return np.asarray(total / np.maximum(count, 1))
 
     def rescaled(self, unit: NDArray[np.float64]) -> "Linear":
-        """The same for outputs measured in `unit` (output,)."""
+        """The same fit for outputs in units of `unit` (output,)."""
         return Linear(self.weights / unit, self.bias / unit)

@@ -1,4 +1,4 @@
-"""A network for each series: what all learn together serves an unusual one least."""
+"""A network for each series: a joint network is least accurate for an unusual series."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -19,7 +19,7 @@ from power_nowcast.models.networks.neural import Mlp
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker needs to train the network of one series."""
+    """The input of a worker that trains the network of one series."""
 
     network: Mlp
     train: Examples
@@ -27,9 +27,9 @@ class _Job:
 
 
 class MlpLocal(Model):
-    """Networks side by side, each with its own series' features and the recent ramps of the others.
+    """Separate networks, each with the features of its own series and the recent ramps of the others.
 
-    `options` are those of the joint network; `by_series` holds, by the name of a series, those of its own, which come
+    `options` are the options of the joint network; `by_series` has the options of single series by name, which come
     first.
 
     Raises:
@@ -57,7 +57,7 @@ class MlpLocal(Model):
 
     @classmethod
     def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
-        """A model with those options that are not None."""
+        """A model with the options that are not None."""
         return cls(series, knots, {name: value for name, value in options.items() if value is not None})
 
     @classmethod
@@ -69,7 +69,7 @@ class MlpLocal(Model):
     ) -> tuple[FitReport, Floats]:
         jobs = [self._job(train, valid, s) for s in range(len(self.series))]
         for job in jobs if executor else ():
-            # Beside others, in processes of their own, each keeps to its thread.
+            # Several trainings run in parallel processes, so each uses one thread.
             job.network.threads = 1
         results = executor.map(_fitted, jobs) if executor else map(_fitted, jobs)
         report, networks, answers = FitReport(), [], []

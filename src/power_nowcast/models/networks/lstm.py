@@ -1,4 +1,4 @@
-"""An LSTM over the last ramps of each series, one for all; what it keeps joins the calendar and what is known ahead."""
+"""One LSTM for all series over their last ramps; its state joins the calendar and the features known ahead."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from power_nowcast.models.networks.sequences import CHANNELS, Lstm, Past
 
 @dataclass(frozen=True)
 class Config(mlp.Config):
-    """Sizes; `hidden` is that of the LSTM, for each series."""
+    """Sizes; `hidden` is the size of the LSTM's state for each series."""
 
     layers: int = 2
     hidden: int = 32
@@ -22,8 +22,8 @@ class Config(mlp.Config):
 class Network(mlp.Network):
     """From inputs (row, input) to quantiles of the ramp (row, series, knot, quantile), in the ramps' units.
 
-    Every series has a state that its LSTM begins in; all other weights of the LSTM are shared. Its last states stand
-    beside the inputs of the layers.
+    Every series has its own initial state; all other weights of the LSTM are shared. The last states join the inputs of
+    the layers.
     """
 
     def __init__(self, config: Config, start: Linear, places: Places) -> None:

@@ -1,4 +1,4 @@
-"""One small network for all series, knots and quantiles: residual layers beside a linear way from input to median."""
+"""One small network for all series, knots and quantiles: residual layers plus a linear path from input to median."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from power_nowcast.models.networks.encoding import Places
 from power_nowcast.models.networks.linear import Linear
 
 FIRST_STEPS = 0.1
-"""The layers' own first answers are made this small, so that training begins at the linear fit."""
+"""Initial scale of the layers' output: it is small, so that training begins at the linear fit."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,19 @@ class Network(nn.Module):
         raw = self.leave(hidden, noisy).view(*self.shape, len(QUANTILES))
         return ordered(raw, raw[..., MEDIAN] + self.straight(noisy).view(self.shape))
 
-    def enter(self, x: Tensor, noisy: Tensor) -> Tensor:  # noqa: ARG002 - what it is without noise is for others
-        """What the layers begin with (row, width), from the inputs as they are and with noise."""
+    def enter(self, x: Tensor, noisy: Tensor) -> Tensor:  # noqa: ARG002 - subclasses use the inputs without noise
+        """The layers' input (row, width), from the inputs without noise and with noise."""
         first: Tensor = self.first(noisy)
         return first
 
-    def leave(self, hidden: Tensor, noisy: Tensor) -> Tensor:  # noqa: ARG002 - series look at their inputs again elsewhere
-        """What the layers (row, width) say of every series, knot and quantile."""
+    def leave(self, hidden: Tensor, noisy: Tensor) -> Tensor:  # noqa: ARG002 - subclasses read the inputs again
+        """The output for every series, knot and quantile, from the layers (row, width)."""
         last: Tensor = self.last(hidden)
         return last
 
 
 def straight(start: Linear) -> nn.Linear:
-    """The linear fit as a layer, to learn on from."""
+    """The linear fit as a layer, for further training."""
     layer = nn.Linear(*start.weights.shape)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(start.weights.T))
@@ -82,9 +82,9 @@ def straight(start: Linear) -> nn.Linear:
 
 
 def ordered(raw: Tensor, median: Tensor) -> Tensor:
-    """Quantiles about the median that cannot cross: each lies a positive distance beyond the one before it.
+    """Quantiles around the median without quantile crossing: each is a positive distance beyond the one before it.
 
-    The widths do not pull at the median: it is learnt by its own loss only.
+    The widths have no gradient to the median: only its own loss trains it.
     """
     centre = median.detach()[..., None] if median.requires_grad else median[..., None]
     steps = positive(raw)

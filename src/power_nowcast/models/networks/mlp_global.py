@@ -1,4 +1,4 @@
-"""A global network: what all series tell together is read, beside its own inputs, by layers that all series share."""
+"""A global network: shared layers read, for each series, the output of the joint layers and the series' own inputs."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from power_nowcast.models.networks.linear import Linear
 
 @dataclass(frozen=True)
 class Config(mlp.Config):
-    """Sizes; those of the shared layers begin with `shared`."""
+    """Sizes; the names for the shared layers begin with `shared`."""
 
     shared_width: int = 128
     shared_layers: int = 2
@@ -24,7 +24,7 @@ class Config(mlp.Config):
 class Network(mlp.Network):
     """From inputs (row, input) to quantiles of the ramp (row, series, knot, quantile), in the ramps' units.
 
-    Every series has its embedding and its own linear way; all other weights beyond the joint layers are shared.
+    Every series has its own embedding and linear path; all other weights after the joint layers are shared.
     """
 
     def __init__(self, config: Config, start: Linear, places: Places) -> None:

@@ -1,4 +1,4 @@
-"""Networks as models: trained with PyTorch, exported once, and answered by ONNX Runtime alone."""
+"""Networks as models: PyTorch trains them, they are exported once, and only ONNX Runtime runs them."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ TRAINED_WITH = ("torch", "onnx", "onnxscript", "safetensors")
 FILE = "network.onnx"
 HEAD = "network.json"
 SMALLEST_UNIT = 1e-3
-"""Of the unit of ramps, so that a series that never moves divides by no zero."""
+"""Minimum unit of ramps, to avoid a division by zero for a constant series."""
 
 
 type Inputs = NDArray[np.float32]
@@ -41,7 +41,7 @@ type Inputs = NDArray[np.float32]
 class NeuralModel(Model):
     """A network over all series, knots and quantiles at once; a subclass names its module in `networks`.
 
-    Serving needs neither PyTorch nor its memory. Late series are answered, too: features are those of the origin.
+    Serving needs neither PyTorch nor its memory. It also answers late series, as features describe the origin's time.
     """
 
     joint: ClassVar[bool] = True
@@ -60,7 +60,7 @@ class NeuralModel(Model):
 
     @classmethod
     def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
-        """A model with those options that are not None; which it knows shows when it is trained."""
+        """A model with the options that are not None; training checks their names."""
         return cls(series, knots, options)
 
     @classmethod
@@ -84,7 +84,7 @@ class NeuralModel(Model):
         places = encoder.places(self.knots)
         first, second = self._rows(train), self._rows(valid)
         start = Linear.of(*first)
-        # What a straight line leaves over: in this unit every series and knot pulls alike, however far it ramps.
+        # The residual of the linear fit: in this unit every series and knot has the same weight, for any size of ramps.
         left = start.errors(*first)
         self.unit = np.maximum(left, SMALLEST_UNIT).reshape(self.unit.shape)
         curves: dict[str, list[float]] = {"held out/valid": []}
@@ -119,7 +119,7 @@ class NeuralModel(Model):
         ramps = training.answer(judged.network, encoder.encode(valid.block))
         served = [judged]
         if config.refit:
-            # What is served has learnt from all of it, as long as the network that was judged.
+            # The served network learns from all rows, for as many epochs as the network that was evaluated.
             x, y = (np.concatenate(parts) for parts in zip(first, second, strict=True))
             rows, start = self._learnt(x, y), Linear.of(x, y)
             served = [learn("all data", rows, None, start, judged.epochs, n) for n in range(config.networks)]
@@ -128,8 +128,8 @@ class NeuralModel(Model):
         return FitReport(curves, {"inputs": encoder.inputs, "epochs": judged.epochs}), self._in_mw(ramps, valid.block)
 
     def _rows(self, known: Examples) -> tuple[Inputs, Inputs]:
-        """Inputs and scaled ramps (row, series * knot); of late series nothing is learnt, of issue times without any
-        nothing.
+        """Inputs and scaled ramps (row, series * knot), without the ramps of late series and without issue times that
+        have no ramp.
         """
         fresh = np.where((known.block.age_minutes == 0)[..., None], known.scaled_ramps, np.nan)
         some = np.isfinite(fresh).any(axis=(1, 2))
@@ -137,7 +137,7 @@ class NeuralModel(Model):
         return self._trained.encode(known.block.take(some)), ramps
 
     def _learnt(self, x: Inputs, ramps: Inputs) -> "Rows":
-        """Inputs beside scaled ramps (row, series * knot), these in units and of shape (row, series, knot)."""
+        """Rows of inputs with scaled ramps (row, series * knot), in units and with shape (row, series, knot)."""
         in_units = (ramps.reshape(-1, *self.unit.shape) / self.unit).astype(np.float32)
         rows: Rows = self._part("config").Rows(x, in_units)
         return rows
@@ -153,7 +153,7 @@ class NeuralModel(Model):
         return np.asarray(block.origin_mw[..., None, None] + ramps * unit[..., None], np.float64)
 
     def _in_order(self, block: FeatureBlock) -> FeatureBlock:
-        """The block with all series of the model in its order; those that are not there have no origin."""
+        """The block with all series of the model in its order; missing series have no origin."""
         if block.series == self.series:
             return block
         places = [self.series.index(name) for name in block.series]
@@ -174,7 +174,7 @@ class NeuralModel(Model):
 
     @cached_property
     def session(self) -> Any:
-        """The graph at work, one thread."""
+        """The ONNX Runtime session of the graph, with one thread."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -195,7 +195,7 @@ class NeuralModel(Model):
                 raise
             raise ConfigurationError(
                 f"The model {self.kind} is trained with PyTorch; {error.name} is not installed.",
-                remedy="Install it: pip install 'power-nowcast[neural]'. What is trained already serves without it.",
+                remedy="Install it: pip install 'power-nowcast[neural]'. Trained models serve without it.",
                 kind=self.kind,
                 package=error.name,
             ) from error
@@ -226,7 +226,7 @@ class NeuralModel(Model):
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """Every option with its value; the defaults are read where PyTorch is."""
+        """Every option with its value; this needs PyTorch, whose modules have the defaults."""
         config = self._part(self.kind).Config
         return asdict(config(**self._options(config)))
 

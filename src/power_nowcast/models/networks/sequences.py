@@ -1,4 +1,4 @@
-"""What networks of sequences share: the recent ramps step by step, and an LSTM from a given state."""
+"""Shared parts of networks of sequences: the recent ramps step by step, and an LSTM from a given state."""
 
 import torch
 from torch import Tensor, nn
@@ -6,14 +6,15 @@ from torch import Tensor, nn
 from power_nowcast.models.networks.encoding import Places
 
 CHANNELS = 2
-"""Of each step: the series' own ramp, and the mean of all series."""
+"""Channels of each step: the series' own ramp, and the mean of all series."""
 
 
 class Past(nn.Module):
     """From inputs (row, input) to the ramps of the last hours (row, series, step, channel), the oldest step first.
 
-    Ramps to the origin over ever longer spans hold the same as ramps from step to step: one is the other's difference.
-    Steps are as long as the spans lie apart, and are measured in the spread of ramps of that length.
+    Ramps to the origin over increasing spans have the same information as ramps from step to step: these are their
+    differences. The lengths of steps are the differences of the spans, and their unit is the spread of ramps of that
+    length.
     """
 
     place: Tensor
@@ -43,7 +44,7 @@ class Past(nn.Module):
 
 
 class Lstm(nn.Module):
-    """One layer of LSTM over (row, step, input), from a given state to the states of all steps (row, step, hidden)."""
+    """An LSTM layer over (row, step, input), from a given state to the states of all steps (row, step, hidden)."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """A small temporal fusion transformer, one for all series.
 
-It weighs its inputs, reads the past and what is known ahead by an LSTM, and looks back from every horizon.
+It weights its inputs, reads the past and the features known ahead with an LSTM, and attends to the past from every
+horizon.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Config(TrainingConfig):
 
 
 class Gate(nn.Module):
-    """What is new passes a gate beside what was there, and both are normalised."""
+    """A gated skip connection: the new part passes a gate, is added to the old part, and the sum is normalised."""
 
     def __init__(self, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -43,7 +44,7 @@ class Gate(nn.Module):
 
 
 class Gated(nn.Module):
-    """A gated residual network; `context` of the same width is added on the way."""
+    """A gated residual network; `context` of the same width is added inside."""
 
     def __init__(self, inputs: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class Selection(nn.Module):
     def __init__(self, variables: int, hidden: int) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(variables, hidden), nn.Linear(hidden, variables)
-        # The sum of weighted straight embeddings is one product; no tensor of all of them is made.
+        # The weighted sum of linear embeddings is one product, without a tensor of all embeddings.
         self.slopes, self.offsets = nn.Linear(variables, hidden, bias=False), nn.Linear(variables, hidden, bias=False)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ class Selection(nn.Module):
 
 
 class Attention(nn.Module):
-    """Each horizon looks back at all steps; heads share their values, so that their mean weights can be read."""
+    """Attention of each horizon to all steps; heads share their values, so that the mean weights are interpretable."""
 
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
@@ -91,7 +92,7 @@ class Attention(nn.Module):
 class Network(nn.Module):
     """From inputs (row, input) to quantiles of the ramp (row, series, knot, quantile), in the ramps' units.
 
-    It begins as the linear fit `start`. Every series has its embedding; all other weights are shared.
+    It begins as the linear fit `start`. Every series has its own embedding; all other weights are shared.
     """
 
     def __init__(self, config: Config, start: Linear, places: Places) -> None:
@@ -124,7 +125,7 @@ class Network(nn.Module):
         own, shared = x[:, :border].view(-1, places.series, places.own), x[:, border:]
         present = torch.cat([own[..., list(places.present)], shared[:, None].expand(-1, places.series, -1)], -1)
         about = self.present(present, self.series)
-        # What moves the others is told to each: the mean over all series.
+        # Each series gets the state of the others: the mean over all series.
         about = (about + self.others(about.mean(1, keepdim=True))).flatten(0, 1)
         future = torch.stack([own[..., list(knot)] for knot in places.future], 2).flatten(0, 1)
 

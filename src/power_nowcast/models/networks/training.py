@@ -1,4 +1,4 @@
-"""How every network is trained: AdamW on one cycle of the learning rate, stopping early, and its export to ONNX."""
+"""Training of every network: AdamW with one cycle of the learning rate, early stopping, and export to ONNX."""
 
 import contextlib
 import io
@@ -22,7 +22,8 @@ INPUT, OUTPUT = "inputs", "quantiles"
 """Names in the exported graph."""
 EVALUATED_AT_ONCE = 1024
 COMPILED_FROM = 5000
-"""Steps of a training: on an H100 compiling a small network takes 10 s, and saves 2 ms a step."""
+"""Minimum steps of a training for compilation: on an H100, compiling a small network takes 10 s and saves 2 ms a
+step."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,17 @@ def train(
     epochs: int | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Make a network and train it; the seed decides its first weights, too.
+    """Make a network and train it; the seed also determines its first weights.
 
     Args:
-        make: the network, untrained.
-        config: its parameters.
-        rows: what is learnt.
-        held_out: rows by which the best epoch is told; without them the last one is kept.
-        progress: is told each epoch, those before a resumption, too.
-        epochs: stop after so many of the config's, on the same course of the learning rate.
-        checkpoint: file that is written after each epoch and from which a training that was killed goes on, to the
-            same result; one of another network, configuration or data is not read.
+        make: makes the untrained network.
+        config: parameters of the training.
+        rows: rows to learn from.
+        held_out: rows that select the best epoch; without them the last epoch is kept.
+        progress: gets each epoch, also the epochs before a resumption.
+        epochs: stop after so many of the config's epochs, with the same schedule of the learning rate.
+        checkpoint: file that is written after each epoch. A killed training resumes from it with the same result. A
+            file of another network, configuration or data is not used.
     """
     torch.manual_seed(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -67,7 +68,7 @@ def train(
     for epoch in course.told:
         progress(epoch)
     began, before, last = monotonic(), len(course.told), epochs or config.epochs
-    # Half precision is slower on a processor, and compiling takes longer there than it saves.
+    # On a CPU, half precision is slower, and compilation takes longer than it saves.
     on_gpu = device.type == "cuda"
     worth_it = on_gpu and (last - before) * batches >= COMPILED_FROM
     answers: Callable[[Tensor], Tensor] = torch.compile(network) if worth_it else network
@@ -96,12 +97,12 @@ def train(
 
 
 def limit_threads(threads: int) -> None:
-    """Of this process, for all training from now on."""
+    """Limit the threads of this process for all later training."""
     torch.set_num_threads(threads)
 
 
 def evaluate(network: nn.Module, rows: Rows, huber: float) -> float:
-    """Mean loss over rows; the network goes on as it was."""
+    """Mean loss over rows; the network keeps its mode."""
     device, before = next(network.parameters()).device, network.training
     network.eval()
     with torch.inference_mode():
@@ -125,7 +126,7 @@ def answer(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def loss(quantiles: Tensor, outcome: Tensor, huber: float) -> Tensor:
-    """Huber of the median plus the pinball losses of the others, mean over what is known."""
+    """Huber loss of the median plus the pinball losses of the other quantiles, mean over known outcomes."""
     known = torch.isfinite(outcome)
     y = torch.nan_to_num(outcome)
     middle = nn.functional.smooth_l1_loss(quantiles[..., MEDIAN], y, beta=huber, reduction="none")
@@ -137,7 +138,7 @@ def loss(quantiles: Tensor, outcome: Tensor, huber: float) -> Tensor:
 
 
 class Mean(nn.Module):
-    """The mean of what networks say."""
+    """The mean of the outputs of several networks."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -148,11 +149,11 @@ class Mean(nn.Module):
 
 
 def export(networks: Sequence[nn.Module], inputs: int) -> bytes:
-    """The networks' mean as ONNX, rows free."""
+    """The networks' mean as an ONNX graph with a free number of rows."""
     network = Mean(networks).cpu().eval()
     example = torch.zeros(2, inputs)
     with warnings.catch_warnings(), _quiet("torch.onnx"), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # the exporter warns of its own parts
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             network,
             (example,),
@@ -161,7 +162,7 @@ def export(networks: Sequence[nn.Module], inputs: int) -> bytes:
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("row")},),
         )
-        assert program is not None  # noqa: S101 - for the type checker: None only for the older exporter
+        assert program is not None  # noqa: S101 - for the type checker: only the older exporter returns None
         return bytes(program.model_proto.SerializeToString())
 
 
