@@ -1,5 +1,4 @@
-"""The base class of models: a model learns from features and outcomes, gives quantiles at its knots, and is saved in
-native files."""
+"""The base class of models: they learn from features and outcomes, give quantiles at knots, and have native files."""
 
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor

@@ -1,4 +1,4 @@
-"""Reports of a comparison: sentences, a table for the terminal, and one HTML page that stands alone."""
+"""Reports of a comparison: sentences, a table for the terminal, and one self-contained HTML page."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,9 +24,9 @@ FEW_HORIZONS = 4
 
 
 def verdict(comparison: Comparison, run: str, loss: str) -> str:
-    """A sentence: which run is better, by how much, and whether that is significant.
+    """A sentence with the better run, the size of the difference, and its significance.
 
-    It is one test of all series and horizons together, so its p-value is not adjusted.
+    This is one test over all series and horizons, so its p-value is not adjusted.
     """
     row = comparison.row(run, loss)
     if row["p"] is None:
@@ -41,7 +41,7 @@ def verdict(comparison: Comparison, run: str, loss: str) -> str:
 
 
 def counted(comparison: Comparison, run: str, loss: str) -> str:
-    """In how many cells a run is significantly better or worse."""
+    """The number of cells in which a run is significantly better or worse."""
     rows = [row for row in comparison.cells.iter_rows(named=True) if row["run"] == run and row["loss"] == loss]
     better = sum(_sure(row) and row["difference"] < 0 for row in rows)
     worse = sum(_sure(row) and row["difference"] > 0 for row in rows)
@@ -49,7 +49,7 @@ def counted(comparison: Comparison, run: str, loss: str) -> str:
 
 
 def table(comparison: Comparison, run: str, loss: str) -> RenderableType:
-    """Differences in percent by series and horizon with half the interval's width; a star where one is significant."""
+    """Differences in percent by series and horizon with half the interval's width; a star marks significant ones."""
     steps = _columns(comparison)
     grid = Table(
         title=f"{run} against {comparison.reference}: {loss}",
@@ -89,14 +89,14 @@ def write_comparison(
     """Write page (`compare.html`) and PNGs into `folder`; returns the page.
 
     Args:
-        folder: is made.
-        comparison: the one to report.
-        now: when the page is made, UTC.
-        origins: where each run comes from, by its name.
-        manifests: of the tables that hold the truth.
+        folder: folder of the files, which is created.
+        comparison: the comparison to report.
+        now: time of the report, UTC.
+        origins: origin of each run by its name.
+        manifests: manifests of the tables with the outcomes.
 
     Raises:
-        ConfigurationError: it cannot be written.
+        ConfigurationError: the folder cannot be written.
     """
     drawn = list(comparison_plots(comparison))
     path = write_page(
@@ -174,18 +174,18 @@ def _methods(comparison: Comparison) -> list[str]:
     test = (
         "Tests are those of Diebold and Mariano (1995) with the variance of Newey and West (1987) and the correction "
     )
-    test += "for small samples of Harvey, Leybourne and Newbold (1997). Losses are correlated in time: where nothing "
-    test += "differs, such a test at 5 % finds a difference in 5 to 9 % of samples."
+    test += "for small samples of Harvey, Leybourne and Newbold (1997). Losses are correlated in time: without a true "
+    test += "difference, such a test at 5 % finds a difference in 5 to 9 % of samples."
     family = f"P-values are adjusted after Holm (1979) in families: {cells} tests by series and horizon, {hours} by "
     family += "series and local hour, for each loss. Intervals are not adjusted."
     return [
-        f"A pair counts where every run answered and the value is published: {comparison.pairs:,} pairs.",
-        f"Pinball is the mean over the levels that all runs have: {levels}.",
+        f"A pair counts if every run answered and the value is published: {comparison.pairs:,} pairs.",
+        f"Pinball loss is the mean over the levels that all runs have: {levels}.",
         test,
         family,
-        "By hour a local day is one observation: the mean over all horizons whose target lies in the hour.",
-        "The figures in all are the plain mean over series and horizons of the differences in percent.",
-        "A test says whether a difference is significant, not whether it matters: many issue times show small ones.",
+        "By hour, a local day is one observation: the mean over all horizons with a target in the hour.",
+        "The overall figures are the unweighted mean over series and horizons of the differences in percent.",
+        "A significant difference may be too small to matter: many issue times make small differences significant.",
     ]
 
 

@@ -13,10 +13,10 @@ EXPLAINED_ROWS = 800
 
 
 def explanation(bundle: Bundle, known: Examples, *, repeats: int = 5) -> Explanation:
-    """The explanation of a model, on time that it was not trained on.
+    """The explanation of a model on hold-out time.
 
-    Every kind gets the families of features that its accuracy rests on. Boosters also get the gain of each feature and
-    its contribution to the nowcasts of the first series at the longest horizon.
+    Every kind has the permutation importance of families of features. Boosters also have the gain of each feature and
+    its contributions to the nowcasts of the first series at the longest horizon.
     """
     model = bundle.model
     rests_on = permutation_importance(bundle, known, repeats=repeats)

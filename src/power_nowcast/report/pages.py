@@ -1,4 +1,4 @@
-"""One HTML file that a manager can read: figures, plots and limits. It stands alone and needs no network."""
+"""One self-contained HTML file for managers: figures, plots and limits. It needs no network."""
 
 import base64
 import struct
@@ -32,13 +32,13 @@ from power_nowcast.report.words import (
 
 @dataclass(frozen=True)
 class Cells:
-    """A table ready to be written: the first column heads its rows."""
+    """A table as text: the first column has the row headers."""
 
     caption: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     wide: bool = False
-    text: tuple[int, ...] = ()  # columns that are no figures
+    text: tuple[int, ...] = ()  # columns of text, not of figures
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the figures come from.
+    """The provenance of the figures.
 
-    `identity` names the model by label: version, digest, git SHA, calibration and so on. `manifests` are those of the
-    tables that were read. `further_limits` are sentences that the tables cannot know.
+    `identity` describes the model by label: version, digest, git SHA, calibration and so on. `manifests` describe the
+    tables of the data. `further_limits` are sentences about limits that the tables do not show.
     """
 
     identity: Mapping[str, str] = field(default_factory=dict)
@@ -79,14 +79,14 @@ def write_report(
     """Write the report; returns its path.
 
     Args:
-        path: the HTML file; its folder is made.
-        backtest: what was scored.
+        path: the HTML file; its folder is created.
+        backtest: the scored backtest.
         card: its scorecard.
-        now: when the report is made, UTC.
-        series: the one that it describes in detail; the first, which is the total, by default.
+        now: time of the report, UTC.
+        series: the series to describe in detail; by default the first, which is the total.
         explanation: the explanation of the model.
         provenance: model and data.
-        drawn: plots that exist already; drawn anew by default.
+        drawn: existing plots; by default the plots are drawn now.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -106,7 +106,7 @@ def write_evaluation(
     explanation: Explanation | None = None,
     provenance: Provenance | None = None,
 ) -> Path:
-    """Write everything of a backtest into `folder`: report, plots, predictions, tables; returns the report."""
+    """Write report, plots, predictions and tables of a backtest into `folder`; returns the path of the report."""
     drawn = list(plots(backtest, card, explanation=explanation))
     report = write_report(
         folder / "report.html", backtest, card, now=now, explanation=explanation, provenance=provenance, drawn=drawn
@@ -119,10 +119,10 @@ def write_evaluation(
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write HTML to `path`, its folder made; returns the path.
+    """Write HTML to `path` and create its folder; returns the path.
 
     Raises:
-        ConfigurationError: it cannot be written.
+        ConfigurationError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def write_page(path: Path, page: str) -> Path:
 
 
 def template(name: str) -> Template:
-    """A page's template; a missing name is an error."""
+    """The template of a page. In it, an undefined name raises an error."""
     environment = Environment(
         loader=PackageLoader("power_nowcast", "report"),
         autoescape=True,
@@ -180,7 +180,7 @@ def render(
 
 
 def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
-    """The four figures on top: value, name, and what it compares with."""
+    """The four figures at the top: value, name, and reference."""
     far = shown_horizons(card.steps_minutes)[-1]
     row, best = card.row(series, far), best_baseline(card, series)
     skill = row.get(f"skill_{best}")
@@ -198,7 +198,7 @@ def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
 
 
 def scorecard_cells(card: Scorecard, series: str) -> Cells:
-    """Every metric of one series at the horizons that are shown."""
+    """Every metric of one series at the displayed horizons."""
     metrics = ("MAE, MW", "RMSE, MW", relative_name(card, series), "Bias, MW", "CRPS, MW")
     columns = ("Minutes ahead", *metrics, "In 80 % band", "Below", "Above")
     rows = []
@@ -216,7 +216,7 @@ def scorecard_cells(card: Scorecard, series: str) -> Cells:
 
 
 def every_series_cells(card: Scorecard) -> Cells:
-    """Relative error and the error saved, of every series and horizon that is shown."""
+    """Relative error and the share of error saved, for every series and displayed horizon."""
     horizons = shown_horizons(card.steps_minutes)
     rows = []
     for series in card.series:
@@ -272,7 +272,7 @@ def worst_days_cells(card: Scorecard, series: str) -> Cells:
 
 
 def delay_cells(card: Scorecard, series: str) -> Cells:
-    """Accuracy with data on time and late."""
+    """Accuracy with data on time and with late data."""
     table = card.delays.filter(pl.col("series") == series)
     horizons, rows = shown_horizons(card.steps_minutes), []
     for delay in table["delay_min"].unique().sort().to_list():
@@ -291,7 +291,7 @@ def delay_cells(card: Scorecard, series: str) -> Cells:
 
 
 def month_cells(card: Scorecard, series: str) -> Cells:
-    """Relative error by month at the horizons that are shown."""
+    """Relative error by month at the displayed horizons."""
     horizons = shown_horizons(card.steps_minutes)
     table = card.by_month.filter((pl.col("series") == series) & pl.col("horizon_min").is_in(horizons))
     rows = []
@@ -306,7 +306,7 @@ def month_cells(card: Scorecard, series: str) -> Cells:
 
 
 def manifest_cells(manifests: Sequence[Manifest]) -> Cells:
-    """The table of the data that were read."""
+    """The table of the data."""
     rows = [
         (one.table, str(one.version), f"{one.rows:,}", one.first or "", one.last or "", one.sha256[:16])
         for one in manifests
@@ -316,8 +316,8 @@ def manifest_cells(manifests: Sequence[Manifest]) -> Cells:
 
 
 def picture(plot: Plot) -> Picture:
-    """The plot inlined, its size known before it is decoded."""
+    """The plot as an inline picture with its size."""
     data = plot.png()
-    # The size is in the PNG's first chunk. With it a browser reserves the place before it has decoded the picture.
+    # The size is in the PNG's first chunk. With it a browser reserves the space before it decodes the picture.
     width, height = struct.unpack(">II", data[16:24])
     return Picture(plot.name, plot.alt, f"data:image/png;base64,{base64.b64encode(data).decode()}", width, height)

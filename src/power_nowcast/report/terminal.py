@@ -1,4 +1,4 @@
-"""The scorecard and a nowcast fan for a terminal: 80 columns, readable without colour."""
+"""The scorecard and a fan chart for a terminal: 80 columns, readable without colour."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from power_nowcast.scoring import BANDS
 HOURS = 3
 ROWS = 15
 FAN_SHARE = 0.5
-"""The fan fills at least this share of the height; older load beyond it is marked at the edge."""
+"""The fan chart fills at least this share of the height; older values beyond it are marked at the edge."""
 HIGHER, LOWER = "\N{BLACK UP-POINTING SMALL TRIANGLE}", "\N{BLACK DOWN-POINTING SMALL TRIANGLE}"
 ACTUAL, MEDIAN, NOW = (
     "\N{BLACK CIRCLE}",
@@ -41,7 +41,7 @@ PLAIN = {
 
 
 def summary(card: Scorecard, series: str | None = None) -> Group:
-    """Headline and a compact scorecard of one series, by default the first."""
+    """Headline and compact scorecard of one series, by default the first."""
     name = series or card.series[0]
     return Group(Text(headline(card, name)), Text(), scorecard_table(card, name))
 
@@ -64,7 +64,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
     for heading in ("MAE MW", relative_name(card, series), "in 80 %"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in card.baselines:
-        words = ("saved vs", *name.split())  # as narrow as the words allow
+        words = ("saved vs", *name.split())  # as narrow as the longest word
         table.add_column(f"saved vs {name}", justify="right", width=max(map(len, words)))
     for horizon in shown_horizons(card.steps_minutes):
         row = card.row(series, horizon)
@@ -83,7 +83,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
 class Fan:
     """One nowcast, and the observations before it.
 
-    `times` (time,) and `actual` (time,) are observations, `values` (step, quantile) the nowcast; MW, times in UTC.
+    `times` (time,) in UTC and `actual` (time,) in MW are observations; `values` (step, quantile) is the nowcast in MW.
     """
 
     region: Region
@@ -100,10 +100,10 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
     """The last three hours as dots, and the next hour as shaded bands around the median.
 
     Args:
-        fan: what to draw.
-        width: columns in all.
-        rows: lines of the plot.
-        ascii_only: use characters that any terminal has.
+        fan: the nowcast to draw.
+        width: total number of columns.
+        rows: number of lines of the plot.
+        ascii_only: use ASCII characters only.
     """
     begin = fan.issue_time - np.timedelta64(HOURS * 60, "m")
     shown = (fan.times >= begin) & (fan.times <= fan.issue_time) & np.isfinite(fan.actual)
@@ -142,7 +142,7 @@ class _Grid:
         self.now = int(np.argmin(np.abs(self.minutes)))
 
     def row(self, value: float) -> int:
-        """The row that a value lies in."""
+        """The row of a value."""
         place = np.searchsorted(-self.edges, -value, side="right") - 1
         return int(np.clip(place, 0, len(self.signs) - 1))
 
@@ -152,7 +152,7 @@ class _Grid:
     def history(self, ages: NDArray[np.int64], load: Floats) -> None:
         for column in range(self.now + 1):
             near = np.abs(ages - self.minutes[column]) if len(ages) else np.empty(0)
-            # A gap in the data stays a gap: only values within an observation's reach are drawn.
+            # A gap in the data stays a gap: only columns close to an observation are drawn.
             if len(near) and near.min() <= max(self.per_column, _spacing(ages)) / 2:
                 value = float(load[near.argmin()])
                 beyond = HIGHER if value > self.edges[0] else LOWER if value < self.edges[-1] else ""

@@ -1,4 +1,4 @@
-"""A scorecard in words: the headline, the limits, and the format of figures. Every claim comes from its tables."""
+"""A scorecard in words: the headline, the limits, and the format of figures. Every statement comes from its tables."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from power_nowcast.evaluate.scorecard import Scorecard
 
 NONE = "\N{EN DASH}"
 SEASONS = 330
-"""A period counts as a whole year from this many days on."""
+"""A period of so many days or more counts as a whole year."""
 FEW = 6
 KNOTS = (15, 30, 45, 60)
 """Horizons in plots and tables, if a region has them."""
@@ -22,7 +22,7 @@ def shown_horizons(steps_minutes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def number(value: object, digits: int = 0) -> str:
-    """A figure with separators of thousands, or a dash if there is no figure.
+    """A figure with thousands separators, or a dash if there is no figure.
 
     >>> number(1234.56, 1)
     '1,234.6'
@@ -52,7 +52,7 @@ def signed(value: object, digits: int = 1) -> str:
 
 
 def megawatts(value: object) -> str:
-    """MW with as many digits as matter at its size.
+    """MW with a number of digits that fits its size.
 
     >>> megawatts(1234.5), megawatts(9.219)
     ('1,234', '9.2')
@@ -62,7 +62,7 @@ def megawatts(value: object) -> str:
 
 
 def best_baseline(card: Scorecard, series: str) -> str | None:
-    """The baseline with the least mean error over the horizons that are shown, None without any."""
+    """The baseline with the smallest mean error over the displayed horizons, None without any."""
     rows = card.by_series.filter(
         (pl.col("series") == series) & pl.col("horizon_min").is_in(shown_horizons(card.steps_minutes))
     )
@@ -77,14 +77,14 @@ def relative(row: Mapping[str, object], digits: int) -> str:
 
 
 def relative_name(card: Scorecard, series: str | None = None) -> str:
-    """The name of the metric in `relative`, of one series or of all together."""
+    """The name of the metric in `relative`, for one series or for all together."""
     table = card.by_series if series is None else card.by_series.filter(pl.col("series") == series)
     names = [name for name in ("MAPE", "nMAE") if table[name].is_not_null().any()]
     return " or ".join(names) or "MAPE"
 
 
 def headline(card: Scorecard, series: str | None = None) -> str:
-    """The result of the backtest, in two or three sentences that anyone understands."""
+    """The result of the backtest in two or three simple sentences."""
     name = series or card.series[0]
     rows = [card.row(name, horizon) for horizon in shown_horizons(card.steps_minutes)]
     scored = [row for row in rows if row.get("n") and row["MAE"] is not None]
@@ -110,7 +110,7 @@ def headline(card: Scorecard, series: str | None = None) -> str:
 
 
 def limits(card: Scorecard) -> list[str]:
-    """What a reader must know before trusting the figures, found in the tables."""
+    """The limits of the figures, derived from the tables."""
     days = (card.last - card.first).days + 1
     span = f"{card.first:%d %b %Y} to {card.last:%d %b %Y}"
     period = f"The figures rest on {card.issues:,} issue times in {days} days, {span}."
@@ -122,7 +122,7 @@ def limits(card: Scorecard) -> list[str]:
     if unanswered:
         share = percent(unanswered / (unanswered + scored), 1)
         said.append(
-            f"{unanswered:,} nowcasts ({share}) were not answered for want of data; they are not in the errors."
+            f"{unanswered:,} nowcasts ({share}) were not answered because data were missing; the errors exclude them."
         )
     worse = [
         f"{row['series']} at {row['horizon_min']} min ({name})"
@@ -141,9 +141,9 @@ def limits(card: Scorecard) -> list[str]:
     if off:
         said.append(f"The 80 % band held fewer than {percent(low)} or more than {percent(high)} for {_few(off)}.")
     said += [
-        "Only times whose value was published, at the issue and at the target, are scored: hours without it are not.",
-        "The truth is the newest value that the publisher gave, corrections included.",
-        "Bands hold their share on average over a period; on an unusual day they can hold less, see the worst days.",
+        "Only pairs with a published value at the issue time and at the target are scored.",
+        "The outcome is the newest value from the publisher, including corrections.",
+        "The coverage of bands holds on average over a period; on an unusual day it can be lower, see the worst days.",
     ]
     return said
 

@@ -1,4 +1,4 @@
-"""Plots of a backtest as matplotlib figures; `save_all` writes the set that the report shows."""
+"""Plots of a backtest as matplotlib figures; `save_all` writes the plots of the report."""
 
 from power_nowcast.report.plots.accuracy import (
     error_heatmap,

@@ -1,4 +1,4 @@
-"""Plots of accuracy and trust: errors, skill, calibration, and when the errors happen."""
+"""Plots of accuracy and calibration: residuals, skill, reliability, and errors by time."""
 
 from itertools import cycle
 
@@ -31,13 +31,13 @@ from power_nowcast.report.words import shown_horizons
 
 BINS = 61
 EDGE = 0.05
-"""A month with fewer pairs than this share of the fullest is an edge of the period and left out."""
+"""A month with fewer pairs than this share of the fullest month is at an edge of the period and is left out."""
 LADDER = ("#a9cbe8", "#6ba3d3", "#2f77b5", "#0a3f73")
-"""Horizons from near to far."""
+"""Colours of horizons from near to far."""
 
 
 def residual_hist(backtest: Backtest, series: str) -> Figure:
-    """Distribution of the errors at each horizon, the model's over those of the first baseline."""
+    """Distribution of the residuals at each horizon: the model's in front of the first baseline's."""
     nowcasts, steps = backtest.nowcasts, shown_horizons(backtest.nowcasts.steps_minutes)
     column, middle = nowcasts.series.index(series), nowcasts.quantiles.index(0.5)
     baseline = next(iter(backtest.baselines), None)
@@ -70,12 +70,12 @@ def residual_hist(backtest: Backtest, series: str) -> Figure:
             axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
         panels[0].set_ylabel("share of nowcasts")
         under = f"blue: the model; grey: {baseline}" if baseline else "blue: the model"
-        _over_all(figure, f"{series}: how far off, and to which side", f"Distribution of errors in MW; {under}")
+        _over_all(figure, f"{series}: residuals by horizon", f"Distribution of residuals in MW; {under}")
     return figure
 
 
 def skill_by_horizon(card: Scorecard, series: str) -> Figure:
-    """Error by horizon, and the share of each baseline's error that the model saves."""
+    """Error by horizon, and skill against each baseline."""
     table = card.by_series.filter(pl.col("series") == series).sort("horizon_min")
     x = table["horizon_min"].to_numpy()
     with style():
@@ -99,7 +99,7 @@ def skill_by_horizon(card: Scorecard, series: str) -> Figure:
             y = _floats(table, f"skill_{name}")
             floor = max(-1.0, min(floor, float(np.nanmin(y, initial=0.0))))
             right.plot(x, y, color=colour, lw=2, marker="o", ms=4, label=name)
-            # The label of a line that leaves the plot below stays inside.
+            # The label of a line that leaves the plot at the bottom stays inside.
             if np.isfinite(y[-1:]).all():
                 labels.append((f"{100 * y[-1]:.0f} % of {name}", max(-1.0, float(y[-1])), colour))
         right.axhline(0, color=INK, lw=0.9)
@@ -114,7 +114,7 @@ def skill_by_horizon(card: Scorecard, series: str) -> Figure:
 
 
 def reliability(card: Scorecard, series: str) -> Figure:
-    """Nominal levels against the share of outcomes below them, and both tails of the 80 % band."""
+    """Reliability diagram (nominal levels against the share of outcomes below), and both tails of the 80 % band."""
     steps = shown_horizons(card.steps_minutes)
     table = card.reliability.filter((pl.col("series") == series) & pl.col("share").is_not_null())
     with style():
@@ -132,12 +132,12 @@ def reliability(card: Scorecard, series: str) -> Figure:
                 lw=1.6,
                 label=f"{horizon} min",
             )
-        left.set(xlim=(0, 1), ylim=(0, 1), xlabel="quantile says", ylabel="outcomes at or below it")
+        left.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal level", ylabel="outcomes at or below it")
         for axis in (left.xaxis, left.yaxis):
             axis.set_major_formatter(PercentFormatter(1, 0))
             axis.set_ticks([0, 0.1, 0.25, 0.5, 0.75, 0.9, 1])
         left.legend(loc="upper left", fontsize=9)
-        headline(left, f"{series}: do the quantiles hold?", "On the diagonal they do")
+        headline(left, f"{series}: reliability of the quantiles", "On the diagonal they are exact")
         _tails(right, card, series, steps)
     return figure
 
@@ -164,7 +164,7 @@ def _tails(axes: Axes, card: Scorecard, series: str, steps: tuple[int, ...]) -> 
     axes.set(xlim=(0, 1), ylim=(-0.5, len(steps) - 0.5))
     axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(False)
-    headline(axes, "The 80 % band", "Outcomes below, inside and above it; dashes: where they should part")
+    headline(axes, "The 80 % band", "Outcomes below, inside and above it; dashes: nominal shares")
 
 
 def error_heatmap(card: Scorecard, series: str) -> Figure:
@@ -202,7 +202,7 @@ def error_heatmap(card: Scorecard, series: str) -> Figure:
 
 
 def _over_all(figure: Figure, title: str, subtitle: str) -> None:
-    """Title of a row of panels, in the place where a single plot has its own."""
+    """The title of a row of panels, at the position of a single plot's title."""
     figure.suptitle(f"{title}\n", x=0.006, ha="left", fontsize=13, fontweight="bold")
     figure.text(0.006, 0.905, subtitle, fontsize=9.5, color=MUTED)
 

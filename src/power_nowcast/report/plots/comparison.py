@@ -1,4 +1,4 @@
-"""Plots of a comparison: which run is better, where, when, and whether that is significant."""
+"""Plots of a comparison: differences between runs by series, horizon and hour, with their significance."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ from power_nowcast.report.words import shown_horizons, signed
 
 BETTER_TO_WORSE = LinearSegmentedColormap.from_list("better_to_worse", [COOL, "#8fbadd", "#f6f7f8", "#eea06c", WARM])
 SPREAD = 0.62
-"""Share of a series' row that its horizons take."""
+"""Share of a series' row for its horizons."""
 
 
 def comparison_plots(comparison: Comparison) -> Iterator[Plot]:
@@ -71,7 +71,7 @@ def who_wins(comparison: Comparison, run: str, loss: str) -> Figure:
 
 
 def _cells(axes: Axes, comparison: Comparison, cells: pl.DataFrame) -> None:
-    """The forest: a row a series, in it a point with its interval for each horizon that is shown."""
+    """Forest plot: a row for each series, with a point and its interval for each displayed horizon."""
     steps = shown_horizons(comparison.steps_minutes)
     if len(steps) > len(LADDER):
         steps = tuple(steps[i] for i in np.linspace(0, len(steps) - 1, len(LADDER)).round().astype(int))
@@ -119,7 +119,7 @@ def _cells(axes: Axes, comparison: Comparison, cells: pl.DataFrame) -> None:
 
 
 def _hours(axes: Axes, comparison: Comparison, hours: pl.DataFrame) -> None:
-    """Shades by series and local hour; a dot where the difference is significant."""
+    """Heat map by series and local hour; a dot marks a significant difference."""
     names = list(comparison.series)
     grid, sure = np.full((len(names), 24), np.nan), np.zeros((len(names), 24), bool)
     for row in hours.iter_rows(named=True):

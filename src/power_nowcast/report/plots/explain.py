@@ -19,7 +19,7 @@ MOST_POINTS = 1500
 
 
 def across_horizons(importance: Mapping[str, float]) -> dict[str, float]:
-    """Importance with the features that differ only in the horizon they look at (`..._h30`) taken together."""
+    """Importance, summed over features that differ only in their horizon (`..._h30`)."""
     together: dict[str, float] = {}
     for name, value in importance.items():
         own = without_horizon(name)
@@ -28,9 +28,9 @@ def across_horizons(importance: Mapping[str, float]) -> dict[str, float]:
 
 
 def feature_importance(
-    importance: Mapping[str, float], *, title: str = "What the model looks at", top: int = 20
+    importance: Mapping[str, float], *, title: str = "Importance of features", top: int = 20
 ) -> Figure:
-    """The `top` features by importance, as shares of all."""
+    """The `top` features by importance, as shares of the total."""
     total = sum(importance.values()) or 1.0
     ranked = sorted(importance.items(), key=lambda item: (-item[1], item[0]))[:top]
     names, shares = [name for name, _ in ranked], np.array([value / total for _, value in ranked])
@@ -52,16 +52,16 @@ def feature_importance(
         axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
         axes.margins(x=0.09)
         axes.grid(axis="y", visible=False)
-        shown = f"{100 * shares.sum():.0f} % of it in these {len(names)} of {len(importance)} features"
+        shown = f"these {len(names)} of {len(importance)} features have {100 * shares.sum():.0f} %"
         headline(axes, title, f"Share of all importance; {shown}")
     return figure
 
 
 def rests_on(grown: Mapping[str, Floats]) -> Figure:
-    """What the accuracy rests on: growth of the loss by family, a dot a draw and a bar for their mean.
+    """Permutation importance: increase of the loss by family, with a dot for each draw and a bar for the mean.
 
     Args:
-        grown: by family, shape (repeat,), in units of the validation loss.
+        grown: increase by family, shape (repeat,), in units of the validation loss.
     """
     ranked = sorted(grown.items(), key=lambda item: (float(np.mean(item[1])), item[0]))
     with style():
@@ -85,8 +85,8 @@ def rests_on(grown: Mapping[str, Floats]) -> Figure:
         axes.grid(axis="y", visible=False)
         headline(
             axes,
-            "What its accuracy rests on",
-            "Growth of the pinball loss when a family of features is drawn from other times; a dot a draw",
+            "Importance of families of features",
+            "Increase of the pinball loss when a family has values of other times; one dot for each draw",
         )
     return figure
 
@@ -94,15 +94,15 @@ def rests_on(grown: Mapping[str, Floats]) -> Figure:
 def shap(
     values: Floats, features: Floats, names: Sequence[str], *, unit: str = "MW", about: str = "", top: int = 15
 ) -> Figure:
-    """How each feature moved the answers: one point a nowcast, coloured by the feature's own value.
+    """SHAP contributions of each feature: one point for each nowcast, coloured by the feature's value.
 
     Args:
         values: contributions in `unit`, shape (sample, feature), without the expected value.
-        features: the features themselves, shape (sample, feature).
-        names: of the features.
-        unit: of the contributions.
-        about: which answers these are.
-        top: features to show, by mean absolute contribution.
+        features: values of the features, shape (sample, feature).
+        names: names of the features.
+        unit: unit of the contributions.
+        about: description of the nowcasts.
+        top: number of features to show, by mean absolute contribution.
     """
     thin = slice(None, None, max(1, len(values) // MOST_POINTS))
     strength = np.abs(values).mean(axis=0) if len(values) else np.zeros(len(names))
@@ -134,7 +134,7 @@ def shap(
             )
         axes.set_yticks(range(len(order))[::-1], [names[column] for column in order], color=INK)
         axes.set_ylim(-0.7, len(order) - 0.3)
-        axes.set_xlabel(f"moves the nowcast by, {unit}")
+        axes.set_xlabel(f"contribution to the nowcast, {unit}")
         axes.grid(axis="x", visible=False)
         bar = figure.colorbar(
             ScalarMappable(Normalize(0, 1), LOW_TO_HIGH), ax=axes, ticks=[0, 1], aspect=32, pad=0.07, fraction=0.025
@@ -144,14 +144,14 @@ def shap(
         bar.outline.set_visible(False)
         headline(
             axes,
-            f"What moves the nowcast: {about}" if about else "What moves the nowcast",
-            f"SHAP contributions in {unit}, a point a nowcast; on the right their mean size",
+            f"Contributions to the nowcast: {about}" if about else "Contributions to the nowcast",
+            f"SHAP contributions in {unit}, one point for each nowcast; on the right their mean size",
         )
     return figure
 
 
 def _ranks(values: Floats) -> Floats:
-    """Values as ranks from 0 to 1, which outliers cannot distort; NaN stays."""
+    """Values as ranks from 0 to 1, robust against outliers; NaN stays."""
     known = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
     _, place = np.unique(values[known], return_inverse=True)
@@ -160,7 +160,7 @@ def _ranks(values: Floats) -> Floats:
 
 
 def _swarm(x: Floats) -> Floats:
-    """Offsets that spread points where many share a place, so that width shows how many; the same at every call."""
+    """Deterministic offsets that spread close points, so that the width shows their number."""
     low, high = (x.min(), x.max()) if len(x) else (0.0, 0.0)
     place = np.zeros(len(x), int) if high <= low else np.minimum(((x - low) / (high - low) * 80).astype(int), 79)
     offset = np.zeros(len(x))

@@ -1,4 +1,4 @@
-"""Plots over time: nowcasts beside what came, errors day by day, and one nowcast as a fan."""
+"""Plots over time: nowcasts with outcomes, errors by day, and one nowcast as a fan chart."""
 
 from datetime import date
 from itertools import cycle
@@ -43,14 +43,14 @@ SATURDAY = 6
 def pred_vs_actual(
     backtest: Backtest, series: str, horizon_min: int = 60, *, first: date | None = None, days: int = 4
 ) -> Figure:
-    """The nowcasts made `horizon_min` ahead with their bands, the truth, and the errors below.
+    """The nowcasts made `horizon_min` ahead with their bands, the outcomes, and the residuals below.
 
     Args:
-        backtest: what to show.
+        backtest: the backtest to show.
         series: one of its series.
         horizon_min: one of its steps.
-        first: local day to begin with; the last `days` of the backtest if absent.
-        days: local days to show.
+        first: first local day; if absent, the last `days` of the backtest.
+        days: number of local days to show.
     """
     nowcasts = backtest.nowcasts
     column, step = nowcasts.series.index(series), nowcasts.steps_minutes.index(horizon_min)
@@ -101,9 +101,9 @@ def pred_vs_actual(
 
 
 def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
-    """Error of each local day at one horizon, of the model and of the baselines."""
+    """Error of the model and of the baselines by local day at one horizon."""
     table = card.by_day.filter((pl.col("series") == series) & (pl.col("horizon_min") == horizon_min)).sort("date")
-    # The edges of the period hold a few hours only.
+    # The days at the edges of the period have a few hours only.
     table = table.filter(pl.col("n") >= 0.5 * pl.col("n").max())
     days = table["date"].to_numpy().astype("datetime64[D]")
     lines = {name: _floats(table, f"MAE_{name}") for name in card.baselines} | {"model": _floats(table, "MAE")}
@@ -154,18 +154,18 @@ def nowcast_fan(
     *,
     outcome: Floats | None = None,
 ) -> Figure:
-    """One nowcast: the last hours, and the fan of the hour to come.
+    """One nowcast: the last hours, and the fan chart of the next hour.
 
     Args:
-        region: for its time zone.
-        series: its name.
-        times: of the observations, shape (time,), UTC.
+        region: the region, for its time zone.
+        series: name of the series.
+        times: times of the observations, shape (time,), UTC.
         actual: the observations in MW, shape (time,).
-        issue_time: UTC.
+        issue_time: issue time, UTC.
         steps_minutes: horizons, shape (step,).
-        values: MW, shape (step, quantile).
-        quantiles: levels.
-        outcome: what came, shape (step,), where it is known.
+        values: the nowcast in MW, shape (step, quantile).
+        quantiles: levels of the quantiles.
+        outcome: the outcomes in MW, shape (step,), if known.
     """
     known = np.isfinite(actual)
     ahead = issue_time + np.array(steps_minutes, "timedelta64[m]")

@@ -1,4 +1,4 @@
-"""The set of plots that the report shows, each with its text alternative."""
+"""The plots of the report, each with its text alternative."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,10 +31,10 @@ HISTORY_MINUTES = 240
 class Explanation:
     """The explanation of a model.
 
-    `importance` holds a share a feature. SHAP contributions `values` in `unit` and the `features` that caused them,
-    both of shape (sample, feature), belong to the columns `names`; None where the model gives none.
-    `about` says which answers they explain, such as "NYCA, 60 minutes ahead". `rests_on` holds by family of features,
-    the most important first, the growth of the loss (repeat,) without it.
+    `importance` has a share for each feature. `values` are SHAP contributions in `unit`, and `features` the values of
+    the features, both of shape (sample, feature) with the columns `names`; None if the model has none. `about`
+    describes the explained nowcasts, such as "NYCA, 60 minutes ahead". `rests_on` has, by family of features, the most
+    important first, the increase of the loss (repeat,) when the family is permuted.
     """
 
     importance: dict[str, float]
@@ -48,7 +48,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure with its file name (without ending), and its text alternative."""
+    """A figure with its file name (without the extension), and its text alternative."""
 
     name: str
     figure: Figure
@@ -65,7 +65,7 @@ class Plot:
 def plots(
     backtest: Backtest, card: Scorecard, *, series: str | None = None, explanation: Explanation | None = None
 ) -> Iterator[Plot]:
-    """The set of plots for one series (by default the first, which is the total), drawn one after the other."""
+    """The plots of the report for one series (by default the first, which is the total), drawn one after the other."""
     name = series or card.series[0]
     steps = shown_horizons(card.steps_minutes)
     far = steps[-1]
@@ -116,7 +116,7 @@ def plots(
         yield Plot(
             "rests_on",
             rests_on(explanation.rests_on),
-            "Bars by family of features: how much the loss grows when it is drawn from other times, most for "
+            "Bars by family of features: increase of the loss when the family has values of other times, largest for "
             f"{next(iter(explanation.rests_on))}.",
         )
     if explanation and explanation.importance:
@@ -159,7 +159,7 @@ def save_all(
 
 
 def _last_fan(backtest: Backtest, series: str) -> Figure | None:
-    """The last nowcast that was answered and whose outcome is known."""
+    """The last answered nowcast with a known outcome."""
     nowcasts = backtest.nowcasts
     column = nowcasts.series.index(series)
     values, actual = nowcasts.values[:, column], backtest.actual[:, column]
@@ -168,7 +168,7 @@ def _last_fan(backtest: Backtest, series: str) -> Figure | None:
         return None
     last = int(np.flatnonzero(whole)[-1])
     issue = nowcasts.issue_times[last]
-    # What came after earlier issue times is known at every step, also between them.
+    # For earlier issue times the outcomes of all steps are known.
     after = nowcasts.issue_times[:, None] + np.array(nowcasts.steps_minutes, "timedelta64[m]")
     times = np.concatenate([nowcasts.issue_times, after.ravel()])
     load = np.concatenate([backtest.at_issue[:, column], actual.ravel()])

@@ -1,4 +1,4 @@
-"""One look for every plot: a palette that the colour-blind can tell apart, grid, titles, labels."""
+"""One style for every plot: a palette safe for colour-blind readers, grid, titles, labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look, for the length of the block only."""
+    """Apply the style for the length of the block only."""
     with mpl.rc_context(_STYLE):
         yield
 
@@ -80,7 +80,7 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **optio
 
 
 def headline(axes: Axes, title: str, subtitle: str = "", *, small: bool = False) -> None:
-    """Title on the left, and below it in a lighter colour what is shown, with the unit."""
+    """A title on the left, and below it in a lighter colour a description with the unit."""
     axes.set_title(title, fontsize=10.5 if small else 13, pad=22 if subtitle else 8)
     if subtitle:
         under = axes.annotate(
@@ -96,7 +96,7 @@ def headline(axes: Axes, title: str, subtitle: str = "", *, small: bool = False)
 
 
 def legend(axes: Axes) -> None:
-    """Key of the lines and bands, on the title's line at the right."""
+    """The legend of lines and bands, on the title's line at the right."""
     above = axes.transAxes + ScaledTranslation(0, 19 / 72, axes.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
     axes.legend(
         loc="lower right",
@@ -111,12 +111,12 @@ def legend(axes: Axes) -> None:
 
 
 def megawatts(axis: Axis) -> None:
-    """Ticks of an axis with separators of thousands."""
+    """Format the ticks of an axis with thousands separators."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")))
 
 
 def scale_from_zero(axes: Axes, lines: Mapping[str, NDArray[np.float64]]) -> str:
-    """Set y from 0 to a value that shows the lines well; a line far above the others is cut. Returns its name."""
+    """Scale y from 0 to a value that fits the lines; a line far above the others is cut. Returns its name."""
     tops = {name: float(np.nanmax(y)) for name, y in lines.items() if np.isfinite(y).any()}
     ranked = sorted(tops.values())
     cut = len(ranked) > 1 and ranked[-1] > FAR_ABOVE * ranked[-2]
@@ -128,7 +128,7 @@ def scale_from_zero(axes: Axes, lines: Mapping[str, NDArray[np.float64]]) -> str
 
 
 def end_label(name: str, value: float, *, cut: bool) -> str:
-    """A line's name and figure, with an arrow where the line leaves the plot.
+    """A line's name and figure, with an arrow if the line leaves the plot.
 
     >>> end_label("model", 1234.5, cut=False)
     'model 1,234'
@@ -137,14 +137,14 @@ def end_label(name: str, value: float, *, cut: bool) -> str:
 
 
 def end_labels(axes: Axes, x: Any, labels: Sequence[tuple[str, float, str]], *, gap: float = 0.055) -> None:
-    """Names (text, y, colour) beside the right end of lines, pushed apart where lines end together."""
+    """Labels (text, y, colour) at the right end of lines, moved apart if lines end close together."""
     low, high = axes.get_ylim()
     room = gap * (high - low)
     placed = sorted(labels, key=lambda item: item[1])
     heights = [y for _, y, _ in placed]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + room)
-    # Names that were pushed beyond the top are pushed back down, and lower ones with them.
+    # Labels beyond the top are moved back down, and lower labels with them.
     for i in range(len(heights) - 1, -1, -1):
         ceiling = high if i == len(heights) - 1 else heights[i + 1] - room
         heights[i] = min(heights[i], ceiling)
@@ -163,7 +163,7 @@ def end_labels(axes: Axes, x: Any, labels: Sequence[tuple[str, float, str]], *, 
 
 
 def time_axis(axes: Axes, zone: ZoneInfo) -> None:
-    """Local time along x."""
+    """Format the x axis in local time."""
     locator = dates.AutoDateLocator(tz=zone, minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(

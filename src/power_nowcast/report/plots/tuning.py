@@ -1,4 +1,4 @@
-"""Plot of a study: the loss of each trial, and the options that distinguish good trials."""
+"""Plot of a study: the loss of each trial, and the importance of the options."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,12 +10,12 @@ from power_nowcast.report.plots.style import BASELINES, INK, MODEL, MUTED, WARM,
 
 
 def study_plot(losses: Sequence[float], importance: Mapping[str, float], *, title: str = "Tuning") -> Figure:
-    """Losses by trial (the first is the defaults) with the best so far; beside them the options by importance.
+    """Losses by trial (the first has the defaults) with the best so far; on the right, the options by importance.
 
     Args:
-        losses: of each trial in order, NaN where it was pruned.
-        importance: share of each option, empty where it is not known yet.
-        title: of the plot.
+        losses: losses of the trials in order, NaN for a pruned trial.
+        importance: share of each option, empty if it is not known yet.
+        title: title of the plot.
     """
     values = np.array(losses, np.float64)
     number = np.arange(len(values))
@@ -60,5 +60,5 @@ def study_plot(losses: Sequence[float], importance: Mapping[str, float], *, titl
         right.xaxis.set_major_formatter(PercentFormatter(1, 0))
         right.margins(x=0.14)
         right.grid(axis="y", visible=False)
-        headline(right, "What mattered", "Share of what sets good trials apart" if ranked else "Too few trials to tell")
+        headline(right, "Importance of options", "Share of the importance for the loss" if ranked else "Too few trials")
     return figure

@@ -1,4 +1,4 @@
-"""Plot of one nowcast's reasons: from the last known value, contribution by contribution, to the median."""
+"""Waterfall plot of one nowcast: from the last known value, contribution by contribution, to the median."""
 
 from collections.abc import Sequence
 
@@ -32,15 +32,15 @@ def waterfall(
     band: tuple[float, float] | None = None,
     outcome: float | None = None,
 ) -> Figure:
-    """Bars one below the other, each beginning where the one above it ends.
+    """Bars from top to bottom; each begins at the end of the bar above it.
 
     Args:
         start: the last known value in MW.
-        parts: name, contribution in MW and a note of each, in order.
+        parts: name, contribution in MW and note of each part, in order.
         title: names the nowcast.
         subtitle: a lighter line below it.
-        band: ends of the 80 % band.
-        outcome: what came, where it is known.
+        band: bounds of the 80 % band.
+        outcome: the outcome in MW, if known.
     """
     values = np.array([value for _, value, _ in parts], np.float64)
     ends = start + np.cumsum(values)
