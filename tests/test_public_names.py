@@ -9,7 +9,7 @@ import pytest
 PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
-        BAD_ROWS Basis Batch FeatureBlock Flag Floats LIVE MEDIAN Manifest Nowcasts PREDICTIONS Panel Patches Progress
+        BAD_ROWS Basis Batch FeatureBlock Flag Floats Grid LIVE MEDIAN Manifest Nowcasts PREDICTIONS Panel Part Patches Progress
         QUANTILES QUARANTINE ROWS Reading Reason Received Table Times UTC VALUES WHOLE_KEY from_table to_table
     """,
     "power_nowcast.errors": """

@@ -126,7 +126,7 @@ def test_an_ensemble_is_told_by_its_members_weights(bundles, parts) -> None:
 def test_without_times_to_compare_with_only_boosters_tell(bundles, parts) -> None:
     block = parts[1].block.take(np.arange(2))
     assert contributions(bundles["lightgbm"].model, block, "ALL", 60).values_mw.shape[0] == 2
-    with pytest.raises(HistoryError, match="no time to compare"):
+    with pytest.raises(HistoryError, match="no earlier time to compare"):
         contributions(bundles["persistence"].model, block, "ALL", 60)
 
 

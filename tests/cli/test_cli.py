@@ -244,9 +244,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, work_in, varia
     plan = ["--every", "60", "--valid-days", "14", "--test-days", "14"]
     done = call("ingest", "-r", file)
     if variable != "NOWCAST_DATA":
-        done = call("features", "-r", file, *plan)
+        assert call("features", "-r", file, *plan).exit_code == 0
+        done = call("train", "-r", file, "-m", "persistence_ramp")
     if variable == "NOWCAST_REPORTS":
-        assert call("train", "-r", file, "-m", "persistence_ramp").exit_code == 0
+        assert done.exit_code == 0
         done = call("evaluate", "-r", file)
     work_in(tmp_path, **normal)
     assert done.exit_code == code, done.output

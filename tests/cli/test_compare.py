@@ -74,7 +74,7 @@ def test_what_is_no_run_is_said(toml: Path, tmp_path: Path) -> None:
     table.head(3).with_columns(pl.lit("ALL").alias("issue_time")).write_parquet(tmp_path / "timeless.parquet")
     for name, code, text in (
         ("no/such.parquet", 2, "no file"),
-        (tmp_path / "text.parquet", 1, "no Parquet file"),
+        (tmp_path / "text.parquet", 1, "not a Parquet file"),
         (tmp_path / "poor.parquet", 1, "no column issue_time, horizon_min, q50"),
         (tmp_path / "twice.parquet", 1, "twice"),
         (tmp_path / "timeless.parquet", 1, "is not a time"),

@@ -117,7 +117,7 @@ def test_a_region_file_that_reads_otherwise_is_told(region: Region, store: Store
 def test_damaged_bytes_and_a_full_folder_are_refused(region: Region, store: Store, tmp_path: Path) -> None:
     write_day(tmp_path, 0)
     write_all(store, region)
-    with pytest.raises(StoreError, match="holds toy already"):
+    with pytest.raises(StoreError, match="has data of toy"):
         rebuild(store, region, store)
     (kept,) = (tmp_path / "data/raw/toy/power").iterdir()
     content = kept.read_bytes()
@@ -136,7 +136,7 @@ def test_what_nobody_noted_cannot_be_read_again(region: Region, store: Store, tm
     from power_nowcast.contracts import Batch
 
     write(store, Batch("toy", Table.POWER, rows_of(("N.E.", 0, 1.0), region="toy"), "by hand", "key"), now=NOW)
-    with pytest.raises(StoreError, match="not known"):
+    with pytest.raises(StoreError, match="does not say how it was read"):
         rebuild(store, region, Store(tmp_path / "again"))
     assert pl.Series(store.deliveries("toy")["raw"]).null_count() == 1
 

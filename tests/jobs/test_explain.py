@@ -98,7 +98,7 @@ def test_what_cannot_be_explained_is_told(job: Job, bundles) -> None:
         explain.explain(job, bundles["lightgbm"], at=FIRST + timedelta(days=DAYS + 1))
     early = FIRST + timedelta(days=8)
     assert explain.explain(job, bundles["lightgbm"], at=early).compared_with == "no earlier day"
-    with pytest.raises(HistoryError, match="no time to compare"):
+    with pytest.raises(HistoryError, match="no earlier time to compare"):
         explain.explain(job, bundles["ensemble"], at=early)
     with pytest.raises(RegistryError):
         registered(job, "99")

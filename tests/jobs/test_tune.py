@@ -216,7 +216,7 @@ def test_a_study_is_for_one_process_at_a_time(job: Job) -> None:
 
 def test_what_cannot_be_tuned_is_told(job: Job, tuned: tune.Tuned) -> None:
     for kind in ("persistence", "ensemble"):
-        with pytest.raises(ConfigurationError, match="nothing to tune") as caught:
+        with pytest.raises(ConfigurationError, match="no options to tune") as caught:
             tune.tune(job, kind)
         assert "lightgbm" in caught.value.remedy
     with pytest.raises(ConfigurationError, match="no option leafs"):

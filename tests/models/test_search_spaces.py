@@ -22,7 +22,7 @@ def test_the_defaults_lie_within_the_bounds(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [*BASELINES, "ensemble", "oracle"])
 def test_a_kind_without_one_names_those_that_have_one(kind: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"nothing to tune.*lightgbm") as caught:
+    with pytest.raises(ConfigurationError, match=r"no options to tune.*lightgbm") as caught:
         space_of(kind)
     assert caught.value.fields == {"kind": kind}
 

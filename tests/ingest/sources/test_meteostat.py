@@ -73,7 +73,7 @@ def test_a_table_without_the_columns_and_none_at_all() -> None:
 @pytest.mark.parametrize(
     ("region", "table", "message"),
     [
-        (stations(), Table.WEATHER, "not told its stations"),
+        (stations(), Table.WEATHER, "has no stations"),
         (stations("10637", delay=0), Table.WEATHER, "delay_minutes"),
         (stations("10637"), Table.POWER, "weather only"),
         (stations("10637", url="http://127.0.0.1"), Table.WEATHER, "HTTPS_PROXY"),

@@ -97,5 +97,5 @@ def test_a_text_that_is_cut_off_is_refused() -> None:
 
 
 def test_rows_of_another_width_are_refused() -> None:
-    with pytest.raises(ModelError, match="knows 3 features, not 2"):
+    with pytest.raises(ModelError, match="has 3 features, not 2"):
         Trees.of(whole()).predict(np.zeros((1, 2), np.float32))

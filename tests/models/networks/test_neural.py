@@ -123,7 +123,7 @@ def test_training_without_torch_names_the_remedy(parts: tuple[Examples, Examples
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from power_nowcast.errors import ConfigurationError\n"
-        "from power_nowcast.models.neural import Mlp\n"
+        "from power_nowcast.models.networks.neural import Mlp\n"
         "assert Mlp.missing() == ('torch',)\n"
         "try:\n    Mlp(('A',), (30,)).configuration\n"
         "except ConfigurationError as error:\n    print(error)\n"
