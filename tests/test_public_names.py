@@ -9,8 +9,8 @@ import pytest
 PUBLIC = {
     "power_nowcast": "__version__",
     "power_nowcast.contracts": """
-        BAD_ROWS Basis Batch FeatureBlock Flag Floats Grid LIVE MEDIAN Manifest Nowcasts PREDICTIONS Panel Part Patches Progress
-        QUANTILES QUARANTINE ROWS Reading Reason Received Table Times UTC VALUES WHOLE_KEY from_table to_table
+        BAD_ROWS Basis Batch FeatureBlock Flag Floats Grid LIVE MEDIAN Manifest Nowcasts PREDICTIONS Panel Part Patches
+        Progress QUANTILES QUARANTINE ROWS Reading Reason Received Table Times UTC VALUES WHOLE_KEY from_table to_table
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
