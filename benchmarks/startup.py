@@ -23,7 +23,7 @@ STARTS = {
     "help": (*CLI, "--help"),
     "command_help": (*CLI, "run", "--help"),
     "doctor": (*CLI, "doctor", "--region", "nyiso"),
-    "service_import": ("-c", "import power_nowcast.serve.fastapi_app"),
+    "service_import": ("-c", "import power_nowcast.serve.start"),
 }
 AT_MOST = {"help_s": 0.5, "command_help_s": 0.5, "doctor_s": 3.0, "service_import_s": 3.0}
 ROUNDS = 5

@@ -28,7 +28,7 @@ print(json.dumps([told, sorted(sys.modules)]))
 """
 SERVICE = """
 import json, sys
-import power_nowcast.serve.fastapi_app
+import power_nowcast.serve.start
 print(json.dumps(sorted(sys.modules)))
 """
 

@@ -1,13 +1,16 @@
-"""Executors: this module alone makes the processes that work on folds, series and models.
+"""Executors: this module alone makes the processes and threads that work on folds, series and models.
 
 A model uses one thread where many models are trained in parallel, so a pool has one process for each core that it may
 use.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import get_context
+
+from power_nowcast.settings import settings
 
 
 def processes(count: int) -> ProcessPoolExecutor:
@@ -36,3 +39,14 @@ def pool(count: int) -> Iterator[Callable[[], Executor | None]]:
     finally:
         for one in made:
             one.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """The number of processes or threads that may work side by side."""
+    return settings().workers
+
+
+@cache
+def threads() -> Executor:
+    """The process's threads for compiled code that holds no lock: one for each core that it may use."""
+    return ThreadPoolExecutor(cores(), thread_name_prefix="nowcast")

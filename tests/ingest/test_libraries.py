@@ -12,10 +12,9 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from power_nowcast.errors import ConfigurationError, DataError, SourceFormatError, SourceUnavailableError
-from power_nowcast.ingest.libraries import Asking, check_library, key_of, library, read_table, table_bytes, time_of
+from power_nowcast.ingest.libraries import Asking, check_library, library, read_table, table_bytes, time_of
 from power_nowcast.ingest.published import Source
 from power_nowcast.ingest.sources.entsoe import Entsoe
 from power_nowcast.ingest.sources.gridstatus import Gridstatus
@@ -118,13 +117,6 @@ def test_nothing_of_the_extra_is_imported_before_it_is_asked() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
-
-
-def test_a_key_that_is_not_set_is_told_by_its_variable() -> None:
-    for given in (None, SecretStr(""), SecretStr(" ")):
-        with pytest.raises(ConfigurationError, match="THEIR_API_KEY is not set"):
-            key_of(given, variable="THEIR_API_KEY", source="publisher")
-    assert key_of(SecretStr(f" {KEY}\n"), variable="THEIR_API_KEY", source="publisher") == KEY
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from power_nowcast.serve.fastapi_app import serve_api
+from power_nowcast.serve.start import serve_api
 from tests.serve.conftest import Client
 
 

@@ -13,7 +13,7 @@ def api(
     host: Annotated[str, typer.Option()] = DEFAULTS.host,
     region: Annotated[list[str] | None, typer.Option("--region", "-r", help="Regions to serve; repeatable.")] = None,
 ) -> None:
-    from power_nowcast.serve.fastapi_app import serve_api
+    from power_nowcast.serve.start import serve_api
 
     with errors():
         serve_api(host, port, region or [settings().region])

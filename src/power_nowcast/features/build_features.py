@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +17,7 @@ from power_nowcast.features.panel import add_total
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.features.state import State
 from power_nowcast.regions import Region
-from power_nowcast.settings import settings
+from power_nowcast.workers import cores, threads
 
 PARALLEL_FROM = 500
 """Rows (issue time x series) from which threads pay."""
@@ -127,7 +126,7 @@ def _fill(x: NDArray[np.float32], view: View, used: list[tuple[Family, slice]]) 
     """
     issues, series = x.shape[:2]
     is_in_shares = plants.is_generation(view.region)
-    parts = min(settings().workers, series) if issues * series >= PARALLEL_FROM else 1
+    parts = min(cores(), series) if issues * series >= PARALLEL_FROM else 1
 
     def fill(share: slice) -> None:
         for first in range(0, issues, TOGETHER):
@@ -143,12 +142,7 @@ def _fill(x: NDArray[np.float32], view: View, used: list[tuple[Family, slice]]) 
     if parts == 1:
         fill(shares[0])
     else:
-        list(_threads().map(fill, shares))
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings().workers, thread_name_prefix="features")
+        list(threads().map(fill, shares))
 
 
 def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[int]) -> NDArray[np.float64]:

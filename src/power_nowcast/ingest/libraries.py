@@ -15,7 +15,6 @@ from io import BytesIO
 from typing import Any
 
 import polars as pl
-from pydantic import SecretStr
 
 from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceFormatError, SourceUnavailableError
 from power_nowcast.ingest.published import Request, check_options
@@ -90,23 +89,6 @@ def _missing(package: str, source: str) -> ConfigurationError:
 def not_raw(name: str, call: str) -> str:
     """The first line of a library's table as bytes, in place of an address."""
     return f"not raw: the table that {name} {metadata.version(name)} made of {call}"
-
-
-def key_of(given: SecretStr | None, *, variable: str, source: str) -> str:
-    """A key of the settings.
-
-    Raises:
-        ConfigurationError: it is not set.
-    """
-    key = "" if given is None else given.get_secret_value().strip()
-    if not key:
-        raise ConfigurationError(
-            f"The source {source} needs a key, and {variable} is not set.",
-            remedy=f"Set {variable} in the environment or in .env; the publisher gives one to who registers.",
-            source=source,
-            variable=variable,
-        )
-    return key
 
 
 def check_library_options(request: Request, *known: str) -> None:

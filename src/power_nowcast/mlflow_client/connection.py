@@ -50,6 +50,16 @@ def prepare_environment() -> None:
     warnings.filterwarnings("ignore", message=".*Any type hint is inferred", category=UserWarning)
 
 
+def address(given: str | None = None) -> str:
+    """The given address of MLflow, or that of the settings."""
+    return given or settings().tracking_uri
+
+
+def owner() -> str:
+    """The person or team that runs are logged for."""
+    return settings().owner
+
+
 def connect(tracking_uri: str | None = None) -> "MlflowClient":
     """The client of the tracking server and registry, by default those of the settings.
 
@@ -57,7 +67,7 @@ def connect(tracking_uri: str | None = None) -> "MlflowClient":
         RegistryUnavailableError: the server does not answer, or the database's folder cannot be written.
         RegistryError: MLflow does not know such an address, or the database's driver is not installed.
     """
-    uri = tracking_uri or settings().tracking_uri
+    uri = address(tracking_uri)
     prepare_environment()
     check_reachable(uri)
     bare = _log_in(uri)
@@ -113,7 +123,7 @@ def translated(uri: str | None = None) -> Iterator[None]:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    where = uri or settings().tracking_uri
+    where = address(uri)
     try:
         yield
     except (requests.exceptions.RequestException, MlflowException, SQLAlchemyError, ParseError, ImportError) as error:
@@ -151,7 +161,7 @@ def check_reachable(tracking_uri: str | None = None) -> None:
     Raises:
         RegistryUnavailableError: the server does not answer, or the database cannot be written.
     """
-    uri = tracking_uri or settings().tracking_uri
+    uri = address(tracking_uri)
     if uri.startswith(("http://", "https://")):
         _check_server(uri)
         return
@@ -192,7 +202,7 @@ def _check_server(uri: str) -> None:
 
 def no_mlflow(uri: str | None, why: str) -> RegistryUnavailableError:
     """The error of a server that answers, but not as MLflow does."""
-    shown = shown_address(uri or settings().tracking_uri)
+    shown = shown_address(address(uri))
     return RegistryUnavailableError(
         f"What answers at {shown} is no MLflow: {why.rstrip('.')}.",
         remedy="Set MLFLOW_TRACKING_URI to where MLflow runs; a proxy before it must pass its answers on unchanged.",

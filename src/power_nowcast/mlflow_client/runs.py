@@ -18,9 +18,8 @@ import numpy as np
 import power_nowcast
 from power_nowcast.contracts import Manifest
 from power_nowcast.errors import RegistryError
-from power_nowcast.mlflow_client.connection import connect, database_folder, no_mlflow, translated
+from power_nowcast.mlflow_client.connection import address, connect, database_folder, no_mlflow, owner, translated
 from power_nowcast.regions import Region
-from power_nowcast.settings import settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -186,7 +185,7 @@ def experiment(client: "MlflowClient", region: Region) -> str:
     name = f"{EXPERIMENT}/{region.name}"
     found = client.get_experiment_by_name(name)
     if found is None:
-        folder = database_folder(settings().tracking_uri)
+        folder = database_folder(address())
         # Beside the database, wherever the command is run from; a server keeps artifacts itself.
         location = None if folder is None else (folder / "mlartifacts" / region.name).as_uri()
         try:
@@ -205,7 +204,7 @@ def experiment(client: "MlflowClient", region: Region) -> str:
 def standard_tags(region: Region, command: str) -> dict[str, str]:
     """Tags of every run; `dataset` names the sources, a step that knows the window says more."""
     return {
-        "owner": settings().owner,
+        "owner": owner(),
         "dataset": f"{region.name}/{region.power.source}",
         "horizon": ",".join(map(str, region.steps_minutes)),
         "region": region.name,

@@ -4,8 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from power_nowcast.mlflow_client.connection import ENVIRONMENT, login_of, shown_address
-from power_nowcast.settings import settings
+from power_nowcast.mlflow_client.connection import ENVIRONMENT, address, login_of, shown_address
 
 
 def serve_command(model_uri: str, *, host: str, port: int, env_manager: str = "local") -> list[str]:
@@ -21,7 +20,7 @@ def server_command(
     *, host: str, port: int, tracking_uri: str | None = None, artifacts: str = "mlartifacts"
 ) -> list[str]:
     """The command of the tracking server and registry over the database, with artifacts served through it."""
-    uri = tracking_uri or settings().tracking_uri
+    uri = address(tracking_uri)
     # Every user of a machine sees the arguments of commands: an address with a password is in `environment` only.
     backend = ["--backend-store-uri", uri] if shown_address(uri) == uri else []
     store = [*backend, "--serve-artifacts", "--artifacts-destination", artifacts]
@@ -34,7 +33,7 @@ def environment(tracking_uri: str | None = None) -> dict[str, str]:
     # this environment come first.
     own = [Path(sys.executable).parent, Path(sys.base_prefix) / "bin"]
     path = os.pathsep.join([*map(str, own), os.environ.get("PATH", os.defpath)])
-    uri = tracking_uri or settings().tracking_uri
+    uri = address(tracking_uri)
     bare, login = login_of(uri)
     backend = {} if shown_address(bare) == bare else {"MLFLOW_BACKEND_STORE_URI": bare}
     return {

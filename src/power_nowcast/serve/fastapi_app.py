@@ -1,9 +1,9 @@
-"""The nowcast API: routes over `service.Service`, its assembly and its start."""
+"""The nowcast API: routes over `service.Service`, and their assembly."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -13,8 +13,6 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from power_nowcast import __version__
-from power_nowcast.live.slot import Fetched, ModelSlot
-from power_nowcast.regions import Region, load
 from power_nowcast.serve import docs, problems
 from power_nowcast.serve.answers import short_of
 from power_nowcast.serve.middleware import AccessLog, BodyLimit
@@ -32,7 +30,6 @@ from power_nowcast.serve.schemas import (
     ShortRequest,
 )
 from power_nowcast.serve.service import Served, Service
-from power_nowcast.settings import Settings, settings
 from power_nowcast.store import Store
 
 MAX_BODY = 32 * 1024 * 1024
@@ -190,52 +187,3 @@ async def _json_body(request: Request) -> bytes:
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise HTTPException(415, f"The body is sent as {kind}; send content-type: application/json.")
     return await request.body()
-
-
-def production(region: Region, chosen: Settings) -> ModelSlot:
-    """A slot that loads the region's production version from the registry."""
-    cache = chosen.artifacts / region.name / "versions"
-
-    def loader() -> Fetched:
-        # MLflow is needed to fetch a version, not to answer.
-        from power_nowcast import mlflow_client  # noqa: PLC0415
-
-        folder, version = mlflow_client.download(region, mlflow_client.PRODUCTION, cache)
-        return Fetched(folder, version.version, version.digest)
-
-    return ModelSlot(region, loader, cache)
-
-
-def serve_api(host: str, port: int, names: list[str]) -> None:
-    """Serve these regions until interrupted.
-
-    Raises:
-        UnknownRegionError: there is no such region.
-    """
-    import uvicorn  # noqa: PLC0415 - the application itself runs under any server
-
-    store = Store(settings().data, cache_bytes=settings().cache_bytes)
-    found = [load(name) for name in names]
-    served = {region.name: Served(region, production(region, settings())) for region in found}
-    app = create_app(served, store, default_region=found[0].name)
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_config=_LOGGING,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
-
-
-_LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "uvicorn": {"handlers": ["console"], "level": "INFO"},
-        "power_nowcast": {"handlers": ["console"], "level": "INFO"},
-    },
-}

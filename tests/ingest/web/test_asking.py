@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from power_nowcast.errors import ConfigurationError, NowcastError, SourceFormatError, SourceUnavailableError, StoreError
-from power_nowcast.ingest.web import Body, Http, Limits, base_url, client, redact
+from power_nowcast.ingest.web import Body, Http, Limits, redact
 from power_nowcast.ingest.web.answers import Answers
-from power_nowcast.regions import SourceSpec
-from power_nowcast.settings import settings
 from tests.faults import Clock
 from tests.ingest.web.conftest import CSV, START, URL, MakeHttp, as_sent, get, reply
 
@@ -289,26 +287,3 @@ def test_keys_reach_no_log_error_or_file(
 def test_redacting_hides_the_key_and_nothing_else(around: str, key: str) -> None:
     assert redact(f"http://h/?q=1&token={key}&r=2#f") == "http://h/?q=1&token=***&r=2#f"
     assert redact(redact(around)) == redact(around)
-
-
-def test_base_urls_come_from_the_region_the_setting_or_the_publisher(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NOWCAST_URLS", '{"caiso": "http://localhost:1/", "oasis": "http://localhost:2"}')
-    settings.cache_clear()
-    spec = SourceSpec(source="caiso")
-    assert base_url(spec, "https://default.org/") == "http://localhost:1"
-    assert base_url(spec, "https://default.org/", name="oasis") == "http://localhost:2"
-    assert base_url(spec.model_copy(update={"source": "nws"}), "https://default.org/") == "https://default.org"
-    assert base_url(spec.model_copy(update={"options": {"url": "http://own"}}), "x") == "http://own"
-    settings.cache_clear()
-
-
-def test_the_process_has_one_client_by_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NOWCAST_DATA", str(tmp_path))
-    monkeypatch.setenv("NOWCAST_CONTACT", "me@example.org")
-    settings.cache_clear()
-    client.cache_clear()
-    assert client() is client()
-    assert client().contact == "me@example.org"
-    client().close()
-    client.cache_clear()
-    settings.cache_clear()

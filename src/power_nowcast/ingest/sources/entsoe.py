@@ -17,11 +17,10 @@ import polars as pl
 from power_nowcast.contracts import UTC as UTC_TIME
 from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import ConfigurationError, SourceFormatError
-from power_nowcast.ingest.libraries import Asking, check_library, check_library_options, key_of, library
+from power_nowcast.ingest.libraries import Asking, check_library, check_library_options, library
 from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.published import Delivery, Request, published
-from power_nowcast.ingest.web import Http, client, redact
-from power_nowcast.settings import settings
+from power_nowcast.ingest.web import Http, api_key, client, redact
 
 logger = logging.getLogger("power_nowcast.ingest")
 
@@ -303,7 +302,7 @@ def _get(request: Request, http: Http, day: date, until: date) -> Received:
 
 
 def _key() -> str:
-    return key_of(settings().entsoe_api_key, variable=VARIABLE, source="entsoe")
+    return api_key(VARIABLE, source="entsoe")
 
 
 def _dataset(request: Request) -> str:

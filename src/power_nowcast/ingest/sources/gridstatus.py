@@ -21,7 +21,6 @@ from power_nowcast.ingest.libraries import (
     Asking,
     check_library,
     check_library_options,
-    key_of,
     library,
     not_raw,
     read_table,
@@ -29,8 +28,7 @@ from power_nowcast.ingest.libraries import (
     time_of,
 )
 from power_nowcast.ingest.published import Delivery, Request, published
-from power_nowcast.ingest.web import Http, client
-from power_nowcast.settings import settings
+from power_nowcast.ingest.web import Http, api_key, client
 
 START, END, TIME, AREA = "Interval Start", "Interval End", "Time", "BAA"
 VARIABLE = "PJM_API_KEY"
@@ -258,7 +256,7 @@ def _key(request: Request) -> str:
     """The key of a grid that demands one."""
     if _grid(request) != "PJM":
         return ""
-    return key_of(settings().pjm_api_key, variable=VARIABLE, source="gridstatus")
+    return api_key(VARIABLE, source="gridstatus")
 
 
 def _now(http: Http) -> datetime:

@@ -1,4 +1,4 @@
-"""Addresses of servers: the address of a source, the secrets in it, and the hosts that may see them."""
+"""Addresses of servers: the secrets in them, and the hosts that may see them."""
 
 import logging
 import re
@@ -9,8 +9,6 @@ from urllib.parse import unquote_plus
 import httpx
 
 from power_nowcast.errors import ConfigurationError
-from power_nowcast.regions import SourceSpec
-from power_nowcast.settings import settings
 
 _KEY = r"[^=&#?\s]*(?:token|key|secret|passw|signature|credential|auth)[^=&#\s]*="
 _KEY_IN_URL = re.compile(rf"([?&;]{_KEY})[^&#\s\"']*", re.IGNORECASE)
@@ -34,11 +32,6 @@ class _Redacting(logging.Filter):
 
 
 logging.getLogger("httpx").addFilter(_Redacting())  # httpx logs every address
-
-
-def base_url(spec: SourceSpec, default: str, *, name: str | None = None) -> str:
-    """The address of a source: the region file's option `url`, else the entry of NOWCAST_URLS, else the default."""
-    return str(spec.options.get("url") or settings().urls.get(name or spec.source) or default).rstrip("/")
 
 
 def address_of(url: str, params: Mapping[str, str] | None, source: str) -> httpx.URL:

@@ -1,6 +1,5 @@
 """The client: it asks politely, retries patiently, gives up in time, and keeps the answers."""
 
-import atexit
 import hashlib
 import logging
 import random
@@ -8,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +21,6 @@ from power_nowcast.ingest.web.answers import Answer, Answers
 from power_nowcast.ingest.web.body import Body, fault
 from power_nowcast.ingest.web.limits import Deadline, Limits, TooLargeError, UnknownCodingError, body_of, length_of
 from power_nowcast.ingest.web.times import doubled, http_date, retry_after
-from power_nowcast.settings import settings
 
 logger = logging.getLogger("power_nowcast.ingest")
 
@@ -302,20 +299,6 @@ class Http:
             attempts=attempts,
             **failure.more,
         )
-
-
-@cache
-def client() -> Http:
-    """The process's own client, by the settings; answers are kept beside the tables where those are in a folder."""
-    data = settings().data
-    made = Http(None if "://" in data else answers_folder(data), contact=settings().contact)
-    atexit.register(made.close)
-    return made
-
-
-def answers_folder(data: str) -> Path:
-    """The folder in which the process's own client keeps answers, beside the tables in the folder `data`."""
-    return Path(data, "raw", "http")
 
 
 def _conditions(known: tuple[Answer, bytes] | None) -> dict[str, str]:
