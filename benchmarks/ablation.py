@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pooled import fit_pooled
 from protocol import aware, minute
 
-from power_nowcast.bundle.calibration import HOUR_STEP, MEDIAN_STEP, SKEW_STEP, STEP
+from power_nowcast.bundle.calibration import STEPS, Steps
 from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
 from power_nowcast.bundle.train import examples, fit_and_judge
 from power_nowcast.collect.load import write_all
@@ -48,16 +48,16 @@ JUDGED = ("NYCA", "N.Y.C.", "NORTH")
 REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
 """Families that a region asks for, and how the names of their columns begin."""
-STEPS: dict[str, tuple[float, float, float, float]] = {
-    "frozen": (0.0, 0.0, 0.0, 0.0),
-    "half": (STEP / 2, HOUR_STEP / 2, MEDIAN_STEP / 2, SKEW_STEP / 2),
-    "no hours": (STEP, 0.0, 0.0, SKEW_STEP),
-    "median still": (STEP, HOUR_STEP, 0.0, SKEW_STEP),
-    "skew still": (STEP, HOUR_STEP, MEDIAN_STEP, 0.0),
-    "as it is": (STEP, HOUR_STEP, MEDIAN_STEP, SKEW_STEP),
-    "double": (2 * STEP, 2 * HOUR_STEP, 2 * MEDIAN_STEP, 2 * SKEW_STEP),
+TRACKED: dict[str, Steps] = {
+    "frozen": Steps(0.0, 0.0, 0.0, 0.0),
+    "half": Steps(*(step / 2 for step in STEPS)),
+    "no hours": STEPS._replace(hour=0.0, median=0.0),
+    "median still": STEPS._replace(median=0.0),
+    "skew still": STEPS._replace(skew=0.0),
+    "as it is": STEPS,
+    "double": Steps(*(2 * step for step in STEPS)),
 }
-"""Steps of online calibration: of series and knot, of its hour, of the hour's median, and of the skew's gain."""
+"""Steps of online calibration."""
 QUICK = {"refit": False}
 """Rows are compared as the network stands that was trained on the first part, which takes half the time."""
 LOCAL = {**DEFAULT["mlp_local"], **QUICK}
@@ -214,7 +214,7 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
     def progress(text: str) -> None:
         print(f"  {text}", file=sys.stderr)
 
-    median_most = MEDIAN_STEP
+    median_most = STEPS.median
     with processes(settings().workers) as pool:
         if row.pooled:
             parts = train, valid, judged
@@ -236,12 +236,9 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
             judged.block.issue_times,
             known_at,
             origin_times(judged.block),
-            step=step,
-            hour_step=hour_step,
-            median_step=min(median_step, median_most),
-            skew_step=skew_step,
+            steps._replace(median=min(steps.median, median_most)),
         )[0]
-        for name, (step, hour_step, median_step, skew_step) in STEPS.items()
+        for name, steps in TRACKED.items()
     }
     values = calibrated["as it is"]
     where = regimes(data.region, data.known.block, chosen)

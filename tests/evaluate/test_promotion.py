@@ -45,7 +45,7 @@ class World:
             "actual": self.actual,
             "at_issue": self.at_issue,
         }
-        return decide(REGION, **(given | changes))
+        return decide(**(given | changes))
 
 
 @pytest.fixture
@@ -199,7 +199,6 @@ def test_autocorrelated_luck_does_not_promote() -> None:
     ]
     base = world.nowcasts(0)
     again = decide(
-        REGION,
         challenger=shuffled[0],
         incumbent=shuffled[1],
         baselines={"base": Nowcasts("toy", base.issue_times, SERIES, STEPS, base.values[independent])},

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from power_nowcast.contracts import Received, Table
 from power_nowcast.ingest.parts import join_parts
 from power_nowcast.ingest.published import Request
-from power_nowcast.ingest.reading import batch_of
+from power_nowcast.ingest.reading import Held, batch_of
 from power_nowcast.regions import SourceSpec
 from tests.checks.made_up import START, region, rows
 
@@ -65,7 +65,7 @@ def one_delivery(text: str, read_at: datetime, **more: object) -> tuple[pl.DataF
         read_at=read_at,
         **more,  # type: ignore[arg-type]
     )
-    return batch.rows, batch.quarantined, held
+    return batch.rows, batch.quarantined, held.rows
 
 
 def lines(*minutes: int) -> str:
@@ -93,7 +93,7 @@ def test_an_interval_over_two_files_has_its_mean() -> None:
     first, bad, held = one_delivery(lines(0, 5, 10, 15), at(500))
     assert first["valid_at"].unique().to_list() == [at(15)]
     assert bad.is_empty()
-    second, bad, _ = one_delivery(lines(20, 25, 30, 35, 40), at(500), held=held, is_last=True)
+    second, bad, _ = one_delivery(lines(20, 25, 30, 35, 40), at(500), held=Held(held), is_last=True)
     assert second.filter(pl.col("series") == "B").select("valid_at", "value").rows() == [
         (at(30), 220.0),
         (at(45), 235.0),

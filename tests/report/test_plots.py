@@ -1,6 +1,7 @@
 """plots: what is drawn are the figures of the tables; poor data draw without a warning."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -142,13 +143,9 @@ def test_fan_starts_at_the_last_value(backtest: Backtest) -> None:
     one = backtest.nowcasts
     figure = plots.nowcast_fan(
         backtest.region,
-        "NYCA",
+        replace(one, issue_times=one.issue_times[6:7], series=("NYCA",), values=one.values[6:7, :1]),
         one.issue_times[:7],
         backtest.at_issue[:7, 0],
-        one.issue_times[6],
-        one.steps_minutes,
-        one.values[6, 0],
-        one.quantiles,
         outcome=backtest.actual[6, 0],
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.calibration import STEPS, Calibration
 from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.files import FORMAT_VERSION, HEAD, digest_of, sums, verify
 from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
@@ -111,9 +111,9 @@ class Bundle:
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         block = self.features(panel, issues, delay_minutes)
         outcome, known_at = at_knots(panel, self.region, block, self.leads, delay_minutes)
-        hours, step = self._hours(block), self.model.median_step
+        steps = STEPS._replace(median=self.model.median_step)
         quantiles, after = self.calibration.follow(
-            self._uncalibrated(block), hours, outcome, issues, known_at, origin_times(block), median_step=step
+            self._uncalibrated(block), self._hours(block), outcome, issues, known_at, origin_times(block), steps
         )
         return self._at_steps(block, quantiles), after
 
@@ -128,8 +128,8 @@ class Bundle:
         outcome, known_at = at_knots(panel, self.region, block, self.leads)
         known_at[known_at <= calibration.as_of] = np.datetime64("NaT", "m")
         quantiles, hours, origins = self._uncalibrated(block), self._hours(block), origin_times(block)
-        step = self.model.median_step
-        return calibration.follow(quantiles, hours, outcome, issues, known_at, origins, median_step=step)[1]
+        steps = STEPS._replace(median=self.model.median_step)
+        return calibration.follow(quantiles, hours, outcome, issues, known_at, origins, steps)[1]
 
     def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
         """The model's quantiles at its knots, interpolated to every lead."""

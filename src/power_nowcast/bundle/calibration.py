@@ -19,7 +19,7 @@ have their own errors.
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numba import njit
@@ -28,10 +28,6 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Times
 from power_nowcast.models.base import MEDIAN_STEP
 
-STEP = 0.0075
-"""Step of the factor of a series and lead, for each outcome."""
-HOUR_STEP = 0.015
-"""Step of the factor of a series, lead and local hour of the target."""
 REACH = 0.5
 """Shift of the median, in half widths of 10-90, if every outcome of an hour was on one side."""
 PULL_KEPT = 0.999
@@ -40,8 +36,6 @@ PULL_PRIOR = 5.0
 """Added to the squares, so that the pull is weak after the first few outcomes."""
 OUTLIER = 3.0
 """Residuals are clipped at so many half widths of 10-90, for the pull and for its regression."""
-SKEW_STEP = 0.02
-"""Step of the gain of a series' and lead's skew, for each outcome."""
 LIMIT = np.log(20.0)
 """Factors stay within 1/20 .. 20 for any data."""
 HOURS = 24
@@ -51,6 +45,23 @@ _SMALL = 1e-6
 _LEVELS = np.array(QUANTILES)
 _SIDE = np.sign(_LEVELS - 0.5)
 _LOW, _HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
+
+
+class Steps(NamedTuple):
+    """Steps of the tracking, for each outcome; 0 keeps a state as it is.
+
+    `base` is the step of the log factor of a series and lead, `hour` that of the local hour of the target, `median`
+    that of the hour's balance around the median (0 keeps the model's median, without any pull), `skew` that of the gain
+    of the skew.
+    """
+
+    base: float = 0.0075
+    hour: float = 0.015
+    median: float = MEDIAN_STEP
+    skew: float = 0.02
+
+
+STEPS = Steps()
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,11 +208,7 @@ class Calibration:
         issue_times: Times,
         known_at: Times,
         origins: Times,
-        *,
-        step: float = STEP,
-        hour_step: float = HOUR_STEP,
-        median_step: float = MEDIAN_STEP,
-        skew_step: float = SKEW_STEP,
+        steps: Steps = STEPS,
     ) -> tuple[NDArray[np.float64], "Calibration"]:
         """Calibrate the quantiles of successive issue times with the outcomes known at each; count every outcome.
 
@@ -212,10 +219,7 @@ class Calibration:
             issue_times: ascending, shape (issue,).
             known_at: the time at which each outcome became known, shape (issue, series, lead), NaT if never.
             origins: times of the last values, shape (issue, series), NaT if there is none.
-            step: step of the log factor of a series and lead, for each outcome; 0 keeps the factor.
-            hour_step: step of the log factor of the local hour.
-            median_step: step of the hour's balance around the median; 0 keeps the model's median, without any pull.
-            skew_step: step of the gain of the skew.
+            steps: steps of the tracking.
 
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
@@ -228,8 +232,8 @@ class Calibration:
         due[np.isnat(known_at) | ~np.isfinite(outcome_mw) | (known_at > issue_times[-1])] = len(issue_times)
         order = np.argsort(due, axis=None, kind="stable")
         order = order[: int((due < len(issue_times)).sum())]
-        in_force = np.empty(quantiles_mw.shape), np.zeros(quantiles_mw.shape[:3]), np.zeros(quantiles_mw.shape[:3])
-        steps = step, hour_step, median_step, skew_step
+        each = quantiles_mw.shape[:3]
+        in_force = np.empty(quantiles_mw.shape), np.zeros(each), np.zeros(each), np.zeros(each[:2])
         pull = pulls, error_mw, error_at, _minutes(origins), self.leads[0]
         about = quantiles_mw, _skew(quantiles_mw), _half(quantiles_mw), hours, outcome_mw
         _track(in_force, learnt, pull, about, (due.ravel(), order), steps, LIMIT)
@@ -245,7 +249,7 @@ class Calibration:
             error_at=error_at.view("datetime64[m]"),
             as_of=max(self.as_of, issue_times[-1]),
         )
-        return _stretch(quantiles_mw, *in_force), after
+        return _stretch(quantiles_mw, *in_force[:3]), after
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `from_json` restores the same bits."""
@@ -322,75 +326,51 @@ def _stretch(quantiles_mw: Floats, log_factors: Floats, balance: Floats, shift: 
     return np.asarray(median + distance, np.float64)
 
 
+type _Rows = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+type _Pull = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int]
+type _About = tuple[
+    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]
+]
+
+
 @njit(cache=True, nogil=True)
 def _track(
-    in_force: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    learnt: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    pull: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int],
-    about: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]],
+    in_force: _Rows,
+    learnt: _Rows,
+    pull: _Pull,
+    about: _About,
     counted: tuple[NDArray[np.int64], NDArray[np.int64]],
-    steps: tuple[float, float, float, float],
+    steps: Steps,
     limit: float,
 ) -> None:  # pragma: no cover - compiled
     """Write the state in force at each issue time, and count outcomes when they become known.
 
     Args:
-        in_force: output: the log factors, the balance and the shift.
+        in_force: output: the log factors, the balance, the shift and the newest residual.
         learnt: changed in place: `base`, `hourly`, `balance` and `skew`.
         pull: `pulls`, the newest residuals and their origins, changed in place; the origins (issue, series), the first
             lead.
         about: the quantiles, their skew, their half widths, the local hours and the outcomes.
         counted: the issue time at which each outcome becomes known, and the outcomes' order by it.
-        steps: steps of a series and lead, of its hour, of the hour's balance, and of the skew's gain.
+        steps: steps of the tracking.
         limit: limit of the log factors.
     """
-    factors, lean, shift = in_force
+    factors, lean, shift, errors = in_force
     base, hourly, balance, gains = learnt
-    quantiles, skew, half, hours, outcome = about
+    quantiles, skew, half, hours, _ = about
     due, order = counted
     issues, series, leads, levels = quantiles.shape
-    step, hour_step, median_step, skew_step = steps
-    pulls, error_mw, error_at, origins, first_lead = pull
-    errors = np.zeros((issues, series))
+    pulls, error_mw, error_at, origins, _ = pull
     at = 0
     for n in range(issues):
         while at < order.shape[0] and due[order[at]] <= n:
             flat = order[at]
             at += 1
-            k = flat % leads
-            s = flat // leads % series
-            m = flat // (leads * series)
-            hour = hours[m, s, k]
-            raw = quantiles[m, s, k, MEDIAN]
-            if raw != raw:
-                continue
-            reach = half[m, s, k]
-            median = raw + REACH * lean[m, s, k] * reach + shift[m, s, k]
-            error = outcome[m, s, k] - raw
-            if k == 0 and origins[m, s] + first_lead > error_at[s]:
-                error_mw[s], error_at[s] = error, origins[m, s] + first_lead
-            if errors[m, s] != 0.0 and reach > _SMALL:
-                before, after = _cut(errors[m, s], reach) / reach, _cut(error, reach) / reach
-                # The remaining error has an absolute, not a squared, weight: the regression is for the median.
-                weight = 1.0 / (1.0 + abs(error - shift[m, s, k]) / reach)
-                pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
-                pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before
-            side = np.sign(outcome[m, s, k] - median)
-            balance[s, k, hour] += median_step * (side - balance[s, k, hour])
-            for q in range(levels):
-                if q == MEDIAN:
-                    continue
-                bound = median + (quantiles[m, s, k, q] - raw) * np.exp(factors[m, s, k, q])
-                if q > MEDIAN:
-                    surplus = (1.0 if outcome[m, s, k] > bound else 0.0) - (1.0 - _LEVELS[q])
-                else:
-                    surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
-                base[s, k, q] = min(limit, max(-limit, base[s, k, q] + step * surplus))
-                hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + hour_step * surplus))
-                gain = gains[s, k] + skew_step * surplus * skew[m, s, k] * _SIDE[q]
-                gains[s, k] = min(limit, max(-limit, gain))
+            cell = flat // (leads * series), flat // leads % series, flat % leads
+            if quantiles[cell[0], cell[1], cell[2], MEDIAN] == quantiles[cell[0], cell[1], cell[2], MEDIAN]:
+                _count(cell, in_force, learnt, pull, about, steps, limit)
         for s in range(series):
-            if median_step > 0.0 and origins[n, s] == error_at[s]:
+            if steps.median > 0.0 and origins[n, s] == error_at[s]:
                 errors[n, s] = error_mw[s]
             for k in range(leads):
                 shift[n, s, k] = _shift(errors[n, s], half[n, s, k], pulls[s, k, 0], pulls[s, k, 1])
@@ -398,3 +378,46 @@ def _track(
                 lean[n, s, k] = balance[s, k, hours[n, s, k]]
                 for q in range(levels):
                     factors[n, s, k, q] = base[s, k, q] + own[q] + leaning * _SIDE[q]
+
+
+@njit(cache=True, nogil=True)
+def _count(
+    cell: tuple[int, int, int],
+    in_force: _Rows,
+    learnt: _Rows,
+    pull: _Pull,
+    about: _About,
+    steps: Steps,
+    limit: float,
+) -> None:  # pragma: no cover - compiled
+    """Count the outcome of one issue time, series and lead; arguments as for `_track`."""
+    m, s, k = cell
+    factors, lean, shift, errors = in_force
+    base, hourly, balance, gains = learnt
+    pulls, error_mw, error_at, origins, first_lead = pull
+    quantiles, skew, half, hours, outcome = about
+    hour, raw, reach = hours[m, s, k], quantiles[m, s, k, MEDIAN], half[m, s, k]
+    median = raw + REACH * lean[m, s, k] * reach + shift[m, s, k]
+    error = outcome[m, s, k] - raw
+    if k == 0 and origins[m, s] + first_lead > error_at[s]:
+        error_mw[s], error_at[s] = error, origins[m, s] + first_lead
+    if errors[m, s] != 0.0 and reach > _SMALL:
+        before, after = _cut(errors[m, s], reach) / reach, _cut(error, reach) / reach
+        # The remaining error has an absolute, not a squared, weight: the regression is for the median.
+        weight = 1.0 / (1.0 + abs(error - shift[m, s, k]) / reach)
+        pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
+        pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before
+    side = np.sign(outcome[m, s, k] - median)
+    balance[s, k, hour] += steps.median * (side - balance[s, k, hour])
+    for q in range(quantiles.shape[3]):
+        if q == MEDIAN:
+            continue
+        bound = median + (quantiles[m, s, k, q] - raw) * np.exp(factors[m, s, k, q])
+        if q > MEDIAN:
+            surplus = (1.0 if outcome[m, s, k] > bound else 0.0) - (1.0 - _LEVELS[q])
+        else:
+            surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
+        base[s, k, q] = min(limit, max(-limit, base[s, k, q] + steps.base * surplus))
+        hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + steps.hour * surplus))
+        gain = gains[s, k] + steps.skew * surplus * skew[m, s, k] * _SIDE[q]
+        gains[s, k] = min(limit, max(-limit, gain))

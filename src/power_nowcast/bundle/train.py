@@ -8,7 +8,7 @@ import numpy as np
 
 from power_nowcast import __version__
 from power_nowcast.bundle.bundle import Bundle, Info, leads_of
-from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.calibration import STEPS, Calibration
 from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.outcomes import local_hours, origin_times, outcomes_known_at, target_times
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Progress, Times
@@ -140,7 +140,7 @@ def fit_and_judge(
         valid.block.issue_times,
         outcomes_known_at(valid.block, model.knots),
         origin_times(valid.block),
-        median_step=model.median_step,
+        STEPS._replace(median=model.median_step),
     )
     report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
     dependence = Dependence.from_held_out(model.series, model.knots, calibrated, valid.outcome_mw)

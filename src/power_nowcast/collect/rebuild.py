@@ -4,15 +4,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
-
 from power_nowcast.checks.usual import from_text
 from power_nowcast.collect.load import write, write_calendar
 from power_nowcast.contracts import Manifest, Progress, Received, Table
 from power_nowcast.errors import StoreError
 from power_nowcast.ingest.catalog import source_of
 from power_nowcast.ingest.published import Request
-from power_nowcast.ingest.reading import batch_of, keys_of
+from power_nowcast.ingest.reading import Held, batch_of, keys_of
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 
@@ -49,7 +47,7 @@ def rebuild(store: Store, region: Region, into: Store, *, progress: Progress | N
     if len(into.deliveries(region.name)):
         raise StoreError(f"{into.root} has data of {region.name}.", remedy="Name an empty folder.", store=into.root)
     otherwise = dict.fromkeys(Table, 0)
-    still_open: dict[tuple[Table, str], pl.DataFrame] = {}
+    still_open: dict[tuple[Table, str], Held] = {}
     newest = None
     with into.lease():
         for row in store.deliveries(region.name).iter_rows(named=True):
@@ -60,7 +58,6 @@ def rebuild(store: Store, region: Region, into: Store, *, progress: Progress | N
                 received,
                 row["origin"],
                 held=still_open.get((request.table, row["after"])) if row["after"] else None,
-                after=row["after"] or "",
                 is_last=row["is_last"],
                 read_at=row["read_at"] or row["received_at"] or row["first_seen_at"],
                 usual=from_text(row["usual"]),

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import Floats, Nowcasts
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate.inference import hac_variance_of_mean
-from power_nowcast.regions import Region
 from power_nowcast.scoring import BANDS, label, pinball_losses
 
 MAX_WORSE = 0.01
@@ -37,7 +36,6 @@ class Decision:
 
 
 def decide(
-    region: Region,
     *,
     challenger: Nowcasts,
     incumbent: Nowcasts | None,
@@ -57,7 +55,6 @@ def decide(
     - answer every pair that the others answer. Only pairs that all have answered count for the figures.
 
     Args:
-        region: the region of the steps and series.
         challenger: the version that would be promoted.
         incumbent: the version in production, None where there is none.
         baselines: by name, at least one.
@@ -75,27 +72,11 @@ def decide(
         known &= np.isfinite(one.values).all(axis=-1)
     withheld = known & ~np.isfinite(challenger.values).all(axis=-1)
     used = known & ~withheld
-    if not used.any(axis=0).all():
-        s, h = np.argwhere(~used.any(axis=0))[0]
-        raise MissingDataError(
-            f"{challenger.series[s]} has no pair {challenger.steps_minutes[h]} minutes ahead to judge by.",
-            remedy="Evaluate over a longer period after the models' training.",
-            region=region.name,
-            series=challenger.series[s],
-            horizon=challenger.steps_minutes[h],
-        )
+    _check_each(used.any(axis=0), challenger, "has no pair {} minutes ahead to judge by")
     levels = challenger.quantiles
     persistence = np.repeat(at_issue[:, :, None, None], len(levels), axis=-1)
     scale = _mean(_loss(actual, np.broadcast_to(persistence, challenger.values.shape), levels), used)
-    if not (scale > 0).all():
-        s, h = np.argwhere(~(scale > 0))[0]
-        raise MissingDataError(
-            f"{challenger.series[s]} never moved {challenger.steps_minutes[h]} minutes ahead: nothing to scale by.",
-            remedy="Evaluate over a longer period.",
-            region=region.name,
-            series=challenger.series[s],
-            horizon=challenger.steps_minutes[h],
-        )
+    _check_each(scale > 0, challenger, "never moved {} minutes ahead: there is nothing to scale by")
     verdict = _Verdict()
     own = _loss(actual, challenger.values, levels) / scale
     score = float(_mean(own, used).mean())
@@ -121,6 +102,21 @@ def decide(
         _against(verdict, challenger.series, own, _loss(actual, incumbent.values, levels) / scale, used)
     _coverage(verdict, challenger, actual, used)
     return Decision(not verdict.against, tuple(verdict.against or verdict.speaks), dict(figures))
+
+
+def _check_each(good: NDArray[np.bool_], nowcasts: Nowcasts, why: str) -> None:
+    """Raise MissingDataError for the first series and step (series, step) that is not `good`."""
+    if good.all():
+        return
+    s, h = np.argwhere(~good)[0]
+    series, horizon = nowcasts.series[s], nowcasts.steps_minutes[h]
+    raise MissingDataError(
+        f"{series} {why.format(horizon)}.",
+        remedy="Evaluate over a longer period after the models' training.",
+        region=nowcasts.region,
+        series=series,
+        horizon=horizon,
+    )
 
 
 class _Verdict:

@@ -1,6 +1,5 @@
 """From sources to batches: deliveries of a region's sources, parsed, checked and aligned."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,8 +12,8 @@ from power_nowcast.checks.usual import USUAL
 from power_nowcast.contracts import Batch, Received, Table
 from power_nowcast.errors import ConfigurationError, SourceUnavailableError
 from power_nowcast.ingest.catalog import reads_files, source_of
-from power_nowcast.ingest.published import PUBLISHED, Delivery, Request
-from power_nowcast.ingest.reading import batch_of, keys_of
+from power_nowcast.ingest.published import Delivery, Request
+from power_nowcast.ingest.reading import Held, batch_of, keys_of
 from power_nowcast.ingest.web import Http
 from power_nowcast.regions import Region
 
@@ -88,27 +87,25 @@ def _batches(
 ) -> Iterator[Batch]:
     source = source_of(request.region, request.spec)
     deliveries = list(source.deliveries(request))
-    nothing = PUBLISHED.to_frame()
-    held, before, stored = nothing, "", None
+    held, stored = Held.nothing(), None
     for number, delivery in enumerate(deliveries):
         received = _read(delivery)
         if received is None:
             continue
         whole, key = keys_of(request, received)
         if whole in known or key in known:
-            held, stored = nothing, (received, delivery.origin)
+            held, stored = Held.nothing(), (received, delivery.origin)
             continue
         read_at = received.received_at or request.clock()
         told = usual() if request.table is Table.POWER else None
         if request.table is Table.POWER and stored is not None:
             # Its last slot continues in this delivery, and may not have been stored before an interruption.
             _, held = batch_of(request, *stored, read_at=read_at, usual=told)
-            before, stored = hashlib.sha256(stored[0].data).hexdigest(), None
+            stored = None
         is_last = number + 1 == len(deliveries)
         batch, held = batch_of(
-            request, received, delivery.origin, held=held, after=before, is_last=is_last, read_at=read_at, usual=told
+            request, received, delivery.origin, held=held, is_last=is_last, read_at=read_at, usual=told
         )
-        before = batch.reading.sha256 if batch.reading else ""
         yield batch if delivery.keep else replace(batch, raw=None)
 
 

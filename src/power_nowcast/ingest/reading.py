@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from traceback import format_exc
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -39,18 +39,29 @@ _PLACES = ("folder", "files", "url")
 """Options that say where a delivery is. They do not decide how it is read."""
 
 
+class Held(NamedTuple):
+    """Rows of `PUBLISHED` in a slot that the next delivery may still add to, and the SHA-256 of their delivery."""
+
+    rows: pl.DataFrame
+    sha256: str = ""
+
+    @classmethod
+    def nothing(cls) -> "Held":
+        """No rows: the last slot of the delivery before is over, or there was none."""
+        return cls(PUBLISHED.to_frame())
+
+
 def batch_of(
     request: Request,
     received: Received,
     origin: str,
     *,
-    held: pl.DataFrame | None = None,
-    after: str = "",
+    held: Held | None = None,
     is_last: bool = False,
     read_at: datetime | None = None,
     usual: pl.DataFrame | None = None,
-) -> tuple[Batch, pl.DataFrame]:
-    """The batch of one delivery, and its rows of `PUBLISHED` in a slot that the next delivery may still add to.
+) -> tuple[Batch, Held]:
+    """The batch of one delivery, and its rows in a slot that the next delivery may still add to.
 
     The batch depends on nothing but its arguments, so that tables can be rebuilt from raw bytes.
 
@@ -59,7 +70,6 @@ def batch_of(
         received: its bytes.
         origin: file or address of the bytes.
         held: such rows of the delivery before it.
-        after: SHA-256 of the delivery that `held` comes from.
         is_last: whether no delivery follows: its last slot is then over, too.
         read_at: when this system had them; None if that is not known.
         usual: the usual levels of power in the tables at that time, rows of `checks.usual.USUAL`.
@@ -69,26 +79,24 @@ def batch_of(
         SourceFormatError: the bytes do not have the agreed form.
     """
     with _unforeseen_told(request.spec.source, received, origin):
-        return _batch_of(request, received, origin, held, after, is_last, read_at, usual)
+        return _batch_of(request, received, origin, held or Held.nothing(), is_last, read_at, usual)
 
 
 def _batch_of(
     request: Request,
     received: Received,
     origin: str,
-    held: pl.DataFrame | None,
-    after: str,
+    held: Held,
     is_last: bool,
     read_at: datetime | None,
     usual: pl.DataFrame | None,
-) -> tuple[Batch, pl.DataFrame]:
+) -> tuple[Batch, Held]:
     region, table, spec, start, end = request.region, request.table, request.spec, request.start, request.end
     if spec.source == REPLAY:
-        return _played(request, received, origin), PUBLISHED.to_frame()
-    held = PUBLISHED.to_frame() if held is None else held
+        return _played(request, received, origin), Held.nothing()
     source = source_of(region, spec)
-    checked = _checked(source, received, held, request, origin, read_at, usual)
-    closed, still_open, bad = checked.rows, held.clear(), [checked.bad]
+    checked = _checked(source, received, held.rows, request, origin, read_at, usual)
+    closed, still_open, bad = checked.rows, held.rows.clear(), [checked.bad]
     if table is Table.POWER:
         closed, still_open = split_last_slot(checked.rows, region, spec)
         joined, incomplete, waiting = join_parts(checked.rows if is_last else closed, region, spec)
@@ -104,14 +112,15 @@ def _batch_of(
         aligned = aligned.filter(pl.col("valid_at") >= start)
     if end is not None:
         aligned = aligned.filter(pl.col("valid_at") <= end)
+    sha256 = hashlib.sha256(received.data).hexdigest()
     reading = Reading(
         source=spec.source,
-        sha256=hashlib.sha256(received.data).hexdigest(),
+        sha256=sha256,
         published_at=received.published_at,
         received_at=received.received_at,
         start=start,
         end=end,
-        after=after if len(held) else None,
+        after=held.sha256 if len(held.rows) else None,
         is_last=is_last,
         read_at=read_at,
         usual=None if usual is None or usual.is_empty() else to_text(usual),
@@ -129,7 +138,7 @@ def _batch_of(
         reading=reading,
         is_unusable=source.reads_files and checked.rows.is_empty() and (checked.bad["reason"] != Reason.FUTURE).any(),
     )
-    return batch, still_open
+    return batch, Held(still_open, sha256)
 
 
 def _played(request: Request, received: Received, origin: str) -> Batch:

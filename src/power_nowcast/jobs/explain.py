@@ -199,13 +199,6 @@ def explain(
     unmoved = bundle.from_features(block, calibration.unmoved).values[0, s, step]
     if moved := float(quantiles[MEDIAN] - unmoved[MEDIAN]):
         parts.append(Part(CALIBRATION, moved))
-    ramp = float(quantiles[MEDIAN]) - origin
-    # Answers are clipped to plausible limits, and to 0 for the sun at night: the clipped MW are a part of their own.
-    lost = ramp - base - sum(part.contribution_mw for part in parts)
-    if abs(lost) > SMALLEST * max(1.0, abs(ramp)):
-        parts.append(Part(BOUNDS, lost))
-    else:
-        base += lost  # the rounding error
     return Explained(
         region=region.name,
         series=name,
@@ -221,9 +214,22 @@ def explain(
         low_80_mw=float(quantiles[QUANTILES.index(0.1)]),
         high_80_mw=float(quantiles[QUANTILES.index(0.9)]),
         outcome_mw=_value(panel, region, name, issue + np.timedelta64(horizon_minutes, "m")),
-        parts=(Part(BASE, base), *sorted(parts, key=lambda part: -abs(part.contribution_mw))),
+        parts=_summing_up(base, parts, float(quantiles[MEDIAN]) - origin),
         similar=_similar(panel, region, block, past, s, horizon_minutes),
     )
+
+
+def _summing_up(base: float, parts: list[Part], ramp: float) -> tuple[Part, ...]:
+    """The base and the parts, largest first, so that they add up to the ramp.
+
+    Answers are clipped to plausible limits, and to 0 for the sun at night: the clipped MW are a part of their own.
+    """
+    lost = ramp - base - sum(part.contribution_mw for part in parts)
+    if abs(lost) > SMALLEST * max(1.0, abs(ramp)):
+        parts = [*parts, Part(BOUNDS, lost)]
+    else:
+        base += lost  # the rounding error
+    return Part(BASE, base), *sorted(parts, key=lambda part: -abs(part.contribution_mw))
 
 
 def _past(bundle: Bundle, panel: Panel, issue: np.datetime64) -> FeatureBlock:

@@ -49,7 +49,6 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
     replays = {name: one.replay(panel, issues) for name, one in models.items()}
     nowcasts = replays["challenger"][0]
     decision = decide(
-        region,
         challenger=nowcasts,
         incumbent=replays["incumbent"][0] if incumbent else None,
         baselines={name: one.replay(panel, issues)[0] for name, one in baselines(job, manifest).items()},

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import Floats, Times
+from power_nowcast.contracts import Floats, Nowcasts, Times
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard
 from power_nowcast.regions import Region
@@ -143,30 +143,19 @@ def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
 
 
 def nowcast_fan(
-    region: Region,
-    series: str,
-    times: Times,
-    actual: Floats,
-    issue_time: np.datetime64,
-    steps_minutes: tuple[int, ...],
-    values: Floats,
-    quantiles: tuple[float, ...],
-    *,
-    outcome: Floats | None = None,
+    region: Region, nowcasts: Nowcasts, times: Times, actual: Floats, *, outcome: Floats | None = None
 ) -> Figure:
     """One nowcast: the last hours, and the fan chart of the next hour.
 
     Args:
         region: the region, for its time zone.
-        series: name of the series.
+        nowcasts: of one issue time and one series.
         times: times of the observations, shape (time,), UTC.
         actual: the observations in MW, shape (time,).
-        issue_time: issue time, UTC.
-        steps_minutes: horizons, shape (step,).
-        values: the nowcast in MW, shape (step, quantile).
-        quantiles: levels of the quantiles.
         outcome: the outcomes in MW, shape (step,), if known.
     """
+    issue_time, values = nowcasts.issue_times[0], nowcasts.values[0, 0]
+    steps_minutes, quantiles = nowcasts.steps_minutes, nowcasts.quantiles
     known = np.isfinite(actual)
     ahead = issue_time + np.array(steps_minutes, "timedelta64[m]")
     future = np.concatenate([[issue_time], ahead]).astype("datetime64[s]")
@@ -193,7 +182,7 @@ def nowcast_fan(
         issued = _local_text(issue_time, region)
         headline(
             axes,
-            f"{series}: the next {steps_minutes[-1]} minutes",
+            f"{nowcasts.series[0]}: the next {steps_minutes[-1]} minutes",
             f"MW, issued {issued} ({region.timezone})",
         )
     return figure

@@ -1,7 +1,7 @@
 """The plots of the report, each with its text alternative."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -67,6 +67,13 @@ def plots(
 ) -> Iterator[Plot]:
     """The plots of the report for one series (by default the first, which is the total), drawn one after the other."""
     name = series or card.series[0]
+    yield from _of_accuracy(backtest, card, name)
+    yield from _of_days(backtest, card, name)
+    if explanation is not None:
+        yield from _of_explanation(explanation)
+
+
+def _of_accuracy(backtest: Backtest, card: Scorecard, name: str) -> Iterator[Plot]:
     steps = shown_horizons(card.steps_minutes)
     far = steps[-1]
     yield Plot(
@@ -100,6 +107,10 @@ def plots(
         error_heatmap(card, name),
         f"Table of shades: mean absolute error of {name} by local hour and month.",
     )
+
+
+def _of_days(backtest: Backtest, card: Scorecard, name: str) -> Iterator[Plot]:
+    far = shown_horizons(card.steps_minutes)[-1]
     worst = card.worst_days.filter(pl.col("series") == name)
     if len(worst):
         day: date = worst["date"][0]
@@ -112,14 +123,17 @@ def plots(
         yield Plot(
             "nowcast_fan", fan, f"The last hours of {name} and the fan of quantiles of the hour after, with what came."
         )
-    if explanation and explanation.rests_on:
+
+
+def _of_explanation(explanation: Explanation) -> Iterator[Plot]:
+    if explanation.rests_on:
         yield Plot(
             "rests_on",
             rests_on(explanation.rests_on),
             "Bars by family of features: increase of the loss when the family has values of other times, largest for "
             f"{next(iter(explanation.rests_on))}.",
         )
-    if explanation and explanation.importance:
+    if explanation.importance:
         features = across_horizons(explanation.importance)
         leading = max(features, key=lambda feature: features[feature])
         yield Plot(
@@ -127,7 +141,7 @@ def plots(
             feature_importance(features),
             f"Bars of the most important features, led by {leading}.",
         )
-    if explanation and explanation.values is not None and explanation.features is not None:
+    if explanation.values is not None and explanation.features is not None:
         yield Plot(
             "shap",
             shap(
@@ -174,14 +188,5 @@ def _last_fan(backtest: Backtest, series: str) -> Figure | None:
     load = np.concatenate([backtest.at_issue[:, column], actual.ravel()])
     recent = (times > issue - np.timedelta64(HISTORY_MINUTES, "m")) & (times <= issue)
     seen, first = np.unique(times[recent], return_index=True)
-    return nowcast_fan(
-        backtest.region,
-        series,
-        seen,
-        load[recent][first],
-        issue,
-        nowcasts.steps_minutes,
-        values[last],
-        nowcasts.quantiles,
-        outcome=actual[last],
-    )
+    one = replace(nowcasts, issue_times=issue[None], series=(series,), values=values[last][None, None])
+    return nowcast_fan(backtest.region, one, seen, load[recent][first], outcome=actual[last])

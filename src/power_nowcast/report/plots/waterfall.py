@@ -72,27 +72,10 @@ def waterfall(
         axes.scatter([median], [y[-1]], s=90, marker="D", color=MODEL, zorder=4)
         _figure(axes, median, y[-1], f"{median:,.0f} MW", right=True, bold=True)
         axes.set_yticks(y, ["last known value", *(name for name, _, _ in parts), "nowcast"], color=INK, fontsize=10)
+        _note(axes, y[0], "what tells most (usual value)", weight="bold")
         for n, (_, _, note) in enumerate(parts):
             short = note if len(note) <= MOST_NOTE else f"{note[: MOST_NOTE - 1]}\N{HORIZONTAL ELLIPSIS}"
-            axes.annotate(
-                short,
-                (1.015, y[n + 1]),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=8.5,
-                color=MUTED,
-                annotation_clip=False,
-            )
-        axes.annotate(
-            "what tells most (usual value)",
-            (1.015, y[0]),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8.5,
-            fontweight="bold",
-            color=MUTED,
-            annotation_clip=False,
-        )
+            _note(axes, y[n + 1], short)
         axes.set_xlim(low - 0.13 * room, high + 0.13 * room)
         axes.set_ylim(-0.6, rows - 0.4)
         megawatts(axes.xaxis)
@@ -106,6 +89,20 @@ def waterfall(
             marks.append(f"dotted: what came, {outcome:,.0f} MW")
         headline(axes, title, "; ".join([*([subtitle] if subtitle else []), *marks]))
     return figure
+
+
+def _note(axes: Axes, y: float, text: str, *, weight: str = "normal") -> None:
+    """A text to the right of the bars."""
+    axes.annotate(
+        text,
+        (1.015, y),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=8.5,
+        fontweight=weight,
+        color=MUTED,
+        annotation_clip=False,
+    )
 
 
 def _figure(axes: Axes, x: float, y: float, text: str, *, right: bool, bold: bool = False) -> None:
