@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from pooled import fit_pooled
 from protocol import aware, minute
 
-from power_nowcast.bundle.calibration import STEPS, Steps
 from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
+from power_nowcast.bundle.tracking import STEPS, Steps
 from power_nowcast.bundle.train import examples, fit_and_judge
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Table
@@ -42,8 +42,7 @@ from power_nowcast.store import Store
 from power_nowcast.workers import processes
 
 TRAIN_END, LAST = "2019-01-01 00:00", "2019-06-30 22:45"
-VALID_DAYS = 60
-HORIZONS = (15, 30, 45, 60)
+VALID_DAYS, HORIZONS = 60, (15, 30, 45, 60)
 JUDGED = ("NYCA", "N.Y.C.", "NORTH")
 REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
@@ -332,9 +331,7 @@ def cells(values: Floats, judged: Examples, hours: NDArray[np.int64], spec: Feat
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
-    """Rows side by side; `NYCA` and `N.Y.C.` hold MAPE in percent, `NORTH` MAE in MW, `worse` the mean change of
-    NYCA's.
-    """
+    """Rows side by side: MAPE in percent of `NYCA` and `N.Y.C.`, MAE in MW of `NORTH`, mean change of NYCA's MAPE."""
     base = rows.get("all", {}).get("series", {}).get("NYCA")
     made = []
     for name, row in rows.items():
@@ -342,13 +339,11 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
         for series in JUDGED:
             key = _error(series)
             own = row["series"].get(series, {}).get(key)
-            line[series] = (
-                "/".join(f"{value:.3f}" if key == "MAPE" else f"{value:.2f}" for value in own) if own else "-"
-            )
+            digits = 3 if key == "MAPE" else 2
+            line[series] = "/".join(f"{value:.{digits}f}" for value in own) if own else "-"
         own = row["series"].get("NYCA")
-        gap = np.nan
-        if own and base:
-            gap = np.mean([a / b - 1 for a, b in zip(own["MAPE"], base["MAPE"], strict=True)])
+        both = zip(own["MAPE"], base["MAPE"], strict=True) if own and base else ()
+        gap = np.mean([a / b - 1 for a, b in both]) if own and base else np.nan
         made.append(line | {"worse %": round(float(100 * gap), 1), "seconds": row["seconds"], "what": row["words"]})
     return pl.DataFrame(made)
 

@@ -33,6 +33,7 @@ DECIDING = (
     "features/*.py",
     "features/families/*.py",
     "bundle/calibration.py",
+    "bundle/tracking.py",
     "bundle/calibration_state.py",
     "models/ensemble.py",
     "evaluate/promotion.py",

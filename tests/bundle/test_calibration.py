@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from power_nowcast.bundle.calibration import LIMIT, OUTLIER, REACH, Calibration, Steps
+from power_nowcast.bundle.calibration import LIMIT, Calibration
+from power_nowcast.bundle.tracking import OUTLIER, REACH, Steps
 from power_nowcast.contracts import MEDIAN, QUANTILES
 
 SERIES, KNOTS = ("A",), (30,)

@@ -141,3 +141,15 @@ def client(serve: Serve) -> Client:
 def rows() -> list[dict[str, Any]]:
     """What a caller brings: 50 days of both zones and the temperature."""
     return toy_rows()[-50 * 48 :].to_dicts()
+
+
+def problem_of(response: Any, status: int, title: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    told = response.json()
+    assert (told["status"], told["title"]) == (status, title)
+    assert told["type"] == "urn:power-nowcast:problem:" + title.lower().replace(" ", "-")
+    assert told["detail"].endswith(".")
+    assert told["remedy"]
+    assert told["instance"] == response.request.url.path
+    return told

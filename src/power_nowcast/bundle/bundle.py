@@ -11,10 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from power_nowcast.bundle.calibration import STEPS, Calibration
+from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.files import FORMAT_VERSION, HEAD, digest_of, sums, verify
 from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
+from power_nowcast.bundle.tracking import STEPS
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
 from power_nowcast.errors import ModelError, NowcastError
 from power_nowcast.features import plants

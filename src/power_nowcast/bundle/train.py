@@ -8,9 +8,10 @@ import numpy as np
 
 from power_nowcast import __version__
 from power_nowcast.bundle.bundle import Bundle, Info, leads_of
-from power_nowcast.bundle.calibration import STEPS, Calibration
+from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.outcomes import local_hours, origin_times, outcomes_known_at, target_times
+from power_nowcast.bundle.tracking import STEPS
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Progress, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.build_features import build, targets

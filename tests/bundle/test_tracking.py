@@ -1,4 +1,4 @@
-"""calibration: following outcomes agrees with an oracle in plain Python, written after the module's description."""
+"""tracking: following outcomes agrees with an oracle in plain Python, written after the module's description."""
 
 import math
 from dataclasses import replace
@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from power_nowcast.bundle.calibration import Calibration, Steps
+from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.tracking import Steps
 from power_nowcast.contracts import MEDIAN, QUANTILES
 
 LEVELS = np.array(QUANTILES)
