@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.serve.conftest import NEWEST, Client, Clock, Place
-from tests.serve.test_nowcast_routes import problem_of
+from tests.serve.conftest import NEWEST, Client, Clock, Place, problem_of
 from tests.serve.test_nowcast_routes import values_of as quantiles_of
 
 

@@ -1,0 +1,34 @@
+"""Routes that say what the service has, and how it is."""
+
+from fastapi import FastAPI, Response
+
+from power_nowcast import __version__
+from power_nowcast.serve.openapi import problems_of
+from power_nowcast.serve.schemas import Health, ModelCard, Readiness, RegionCard
+from power_nowcast.serve.service import Service
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """Add the routes."""
+
+    @app.get("/v1/models", tags=["service"], responses=problems_of(503))
+    def models() -> list[ModelCard]:
+        """The models that answer, and the history that each needs."""
+        return service.models()
+
+    @app.get("/v1/regions", tags=["service"])
+    def regions() -> list[RegionCard]:
+        """The regions of this service."""
+        return service.regions()
+
+    @app.get("/healthz", tags=["service"])
+    def healthz() -> Health:
+        """The process is alive."""
+        return Health(version=__version__)
+
+    @app.get("/readyz", tags=["service"], responses={503: {"model": Readiness, "description": "Not ready, and why."}})
+    def readyz(response: Response) -> Readiness:
+        """Whether every region has a model and observations that are new enough."""
+        found = service.readiness()
+        response.status_code = 200 if found.ready else 503
+        return found
