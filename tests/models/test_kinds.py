@@ -1,10 +1,16 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from power_nowcast import models
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.models.kinds import ALIASES, KINDS, create, model_class
+from tests.toy import toy_bundle, toy_region
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *ALIASES])
@@ -35,3 +41,16 @@ def test_a_library_is_imported_when_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_kind_is_one_file_and_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # As if `doubled.py` lay beside the other models.
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(Path(__file__).parent / "added")])
+    monkeypatch.setitem(KINDS, "doubled", ("doubled", "Doubled"))
+    bundle = toy_bundle(toy_region(), kind="doubled")
+    bundle.save(tmp_path / "bundle")
+    again = Bundle.load(tmp_path / "bundle", bundle.digest)
+    assert again.model.kind == "doubled"
+    origin, medians = again.golden.origin_mw, again.model.predict(again.golden)[..., MEDIAN]
+    assert np.isfinite(origin).any()
+    np.testing.assert_allclose(medians, np.repeat(2 * origin[..., None], medians.shape[-1], axis=-1))

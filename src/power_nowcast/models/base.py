@@ -44,6 +44,11 @@ class Model(ABC):
         self.knots = knots
 
     @classmethod
+    def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:  # noqa: ARG003
+        """An untrained model with the options that are not None; a kind without options ignores them."""
+        return cls(series, knots)
+
+    @classmethod
     def missing(cls) -> tuple[str, ...]:
         """Missing packages that training needs; answering needs none of them."""
         return ()

@@ -1,7 +1,10 @@
-"""Models by name. A library is imported when its model is requested, so that a small service stays small."""
+"""The register of models: a new kind is one file and one line in `KINDS`.
+
+A library is imported when its model is requested, so that a small service stays small.
+"""
 
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.models.base import Model
@@ -38,9 +41,5 @@ def model_class(kind: str) -> type[Model]:
 
 
 def create(kind: str, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Model:
-    """An untrained model; baselines take no options."""
-    cls = model_class(kind)
-    if cls.kind in BASELINES:
-        return cls(series, knots)
-    configured: Any = cls
-    return cast("Model", configured.of(series, knots, **options))
+    """An untrained model with the options that are not None; baselines ignore them."""
+    return model_class(kind).of(series, knots, **options)
