@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What each idea gives on New York's load: one row an idea left out, or another choice made.
+"""The worth of each idea on New York's load: each row leaves one idea out, or makes another choice.
 
-Trains on 2018 and judges January to June 2019; the test half-year of the protocol is not looked at. FOLDER is that of
-`nyiso_2019h2.py`. `--row NAME` (several times) makes those rows only; without it all that are not marked as long.
-Figures of a row that was made before are kept in `--json FILE`, so that rows can be made one at a time.
+Trains on 2018 and judges January to June 2019; it does not read the test half-year of the protocol. FOLDER is that of
+`nyiso_2019h2.py`. `--row NAME` (repeatable) makes those rows only; without it, the script makes all rows that are not
+marked as long. `--json FILE` keeps the figures of earlier rows, so that rows can be made one at a time.
 """
 
 import argparse
@@ -46,7 +46,7 @@ VALID_DAYS, HORIZONS = 60, (15, 30, 45, 60)
 JUDGED = ("NYCA", "N.Y.C.", "NORTH")
 REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
-"""Families that a region asks for, and how the names of their columns begin."""
+"""Optional families of features, and the prefixes of the names of their columns."""
 TRACKED: dict[str, Steps] = {
     "frozen": Steps(0.0, 0.0, 0.0, 0.0),
     "half": Steps(*(step / 2 for step in STEPS)),
@@ -56,9 +56,9 @@ TRACKED: dict[str, Steps] = {
     "as it is": STEPS,
     "double": Steps(*(2 * step for step in STEPS)),
 }
-"""Steps of online calibration."""
+"""Steps of online calibration: of a series and knot, of a local hour, of the hour's median, and of the skew's gain."""
 QUICK = {"refit": False}
-"""Rows are compared as the network stands that was trained on the first part, which takes half the time."""
+"""Rows compare networks that were trained on the first part only, which takes half the time."""
 LOCAL = {**DEFAULT["mlp_local"], **QUICK}
 
 
@@ -141,12 +141,12 @@ BARS: dict[str, dict[str, tuple[float, ...]]] = {
         "NORTH": (8.30, 10.06, 11.38, 12.37),
     },
 }
-"""Errors that a row may have at most: those of docs/benchmarks.md and 1 %, 2 % for the network, whose seeds differ."""
+"""Maximum errors of a row: those of docs/benchmarks.md plus 1 %, plus 2 % for the network, whose seeds differ."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """Examples of the whole period with every column, and the outcomes that calibration may see."""
+    """Examples of the whole period with every column, and the outcomes that calibration may use."""
 
     region: Region
     known: Examples
@@ -169,7 +169,7 @@ class Data:
 
 
 def chosen_columns(block: FeatureBlock, row: Row) -> FeatureBlock:
-    """The block with the columns of this row; `without` names families, or parts of the names of features."""
+    """The block with the columns of this row; `without` has names of families, or parts of the names of features."""
 
     def stays(name: str) -> bool:
         for family, beginnings in OPTIONAL.items():
@@ -251,7 +251,7 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
 
 
 def regimes(region: Region, block: FeatureBlock, chosen: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """Which of the chosen issue times lie in which regime, by the total's features."""
+    """The chosen issue times of each regime, found from the total's features."""
     issued = block.issue_times[chosen]
     x = block.x[chosen, 0]
     day = x[:, block.names.index("KLGA.temperature_c_mean_1440m")]
@@ -349,7 +349,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def wanting(name: str, series: Mapping[str, Mapping[str, list[float]]]) -> list[str]:
-    """In words, what a row lacks or misses: each judged series has four finite figures, the errors within their bar."""
+    """Messages for figures of a row that are absent or miss their bar: each series needs four finite figures."""
     judged = [one for one in JUDGED if one in (ROWS[name].series or JUDGED)]
     figures = {
         f"{name}: {key} of {one} at {horizon} minutes": value
@@ -375,7 +375,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the publisher's files")
     parser.add_argument("--row", action="append", choices=list(ROWS), help="make this row; may be repeated")
-    parser.add_argument("--json", type=Path, help="keep the figures here, beside those of rows made before")
+    parser.add_argument("--json", type=Path, help="add the figures to this file, which keeps those of earlier rows")
     parser.add_argument("--check", action="store_true", help="exit 1 where a row lacks a figure or misses its bar")
     options = parser.parse_args()
     kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}

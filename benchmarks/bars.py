@@ -1,4 +1,4 @@
-"""Whether bars hold: a figure that is not there, not a number, or of a row that was skipped holds none."""
+"""Checks of figures against their bars: an absent row, or a figure that is absent or not finite, misses its bar."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ import polars as pl
 KEY = ("series", "horizon_min")
 
 type Bar = tuple[str, pl.Expr]
-"""What is demanded, in words, and the condition that each row has to keep."""
+"""A demand in words, and the condition that each row has to fulfil."""
 type Missed = tuple[str, pl.DataFrame]
-"""What was demanded, and the rows that do not keep it."""
+"""A demand in words, and the rows that do not fulfil it."""
 
 COMPLETE: Bar = ("a prediction for every pair", (pl.col("n") > 0) & (pl.col("missing") == 0))
-"""Of every table that is scored: `missing` counts the pairs that have no prediction."""
+"""The demand on every scored table: `missing` counts the pairs that have no prediction."""
 MISSING_WHEN_LATE = 0.01
-"""Share of the pairs that may lack a prediction where load comes late: behind a gap the last value is too old."""
+"""Maximum share of pairs without a prediction if load comes late: after a gap the last value is too old."""
 
 
 def missed(table: pl.DataFrame, bars: Sequence[Bar], keys: Sequence[tuple[str, int]]) -> list[Missed]:
@@ -41,7 +41,7 @@ def missed(table: pl.DataFrame, bars: Sequence[Bar], keys: Sequence[tuple[str, i
 
 
 def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool = False) -> pl.Expr:
-    """Rows whose `column` keeps its bar; rows without a bar keep it."""
+    """Condition that `column` is within the bar of its row; rows without a bar fulfil it."""
     kept = pl.lit(value=True)
     for (series, horizon), limit in bar.items():
         good = pl.col(column) >= limit if at_least else pl.col(column) <= limit
@@ -52,7 +52,7 @@ def within(bar: Mapping[tuple[str, int], float], column: str, *, at_least: bool 
 def figures_missed(
     figures: Mapping[str, float], at_most: Mapping[str, float], at_least: Mapping[str, float] | None = None
 ) -> list[str]:
-    """In words, every figure that does not keep its bar, is not there or is no finite number."""
+    """Messages for every figure that misses its bar, is absent or is not finite."""
     words = []
     for bars, is_kept in ((at_most, float.__le__), (at_least or {}, float.__ge__)):
         for name, bar in bars.items():

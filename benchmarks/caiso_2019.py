@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Accuracy on California's demand: trained on 2018-08 .. 2019-04, every quarter hour (UTC) of 2019-05 .. 07 nowcast.
+"""Accuracy on California's demand: trains on 2018-08 to 2019-04, nowcasts every quarter hour (UTC) of 2019-05 to 07.
 
 FOLDER holds the publisher's day files, `raw_daily_demand_csv.tar.xz`.
 """

@@ -26,7 +26,7 @@ PROTOCOL = Protocol(
         "lightgbm": {"learning_rate": 0.03, "n_estimators": 1200, "num_leaves": 63, "min_child": 30, "colsample": 0.3},
     },
 )
-"""Members and their options are chosen on 2022, trained on 2020 and 2021."""
+"""Members and their options; they were chosen on 2022, with training on 2020 and 2021."""
 HORIZONS = tuple(("SOLAR", horizon) for horizon in PROTOCOL.horizons_min)
 NMAE = dict(zip(HORIZONS, (0.385, 0.71, 1.00, 1.26), strict=True))
 PINBALL = dict(zip(HORIZONS, (9.8, 17.7, 24.9, 31.4), strict=True))
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def daylight(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    """Pairs of the day, with the capacity at the target: output then or at the issue time, or forecast, above 0."""
+    """Pairs in daylight, with the capacity at the target: output (then or at the issue time) or forecast is above 0."""
     published = pl.concat(
         pl.read_csv(file, columns=["datetime_utc", "dayaheadforecast", "monitoredcapacity"], infer_schema=False)
         for file in sorted(folder.glob("elia_solar_BE_*.csv.gz"))

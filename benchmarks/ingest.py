@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How fast the store takes in two years, takes in them again, appends and reads, beside a plain pandas ingest.
+"""The speed of the store on two years of data: ingest, repeated ingest, appends and reads, beside an ingest by pandas.
 
-FOLDER holds `nyiso/pal`, the publisher's monthly archives. Each part runs in a process of its own, which tells its peak
-memory: the archives into a fresh store; the same again; a month of five-minute appends onto it, one slot each; the read
-of the last 28 days as of now after each of some further appends, and with it the grid of 12 series that features read;
-the same grid in a new process; and the same archives by pandas alone (read_csv, concat, pivot, to_parquet), without
-checks, corrections or versions.
-gridstatus is not compared: its releases exclude the pandas that this project uses.
+FOLDER holds `nyiso/pal`, the publisher's monthly archives. Each part runs in its own process, which reports its peak
+memory: 1. ingest of the archives into a fresh store; 2. the same again; 3. a month of five-minute appends, one slot
+each; 4. after each of some further appends, an as-of read of the last 28 days, and the grid of 12 series that features
+read; 5. the same grid in a new process; 6. the same archives by pandas alone (read_csv, concat, pivot, to_parquet),
+without checks, corrections or versions. The benchmark does not compare gridstatus: its releases exclude the pandas that
+this project uses.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def measure(data: Path, folder: Path, days: int) -> Figures:
-    """All figures, one part after the other."""
+    """The figures of all parts, one after the other."""
     root = folder / "data"
     peaks: Figures = {}
 
@@ -89,14 +89,14 @@ def measure(data: Path, folder: Path, days: int) -> Figures:
 
 
 def ingest(data: Path, root: Path) -> Figures:
-    """The archives into the store."""
+    """Ingest the archives into the store."""
     begin = time.perf_counter()
     report = write_all(Store(root), with_source(load("nyiso"), "nyiso", folder=str(data)), tables=[Table.POWER])
     return {"seconds": time.perf_counter() - begin, "rows": report.stored}
 
 
 def pandas_ingest(data: Path, file: Path) -> Figures:
-    """The archives into one Parquet file by pandas: UTC, a column a zone, the last of several values of a stamp."""
+    """Write the archives as one Parquet file by pandas: UTC, a column a zone, the last of several values of a stamp."""
     import pandas as pd  # noqa: PLC0415 - the other parts do without, and so does their memory
 
     begin = time.perf_counter()
@@ -115,7 +115,7 @@ def pandas_ingest(data: Path, file: Path) -> Figures:
 
 
 def append(root: Path, days: int) -> Figures:
-    """The last days' values once more, a slot at a time, as if they came in live after them."""
+    """Append the last days' values again, a slot at a time, with later times, as if they came in live."""
     store = Store(root)
     seconds = []
     for slot in _slots(store, days):
@@ -134,7 +134,7 @@ def append(root: Path, days: int) -> Figures:
 
 
 def first_read(root: Path) -> Figures:
-    """The grid in a process that has read nothing yet."""
+    """Time the grid in a process that has read nothing yet."""
     region, store = load("nyiso"), Store(root)
     begin = time.perf_counter()
     _grid(store, region, store.last(Table.POWER, region.name))
@@ -142,7 +142,7 @@ def first_read(root: Path) -> Figures:
 
 
 def read(root: Path) -> Figures:
-    """The as-of read after each of some further appends, and the read with its grid of 12 series; medians."""
+    """Medians of an as-of read, and of the read with its grid of 12 series, after each of some further appends."""
     store, region = Store(root), load("nyiso")
     whole, of_the_store = [], []
     for slot, _ in zip(_slots(store, 1), range(READS), strict=False):
@@ -165,7 +165,7 @@ def _grid(store: Store, region: Region, end: datetime) -> tuple[Panel, float]:
 
 
 def _slots(store: Store, days: int) -> Iterator[pl.DataFrame]:
-    """The rows of each slot of the last days, as many days later, told live."""
+    """The rows of each slot of the last days, moved to as many days later, as live deliveries."""
     later = timedelta(days=days)
     last = store.last(Table.POWER, "nyiso")
     past = store.as_of(Table.POWER, "nyiso", start=last - later + timedelta(minutes=5), end=last)

@@ -2,8 +2,7 @@
 """Accuracy on New York's load: the protocol `nyiso-2019h2`, from the publisher's archives to scored predictions.
 
 Trains on targets before 2019-07-01 and nowcasts every quarter hour of the half-year after, without a refit. FOLDER
-holds
-`pal/*pal_csv.zip`, `isolf/*isolf_csv.zip` and `weather/klga_observations_*.csv.gz`.
+holds `pal/*pal_csv.zip`, `isolf/*isolf_csv.zip` and `weather/klga_observations_*.csv.gz`.
 """
 
 import sys
@@ -31,7 +30,7 @@ PROTOCOL = Protocol(
         "mlp_local": {**DEFAULT["mlp_local"], "by_series": {"NORTH": {"learning_rate": 1e-3, "networks": 2}}},
     },
 )
-"""NORTH, whose plants switch on and off, has options of its own, chosen on January to June 2019."""
+"""NORTH, whose plants switch on and off, has its own options, which were chosen on January to June 2019."""
 
 
 def main() -> int:
@@ -89,7 +88,7 @@ BARS = {
         ("each tail .085-.115", pl.col("below").is_between(0.085, 0.115) & pl.col("above").is_between(0.085, 0.115)),
     ],
 }
-"""By model, what the rows of the table have to keep."""
+"""The demands on the rows of the table, by model."""
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Libraries of load nowcasting on the same data, issue times and machine, beside power-nowcast.
+"""Compare libraries for load forecasting with power-nowcast: the same data, issue times and machine.
 
 Default is the protocol `nyiso-2019h2`; `--period validation` is the half-year before it, trained on 2018, on which
 every configuration was chosen. FOLDER holds the files that `nyiso_2019h2.py` reads. The libraries are installed in a
-venv of their own: `make peers`. docs/peers.md tells the configurations and how to add a row.
+venv of their own: `make peers`. docs/peers.md describes the configurations, and how to add a row.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from power_nowcast.ingest.catalog import with_source
 from power_nowcast.regions import load
 
 EVERY_MIN = 195
-"""13 quarter hours: every one of the day's 96 comes as often, and recursive forecasts stay affordable."""
+"""13 quarter hours: each quarter hour of the day occurs equally often, and recursive forecasts stay affordable."""
 PERIODS = {
     "test": (PROTOCOL.train_end, PROTOCOL.first, PROTOCOL.last),
     "validation": ("2019-01-01 00:00", "2019-01-01 00:00", "2019-06-30 22:45"),
@@ -57,7 +57,7 @@ def main() -> int:
     )
     merged(options.json, job, [], pl.DataFrame())  # a record of another protocol is refused before hours of work
     options.out.mkdir(parents=True, exist_ok=True)
-    # The same grid whatever is asked of it, so that kept results stay.
+    # The grid does not depend on the options, so that kept results stay valid.
     ends = aware(np.datetime64(job.last, "m") + np.timedelta64(max(job.horizons_min), "m"))
     panel, grid = prepare(region, PROTOCOL.series, ends, options.out)
     truth = expected(panel, region, replace(PROTOCOL, series=job.series), job.issues)
@@ -92,7 +92,7 @@ def main() -> int:
 
 
 def report(results: list[Result], rows: pl.DataFrame, job: Job) -> str:
-    """Every class and series as Markdown."""
+    """The tables of every class and series as Markdown."""
     parts = []
     for inputs, series in dict.fromkeys((result.inputs, result.series) for result in results):
         own = [result for result in results if (result.inputs, result.series) == (inputs, series)]
@@ -124,10 +124,10 @@ def parse(words: list[str]) -> argparse.Namespace:
     made.add_argument("--series", nargs="+", default=PROTOCOL.series)
     made.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS), metavar="NAME")
     made.add_argument("--class", dest="classes", nargs="+", choices=list(CLASSES), default=list(CLASSES))
-    made.add_argument("--threads", type=int, default=1, help="of every peer alike")
+    made.add_argument("--threads", type=int, default=1, help="threads of each peer")
     made.add_argument("--limit", type=float, default=120, help="minutes that a peer may take")
-    made.add_argument("--fresh", action="store_true", help="ask again what is kept")
-    made.add_argument("--ours", type=ours, nargs="+", default=[], metavar="CLASS=FILE", help="our predictions as made")
+    made.add_argument("--fresh", action="store_true", help="ask every peer again, also for kept results")
+    made.add_argument("--ours", type=ours, nargs="+", default=[], metavar="CLASS=FILE", help="our own predictions")
     made.add_argument("--json", type=Path, help="add the figures to this record, or begin it")
     made.add_argument("--plot", type=Path, help="draw the plot here")
     made.add_argument("--check", action="store_true", help="exit 1 where our row does not beat every peer")

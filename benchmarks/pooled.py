@@ -1,4 +1,4 @@
-"""One model of all zones: their rows one below the other, each in units of how much its zone moves."""
+"""One model of all zones: it learns the rows of every zone, each scaled by the zone's mean ramp."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -25,7 +25,7 @@ IN_MW = (
     "level against past days",
     "operator's forecast",
 )
-"""Families whose features are measured in the zone's unit, too."""
+"""Families whose features are scaled by the zone's unit, too."""
 
 
 def unit_of(train: Examples) -> NDArray[np.float64]:
@@ -34,7 +34,7 @@ def unit_of(train: Examples) -> NDArray[np.float64]:
 
 
 def stacked(known: Examples, unit: NDArray[np.float64]) -> Examples:
-    """Rows of all series as rows of one, in units, with the number of the series as a further feature."""
+    """Rows of all series as rows of one series, scaled, with the number of the series as a further feature."""
     block = known.block
     issues, series = block.origin_mw.shape
     x = block.x.copy()

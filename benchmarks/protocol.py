@@ -1,5 +1,4 @@
-"""What the accuracy benchmarks share: from a publisher's files to predictions, through the project's own public
-code."""
+"""Shared by the accuracy benchmarks: from a publisher's files to scored predictions, with the project's public code."""
 
 import argparse
 import json
@@ -47,7 +46,7 @@ class Protocol:
 
 
 def parser(protocol: Protocol, description: str) -> argparse.ArgumentParser:
-    """Options that every accuracy benchmark takes."""
+    """The options of every accuracy benchmark."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--data", type=Path, required=True, help="folder of the publisher's files")
     made.add_argument("--out", type=Path, default=Path("predictions.parquet"), help="predictions, for any scorer")
@@ -55,17 +54,17 @@ def parser(protocol: Protocol, description: str) -> argparse.ArgumentParser:
     made.add_argument("--first", default=protocol.first, help="first issue time (UTC)")
     made.add_argument("--last", default=protocol.last, help="last issue time (UTC)")
     made.add_argument("--model", default="lightgbm")
-    made.add_argument("--delay", type=int, nargs="+", default=[0], help="minutes that load comes late; all are scored")
-    made.add_argument("--bundle", type=Path, help="keep the trained model here, or answer with the one that is there")
+    made.add_argument("--delay", type=int, nargs="+", default=[0], help="delays of the load in minutes; each is scored")
+    made.add_argument("--bundle", type=Path, help="folder of the trained model; an existing one is used")
     made.add_argument("--json", type=Path, help="write the figures here")
-    made.add_argument("--check", action="store_true", help="exit 1 where a bar is missed, and show the rows")
+    made.add_argument("--check", action="store_true", help="exit 1 if a bar is missed, and show the rows")
     return made
 
 
 def predict(
     region: Region, protocol: Protocol, options: argparse.Namespace, spec: FeatureSpec | None = None
 ) -> tuple[dict[int, pl.DataFrame], pl.DataFrame, dict]:
-    """Ingest, train on what comes before `--train-end`, and nowcast every issue time.
+    """Ingest, train on targets before `--train-end`, and nowcast every issue time.
 
     Returns:
         Predictions by delay, scorable truth, and seconds of each part.
@@ -112,7 +111,7 @@ def trained(
     spec: FeatureSpec | None,
     lap: Callable[[str], None],
 ) -> Bundle:
-    """The model of `--bundle` if it is there already, a new one otherwise."""
+    """The model of `--bundle` if it exists, a new one otherwise."""
     if options.bundle and options.bundle.exists():
         return Bundle.load(options.bundle)
     series = None if model_class(options.model).joint and spec is None else protocol.series
@@ -144,8 +143,7 @@ def with_folder(region: Region, folder: Path) -> Region:
 
 
 def expected(panel: Panel, region: Region, protocol: Protocol, issues: np.ndarray) -> pl.DataFrame:
-    """Every pair whose value at the issue time and at the target are published, as `scoring.protocol_table` takes
-    it."""
+    """All pairs with published values at the issue time and at the target, in the form of `scoring.protocol_table`."""
     columns = [panel.series.index(name) for name in protocol.series]
     y = truth(panel, region, issues, protocol.horizons_min, nights=True)[:, columns]
     at_issue = truth(panel, region, issues, (0,), nights=True)[:, columns, 0]
@@ -173,7 +171,7 @@ def finish(
     *,
     cells: str | None = None,
 ) -> int:
-    """Write, score and judge: `bars` are conditions on rows of the table, each with what it demands in words.
+    """Write, score and judge: `bars` are conditions on rows of the table, each with its demand in words.
 
     Bars are those of the first delay; later ones are shown, and written beside `--out`. With a time zone in `cells` the
     coverage of every month and 4-hour block of its days is judged as well, at every delay. Every series and horizon of
@@ -210,7 +208,7 @@ def covered(
     timezone: str,
     delay: str,
 ) -> list[Missed]:
-    """What is missed of coverage by month and 4-hour block, and by the bands of 50 and 90 %; the ranges are shown."""
+    """The missed bars of coverage by month and 4-hour block, and of the 50 and 90 % bands; it prints the ranges."""
     found = []
     for part, by in coverage_cells(predictions, truth_rows, timezone).items():
         rows = by.unpivot(index=KEY, variable_name=part, value_name="coverage")
@@ -263,12 +261,12 @@ CALIBRATED = [
 
 
 def minute(text: str) -> np.datetime64:
-    """A UTC time as the arrays hold it."""
+    """A UTC time in the type of arrays."""
     return np.datetime64(text.replace(" ", "T").removesuffix("Z"), "m")
 
 
 def aware(time_utc: np.datetime64) -> datetime:
-    """The same for tables."""
+    """A UTC time in the type of tables."""
     return time_utc.astype("datetime64[us]").item().replace(tzinfo=UTC)
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How fast features are built and a nowcast answers, beside the same model through MLflow's pyfunc on a DataFrame.
+"""The speed of features and of nowcasts, beside the same model through MLflow's pyfunc on a DataFrame.
 
-Trains an ensemble of its own on the embedded sample, or takes the one of `--bundle FOLDER`, where an accuracy benchmark
-keeps its model. Then measures, median of five: bulk features of all families; a nowcast of every series, step and
-quantile from the live window, by the ensemble and by each member alone; the ensemble's through pyfunc; and how far a
-nowcast is from the same row of a bulk answer.
+It trains its own ensemble on the embedded sample, or takes the one of `--bundle FOLDER`, where an accuracy benchmark
+keeps its model. Then it measures medians of five: bulk features of all families; a nowcast of every series, step and
+quantile from the live window, by the ensemble and by each member alone; the ensemble's nowcast through pyfunc; and the
+difference between a nowcast and the same row of a bulk answer.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def measure(folder: Path, kept: Path | None) -> dict[str, float]:
     bundle = Bundle.load(kept) if kept else _trained(panel, region)
     spec = bundle.spec
 
-    # The days whose whole history is there.
+    # The days that have their whole history.
     issues = panel.times[np.searchsorted(panel.times, panel.start + np.timedelta64(spec.history_minutes, "m")) :]
     build(panel, region, issues[:1], spec)  # compiled, or read from the cache
     once = _median(lambda: build(panel, region, issues, spec))
@@ -109,7 +109,7 @@ def _p50(bundle: Bundle, live: Panel) -> float:
 
 
 def _bulk_to_single(bundle: Bundle, panel: Panel) -> float:
-    """Largest difference in MW between answers to many issue times at once and to each by itself."""
+    """Largest difference in MW between answers to many issue times at once and to each one alone."""
     issues = panel.times[-BULK_ROWS:]
     whole = bundle.predict(panel, issues).values
     each = [bundle.predict(panel, issues[n : n + 1]).values[0] for n in range(0, BULK_ROWS, 10)]
@@ -117,7 +117,7 @@ def _bulk_to_single(bundle: Bundle, panel: Panel) -> float:
 
 
 def furthest_apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Largest difference of two answers; infinite where only one of them is a number, NaN where none is."""
+    """Largest difference of two answers; infinite if only one of two values is a number, NaN if no value is."""
     if (np.isnan(one) != np.isnan(other)).any():
         return float("inf")
     apart = np.abs(one - other)

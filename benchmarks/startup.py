@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How long commands and the service take to start, beside a bare Python.
+"""Time that commands and the service take to start, beside a bare Python.
 
-Every figure is the median of five starts in processes of their own, after one that writes the compiled modules into a
-folder of this benchmark: so it does not matter whether this environment keeps them. Measure on idle cores.
+Every figure is the median of five starts, each in its own process. One start before them writes the compiled modules
+into a folder of this benchmark, so that it does not matter whether this environment has them. Measure on idle cores.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def measure(folder: Path, rounds: int = ROUNDS) -> dict[str, float]:
-    """Median seconds of each start, and how many times those of a bare Python that is.
+    """Median seconds of each start, and their ratio to those of a bare Python.
 
     Args:
         folder: an empty one, in which the commands work.

@@ -1,7 +1,7 @@
 """Set up `.venv`: a Python 3.12 or newer, uv, and the pinned packages. Runs on any Python 3 and needs nothing else.
 
-Nothing is done when all is there. What an interruption left is made anew, out of uv's cache, so nothing is downloaded
-twice; changed pins are brought in where they stand.
+If everything is up to date, it does nothing. After an interruption it makes `.venv` again from uv's cache, so nothing
+is downloaded twice. Changed pins are installed into the existing `.venv`.
 """
 
 import glob
@@ -23,7 +23,7 @@ BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin")
 OWN = os.path.join(BIN, "python")
 UV = os.path.join(BIN, "uv")
 STAMP = os.path.join(VENV, "set-up")
-"""Written last, removed first: two lines, where `.venv` lies and what was put into it."""
+"""File that is written last and removed first. Two lines: a digest of the place, and of the pins."""
 INPUTS = ("pyproject.toml", "requirements.txt", "requirements-neural.txt")
 UNWANTED = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
 UNWANTED += ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX")
@@ -59,7 +59,7 @@ def main():
 
 
 def stamp():
-    """What the last finished set-up wrote, None where there is none or its interpreter is gone."""
+    """The stamp of the last finished set-up, None if there is none or its interpreter is gone."""
     if not (os.path.exists(STAMP) and os.path.exists(OWN)):
         return None
     with open(STAMP) as file:
@@ -77,7 +77,7 @@ def wanted(neural):
 
 
 def with_lock():
-    """Wait until no other set-up works in this folder; the lock goes with the process."""
+    """Wait until no other set-up works in this folder; the lock ends with the process."""
     if fcntl is None:
         return
     handle = os.open(".", os.O_RDONLY)
@@ -102,7 +102,7 @@ def make_venv():
 
 
 def shared_files():
-    """Whether XGBoost's NCCL is there beside torch's: they are one file, which goes where either is taken out."""
+    """Whether XGBoost's NCCL is installed beside torch's: they share a file, which is deleted with either of them."""
     return bool(glob.glob(os.path.join(VENV, "lib", "python*", "site-packages", "nvidia_nccl_cu13-*")))
 
 
@@ -147,7 +147,7 @@ def find_python():
 
 
 def version_of(name, modules="sys"):
-    """((major, minor), path) of an interpreter, (None, None) where it does not run or lacks a module.
+    """((major, minor), path) of an interpreter, (None, None) if it does not run or lacks a module.
 
     In a virtual environment the path is that of the interpreter below it: `.venv` may be made anew from itself.
     """
@@ -163,7 +163,7 @@ def version_of(name, modules="sys"):
 
 
 def runs(program):
-    """Whether a program is there and whole."""
+    """Whether a program exists and runs."""
     try:
         return subprocess.call([program, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
     except OSError:
@@ -171,12 +171,12 @@ def runs(program):
 
 
 def clean():
-    """The user's environment without what would lead elsewhere."""
+    """The user's environment without the unwanted variables."""
     return {name: value for name, value in os.environ.items() if name not in UNWANTED}
 
 
 def run(command):
-    """Run a step; its failure ends the set-up with what to do."""
+    """Run a step; if it fails, end the set-up with a remedy."""
     code = subprocess.call(command, env=clean())
     if code:
         sys.exit("Set-up failed at: %s\nMend the cause above and run the same command again." % " ".join(command))

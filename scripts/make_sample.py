@@ -21,7 +21,7 @@ from power_nowcast.ingest.sources import nyiso
 START = datetime(2019, 2, 1, 5, tzinfo=UTC)
 """Midnight of 2019-02-01 in New York."""
 END = datetime(2019, 7, 1, tzinfo=UTC)
-"""Exclusive: what comes after belongs to the test period of the public benchmark."""
+"""Exclusive: later values belong to the test period of the public benchmark."""
 OUT = Path(__file__).resolve().parent.parent / "src/power_nowcast/ingest/sources/sample_data"
 MONTHS = tuple(f"2019{month:02d}01" for month in range(2, 8))
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def load(folder: Path) -> pa.Table:
-    """Load of the zones in tenths of MW by the publisher's stamps, also those off the grid."""
+    """Load of the zones in tenths of MW with the publisher's stamps, also stamps off the grid."""
     files = [folder / "pal" / f"{month}pal_csv.zip" for month in MONTHS]
     rows = pl.concat(nyiso.parse_load(file.read_bytes(), origin=file.name) for file in files if file.exists())
     rows = rows.filter(pl.col("at") >= START, pl.col("at") < END)
@@ -83,7 +83,7 @@ def victoria(folder: Path) -> dict[str, pa.Table]:
     """Demand of Victoria and temperature of Melbourne in 2014."""
     rows = pl.read_csv(gzip.decompress((folder / "elecdemand_2014.csv.gz").read_bytes()))
     at = pl.col("utc").str.to_datetime("%Y-%m-%dT%H:%MZ", time_unit="us").dt.replace_time_zone("UTC")
-    # Six temperatures are thirds of a degree: this column stays as it is.
+    # Six temperatures are thirds of a degree, so this column is not scaled.
     demand = rows.select(at.alias("at"), pl.col("demand_mw").alias("VIC"))
     temperature = rows.select(at.alias("at"), pl.col("temperature_c").alias("MELBOURNE.temperature_c"))
     return {
@@ -93,7 +93,7 @@ def victoria(folder: Path) -> dict[str, pa.Table]:
 
 
 def pack(rows: pl.DataFrame, scales: dict[str, int], *, empty: str, station: str | None = None) -> pa.Table:
-    """Times as seconds since 1970, numbers as whole ones; fails if that loses anything."""
+    """Times as seconds since 1970, numbers as scaled integers; exits if that is not exact."""
     whole = rows.with_columns(
         *(pl.col(name).dt.epoch("s") for name in ("at", "written") if name in rows.columns),
         *((pl.col(name) * scale).round().cast(pl.Int32) for name, scale in scales.items()),
@@ -109,7 +109,7 @@ def pack(rows: pl.DataFrame, scales: dict[str, int], *, empty: str, station: str
 
 
 def write(table: pa.Table, file: Path) -> None:
-    """Parquet of delta-encoded whole numbers, without anything that changes from run to run."""
+    """Write Parquet of delta-encoded integers; the same table gives the same bytes."""
     numbers = {name for name in table.column_names if pa.types.is_integer(table.schema.field(name).type)}
     buffer = BytesIO()
     pq.write_table(

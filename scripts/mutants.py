@@ -1,13 +1,12 @@
-"""Plant small faults in the modules that decide, one at a time, and see whether a test notices: `make mutants`.
+"""Mutation testing of the modules that decide results: `make mutants`.
 
-A fault that no test notices is a hole in the tests, or it changes nothing that anybody can see. Those of the second
-kind are listed with reasons in mutants_equivalent.toml and left out of the share. Each mutant meets the tests that
-reach its function, as far as `--budget` seconds of them go. Which tests reach what is found once and kept in .mutants/,
-with the results: what was killed stays so while its module is the same, and what survived is tried again once tests
-have changed.
+Each mutant has one small fault. A fault that no test notices shows a gap in the tests, or it changes no result. Mutants
+of the second kind are listed with reasons in mutants_equivalent.toml and do not count. The tests that reach a mutant's
+function run against it, for at most `--budget` seconds. The folder .mutants/ keeps the map from functions to tests, and
+the results: a killed mutant stays killed while its module does not change, and a mutant that survived is tried again
+after tests have changed.
 
-Mutation tools that are to be had import everything anew for each mutant, or wrap functions such that numba cannot
-compile them.
+Existing mutation tools import everything again for each mutant, or wrap functions in a way that numba cannot compile.
 """
 
 import argparse
@@ -46,7 +45,7 @@ NEEDED = 0.95
 
 
 def sampled(only: Sequence[str], seed: int, count: int) -> list[Mutant]:
-    """As many mutants of the deciding modules as asked for, drawn without preference."""
+    """A random sample of `count` mutants of the deciding modules."""
     found = []
     for pattern in DECIDING:
         for path in sorted((ROOT / PACKAGE).glob(pattern)):
@@ -72,7 +71,7 @@ def compiles(mutant: Mutant) -> bool:
 
 
 def equivalents(path: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
-    """Reasons of the mutants that were judged to change nothing, by their text."""
+    """Reasons of the mutants that change no result, by their text."""
     listed = tomllib.loads(path.read_text()).get("equivalent", [])
     return {(one["file"], one["function"], one["before"], one["after"]): one["reason"] for one in listed}
 
@@ -82,7 +81,7 @@ def text_of(mutant: Mutant) -> tuple[str, ...]:
 
 
 class Trial:
-    """The verdicts on mutants, kept in a file after each."""
+    """The verdicts on mutants, stored in a file after each one."""
 
     def __init__(self, folder: Path, *, fresh: bool) -> None:
         self.kept = folder / "results.json"
@@ -139,7 +138,7 @@ class Trial:
 
 
 def show(verdict: dict[str, Any]) -> None:
-    """A line on a killed mutant; one that survived with its diff."""
+    """Print a line for a killed mutant; also the diff of one that survived."""
     place = f"{PACKAGE}/{verdict['file']}:{verdict['line']}"
     if verdict["killed"]:
         print(f"killed    {place}  {verdict['seconds']:.0f} s, by {verdict['by']}", flush=True)
@@ -150,7 +149,7 @@ def show(verdict: dict[str, Any]) -> None:
 
 
 def summed_up(verdicts: list[dict[str, Any]], reasons: dict[tuple[str, ...], str]) -> int:
-    """Print the share and those that survived; 1 where too many did."""
+    """Print the share of killed mutants and those that survived; returns 1 if too many did."""
     texts = [(one["file"], one["function"], one["before"], one["after"]) for one in verdicts]
     alive = [(one, text) for one, text in zip(verdicts, texts, strict=True) if not one["killed"]]
     judged = [(one, reasons[text]) for one, text in alive if text in reasons]
@@ -176,7 +175,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--count", type=int, default=240, help="mutants to draw")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests that a mutant meets at most")
+    parser.add_argument("--budget", type=float, default=60.0, help="maximum seconds of tests for each mutant")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results and the map of tests")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
-"""Small faults of a module's source, one at a time: what `mutants.py` plants to see whether a test notices.
+"""Small faults of a module's source, one at a time: the mutants of `mutants.py`.
 
 Each mutant is the module's text with one expression or statement replaced, so that it can be read as a diff.
-Docstrings, messages, type hints, logging and the texts of `__repr__` decide nothing, and are left as they are.
+Docstrings, messages, type hints, logging and the texts of `__repr__` decide nothing and are not changed.
 """
 
 import ast
@@ -39,19 +39,19 @@ PAIRS = (
     *(("min_horizontal", "max_horizontal"), ("cum_min", "cum_max"), ("forward", "backward")),
 )
 SWAPPED = {one: other for pair in PAIRS for one, other in (pair, pair[::-1])}
-"""Names of functions and of options that stand for a direction or an extreme."""
+"""Pairs of functions and of options with opposite directions or extremes."""
 TOLD = {
     *("title", "summary", "description", "example", "examples", "openapi_examples", "json_schema_extra", "remedy"),
     *("help", "strict"),
 }
-"""Arguments that only people read, and `strict`, which asserts what holds."""
+"""Arguments that only people read, and `strict`, which only asserts."""
 SAID = ("debug", "info", "warning", "warn", "exception", "critical", "log")
 UNREAD = ("__repr__", "__str__")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A module with one fault: its place, the lines as they are and as they become, and the whole faulty text.
+    """A module with one fault: its place, the lines before and after, and the whole faulty text.
 
     `function` is the qualified name of the function or class around it, empty for a module's own lines.
     """
@@ -65,7 +65,7 @@ class Mutant:
 
 
 def mutants_of(file: str, source: str) -> list[Mutant]:
-    """All mutants of a module in the order of its text, each text once; `file` is how they name it."""
+    """All mutants of a module in the order of its text, each text once; `file` is the module's name in them."""
     lines = source.splitlines(keepends=True)
     found: dict[str, Mutant] = {}
     for node, text, function in _Faults(source).found():
@@ -81,7 +81,7 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
 
 
 class _Faults:
-    """Walks a module and offers (node, other text, function) for all that decides something."""
+    """Walks a module and offers (node, other text, function) for each part that decides something."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -121,7 +121,7 @@ class _Faults:
     AsyncFunctionDef = FunctionDef
 
     def within(self, name: str, nodes: Iterable[ast.AST], *, inside: bool) -> None:
-        """Visit a body; what is defined inside a function goes by that function's name."""
+        """Visit a body; definitions inside a function get that function's name."""
         before, named = self.inside, [] if self.inside else [name]
         self.around += named
         self.inside = inside
@@ -131,7 +131,7 @@ class _Faults:
         del self.around[len(self.around) - len(named) :]
 
     def Expr(self, node: ast.Expr) -> list[ast.AST] | None:  # noqa: N802
-        """Docstrings have no fault; a call for its effect may be left out, a message to people not."""
+        """Docstrings get no fault. A call for its effect may be removed, unless it is a message for people."""
         if isinstance(node.value, ast.Constant) or (isinstance(node.value, ast.Call) and _name(node.value) in SAID):
             return []
         if isinstance(node.value, ast.Call):
@@ -143,7 +143,7 @@ class _Faults:
         return [node.value] if node.value else []
 
     def Assign(self, node: ast.Assign) -> list[ast.AST]:  # noqa: N802
-        """Left out where something stays in its place: a first binding left out is a name that is missing, no fault."""
+        """Remove an assignment to a name only if the name was bound before: otherwise the name would be missing."""
         places = [self.text(target) for target in node.targets]
         if self.around and all(
             not isinstance(t, ast.Name | ast.Tuple) or self.text(t) in self.bound for t in node.targets
@@ -229,7 +229,7 @@ class _Faults:
         return [node.func, *node.args, *read]
 
     def _tight(self, node: ast.AST) -> str:
-        """A side of an operator, in parentheses where it would come apart."""
+        """A side of an operator, in parentheses if precedence demands them."""
         simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript | ast.Constant)
         return self.text(node) if simple else f"({self.text(node)})"
 

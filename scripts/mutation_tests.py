@@ -1,7 +1,7 @@
-"""Runs tests against mutants: each in a process forked from one that has all libraries, in a copy of the tree.
+"""Runs tests against mutants: each in a copy of the tree, in a process forked from one with all libraries imported.
 
-Nothing of the project may be imported before the fork, and numba's compiler is off: compiling takes longer than the
-tests do.
+No module of the project may be imported before the fork. numba's compiler is off, because compiling takes longer than
+the tests.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from mutation import Mutant
 ROOT = Path(__file__).parents[1]
 PACKAGE = "src/power_nowcast"
 APART = ("tests/scripts/*", "tests/benchmarks/*")
-"""Tests of other things than the package."""
+"""Tests that do not test the package."""
 LIBRARIES = (
     *("numpy", "numba", "scipy.optimize", "scipy.stats", "pandas", "pyarrow", "polars", "deltalake", "pandera.polars"),
     *("mlflow", "mlflow.pyfunc", "lightgbm", "xgboost", "onnxruntime", "optuna", "fastapi", "fastapi.testclient"),
@@ -35,16 +35,16 @@ LIBRARIES = (
 )
 ENVIRONMENT = {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 LONGEST = 240.0
-"""Seconds for finding what a file's tests reach; those that come later are not asked about mutants."""
+"""Maximum seconds to find what a file's tests reach; later tests of the file do not run against mutants."""
 NO_TESTS = 5
-"""What pytest answers where it ran no test."""
+"""Exit code of pytest if it ran no test."""
 
 Done = Callable[[Path, int | None], None]
-"""Told the copy in which pytest ran and its exit code, None where its time ran out."""
+"""Called with the copy in which pytest ran and its exit code, None if it took too long."""
 
 
 class Reached:
-    """A pytest plugin that tells for each test that passes its seconds and the functions of the package it calls."""
+    """A pytest plugin that records seconds and called functions of the package for each test that passes."""
 
     def __init__(self, package: Path) -> None:
         self.package = f"{package}{os.sep}"
@@ -64,7 +64,7 @@ class Reached:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
-        """What a fixture of several tests calls is reached by each of them."""
+        """Each test reaches the functions that its shared fixtures call."""
         if fixturedef.scope == "function":
             return (yield)
         before, began = self.now, time.perf_counter()
@@ -95,13 +95,13 @@ class Reached:
 
 
 class Chosen:
-    """A pytest plugin that runs the chosen tests only, until one fails, and notes which."""
+    """A pytest plugin that runs the chosen tests only, until one fails, and records the failed one."""
 
     def __init__(self, tests: frozenset[str]) -> None:
         self.tests = tests
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """A failing example need not be made small, and none is remembered: every run tries the same ones."""
+        """Failing examples are not shrunk or stored: every run tries the same ones."""
         config.option.maxfail = 1
         hypothesis = importlib.import_module("hypothesis")
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
@@ -125,7 +125,7 @@ class _Job:
 
 
 class Pool:
-    """Copies of the tree, and a process in each."""
+    """Copies of the tree, each with a process."""
 
     def __init__(self, jobs: int, folder: Path, root: Path = ROOT) -> None:
         command = ["git", "ls-files", "-co", "--exclude-standard"]
@@ -140,7 +140,7 @@ class Pool:
     def run(
         self, plugin: Callable[[Path], object], paths: list[str], limit: float, done: Done, mutant: Mutant | None = None
     ) -> None:
-        """Run test files as soon as a copy is free, `limit` seconds at most, with a mutant in its module's place."""
+        """Run test files as soon as a copy is free, at most `limit` seconds, with a mutant in place of its module."""
         while not self.free:
             self.wait()
         place = self.free.pop()
@@ -161,14 +161,14 @@ class Pool:
         return restored
 
     def _write(self, place: Path, file: str, source: str) -> None:
-        """Each text has a time of its own: bytecode is known by it, and two texts of one second would look alike."""
+        """Give each text its own time: Python finds stale bytecode by the time, in whole seconds."""
         path = place / PACKAGE / file
         path.write_text(source)
         self.written += 1
         os.utime(path, (1e9 + self.written, 1e9 + self.written))
 
     def wait(self) -> None:
-        """Until a process has ended, by itself or for its time."""
+        """Wait until a process has ended or has reached its limit."""
         while True:
             for pid, job in self.running.items():
                 ended, status = os.waitpid(pid, os.WNOHANG)
@@ -194,7 +194,7 @@ class Pool:
 
 
 def preload() -> None:
-    """Import the libraries that every test would import."""
+    """Import the libraries that every test needs."""
     os.environ.update(ENVIRONMENT)
     os.environ.pop("NOWCAST_BENCH_DATA", None)
     with warnings.catch_warnings():
@@ -224,7 +224,7 @@ def _child(place: Path, plugin: Callable[[Path], object], paths: list[str]) -> N
 
 
 class Map:
-    """Which tests reach which functions, kept in a file; a test file is run again once its text has changed."""
+    """The map from functions to tests that reach them, kept in a file; a changed test file is run again."""
 
     def __init__(self, kept: Path) -> None:
         self.kept = kept
@@ -280,7 +280,7 @@ class Map:
 
 
 def digest(*paths: Path) -> str:
-    """Names what the files hold."""
+    """Digest of the files' contents."""
     found = hashlib.sha256()
     for path in paths:
         found.update(path.read_bytes())

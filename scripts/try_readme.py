@@ -1,10 +1,10 @@
-"""Try what README tells a newcomer to type: every command of its blocks, and every `make` of its tables.
+"""Try the commands of the README: every command of its code blocks, and every `make` of its tables.
 
     python scripts/try_readme.py
 
-How each is tried says try_readme.toml: a command that is not listed there is a failure, and so is an entry that README
-no longer has. Servers are started, asked and stopped; what cannot be tried offline is listed with the reason. Run it in
-a checkout where `make run` has been.
+try_readme.toml says how to try each command. A command that it does not list is a failure, and so is an entry that the
+README no longer has. Servers are started, asked and stopped. Commands that cannot be tried offline are listed with the
+reason. Run it in a checkout in which `make run` has finished.
 """
 
 import os
@@ -24,7 +24,7 @@ from urllib.error import URLError
 ROOT = Path(__file__).parents[1]
 HOW = Path(__file__).with_name("try_readme.toml")
 PATIENCE = 180.0
-"""Seconds until a server has to answer."""
+"""Maximum seconds until a server answers."""
 
 
 def commands(readme: str) -> list[str]:
@@ -53,7 +53,7 @@ def plan(readme: str, listed: list[dict[str, Any]]) -> list[tuple[str, dict[str,
 
 
 def attempt(line: str, entry: dict[str, Any], variables: dict[str, str]) -> str:
-    """Try one command; what came of it, beginning with `failed` where it is not what is expected."""
+    """Try one command; returns the outcome, which begins with `failed` if it is not the expected one."""
     if "elsewhere" in entry:
         return f"not run: {entry['elsewhere']}"
     assigned = re.fullmatch(r'(\w+)="(.*)"', line)
@@ -86,7 +86,7 @@ def _start(text: str, variables: dict[str, str]) -> "subprocess.Popen[bytes]":
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a command and what it started, politely at first."""
+    """End a command and its child processes, first with SIGINT."""
     for kind in (signal.SIGINT, signal.SIGKILL):
         with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, kind)
@@ -95,7 +95,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _served(text: str, questions: list[str], variables: dict[str, str]) -> str:
-    """Start a server, wait for its first answer, ask the rest: addresses, and commands that ask."""
+    """Start a server, wait for its first answer, then ask the other addresses and run the commands that ask it."""
     process = _start(text, variables)
     try:
         until = time.monotonic() + PATIENCE
@@ -121,7 +121,7 @@ def _answers(url: str) -> bool:
 
 
 def _interrupted(text: str, seconds: float, variables: dict[str, str]) -> str:
-    """Let a command that goes on for ever run for a while: it may not end by itself."""
+    """Run a command that never ends for a while; if it ends before, that is a failure."""
     process = _start(text, variables)
     try:
         code = process.wait(seconds)

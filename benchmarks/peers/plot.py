@@ -1,4 +1,4 @@
-"""The plot of the README: error against horizon by library, and how far its 80 % bands are from what they promise."""
+"""The plot of the README: error by horizon for each library, and the difference of its 80 % bands from 80 %."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from peers.results import Result
 from power_nowcast.report.plots.style import BANDS, MODEL, MUTED, canvas, end_labels, headline, style
 
 COLOURS = ("#7d848c", "#b9a16b", "#a8763e", "#c8500a", "#1a8163", "#8d4a9c", "#c2437e")
-"""Of the peers in the order of `registry.PEERS`; ours is the model's."""
+"""Colours of the peers in the order of `registry.PEERS`; our row has the model's colour."""
 CUT = 2.2
-"""A line that starts above so many times the best library's last point leaves the plot, and is told in words."""
+"""A line that starts above this multiple of the best library's last point is not drawn but named in words."""
 PROMISED = (77, 83)
 LEFT = 50
 CLASS_WORDS = {"a": "own history and calendar only", "b": "with operator's forecast, zones, weather"}
@@ -42,7 +42,7 @@ def draw(results: Sequence[Result], rows: pl.DataFrame, job: Job, path: Path) ->
 
 
 def errors(axes: Axes, rows: pl.DataFrame, titles: dict[str, str], horizons: Sequence[int], subtitle: str) -> None:
-    """MAPE against horizon, a line a peer; what is far above the others is named below the title."""
+    """MAPE by horizon, one line for each peer; a peer far above the others is named below the title."""
     lines = _lines(rows)
     top = axes.get_ylim()[1]
     shown = {name: values for name, values in lines.items() if values[0] < top / 1.6}
@@ -69,7 +69,7 @@ def errors(axes: Axes, rows: pl.DataFrame, titles: dict[str, str], horizons: Seq
 
 
 def coverage(axes: Axes, rows: pl.DataFrame, titles: dict[str, str]) -> None:
-    """Where each peer's 80 % bands stand at all horizons, beside what they promise."""
+    """Coverage of each peer's 80 % bands at all horizons, beside 80 %."""
     names = rows["peer"].unique(maintain_order=True).to_list()[::-1]
     axes.axvspan(*PROMISED, color=BANDS[90], zorder=0)
     axes.axvline(80, color=MODEL, linewidth=1, zorder=1)
@@ -95,7 +95,7 @@ def _lines(rows: pl.DataFrame) -> dict[str, list[float]]:
 
 
 def _top(rows: pl.DataFrame) -> float:
-    """Where the scale of errors ends."""
+    """The upper end of the scale of errors."""
     lines = _lines(rows)
     libraries = [values for name, values in lines.items() if not PEERS[name].startswith("peers.naive")]
     top = CUT * min(values[-1] for values in (libraries or lines.values()))
@@ -103,7 +103,7 @@ def _top(rows: pl.DataFrame) -> float:
 
 
 def _short(value: float) -> str:
-    """A figure as the tables write it.
+    """A figure in the form of the tables.
 
     >>> _short(0.5634)
     '.56'
@@ -112,7 +112,7 @@ def _short(value: float) -> str:
 
 
 def colour(name: str) -> str:
-    """Of a peer, the same in every plot."""
+    """The colour of a peer, the same in every plot."""
     if name == OURS:
         return MODEL
     others = [peer for peer in PEERS if peer != OURS]

@@ -72,7 +72,7 @@ def table(panel: Panel, region: Region, series: tuple[str, ...]) -> pl.DataFrame
 
 
 def _operator(panel: Panel, region: Region, series: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The operator's forecast at rows and up to an hour before them, all as told an hour before, shape (time, step)."""
+    """The operator's forecast for each row and the hour before it, as known an hour before the row: (time, step)."""
     steps = (0, *range(STEP_MIN, REACH_MIN + 1, STEP_MIN))
     issues = panel.times - np.timedelta64(REACH_MIN, "m")
     forecaster = OperatorForecast(region)

@@ -16,13 +16,13 @@ from peers.registry import CLASSES, PEERS
 from peers.results import HERE, Result
 
 PROTOCOL = ("horizons_min", "train_end", "first", "last", "every_min", "valid_days", "timezone", "country")
-"""What of a job must be the same for rows to stand in one table."""
+"""Fields of a job that must be equal for all rows of one table."""
 KEYS = ("class", "series", "peer")
 DIGITS = 6
 
 
 def merged(path: Path | None, job: Job, results: Sequence[Result], rows: pl.DataFrame) -> tuple[dict[str, Any], int]:
-    """The record at `path`, where there is one, with `results` in place of its rows of the same class, series and peer.
+    """The record at `path`, if it exists, with `results` in place of its rows of the same class, series and peer.
 
     Returns:
         The record, in the order of classes, series and `registry.PEERS`; how many of its entries are older.
@@ -47,7 +47,7 @@ def merged(path: Path | None, job: Job, results: Sequence[Result], rows: pl.Data
 
 
 def entry(job: Job, result: Result, rows: pl.DataFrame) -> dict[str, Any]:
-    """A result with its figures, and all that a reader needs to judge them."""
+    """A result with its figures, and the facts that a reader needs to judge them."""
     own = pl.DataFrame()
     if not rows.is_empty():
         keys = zip(KEYS, (result.inputs, result.series, result.name), strict=True)
@@ -70,7 +70,7 @@ def entry(job: Job, result: Result, rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def read(record: dict[str, Any]) -> tuple[list[Result], pl.DataFrame]:
-    """Results without their predictions, and rows, as `table` and `plot` take them."""
+    """Results without their predictions, and rows, in the form of `table` and `plot`."""
     results, rows = [], []
     for one in record["entries"]:
         figures = {key: one.get(key) for key in ("title", "versions", "train_s", "predict_s", "peak_mb")}
@@ -82,7 +82,7 @@ def read(record: dict[str, Any]) -> tuple[list[Result], pl.DataFrame]:
 
 
 def configuration(name: str) -> str:
-    """What the adapter's module says of itself; its library need not be installed here."""
+    """The docstring of the adapter's module; its library need not be installed here."""
     module = HERE / f"{PEERS[name].split(':')[0].split('.')[-1]}.py"
     return " ".join((ast.get_docstring(ast.parse(module.read_text())) or "").split())
 

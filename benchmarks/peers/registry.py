@@ -1,4 +1,4 @@
-"""Who takes part, in the order of the table; a new peer is a module and a line here."""
+"""The register of peers, in the order of the table; a new peer is a module and a line here."""
 
 from importlib import import_module, metadata
 
@@ -31,5 +31,5 @@ def peer(name: str) -> type[Peer]:
 
 
 def versions(kind: type[Peer]) -> dict[str, str]:
-    """Of the libraries that an adapter names."""
+    """Versions of the libraries that an adapter names."""
     return {name: metadata.version(name) for name in kind.libraries}

@@ -1,4 +1,4 @@
-"""Peers in processes of their own, each result kept beside the question it answers."""
+"""Runs each peer in its own process, and keeps each result with the question that it answers."""
 
 import hashlib
 import json
@@ -21,13 +21,13 @@ TOLD = (
     "series of the region in several processes, NORTH's networks with options of their own. Seconds are by the clock, "
     "of all series and delays together. Online calibration, no refit."
 )
-"""Configuration of a row that was not measured here, so that its number of threads is not known."""
+"""Configuration of a row that was not measured here; its number of threads is unknown."""
 FIGURES = ("title", "versions", "train_s", "predict_s", "peak_mb", "rows")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a peer answered, or `failed`: why it did not."""
+    """The answer of a peer, or `failed`: the reason why there is none."""
 
     name: str
     inputs: str
@@ -69,7 +69,7 @@ def run(name: str, job: Job, grid: Path, folder: Path, python: Path, *, fresh: b
 
 
 def read(name: str, job: Job, out: Path, question: str) -> Result | None:
-    """The result kept at `out`, where it answers the same question."""
+    """The result kept at `out`, if it answers the same question."""
     try:
         found = json.loads(out.with_suffix(".json").read_text())
         predictions = pl.read_parquet(out.with_suffix(".parquet"))
@@ -82,7 +82,7 @@ def read(name: str, job: Job, out: Path, question: str) -> Result | None:
 
 
 def told(path: Path, job: Job, title: str) -> Result:
-    """Our own row from what a script of this folder wrote: `--out PATH`, and its seconds from `--json` beside it.
+    """Our own row from the files of a script of this folder: predictions (`--out PATH`) and seconds (`--json`).
 
     Seconds and memory are those of all series together, which that script trains at once.
     """
@@ -111,7 +111,7 @@ def told(path: Path, job: Job, title: str) -> Result:
 
 
 def asked(name: str, job: Job, grid: Path) -> str:
-    """Digest of all that a result depends on: the job, the adapter's code, the grid."""
+    """Digest of the inputs of a result: the job, the adapter's code, the grid."""
     module = HERE / f"{PEERS[name].split(':')[0].split('.')[-1]}.py"
     digest = hashlib.sha256(job.to_json().encode())
     for file in (module, HERE / "base.py", grid):
@@ -120,7 +120,7 @@ def asked(name: str, job: Job, grid: Path) -> str:
 
 
 def _environment(name: str, job: Job) -> dict[str, str]:
-    """The child's: our source only for our own row, as many threads for each."""
+    """Environment of the child process: our source only for our own row, the same number of threads for each peer."""
     paths = [HERE.parent, *([HERE.parents[1] / "src"] if name == OURS else [])]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(job.threads))
     return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONUNBUFFERED": "1"}

@@ -1,4 +1,4 @@
-"""Results as a table: for the terminal, for Markdown, as rows."""
+"""Results as a table: as rows, and as Markdown for the terminal and the docs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ COST = {"train_s": "train s", "predict_s": "predict s", "peak_mb": "MB"}
 
 
 def scored(results: Sequence[Result], truth: pl.DataFrame) -> pl.DataFrame:
-    """A row a class, peer, series and horizon, in the order of `results`; failed peers have none."""
+    """One row for each class, peer, series and horizon, in the order of `results`; failed peers have none."""
     parts = []
     for result in results:
         if result.predictions is not None:
@@ -25,7 +25,7 @@ def scored(results: Sequence[Result], truth: pl.DataFrame) -> pl.DataFrame:
 
 
 def markdown(results: Sequence[Result], rows: pl.DataFrame, series: str, horizons: Sequence[int]) -> str:
-    """The table of a series: MAPE and pinball loss at every horizon, where the 10-90 band stands, cost."""
+    """The table of a series: MAPE and pinball loss at every horizon, coverage of the 10-90 band, cost."""
     heads = ["library", *(f"{h} min" for h in horizons), *(f"pinball {h}" for h in horizons), "80 % band holds"]
     heads += COST.values()
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
@@ -48,7 +48,7 @@ def markdown(results: Sequence[Result], rows: pl.DataFrame, series: str, horizon
 
 
 def beaten(rows: pl.DataFrame) -> list[str]:
-    """In words, every place where our row does not beat a peer of its class, in MAPE or pinball loss."""
+    """Messages for every figure (MAPE, pinball loss) in which our row does not beat a peer of its class."""
     if rows.is_empty() or rows.filter(pl.col("peer") != OURS).is_empty():
         return ["no row of a peer to compare with"]
     keys = ["class", "series", "horizon_min"]
@@ -75,7 +75,7 @@ def _named(result: Result) -> str:
 
 
 def _figure(value: Any, digits: int) -> str:
-    """A number as tables write it.
+    """A number in the form of the tables.
 
     >>> _figure(0.2345, 3)
     '.234'

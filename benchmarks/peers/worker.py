@@ -16,14 +16,14 @@ from peers.registry import peer, versions
 
 def main(name: str, job_file: Path, grid_file: Path, out: Path) -> None:
     """Fit on what comes before the end of training, predict, write."""
-    # What libraries say of their own internals is no result.
+    # Warnings of the libraries about their internals are not results.
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
     job = Job.from_json(job_file.read_text())
     grid = Grid.read(grid_file)
     kind = peer(name)
     made = kind(job, grid_file.parent)
-    # Processor time: what else the machine does counts for nothing.
+    # Processor time: other work of the machine does not count.
     before = Grid(grid.frame[: grid.row(job.train_end)])
     begin = time.process_time()
     made.fit(before)
@@ -45,7 +45,7 @@ def main(name: str, job_file: Path, grid_file: Path, out: Path) -> None:
 
 
 def peak_mb() -> int | None:
-    """Most memory that this process held at a time, MB; None where the system does not say."""
+    """Peak memory of this process in MB; None if the system does not report it."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
