@@ -23,8 +23,8 @@ STEPS = ("ingest", "features", "train --model ensemble")
 def compare(other: Path, folder: Path, model: Path | None, turns: int = TURNS) -> dict[str, float]:
     """Figures of both checkouts and their ratios, from medians of alternating measurements.
 
-    `features_same` is 1 where both build the same bits. The figures `..._cpu` compare processor time, which counts where
-    other processes use the machine.
+    `features_same` is 1 where both build the same bits. The figures `..._cpu` compare processor time, which other
+    processes disturb less.
 
     Args:
         other: the other checkout, with `.venv` in it where it needs other packages.

@@ -1,13 +1,20 @@
-"""Executors: this module alone makes the processes that work on folds, series and models.
+"""Executors: this module alone makes the processes that work on folds, series and models, and the threads that share
+out compiled work.
 
 A model uses one thread where many models are trained in parallel, so a pool has one process for each core that it may
 use.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import get_context
+
+from power_nowcast.settings import settings
+
+PARALLEL_FROM = 500
+"""Rows (issue time x series) from which threads pay."""
 
 
 def processes(count: int) -> ProcessPoolExecutor:
@@ -36,3 +43,19 @@ def pool(count: int) -> Iterator[Callable[[], Executor | None]]:
     finally:
         for one in made:
             one.shutdown(cancel_futures=True)
+
+
+def in_threads[Part](work: Callable[[Part], object], parts: Iterable[Part], *, rows: int) -> None:
+    """Do `work` for every part: in threads from `PARALLEL_FROM` rows on. It has to be compiled code that holds no lock,
+    and must not call this function.
+    """
+    if rows < PARALLEL_FROM:
+        for part in parts:
+            work(part)
+    else:
+        list(_threads().map(work, parts))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings().workers, thread_name_prefix="compiled")

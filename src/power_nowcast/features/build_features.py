@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -19,9 +18,8 @@ from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.features.state import State
 from power_nowcast.regions import Region
 from power_nowcast.settings import settings
+from power_nowcast.workers import PARALLEL_FROM, in_threads
 
-PARALLEL_FROM = 500
-"""Rows (issue time x series) from which threads pay."""
 TOGETHER = 128
 """Issue times that are filled by all families before the next ones: few enough for the nearer memory."""
 
@@ -140,15 +138,7 @@ def _fill(x: NDArray[np.float32], view: View, used: list[tuple[Family, slice]]) 
                     out[..., columns] /= part.scale[..., None].astype(np.float32)
 
     shares = [slice(n * series // parts, (n + 1) * series // parts) for n in range(parts)]
-    if parts == 1:
-        fill(shares[0])
-    else:
-        list(_threads().map(fill, shares))
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings().workers, thread_name_prefix="features")
+    in_threads(fill, shares, rows=issues * series)
 
 
 def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[int]) -> NDArray[np.float64]:
