@@ -17,6 +17,13 @@ booster = $(call option,--n-estimators,N_ESTIMATORS) $(call option,--max-depth,M
 	$(call option,--num-leaves,NUM_LEAVES) $(call option,--learning-rate,LEARNING_RATE)
 network = $(call option,--epochs,EPOCHS) $(call option,--learning-rate,LEARNING_RATE)
 
+# A run and the tests start dozens of processes. Without compiled modules each one compiles its libraries anew, so they are
+# kept inside .venv where the environment says that none may lie beside the sources.
+ifdef PYTHONDONTWRITEBYTECODE
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/compiled
+endif
+
 # The publishers' archives, for the slow tests and the benchmarks.
 ifneq ($(wildcard ../shared/data),)
 export NOWCAST_BENCH_DATA ?= ../shared/data

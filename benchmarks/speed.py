@@ -5,6 +5,9 @@ It trains its own ensemble on the embedded sample, or takes the one of `--bundle
 keeps its model. Then it measures medians of five: bulk features of all families; a nowcast of every series, step and
 quantile from the live window, by the ensemble and by each member alone; the ensemble's nowcast through pyfunc; and the
 difference between a nowcast and the same row of a bulk answer.
+
+`--against CHECKOUT` compares features and nowcasts with those of another commit instead, side by side: `against.py`.
+`git worktree add --detach CHECKOUT COMMIT` makes such a folder, and `make -C CHECKOUT setup` its packages.
 """
 
 import argparse
@@ -19,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from against import compare
 from bars import figures_missed
 from numpy.typing import NDArray
 
@@ -40,6 +44,9 @@ from power_nowcast.workers import processes
 
 AT_LEAST = {"features_rows_per_second": 100_000.0}
 AT_MOST = {"nowcast_p50_ms": 25.0, "fastest_member_p50_ms": 5.0, "bulk_to_single_mw": 1e-6}
+AGAINST_AT_LEAST = {"features_times_other": 1.6, "features_same": 1.0}
+AGAINST_AT_MOST = {"nowcast_of_other": 0.65}
+"""Bars of `--against` 6a81f6c, the last commit before a family of features was one object."""
 BULK_ROWS = 200
 ROUNDS = 5
 
@@ -47,16 +54,20 @@ ROUNDS = 5
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, help="measure this model of New York")
+    parser.add_argument("--against", type=Path, help="a checkout of another commit to compare with")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--check", action="store_true", help="exit 1 where a bar is missed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), options.bundle)
+        if options.against:
+            figures, bars = compare(options.against, Path(folder), options.bundle), (AGAINST_AT_MOST, AGAINST_AT_LEAST)
+        else:
+            figures, bars = measure(Path(folder), options.bundle), (AT_MOST, AT_LEAST)
     for name, value in figures.items():
         print(f"{name:32} {value:>14,.2f}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
-    missed = figures_missed(figures, AT_MOST, AT_LEAST) if options.check else []
+    missed = figures_missed(figures, *bars) if options.check else []
     for words in missed:
         print(f"MISSED: {words}")
     return int(bool(missed))

@@ -1,10 +1,11 @@
 """Executors: made when they are needed, ended with the block."""
 
 import os
+import threading
 
 import pytest
 
-from power_nowcast.workers import pool, processes
+from power_nowcast.workers import PARALLEL_FROM, in_threads, pool, processes
 
 NOTED: list[int] = []
 
@@ -39,6 +40,20 @@ def test_an_error_in_the_block_ends_the_processes() -> None:
         fail()
     with pytest.raises(RuntimeError, match="shutdown"):
         made[0].submit(os.getpid)
+
+
+@pytest.mark.parametrize("rows", [PARALLEL_FROM - 1, PARALLEL_FROM])
+def test_threads_work_where_there_is_enough_to_do(rows: int) -> None:
+    done: dict[int, threading.Thread] = {}
+    in_threads(lambda part: done.update({part: threading.current_thread()}), range(5), rows=rows)
+    assert sorted(done) == list(range(5))
+    assert (threading.current_thread() in done.values()) == (rows < PARALLEL_FROM)
+
+
+@pytest.mark.parametrize("rows", [1, PARALLEL_FROM])
+def test_the_error_of_a_part_is_told(rows: int) -> None:
+    with pytest.raises(ZeroDivisionError):
+        in_threads(lambda part: 1 // part, range(3), rows=rows)
 
 
 @pytest.mark.integration

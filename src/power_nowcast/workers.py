@@ -4,13 +4,16 @@ A model uses one thread where many models are trained in parallel, so a pool has
 use.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 
 from power_nowcast.settings import settings
+
+PARALLEL_FROM = 500
+"""Rows (issue time x series) from which threads pay."""
 
 
 def processes(count: int) -> ProcessPoolExecutor:
@@ -46,7 +49,18 @@ def cores() -> int:
     return settings().workers
 
 
+def in_threads[Part](work: Callable[[Part], object], parts: Iterable[Part], *, rows: int) -> None:
+    """Do `work` for every part: in threads from `PARALLEL_FROM` rows on.
+
+    The work has to be compiled code that holds no lock, and must not call this function.
+    """
+    if rows < PARALLEL_FROM:
+        for part in parts:
+            work(part)
+    else:
+        list(_threads().map(work, parts))
+
+
 @cache
-def threads() -> Executor:
-    """The process's threads for compiled code that holds no lock: one for each core that it may use."""
-    return ThreadPoolExecutor(cores(), thread_name_prefix="nowcast")
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="compiled")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import ablation
+import against
 import numpy as np
 import pytest
 import speed
@@ -37,6 +38,11 @@ def test_answers_of_which_one_is_no_number_lie_apart() -> None:
     assert speed.furthest_apart(one, other) == 0.5
     assert speed.furthest_apart(one, np.array([1.0, np.nan, np.nan])) == np.inf
     assert np.isnan(speed.furthest_apart(np.full(3, np.nan), np.full(3, np.nan)))
+
+
+def test_a_folder_that_is_no_checkout_is_not_compared_with(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="it has no src/power_nowcast"):
+        against.compare(tmp_path, tmp_path, None)
 
 
 def figures(scale: float = 1.0) -> dict[str, dict[str, list[float]]]:

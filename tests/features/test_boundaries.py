@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from power_nowcast.contracts import VALUES, Panel, Patches, Table
-from power_nowcast.features.build_features import PARALLEL_FROM, build
+from power_nowcast.features.build_features import build
 from power_nowcast.features.local_time import local_slots
 from power_nowcast.features.panel import FORECAST_REACH, assemble
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.workers import PARALLEL_FROM
 from tests.features.history import SPEC, START, STEP, bulk, past, region, rich_past, rich_region, rows
 
 NOTHING = VALUES.to_frame()

@@ -17,10 +17,8 @@ from power_nowcast.features.panel import add_total
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.features.state import State
 from power_nowcast.regions import Region
-from power_nowcast.workers import cores, threads
+from power_nowcast.workers import PARALLEL_FROM, cores, in_threads
 
-PARALLEL_FROM = 500
-"""Rows (issue time x series) from which threads pay."""
 TOGETHER = 128
 """Issue times that are filled by all families before the next ones: few enough for the nearer memory."""
 
@@ -139,10 +137,7 @@ def _fill(x: NDArray[np.float32], view: View, used: list[tuple[Family, slice]]) 
                     out[..., columns] /= part.scale[..., None].astype(np.float32)
 
     shares = [slice(n * series // parts, (n + 1) * series // parts) for n in range(parts)]
-    if parts == 1:
-        fill(shares[0])
-    else:
-        list(threads().map(fill, shares))
+    in_threads(fill, shares, rows=issues * series)
 
 
 def targets(panel: Panel, region: Region, block: FeatureBlock, knots: Sequence[int]) -> NDArray[np.float64]:

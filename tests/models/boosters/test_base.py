@@ -6,6 +6,7 @@ from power_nowcast.contracts import MEDIAN, QUANTILES
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.kinds import create
+from power_nowcast.workers import PARALLEL_FROM
 from tests.toy import toy_panel, toy_region
 
 SMALL = {"n_estimators": 30, "learning_rate": 0.2, "num_leaves": 7, "max_depth": 3, "refit": False}
@@ -59,3 +60,24 @@ def test_bands_reach_further_where_errors_do(kind: str, known: Examples) -> None
     answer = model.predict(known.during(border, issues[-1]).block)
     low, median, high = (np.nanmean(answer[..., n]) for n in (QUANTILES.index(0.1), MEDIAN, QUANTILES.index(0.9)))
     assert high - median > 1.3 * (median - low)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_many_rows_have_the_answers_of_few(kind: str) -> None:
+    """Threads answer many rows, a series each; a series without an origin has no answer."""
+    region = toy_region()
+    panel = toy_panel(region)
+    whole = examples(panel, region, panel.times[-700:-4], SPEC)
+    border = whole.block.issue_times[350]
+    model = create(kind, whole.block.series, SPEC.knots, n_estimators=3, num_leaves=4, max_depth=2)
+    model.fit(whole.during(whole.block.issue_times[0], border), whole.during(border, panel.times[-4]))
+    block = whole.block
+    block.origin_mw[5:9, 1] = np.nan
+    answer = model.predict(block)
+    assert answer[..., 0].size // len(SPEC.knots) >= PARALLEL_FROM
+    few = [model.predict(block.take(np.arange(first, first + 50))) for first in range(0, 650, 50)]
+    assert few[0][..., 0].size // len(SPEC.knots) < PARALLEL_FROM
+    np.testing.assert_array_equal(answer[:650], np.concatenate(few))
+    lacks = np.isnan(answer).all(axis=(2, 3))
+    np.testing.assert_array_equal(lacks, np.isnan(block.origin_mw))
+    np.testing.assert_array_equal(answer[:, [2, 0]], model.predict(block.only((block.series[2], block.series[0]))))

@@ -22,6 +22,7 @@ from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.boosters.trees import no_trees
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
+from power_nowcast.workers import in_threads
 
 # Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of residuals
 # of load.
@@ -311,25 +312,28 @@ class BoostedModel(Model):
         return _columns_of(self.horizons, knot)
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
-        out = np.full((*block.origin_mw.shape, len(self.knots), len(QUANTILES)), np.nan)
+        places = [self.series.index(name) for name in block.series]
+        ramps = np.full((*block.origin_mw.shape, len(self.knots)), np.nan)
+        sides = np.full((*ramps.shape, len(SIDES)), np.nan)
         columns = [self._columns(knot) for knot in self.knots]
         shared = self._columns(0)
-        for name in block.series:
-            at, s = block.series.index(name), self.series.index(name)
+
+        def walk(at: int) -> None:
             known = np.isfinite(block.origin_mw[:, at])
             x = np.ascontiguousarray(block.x[known, at])
             if not len(x):
-                continue
-            unit = block.scale_mw[known, at]
-            centre = np.empty((len(x), len(self.knots)))
+                return
+            boosters = self.boosters[places[at]]
             for k in range(len(self.knots)):
-                ramp = self.run(self.boosters[s][k], np.ascontiguousarray(x[:, columns[k]]))
-                centre[:, k] = block.origin_mw[known, at] + ramp * self.scales[s, k] * unit
+                ramps[known, at, k] = self.run(boosters[k], np.ascontiguousarray(x[:, columns[k]]))
             rows = _with_knot(x[:, shared], self.knots)
-            sides = np.stack([self.run(booster, rows) for booster in self.boosters[s][len(self.knots) :]], axis=-1)
-            units = _units(sides).reshape(*centre.shape, len(SIDES)) * self.scales[s, -1] * unit[:, None, None]
-            out[known, at] = _quantiles(centre, units)
-        return out
+            for n, booster in enumerate(boosters[len(self.knots) :]):
+                sides[known, at, :, n] = self.run(booster, rows).reshape(len(x), -1)
+
+        in_threads(walk, range(len(places)), rows=block.origin_mw.size)
+        unit = block.scale_mw[..., None]
+        centre = block.origin_mw[..., None] + ramps * self.scales[places, : len(self.knots)] * unit
+        return _quantiles(centre, _units(sides) * self.scales[places, -1, None, None] * unit[..., None])
 
     def importance(self) -> dict[str, float]:
         total = np.zeros(len(self.names))

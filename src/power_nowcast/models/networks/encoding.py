@@ -21,6 +21,8 @@ HARMONICS = 12
 WORKDAY = ("day_type", 0)
 CODES = {"weekday": range(1, 8), "day_type": range(4), "day_type_tomorrow": range(4)}
 """Categorical features with their values: one input for each value."""
+VALUES = {name: np.array(values) for name, values in CODES.items()}
+TURNS = np.arange(1, HARMONICS + 1)
 LIMIT = 8.0
 """Standardised inputs are clipped to this, which limits the effect of values outside the training range."""
 SAMPLE = 2000
@@ -122,23 +124,30 @@ class Encoder:
     def _shares(self) -> "_Shares":
         return _Shares.of([self.names[n] for n in self.shared], self.series * len(self.own))
 
+    @cached_property
+    def _taken(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The own and the shared features as arrays, which NumPy takes faster than tuples."""
+        return np.array(self.own, np.intp), np.array(self.shared, np.intp)
+
     def _columns(self, block: FeatureBlock) -> Floats:
+        own, common = self._taken
         # From the first series that has them: a series without an origin has no features at all.
         first = np.isfinite(block.origin_mw).argmax(axis=1)
-        shared = block.x[np.arange(len(first)), first].take(self.shared, axis=1).astype(np.float64)
+        shared = block.x[np.arange(len(first)), first].take(common, axis=1).astype(np.float64)
         shares = self._shares
         out = np.empty((len(first), shares.end))
-        out[:, : shares.begin] = block.x.take(self.own, axis=2).reshape(len(first), -1)
+        out[:, : shares.begin] = block.x.take(own, axis=2).reshape(len(first), -1)
         out[:, shares.places] = shared[:, shares.plain]
-        workday = shared[:, [shares.kind]] == WORKDAY[1]
+        workday = shared[:, shares.kind, None] == WORKDAY[1]
         for k, name, at in shares.named:
-            value = shared[:, [k]]
+            value = shared[:, k, None]
             if name in CYCLES:
-                angle = 2 * np.pi * value / CYCLES[name] * np.arange(1, HARMONICS + 1)
-                waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
-                out[:, at] = np.concatenate([waves, waves * workday], axis=1)
+                angle = 2 * np.pi * value / CYCLES[name] * TURNS
+                waves = out[:, at.start : at.start + 2 * HARMONICS]
+                waves[:, :HARMONICS], waves[:, HARMONICS:] = np.sin(angle), np.cos(angle)
+                np.multiply(waves, workday, out=out[:, at.start + 2 * HARMONICS : at.stop])
             else:
-                out[:, at] = np.where(np.isnan(value), np.nan, value == np.array(CODES[name]))
+                out[:, at] = np.where(np.isnan(value), np.nan, value == VALUES[name])
         return out
 
     def to_json(self) -> dict[str, Any]:
