@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,8 +34,8 @@ END = START + timedelta(hours=9)
 class World:
     """A publisher that appends to a file, and a clock that moves when somebody sleeps."""
 
-    def __init__(self, folder: Path, out: list[tuple[int, int]] = []) -> None:  # noqa: B006 - read only
-        self.folder, self.out, self.now, self.waits = folder, out, START, []
+    def __init__(self, folder: Path, out: Sequence[tuple[int, int]] = (), late: timedelta = timedelta(0)) -> None:
+        self.folder, self.out, self.late, self.now, self.waits = folder, out, late, START, []
         rows = toy_rows(8).drop("KTOY.temperature_c")
         self.rows = rows.with_columns(at=pl.col("valid_at").str.to_datetime(time_zone="UTC"))
         self.publish()
@@ -51,7 +51,7 @@ class World:
         if any(first <= hours < last for first, last in self.out):
             file.unlink(missing_ok=True)
             return
-        self.rows.filter(pl.col("at") <= self.now).drop("at").write_csv(file)
+        self.rows.filter(pl.col("at") <= self.now - self.late).drop("at").write_csv(file)
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -91,6 +91,26 @@ def test_it_asks_shortly_after_each_interval(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.follower(Store(tmp_path / "data")).run(START + timedelta(hours=3))
     assert world.waits == [1830.0] + [1800.0] * 5
+
+
+def test_a_late_value_is_asked_for_again_before_the_next_interval(tmp_path: Path) -> None:
+    world, store = World(tmp_path, late=timedelta(seconds=100)), Store(tmp_path / "data")
+    follower = world.follower(store)
+    follower.step()
+    world.sleep((follower.due - world.now).total_seconds())
+    asked, newest = [], []
+    while world.now <= START + timedelta(minutes=61):
+        follower.step()
+        if world.now > START + timedelta(minutes=30):
+            asked.append((world.now - START).total_seconds())
+            newest.append(store.last(Table.POWER, "toy"))
+        world.sleep((follower.due - world.now).total_seconds())
+    # 30 s after the interval, 30 s after that, and after twice as long; then with the next interval.
+    assert asked == [1830.0, 1860.0, 1920.0, 3630.0, 3660.0]
+    half, hour = START + timedelta(minutes=30), START + timedelta(minutes=60)
+    assert newest == [START, START, half, half, half]
+    follower.step()
+    assert store.last(Table.POWER, "toy") == hour
 
 
 def test_an_outage_is_told_with_its_remedy_and_outlived(tmp_path: Path) -> None:

@@ -130,8 +130,11 @@ def test_it_knows_at_each_moment_what_was_known_then(original: Store, region: Re
 
     def sleep(seconds: float) -> None:
         now = follower.clock()
-        moments.append(now)
-        for table in SERIES:
+        # Between intervals only power is asked for, as long as its newest value is late.
+        between = bool(moments) and (now.minute % 30 != 0 or now - moments[0] <= MINUTE)
+        if not between:
+            moments.append(now)
+        for table in [Table.POWER] if between else SERIES:
             known = original.versions(table, "toy").filter(pl.col("available_at") <= now).drop("first_seen_at")
             assert copy.versions(table, "toy").drop("first_seen_at").equals(known)
         real.sleep(seconds / 60)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from traceback import format_exc
@@ -28,24 +28,28 @@ PUBLISHING = timedelta(seconds=30)
 """Time between the expected publication (end of the interval plus usual delay) and the request."""
 LONGEST_WAIT = timedelta(minutes=15)
 """Maximum time between attempts while a source has an outage."""
+AGAIN = timedelta(seconds=30)
+"""Time to the next request if a source answers without the newest value of power; it doubles with each such answer."""
 
 
 @dataclass
 class _Turn:
-    """The schedule of one table: the time of the next request, the number of failures in a row, and the time of the
-    last success (None: no success since this process began).
+    """The schedule of one table: the time of the next request, the number of failures in a row, the number of answers
+    in a row that lacked the newest value, and the time of the last success (None: no success since this process began).
     """
 
     due: datetime
     failures: int = 0
+    too_early: int = 0
     asked_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Follower:
     """Follows a region table by table: an outage of one source does not delay the others.
 
-    `clock` returns aware times, `sleep` takes seconds; tests and replays (`ingest.ReplayClock`) replace both.
+    `step` asks the sources that are due; `run` steps until a time, or forever. `clock` returns aware times, `sleep`
+    takes seconds; tests and replays (`ingest.ReplayClock`) replace both.
     """
 
     store: Store
@@ -55,28 +59,43 @@ class Follower:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     progress: Progress = lambda _: None
+    _turns: dict[Table, _Turn] = field(init=False, repr=False)
 
-    def run(self, until: datetime | None = None) -> IngestReport:
-        """Ingest until the clock reaches `until`, or forever without it; returns the total of the stored rows.
+    def __post_init__(self) -> None:
+        begun = self.clock()
+        self._turns = {table: _Turn(begun) for table in self.region.specs}
 
-        Outages and other failures of one source are reported, and the loop continues: the next success requests all
-        values since the last success.
+    @property
+    def due(self) -> datetime:
+        """The time of the next request."""
+        return min(turn.due for turn in self._turns.values())
+
+    def step(self) -> IngestReport:
+        """Ask the source of each table that is due once; returns what was stored.
+
+        It reports outages and other failures of one source; the next success requests all values since the last one.
 
         Raises:
             ConfigurationError: a source does not match the region file, and has had no success yet.
         """
-        total, begun = IngestReport(), self.clock()
-        turns = {table: _Turn(begun) for table in self.region.specs}
+        report = IngestReport()
+        for table, turn in self._turns.items():
+            if turn.due <= self.clock():
+                report += self._take(table, turn)
+        if report.stored:
+            self.progress(f"follow: {report.stored:,} new rows, {report.quarantined:,} in quarantine")
+        return report
+
+    def run(self, until: datetime | None = None) -> IngestReport:
+        """Step until the clock reaches `until`, or forever without it; returns the total of the stored rows.
+
+        Raises:
+            ConfigurationError: as `step` raises it.
+        """
+        total = IngestReport()
         while until is None or self.clock() < until:
-            report = IngestReport()
-            for table, turn in turns.items():
-                if turn.due <= self.clock():
-                    report += self._take(table, turn)
-            if report.stored:
-                self.progress(f"follow: {report.stored:,} new rows, {report.quarantined:,} in quarantine")
-            total += report
-            wait = min(turn.due for turn in turns.values()) - self.clock()
-            self.sleep(max(wait.total_seconds(), 0.0))
+            total += self.step()
+            self.sleep(max((self.due - self.clock()).total_seconds(), 0.0))
         return total
 
     def _take(self, table: Table, turn: _Turn) -> IngestReport:
@@ -107,8 +126,20 @@ class Follower:
             self._failed(table, turn, error)
         else:
             turn.failures, turn.asked_at, turn.due = 0, asked_at, self._next()
+            if table is Table.POWER:
+                self._ask_again(turn)
             return report
         return IngestReport()
+
+    def _ask_again(self, turn: _Turn) -> None:
+        """Ask again soon if the source does not have the newest value yet."""
+        last = self.store.last(Table.POWER, self.region.name, until=self.clock())
+        expected = self._next() - self._interval - PUBLISHING - timedelta(minutes=self.region.power.delay_minutes)
+        if last is None or last >= expected:
+            turn.too_early = 0
+            return
+        turn.due = min(turn.due, self.clock() + doubled(AGAIN, turn.too_early, self._interval))
+        turn.too_early += 1
 
     def _failed(self, table: Table, turn: _Turn, error: BaseException) -> None:
         turn.failures += 1
