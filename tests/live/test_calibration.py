@@ -1,5 +1,6 @@
 """A calibration that is followed in the process: checkpoints are few, and a restart goes on with the same bits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from power_nowcast.bundle.bundle import Bundle
-from power_nowcast.bundle.calibration_state import unpack
+from power_nowcast.bundle.calibration_state import unpack, unpack_pending
 from power_nowcast.contracts import Panel
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.nowcaster import calibration_in_force
@@ -34,64 +35,68 @@ def issues_after(bundle: Bundle, panel: Panel, count: int) -> np.ndarray:
     return panel.times[panel.times > bundle.calibration.as_of][:count]
 
 
+def known_at(panel: Panel, issue: np.datetime64) -> Panel:
+    """The panel as it was at an issue time."""
+    values = np.where(panel.times[:, None] <= issue, panel.power.values, np.nan)
+    weather = np.where(panel.times[:, None] <= issue, panel.weather.values, np.nan)
+    return replace(
+        panel, power=replace(panel.power, values=values), weather=replace(panel.weather, values=weather), known_at=issue
+    )
+
+
+def run(following: FollowedCalibration, panel: Panel, issues: np.ndarray) -> list[str]:
+    return [following.step(known_at(panel, issue), issue, now=NOW).id for issue in issues]
+
+
 def test_the_store_has_a_checkpoint_now_and_then(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
     store = Store(tmp_path)
     running = FollowedCalibration(store, bundle, every=EVERY)
     assert running.calibration is bundle.calibration
-    issues = issues_after(bundle, panel, 4 * EVERY)
-    ids = [running.follow(panel, issue, now=NOW).id for issue in issues]
-    assert len(set(ids)) == len(ids)  # every interval brings outcomes
+    ids = run(running, panel, issues_after(bundle, panel, 4 * EVERY))
+    assert len(set(ids[1:])) == len(ids) - 1  # every interval but the first brings outcomes
     kept = store.records[CALIBRATIONS].read("toy")
-    assert len(kept) == 4
     assert kept["calibration_id"].to_list() == ids[EVERY - 1 :: EVERY]
     assert calibration_in_force(store, bundle).id == ids[-1]
 
 
-def test_a_restart_at_any_interval_goes_on_with_the_same_bits(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
-    whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
-    running = FollowedCalibration(whole, bundle, every=EVERY)
-    for issue in issues_after(bundle, panel, 3 * EVERY):
-        expected = running.follow(panel, issue, now=NOW)
-        again = FollowedCalibration(broken, bundle, every=EVERY).follow(panel, issue, now=NOW)
-        assert again.id == expected.id
-        assert again.as_of == expected.as_of == issue
-
-
-def test_an_interval_that_was_missed_is_caught_up(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
-    issues = issues_after(bundle, panel, EVERY - 1)
-    running = FollowedCalibration(Store(tmp_path / "a"), bundle, every=EVERY)
-    ids = [running.follow(panel, issue, now=NOW).id for issue in issues]
-    late = FollowedCalibration(Store(tmp_path / "b"), bundle, every=EVERY)
-    assert late.follow(panel, issues[-1], now=NOW).id == ids[-1]
-
-
-def test_what_is_followed_in_steps_is_near_one_replay(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
-    """Each outcome counts once, though a checkpoint comes between its issue and it."""
-    store, issues = Store(tmp_path), issues_after(bundle, panel, 60)
-    running = FollowedCalibration(store, bundle, every=EVERY)
+def test_interval_by_interval_gives_the_bits_of_a_backtest(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
+    issues = issues_after(bundle, panel, 60)
+    running = FollowedCalibration(Store(tmp_path), bundle, every=EVERY)
+    told = []
     for issue in issues:
-        running.follow(panel, issue, now=NOW)
-    before = issues[0] - np.arange(2, 0, -1) * np.timedelta64(30, "m")
-    replayed = bundle.follow(bundle.calibration, panel, np.concatenate([before, issues]))
-    stepwise = running.calibration
-    moved = np.abs(replayed.base - bundle.calibration.base).max()
-    assert moved > 0.05
-    assert np.abs(stepwise.base - replayed.base).max() < 0.2 * moved
-    assert np.abs(stepwise.balance - replayed.balance).max() < 0.02
+        calibration = running.step(known_at(panel, issue), issue, now=NOW)
+        told.append(bundle.predict(known_at(panel, issue), issue[None], calibration=calibration).values[0])
+    replayed, after = bundle.replay(panel, issues)
+    np.testing.assert_array_equal(np.array(told), replayed.values)
+    assert running.calibration.id == after.id != bundle.calibration.id
 
 
-def test_without_history_the_checkpoint_stays_in_force(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    running = FollowedCalibration(store, bundle)
-    early = panel.times[panel.times <= bundle.calibration.as_of][-1]
-    assert running.follow(panel, early, now=NOW) is bundle.calibration
-    assert store.read_calibration("toy", bundle.digest) is None
+@pytest.mark.parametrize("killed_after", [1, EVERY - 1, EVERY, 2 * EVERY + 3])
+def test_a_restart_goes_on_with_the_same_bits(bundle: Bundle, panel: Panel, tmp_path: Path, killed_after: int) -> None:
+    issues = issues_after(bundle, panel, 3 * EVERY)
+    whole = run(FollowedCalibration(Store(tmp_path / "whole"), bundle, every=EVERY), panel, issues)
+    run(FollowedCalibration(Store(tmp_path / "broken"), bundle, every=EVERY), panel, issues[:killed_after])
+    again = FollowedCalibration(Store(tmp_path / "broken"), bundle, every=EVERY)
+    rest = issues[issues > again.as_of]
+    assert len(rest) == len(issues) - killed_after // EVERY * EVERY
+    assert run(again, panel, rest) == whole[-len(rest) :]
 
 
-def test_a_checkpoint_is_compact_text(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    running = FollowedCalibration(store, bundle, every=1)
-    followed = running.follow(panel, issues_after(bundle, panel, 1)[0], now=NOW)
+def test_an_issue_time_that_is_counted_already_changes_nothing(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
+    running, issues = FollowedCalibration(Store(tmp_path), bundle), issues_after(bundle, panel, 5)
+    ids = run(running, panel, issues)
+    assert run(running, panel, issues[2:]) == [ids[-1]] * 3
+
+
+def test_an_outcome_that_does_not_come_is_given_up(bundle: Bundle, panel: Panel, tmp_path: Path) -> None:
+    store, issues = Store(tmp_path), issues_after(bundle, panel, 60)
+    silent = panel.power.values.copy()
+    silent[panel.times == issues[2], 1] = np.nan
+    running = FollowedCalibration(store, bundle, every=60)
+    run(running, replace(panel, power=replace(panel.power, values=silent)), issues)
     state = store.read_calibration("toy", bundle.digest)
     assert state is not None
-    assert unpack(state).id == followed.id
+    pending = unpack_pending(state)
+    assert pending is not None
+    assert pending.issue_times[0] >= issues[-1] - np.timedelta64(1, "D")
+    assert unpack(state).id == running.calibration.id

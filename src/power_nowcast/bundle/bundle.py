@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.files import FORMAT_VERSION, HEAD, digest_of, sums, verify
-from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
+from power_nowcast.bundle.outcomes import at_knots, known_now, local_hours, origin_times, target_times
+from power_nowcast.bundle.pending import Pending
 from power_nowcast.bundle.tracking import STEPS
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
 from power_nowcast.errors import ModelError, NowcastError
@@ -118,19 +119,25 @@ class Bundle:
         )
         return self._at_steps(block, quantiles), after
 
-    def follow(self, calibration: Calibration, panel: Panel, issue_times: Times) -> Calibration:
-        """The calibration updated with outcomes of successive issue times that were not known yet at its `as_of`.
+    def advance(
+        self, calibration: Calibration, pending: Pending, panel: Panel, issue_time: np.datetime64
+    ) -> tuple[Calibration, Pending]:
+        """The calibration in force at the next issue time, and the issue times that wait for outcomes then.
 
-        Issue times before `as_of` are needed for the outcomes that were not known at that time. Outcomes known at the
-        last issue time count.
+        Args:
+            calibration: the calibration in force at the issue time before.
+            pending: the issue times before that wait for outcomes.
+            panel: what is known at the issue time, without patches.
+            issue_time: on the region's grid.
+
+        Raises:
+            HistoryError, MissingDataError: as for `features`.
         """
-        issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
-        block = self.features(panel, issues)
-        outcome, known_at = at_knots(panel, self.region, block, self.leads)
-        known_at[known_at <= calibration.as_of] = np.datetime64("NaT", "m")
-        quantiles, hours, origins = self._uncalibrated(block), self._hours(block), origin_times(block)
-        steps = STEPS._replace(median=self.model.median_step)
-        return calibration.follow(quantiles, hours, outcome, issues, known_at, origins, steps)[1]
+        block = self.features(panel, np.array([issue_time], "datetime64[m]"))
+        row = Pending.rows(block.issue_times, origin_times(block), self._uncalibrated(block), self._hours(block))
+        target = pending.origins[..., None] + np.array(self.leads, "timedelta64[m]")
+        outcome = known_now(panel, self.region, self.model.series, target)
+        return calibration.advance(pending, row, outcome, STEPS._replace(median=self.model.median_step))
 
     def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
         """The model's quantiles at its knots, interpolated to every lead."""

@@ -24,6 +24,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from power_nowcast.bundle.pending import Pending
 from power_nowcast.bundle.tracking import REACH, SIDE, SMALL, STEPS, Steps, shifts, track
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Times
 
@@ -195,21 +196,53 @@ class Calibration:
         Returns:
             The calibrated quantiles, and the calibration after all outcomes known at the last issue time.
         """
-        learnt = self.base.copy(), self.hourly.copy(), self.balance.copy(), self.skew.copy()
-        pulls, error_mw, error_at = self.pulls.copy(), self.error_mw.copy(), _minutes(self.error_at)
         # The first issue time at which each outcome counts.
         due = np.searchsorted(issue_times, np.where(np.isnat(known_at), issue_times[-1], known_at))
         due = np.maximum(due, np.arange(1, len(issue_times) + 1)[:, None, None])
         due[np.isnat(known_at) | ~np.isfinite(outcome_mw) | (known_at > issue_times[-1])] = len(issue_times)
+        rows = Pending.rows(issue_times, origins, quantiles_mw, hours)
+        after = self._tracked(rows, outcome_mw, due, 0, steps)
+        return _stretch(quantiles_mw, rows.factors, rows.balance, rows.shift), after
+
+    def advance(
+        self, pending: Pending, row: Pending, outcome_mw: Floats, steps: Steps = STEPS
+    ) -> tuple["Calibration", Pending]:
+        """Count the outcomes that became known by the next issue time. Step by step this gives the bits of `follow`.
+
+        Args:
+            pending: the issue times before that wait for outcomes.
+            row: the next issue time.
+            outcome_mw: outcomes of the issue times of `pending` that are known now, shape (issue, series, lead), NaN if
+                unknown; those counted before are left out.
+            steps: steps of the tracking.
+
+        Returns:
+            The calibration in force at the next issue time, and the issue times that wait for outcomes then.
+        """
+        rows = pending.plus(row)
+        last = len(pending)
+        outcome = np.full(rows.hours.shape, np.nan)
+        outcome[:last] = np.where(pending.waits, outcome_mw, np.nan)
+        counted = np.isfinite(outcome)
+        after = self._tracked(rows, outcome, np.where(counted, last, last + 1), last, steps)
+        waits = rows.waits & ~counted
+        return after, replace(rows, waits=waits).where(waits.any(axis=(1, 2)))
+
+    def _tracked(
+        self, rows: Pending, outcome_mw: Floats, due: NDArray[np.int64], begin: int, steps: Steps
+    ) -> "Calibration":
+        """Count outcomes when each is `due` (a place in `rows`); write what is in force from `begin` on into `rows`."""
+        learnt = self.base.copy(), self.hourly.copy(), self.balance.copy(), self.skew.copy()
+        pulls, error_mw, error_at = self.pulls.copy(), self.error_mw.copy(), _minutes(self.error_at)
         order = np.argsort(due, axis=None, kind="stable")
-        order = order[: int((due < len(issue_times)).sum())]
-        each = quantiles_mw.shape[:3]
-        in_force = np.empty(quantiles_mw.shape), np.zeros(each), np.zeros(each), np.zeros(each[:2])
-        pull = pulls, error_mw, error_at, _minutes(origins), self.leads[0]
-        about = quantiles_mw, _skew(quantiles_mw), _half(quantiles_mw), hours, outcome_mw
-        track(in_force, learnt, pull, about, (due.ravel(), order), steps, LIMIT)
+        order = order[: int((due < len(rows)).sum())]
+        quantiles = rows.quantiles_mw
+        in_force = rows.factors, rows.balance, rows.shift, rows.error_mw
+        pull = pulls, error_mw, error_at, _minutes(rows.origins), self.leads[0]
+        about = quantiles, _skew(quantiles), _half(quantiles), rows.hours, outcome_mw
+        track(in_force, learnt, pull, about, (due.ravel(), order, begin), steps, LIMIT)
         base, hourly, balance, skew = learnt
-        after = replace(
+        return replace(
             self,
             base=base,
             hourly=hourly,
@@ -218,9 +251,8 @@ class Calibration:
             pulls=pulls,
             error_mw=error_mw,
             error_at=error_at.view("datetime64[m]"),
-            as_of=max(self.as_of, issue_times[-1]),
+            as_of=max(self.as_of, rows.issue_times[-1]),
         )
-        return _stretch(quantiles_mw, *in_force[:3]), after
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `from_json` restores the same bits."""

@@ -40,14 +40,29 @@ def at_knots(
     Solar power at night is not an outcome: there is nothing to learn from it.
     """
     power, known_at = first_known(panel, region, delay_minutes)
-    target = target_times(block, knots)
-    slot = (target - panel.start).astype(np.int64) // panel.step_minutes
-    inside = ~np.isnat(target) & (slot >= 0) & (slot < len(power))
-    slot = np.clip(np.where(inside, slot, 0), 0, len(power) - 1)
-    columns = np.array([panel.series.index(name) for name in block.series])[None, :, None]
-    inside &= ~dark(region, block.series, target)
+    slot, columns, inside = _cells(panel, region, block.series, target_times(block, knots))
     value = np.where(inside, power[slot, columns], np.nan)
     return value, np.where(inside, known_at[slot, columns], np.datetime64("NaT", "m"))
+
+
+def known_now(panel: Panel, region: Region, series: tuple[str, ...], target: Times) -> Floats:
+    """The value of each target (issue, series, knot) in a panel without patches, NaN if it is not known.
+
+    Solar power at night is not an outcome.
+    """
+    slot, columns, inside = _cells(panel, region, series, target)
+    return np.where(inside, first_known(panel, region)[0][slot, columns], np.nan)
+
+
+def _cells(
+    panel: Panel, region: Region, series: tuple[str, ...], target: Times
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Slot and column of power of each target (issue, series, knot), and whether it has an outcome in the panel."""
+    slot = (target - panel.start).astype(np.int64) // panel.step_minutes
+    inside = ~np.isnat(target) & (slot >= 0) & (slot < len(panel.power))
+    slot = np.clip(np.where(inside, slot, 0), 0, len(panel.power) - 1)
+    columns = np.array([panel.series.index(name) for name in series])[None, :, None]
+    return slot, columns, inside & ~dark(region, series, target)
 
 
 def origin_times(block: FeatureBlock) -> Times:

@@ -74,11 +74,11 @@ def track(
     learnt: _Rows,
     pull: _Pull,
     about: _About,
-    counted: tuple[NDArray[np.int64], NDArray[np.int64]],
+    counted: tuple[NDArray[np.int64], NDArray[np.int64], int],
     steps: Steps,
     limit: float,
 ) -> None:  # pragma: no cover - compiled
-    """Write the state in force at each issue time, and count outcomes when they become known.
+    """Write the state in force at each issue time from `begin` on, and count outcomes when they become known.
 
     Args:
         in_force: output: the log factors, the balance, the shift and the newest residual.
@@ -86,18 +86,19 @@ def track(
         pull: `pulls`, the newest residuals and their origins, changed in place; the origins (issue, series), the first
             lead.
         about: the quantiles, their skew, their half widths, the local hours and the outcomes.
-        counted: the issue time at which each outcome becomes known, and the outcomes' order by it.
+        counted: the issue time at which each outcome becomes known, their order by it, and `begin`; the state in
+            force at earlier issue times is given.
         steps: steps of the tracking.
         limit: limit of the log factors.
     """
     factors, lean, shift, errors = in_force
     base, hourly, balance, gains = learnt
     quantiles, skew, half, hours, _ = about
-    due, order = counted
+    due, order, begin = counted
     issues, series, leads, levels = quantiles.shape
     pulls, error_mw, error_at, origins, _ = pull
     at = 0
-    for n in range(issues):
+    for n in range(begin, issues):
         while at < order.shape[0] and due[order[at]] <= n:
             flat = order[at]
             at += 1

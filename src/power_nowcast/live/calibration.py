@@ -1,25 +1,28 @@
 """Online calibration while the service runs: followed in the process, kept in the store every so often."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.calibration import Calibration
-from power_nowcast.bundle.calibration_state import pack
+from power_nowcast.bundle.calibration_state import pack, unpack_pending
+from power_nowcast.bundle.pending import Pending
 from power_nowcast.contracts import Panel
 from power_nowcast.live.nowcaster import calibration_in_force
 from power_nowcast.store import Store
 
-CHECKPOINT_EVERY = 12
-"""Intervals from one checkpoint in the store to the next: an hour of five-minute intervals."""
+CHECKPOINT_EVERY = 36
+"""Intervals from one checkpoint in the store to the next: three hours of five-minute intervals."""
+WAIT = timedelta(days=1)
+"""An outcome that has not come after this time is given up."""
 
 
 class FollowedCalibration:
-    """The calibration of a model version, which counts each outcome when it is known.
+    """The calibration of a model version, which counts each outcome at the interval at which it is first known.
 
-    The state in the process is that of the last checkpoint and the outcomes since. A restart has the checkpoint and
-    finds the outcomes in the panel, so that it goes on with the same bits.
+    Step by step this gives the bits of a backtest. A restart goes on from the last checkpoint: repeat `step` for the
+    issue times since `as_of`, each with the panel of that time.
 
     Args:
         store: its `calibrations` hold the checkpoints.
@@ -31,16 +34,24 @@ class FollowedCalibration:
         self._store = store
         self._bundle = bundle
         self._every = every
-        self._checkpoint = self.calibration = calibration_in_force(store, bundle)
+        self.calibration = calibration_in_force(store, bundle)
+        series, leads = len(bundle.model.series), len(bundle.leads)
+        kept = store.read_calibration(bundle.region.name, bundle.digest)
+        self._pending = (unpack_pending(kept) if kept else None) or Pending.none(series, leads)
+        self._since = 0
 
-    def follow(self, panel: Panel, issue_time: np.datetime64, *, now: datetime) -> Calibration:
-        """Count what is known at an issue time, and keep the state where a checkpoint is due.
+    @property
+    def as_of(self) -> np.datetime64:
+        """The issue time up to which outcomes are counted."""
+        return self.calibration.as_of
+
+    def step(self, panel: Panel, issue_time: np.datetime64, *, now: datetime) -> Calibration:
+        """Count what became known by the next issue time, and keep the state if a checkpoint is due.
 
         Args:
-            panel: what is known; it reaches back to the last checkpoint, the longest lead and the model's history
-                before it. Outcomes of times that it lacks are left out.
-            issue_time: on the region's grid.
-            now: when it is stored.
+            panel: what is known at the issue time.
+            issue_time: later than `as_of`; an earlier one changes nothing.
+            now: the time at which a checkpoint is stored.
 
         Returns:
             The calibration in force at the issue time.
@@ -48,22 +59,18 @@ class FollowedCalibration:
         Raises:
             StoreError: a checkpoint cannot be written.
         """
-        bundle, checkpoint = self._bundle, self._checkpoint
-        step = np.timedelta64(bundle.region.interval_minutes, "m")
         issue = np.datetime64(issue_time, "m")
-        begin = max(
-            checkpoint.as_of - np.timedelta64(max(bundle.leads), "m"),
-            panel.start + np.timedelta64(bundle.minimum_history_minutes, "m"),
-        )
-        issues = issue - np.arange((issue - begin) // step, -1, -1) * step
-        if len(issues) and issue > checkpoint.as_of:
-            self.calibration = bundle.follow(checkpoint, panel, issues)
-            if issue - checkpoint.as_of >= self._every * step:
+        if issue > self.as_of:
+            self.calibration, pending = self._bundle.advance(self.calibration, self._pending, panel, issue)
+            self._pending = pending.where(pending.issue_times >= issue - np.timedelta64(WAIT, "m"))
+            self._since += 1
+            if self._since >= self._every:
                 self._keep(now)
         return self.calibration
 
     def _keep(self, now: datetime) -> None:
         kept, bundle = self.calibration, self._bundle
         as_of = kept.as_of.astype("datetime64[us]").item().replace(tzinfo=UTC)
-        self._store.write_calibration(bundle.region.name, bundle.digest, kept.id, as_of, pack(kept), now=now)
-        self._checkpoint = kept
+        state = pack(kept, self._pending)
+        self._store.write_calibration(bundle.region.name, bundle.digest, kept.id, as_of, state, now=now)
+        self._since = 0
