@@ -4,6 +4,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ FORMAT = 2
 """Format 1 was the text of `Calibration.to_json`; `unpack` also reads it."""
 _NUMBER = np.dtype("<f8")
 _MINUTE = np.dtype("<i8")
-_PENDING = {
+_PENDING: dict[str, np.dtype[Any]] = {
     "issue_times": _MINUTE,
     "origins": _MINUTE,
     "hours": np.dtype("<i1"),
