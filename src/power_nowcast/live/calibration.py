@@ -41,9 +41,23 @@ class FollowedCalibration:
         self._since = 0
 
     @property
+    def digest(self) -> str:
+        """The digest of the model version."""
+        return self._bundle.digest
+
+    @property
     def as_of(self) -> np.datetime64:
         """The issue time up to which outcomes are counted."""
         return self.calibration.as_of
+
+    def ahead(self, panel: Panel, issue_time: np.datetime64) -> Calibration:
+        """The calibration that `step` would give; nothing is counted."""
+        return self._ahead(panel, np.datetime64(issue_time, "m"))[0]
+
+    def _ahead(self, panel: Panel, issue: np.datetime64) -> tuple[Calibration, Pending]:
+        if issue <= self.as_of:
+            return self.calibration, self._pending
+        return self._bundle.advance(self.calibration, self._pending, panel, issue)
 
     def step(self, panel: Panel, issue_time: np.datetime64, *, now: datetime) -> Calibration:
         """Count what became known by the next issue time, and keep the state if a checkpoint is due.
@@ -61,7 +75,7 @@ class FollowedCalibration:
         """
         issue = np.datetime64(issue_time, "m")
         if issue > self.as_of:
-            self.calibration, pending = self._bundle.advance(self.calibration, self._pending, panel, issue)
+            self.calibration, pending = self._ahead(panel, issue)
             self._pending = pending.where(pending.issue_times >= issue - np.timedelta64(WAIT, "m"))
             self._since += 1
             if self._since >= self._every:

@@ -4,14 +4,14 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from fastapi.exceptions import RequestValidationError
 
 from power_nowcast.bundle.calibration import Calibration
-from power_nowcast.contracts import Panel, Table
+from power_nowcast.contracts import Table
 from power_nowcast.errors import (
     HistoryError,
     MissingDataError,
@@ -20,10 +20,10 @@ from power_nowcast.errors import (
     UnknownCalibrationError,
     UnknownRegionError,
 )
-from power_nowcast.features.panel import window
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.live.slot import Loaded, ModelSlot
+from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import known_until
 from power_nowcast.serve.answers import answer_of, iso, minute, model_card, paths_of, region_card
@@ -70,15 +70,6 @@ class Served:
         return self.region.power.source == "sample"
 
 
-@dataclass
-class _Window:
-    """The newest panel of a region: callers within the same minute share it while the tables do not change."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    key: tuple[object, ...] | None = None
-    panel: Panel | None = None
-
-
 class Service:
     """Answers for regions; safe to call from several threads.
 
@@ -98,7 +89,7 @@ class Service:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.served, self.store, self.default_region, self.clock = dict(served), store, default_region, clock
-        self._windows = {name: _Window() for name in self.served}
+        self._windows = {name: Window(store, one.region) for name, one in self.served.items()}
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -175,7 +166,7 @@ class Service:
         loaded = one.slot.current
         nowcaster = Nowcaster(loaded.bundle, self._calibration(loaded, at))
         try:
-            nowcast = nowcaster.nowcast(self._window(one, loaded, at), minute(at))
+            nowcast = nowcaster.nowcast(self._windows[name].at(at), minute(at))
         except (MissingDataError, StaleDataError) as error:
             if issue_time in (None, LATEST) or self.store.last(Table.POWER, name) is None:
                 raise
@@ -270,14 +261,6 @@ class Service:
                 issue_time=iso(now),
             )
         return now.astimezone(UTC).replace(second=0, microsecond=0)
-
-    def _window(self, one: Served, loaded: Loaded, at: datetime) -> Panel:
-        held = self._windows[one.region.name]
-        with held.lock:
-            key = (at, loaded.bundle.digest, *(self.store.version(table) for table in Table))
-            if held.panel is None or held.key != key:
-                held.panel, held.key = window(self.store, one.region, at), key
-            return held.panel
 
     def _calibration(self, loaded: Loaded, at: datetime, wanted: str | None = None) -> Calibration:
         """The calibration in force at a time, or the wanted one: the frozen one, or one in force then or now."""

@@ -89,5 +89,57 @@ MANIFESTS = RecordTable(
 )
 """The manifests that must stay valid: their versions of the tables are kept."""
 
-RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS)
+NOWCASTS = RecordTable(
+    "nowcasts",
+    pl.Schema(
+        {
+            "region": pl.String(),
+            "issue_time": UTC,  # on the region's grid: the steps count from here
+            "series": pl.String(),
+            "revision": pl.Int64(),  # 0 for the first publication of an issue time; a later one supersedes it
+            "published_at": UTC,
+            "expires_at": UTC,  # when the next nowcast is due
+            "known_at": UTC,  # data that were available later are not in it
+            "is_live": pl.Boolean(),  # false if it was caught up after its interval
+            "steps_minutes": pl.List(pl.Int64()),
+            "quantiles": pl.List(pl.Float64()),
+            "values_mw": pl.List(pl.Float64()),  # by step, then by quantile; NaN if the series is refused
+            "origin_mw": pl.Float64(),
+            "age_minutes": pl.Float64(),
+            "quality": pl.String(),
+            "flags": pl.List(pl.String()),
+            "model_version": pl.String(),
+            "model_digest": pl.String(),
+            "calibration_id": pl.String(),
+            "data_version": pl.String(),  # versions of the tables that it was made from
+            "first_seen_at": UTC,
+        }
+    ),
+    key=("region", "issue_time", "series", "revision"),
+    order=("issue_time", "revision"),
+    time="issue_time",
+    in_order=False,
+)
+"""The nowcasts that were published: one row for each issue time, series and revision. A row never changes."""
+
+EVENTS = RecordTable(
+    "events",
+    pl.Schema(
+        {
+            "region": pl.String(),
+            "at": UTC,
+            "kind": pl.String(),
+            "about": pl.String(),  # a series, a table or a model version; empty for the region
+            "what": pl.String(),  # a sentence
+            "first_seen_at": UTC,
+        }
+    ),
+    key=("region", "at", "kind", "about"),
+    order=("at", "kind", "about"),
+    time="at",
+    in_order=False,
+)
+"""Everything notable that happened while a region was followed."""
+
+RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS)
 """All declarations."""

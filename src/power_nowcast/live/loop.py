@@ -1,0 +1,248 @@
+"""The live loop of one region: at each interval it collects, nowcasts, publishes and follows the calibration."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import numpy as np
+
+from power_nowcast.contracts import Table
+from power_nowcast.errors import HistoryError, MissingDataError, NowcastError, StaleDataError
+from power_nowcast.live.calibration import FollowedCalibration
+from power_nowcast.live.nowcaster import Nowcast, Nowcaster
+from power_nowcast.live.records import Event, Kind, Published, aware, newest, note, publish, published
+from power_nowcast.live.slot import Loaded, ModelSlot
+from power_nowcast.live.window import Window
+from power_nowcast.regions import Region
+from power_nowcast.store import Store
+
+logger = logging.getLogger("power_nowcast.live")
+
+PATIENCE = 0.5
+"""Share of the interval for which a nowcast waits for the newest values; after it the values that exist must do."""
+CATCH_UP = timedelta(days=1)
+"""Missed intervals that lie further back are not caught up."""
+LONGEST_SLEEP = timedelta(seconds=10)
+"""The loop looks again after this time at the latest: a clock may jump."""
+
+
+class Collector(Protocol):
+    """Collects data in steps, as `collect.Follower` does."""
+
+    @property
+    def due(self) -> datetime:
+        """The time of the next request."""
+        ...
+
+    def step(self) -> object:
+        """Ask the sources that are due."""
+        ...
+
+
+@dataclass
+class Loop:
+    """Follows one region. Any number of processes may run it on the same store: whoever comes first has published.
+
+    Args:
+        store: the tables.
+        region: the region.
+        slot: the model version that answers; the loop never loads one.
+        collector: collects data; None if another process does.
+        clock: now, aware.
+        sleep: waits this many seconds.
+        listeners: called with each publication, in the loop's thread.
+    """
+
+    store: Store
+    region: Region
+    slot: ModelSlot
+    collector: Collector | None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+    listeners: tuple[Callable[[Published], None], ...] = ()
+    present: Published | None = field(default=None, init=False)
+    """The newest publication."""
+    _done: datetime | None = field(default=None, init=False, repr=False)
+    """The last interval that is over for the loop: published, or refused and then missed."""
+    _following: FollowedCalibration | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.interval = timedelta(minutes=self.region.interval_minutes)
+        self.window = Window(self.store, self.region)
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Step until `stopped`; a failure of a step is noted, and the next step tries again."""
+        while not stopped():
+            try:
+                due = self.step()
+            except NowcastError as error:
+                logger.warning("%s: %s", self.region.name, error)
+                due = self.clock() + LONGEST_SLEEP
+            except Exception:  # the loop must not end by a defect; it is in the log
+                logger.exception("%s: a step of the loop failed", self.region.name)
+                due = self.clock() + LONGEST_SLEEP
+            wait = min(due - self.clock(), LONGEST_SLEEP)
+            self.sleep(max(wait.total_seconds(), 0.0))
+
+    def step(self) -> datetime:
+        """Collect what is due, publish the nowcast of this interval if it can be made; returns when to step again.
+
+        Raises:
+            ConfigurationError: a source does not match the region file.
+            StoreError: the tables cannot be read or written.
+        """
+        if self.collector is not None and self.collector.due <= self.clock():
+            self.collector.step()
+        now = self.clock()
+        issue = self.slot_of(now)
+        if self.present is None:
+            self.present = newest(self.store, self.region.name, until=now)
+            self._tell_present()
+        if self.slot.is_loaded:
+            self._catch_up(issue)
+            if self.present is None or self.present.issue_time < issue:
+                if self._has_newest(issue, now) or now >= issue + PATIENCE * self.interval:
+                    self._publish(issue, now)
+            elif self.present.nowcast.model_digest != self.slot.current.bundle.digest:
+                self._supersede(issue, now)
+        return self._next(now, issue)
+
+    def slot_of(self, time: datetime) -> datetime:
+        """The last time of the region's grid up to a time."""
+        step = self.interval.total_seconds()
+        return datetime.fromtimestamp(time.timestamp() // step * step, UTC)
+
+    def _has_newest(self, issue: datetime, now: datetime) -> bool:
+        """Whether every zone has the newest value that it can have by now."""
+        expected = self.slot_of(issue - timedelta(minutes=self.region.power.delay_minutes))
+        rows = self.store.as_of(Table.POWER, self.region.name, at=now, start=expected, end=expected)
+        return {zone.name for zone in self.region.zones} <= set(rows.drop_nulls("value")["series"])
+
+    def _next(self, now: datetime, issue: datetime) -> datetime:
+        has_published = self.present is not None and self.present.issue_time >= issue
+        patient = issue + PATIENCE * self.interval
+        # After a refusal the values may still come.
+        due = issue + self.interval if has_published else patient if now < patient else now + LONGEST_SLEEP
+        return due if self.collector is None else min(due, self.collector.due)
+
+    def _catch_up(self, issue: datetime) -> None:
+        """Publish the intervals that were missed since the newest publication, in order, from what was known then."""
+        if self.present is None:
+            return
+        missed = max(self.present.issue_time, self._done or self.present.issue_time) + self.interval
+        if missed < issue - CATCH_UP:
+            until = self.slot_of(issue - CATCH_UP)
+            self.note(Kind.MISSED, f"No nowcast from {missed:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC.", at=issue)
+            missed = until
+        count = 0
+        while missed < issue:
+            count += self._publish(missed, missed + PATIENCE * self.interval, is_live=False)
+            self._done, missed = missed, missed + self.interval
+        if count:
+            self.note(Kind.CAUGHT_UP, f"{count} intervals before {issue:%Y-%m-%d %H:%M} UTC were caught up.", at=issue)
+
+    def _supersede(self, issue: datetime, now: datetime) -> None:
+        """Nowcast the present interval again by the version that has replaced the one before."""
+        before = self.present
+        if before is None or before.issue_time != issue:
+            return
+        loaded = self.slot.current
+        what = f"Version {loaded.version} answers in place of version {before.version}."
+        self.note(Kind.SWAPPED, what, loaded.version, at=now)
+        self._publish(issue, max(now, before.known_at), revision=before.revision + 1)
+
+    def _publish(self, issue: datetime, known_at: datetime, *, revision: int = 0, is_live: bool = True) -> bool:
+        """Nowcast an interval from what was known at a time, and publish it; returns whether there is a nowcast.
+
+        A refusal of the present interval is an event.
+        """
+        loaded, moment = self.slot.current, np.datetime64(issue.replace(tzinfo=None), "m")
+        following = self._followed(loaded)
+        try:
+            panel = self.window.at(known_at)
+            nowcast = Nowcaster(loaded.bundle, following.ahead(panel, moment)).nowcast(panel, moment)
+        except (MissingDataError, StaleDataError, HistoryError) as error:
+            if is_live:
+                self.note(Kind.REFUSED, error.message, at=issue)
+            return False
+        given = Published(
+            nowcast=nowcast,
+            version=loaded.version,
+            revision=revision,
+            published_at=self.clock(),
+            expires_at=issue + self.interval + PATIENCE * self.interval,
+            known_at=known_at,
+            is_live=is_live,
+            data_version=self.window.data_version,
+        )
+        before = self.present
+        self.present, _ = publish(self.store, given)
+        # By what was known to the process that came first, as a restart would repeat it.
+        following.step(self.window.at(self.present.known_at), moment, now=self.clock())
+        if before is not None and self.present.is_live:
+            self._note_changes(before, self.present)
+        self._tell_present()
+        return True
+
+    def _followed(self, loaded: Loaded) -> FollowedCalibration:
+        """The calibration of the version, up to the newest publication: a restart repeats the steps since the last
+        checkpoint, each with what was known then.
+        """
+        following = self._following
+        if following is None or following.digest != loaded.bundle.digest:
+            following = self._following = FollowedCalibration(self.store, loaded.bundle)
+            if self.present is not None:
+                first = max(aware(following.as_of) + self.interval, self.present.issue_time - CATCH_UP)
+                for one in published(self.store, self.region.name, first, self.present.issue_time):
+                    if one.revision == 0:
+                        following.step(self.window.at(one.known_at), one.nowcast.issue_time, now=one.known_at)
+        return following
+
+    def _note_changes(self, before: Published, after: Published) -> None:
+        """Note series whose quality has changed, and those whose median has left the band published before."""
+        old, new = before.nowcast, after.nowcast
+        for series, was, now in zip(new.series, old.quality, new.quality, strict=True):
+            if was is not now:
+                reasons = f" ({', '.join(new.flags)})" if new.flags else ""
+                self.note(Kind.QUALITY, f"{series}: {was} before, {now} now{reasons}.", series, at=after.published_at)
+        for s, (valid_at, low, median, high) in jumps(old, new).items():
+            what = (
+                f"{new.series[s]}: {median:,.0f} MW for {valid_at} UTC, outside of {low:,.0f} to {high:,.0f} MW, "
+                "the band of 80 % that was published before."
+            )
+            self.note(Kind.JUMP, what, new.series[s], at=after.published_at)
+
+    def _tell_present(self) -> None:
+        if self.present is not None:
+            for listener in self.listeners:
+                listener(self.present)
+
+    def note(self, kind: Kind, what: str, about: str = "", *, at: datetime | None = None) -> None:
+        """Note an event, in the store and in the log."""
+        if note(self.store, Event(self.region.name, at or self.clock(), kind, what, about)):
+            logger.info("%s: %s: %s", self.region.name, kind, what)
+
+
+def jumps(old: Nowcast, new: Nowcast) -> dict[int, tuple[np.datetime64, float, float, float]]:
+    """By series, the first moment for which the median of a nowcast is outside the band of 80 % of the one before.
+
+    Returns:
+        For each such series its place, and the moment, the band's lower bound, the new median, the band's upper bound.
+    """
+    found: dict[int, tuple[np.datetime64, float, float, float]] = {}
+    low, middle, high = (new.quantiles.index(level) for level in (0.1, 0.5, 0.9))
+    shift = int((new.issue_time - old.issue_time).astype(np.int64))
+    for s in range(len(new.series)):
+        for k, step in enumerate(new.steps_minutes):
+            if step + shift not in old.steps_minutes:
+                continue
+            band = old.values[s, old.steps_minutes.index(step + shift)]
+            median = float(new.values[s, k, middle])
+            if median < band[low] or median > band[high]:
+                moment = new.issue_time + np.timedelta64(step, "m")
+                found[s] = moment, float(band[low]), median, float(band[high])
+                break
+    return found

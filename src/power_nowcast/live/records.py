@@ -1,0 +1,204 @@
+"""What was published and what happened: immutable rows, appended once whichever process comes first."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import numpy as np
+import polars as pl
+
+from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.store import Store
+from power_nowcast.store.tables import EVENTS, NOWCASTS
+
+
+@dataclass(frozen=True)
+class Published:
+    """A nowcast as it was published.
+
+    Attributes:
+        nowcast: the nowcast; its steps count from its issue time, which is on the region's grid.
+        version: label of the model version.
+        revision: 0 for the first publication of this issue time; a later one supersedes it.
+        published_at: when it was published.
+        expires_at: when the next nowcast is due.
+        known_at: data that were available later are not in it.
+        is_live: false if it was caught up after its interval; such a nowcast is never scored as live.
+        data_version: versions of the tables that it was made from.
+    """
+
+    nowcast: Nowcast
+    version: str
+    revision: int
+    published_at: datetime
+    expires_at: datetime
+    known_at: datetime
+    is_live: bool
+    data_version: str
+
+    @property
+    def region(self) -> str:
+        return self.nowcast.region
+
+    @property
+    def issue_time(self) -> datetime:
+        return aware(self.nowcast.issue_time)
+
+
+def publish(store: Store, given: Published) -> tuple[Published, bool]:
+    """Append a nowcast; returns what is published for its issue time and revision, and whether that is `given`.
+
+    Another process may have been first; then its nowcast stands.
+
+    Raises:
+        WriterBusyError: other writers kept the table busy.
+        StoreError: the table cannot be written.
+    """
+    added = store.records[NOWCASTS].add(_rows(given), now=given.published_at)
+    if added == len(given.nowcast.series):
+        return given, True
+    standing = [
+        one
+        for one in published(store, given.region, given.issue_time, given.issue_time)
+        if one.revision == given.revision
+    ]
+    return standing[0], False
+
+
+def published(store: Store, region: str, first: datetime, last: datetime) -> list[Published]:
+    """The nowcasts with an issue time from `first` to `last`, by issue time and revision.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    rows = store.records[NOWCASTS].read(region, pl.col("issue_time").is_between(first, last), first=first, last=last)
+    groups = rows.partition_by("issue_time", "revision", maintain_order=True)
+    return [_of(group) for group in groups]
+
+
+def newest(store: Store, region: str, *, until: datetime | None = None) -> Published | None:
+    """The newest nowcast with an issue time up to `until`, in its last revision; None if there is none.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    found = store.records[NOWCASTS].newest(region, until=until)
+    if found.is_empty():
+        return None
+    at = found["issue_time"][0]
+    return published(store, region, at, at)[-1]
+
+
+class Kind(StrEnum):
+    """Kinds of events."""
+
+    STARTED = "started"
+    CAUGHT_UP = "caught up"
+    MISSED = "missed"
+    SWAPPED = "swapped"
+    NOT_LOADED = "not loaded"
+    QUALITY = "quality changed"
+    REFUSED = "refused"
+    JUMP = "jump"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened: `about` is a series, a table or a model version, empty for the region; `what` is a sentence."""
+
+    region: str
+    at: datetime
+    kind: Kind
+    what: str
+    about: str = ""
+
+
+def note(store: Store, event: Event) -> bool:
+    """Append an event; returns whether it is new: a second process notes the same event once.
+
+    Raises:
+        StoreError: the table cannot be written.
+    """
+    row = {"region": event.region, "at": event.at, "kind": event.kind.value, "about": event.about, "what": event.what}
+    return store.records[EVENTS].add(pl.DataFrame([row], EVENTS.given), now=event.at) > 0
+
+
+def events(store: Store, region: str, first: datetime, last: datetime) -> list[Event]:
+    """The events of a region from `first` to `last`, in order.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    rows = store.records[EVENTS].read(region, pl.col("at").is_between(first, last), first=first, last=last)
+    return [
+        Event(one["region"], one["at"], Kind(one["kind"]), one["what"], one["about"])
+        for one in rows.iter_rows(named=True)
+    ]
+
+
+def aware(time: np.datetime64) -> datetime:
+    """A time of the arrays as a datetime in UTC."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=int(time.astype("datetime64[m]").astype(np.int64)))
+
+
+def _rows(given: Published) -> pl.DataFrame:
+    nowcast = given.nowcast
+    same = {
+        "region": nowcast.region,
+        "issue_time": given.issue_time,
+        "revision": given.revision,
+        "published_at": given.published_at,
+        "expires_at": given.expires_at,
+        "known_at": given.known_at,
+        "is_live": given.is_live,
+        "steps_minutes": list(nowcast.steps_minutes),
+        "quantiles": list(nowcast.quantiles),
+        "flags": list(nowcast.flags),
+        "model_version": given.version,
+        "model_digest": nowcast.model_digest,
+        "calibration_id": nowcast.calibration_id,
+        "data_version": given.data_version,
+    }
+    rows = [
+        same
+        | {
+            "series": name,
+            "values_mw": nowcast.values[s].ravel().tolist(),
+            "origin_mw": float(nowcast.origin_mw[s]),
+            "age_minutes": float(nowcast.age_minutes[s]),
+            "quality": nowcast.quality[s].value,
+        }
+        for s, name in enumerate(nowcast.series)
+    ]
+    return pl.DataFrame(rows, NOWCASTS.given)
+
+
+def _of(rows: pl.DataFrame) -> Published:
+    """The nowcast of the rows of one issue time and revision; series keep the order in which they were stored."""
+    one = rows.row(0, named=True)
+    shape = len(rows), len(one["steps_minutes"]), len(one["quantiles"])
+    nowcast = Nowcast(
+        region=one["region"],
+        issue_time=np.datetime64(one["issue_time"].replace(tzinfo=None), "m"),
+        series=tuple(rows["series"]),
+        steps_minutes=tuple(one["steps_minutes"]),
+        quantiles=tuple(one["quantiles"]),
+        values=np.array(rows["values_mw"].to_list(), np.float64).reshape(shape),
+        origin_mw=rows["origin_mw"].to_numpy().astype(np.float64),
+        age_minutes=rows["age_minutes"].to_numpy().astype(np.float64),
+        quality=tuple(Quality(quality) for quality in rows["quality"]),
+        flags=tuple(one["flags"]),
+        model_digest=one["model_digest"],
+        calibration_id=one["calibration_id"],
+    )
+    return Published(
+        nowcast=nowcast,
+        version=one["model_version"],
+        revision=one["revision"],
+        published_at=one["published_at"],
+        expires_at=one["expires_at"],
+        known_at=one["known_at"],
+        is_live=one["is_live"],
+        data_version=one["data_version"],
+    )

@@ -1,0 +1,105 @@
+"""Scores of published nowcasts: a view of nowcasts and tables, against the first value and the corrected one."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from power_nowcast.contracts import MEDIAN, QUANTILES, UTC, Table
+from power_nowcast.live.records import Published, published
+from power_nowcast.regions import Region
+from power_nowcast.store import Store
+
+SCORES = pl.Schema(
+    {
+        "issue_time": UTC,
+        "series": pl.String(),
+        "horizon_min": pl.Int64(),
+        "valid_at": UTC,
+        "published_at": UTC,
+        "is_live": pl.Boolean(),
+        "quality": pl.String(),
+        "model_version": pl.String(),
+        "origin_mw": pl.Float64(),
+        "median_mw": pl.Float64(),
+        "first_mw": pl.Float64(),  # the value of `valid_at` that was published first
+        "actual_mw": pl.Float64(),  # its newest value
+        "error_mw": pl.Float64(),  # median minus `first_mw`
+        "pinball_mw": pl.Float64(),  # mean over the quantiles, against `first_mw`
+        "is_inside_80": pl.Boolean(),  # whether `first_mw` is within the band of 80 %
+    }
+)
+"""One row for each published issue time (in its last revision), series and step."""
+
+
+def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.DataFrame:
+    """Rows of `SCORES` of the issue times from `first` to `last`; values are null as long as they are not known.
+
+    Nothing is stored: a correction that comes later changes `actual_mw` only.
+
+    Raises:
+        StoreError: a table is damaged.
+    """
+    told = {one.issue_time: one for one in published(store, region.name, first, last)}  # the last revision remains
+    if not told:
+        return SCORES.to_frame()
+    rows = pl.concat([_rows(one) for one in told.values()])
+    end = last + timedelta(minutes=max(region.steps_minutes))
+    values = store.versions(Table.POWER, region.name, start=first, end=end).sort("available_at", "first_seen_at")
+    known = values.group_by("series", "valid_at").agg(
+        first_mw=pl.col("value").drop_nulls().first(), actual_mw=pl.col("value").last()
+    )
+    known = _with_total(known, region)
+    joined = rows.join(known, on=["series", "valid_at"], how="left")
+    scored = joined.with_columns(
+        error_mw=pl.col("median_mw") - pl.col("first_mw"),
+        pinball_mw=pl.mean_horizontal(
+            pl.max_horizontal(
+                level * (pl.col("first_mw") - pl.col(f"q{n}")), (level - 1) * (pl.col("first_mw") - pl.col(f"q{n}"))
+            )
+            for n, level in enumerate(QUANTILES)
+        ),
+        is_inside_80=pl.col("first_mw").is_between(f"q{QUANTILES.index(0.1)}", f"q{QUANTILES.index(0.9)}"),
+    )
+    return scored.select(pl.col(name).cast(dtype) for name, dtype in SCORES.items()).sort(
+        "issue_time", "series", "horizon_min"
+    )
+
+
+def _rows(one: Published) -> pl.DataFrame:
+    nowcast, steps = one.nowcast, len(one.nowcast.steps_minutes)
+    series = np.repeat(np.array(nowcast.series, object), steps).tolist()
+    values = np.where(np.isfinite(nowcast.values), nowcast.values, np.nan).reshape(len(series), -1)
+    horizon = list(nowcast.steps_minutes) * len(nowcast.series)
+    return pl.DataFrame(
+        {
+            "issue_time": [one.issue_time] * len(series),
+            "series": series,
+            "horizon_min": horizon,
+            "valid_at": [one.issue_time + timedelta(minutes=step) for step in horizon],
+            "published_at": [one.published_at] * len(series),
+            "is_live": [one.is_live] * len(series),
+            "quality": np.repeat([quality.value for quality in nowcast.quality], steps).tolist(),
+            "model_version": [one.version] * len(series),
+            "origin_mw": np.repeat(nowcast.origin_mw, steps),
+            "median_mw": values[:, MEDIAN],
+            **{f"q{n}": values[:, n] for n in range(len(QUANTILES))},
+        },
+        schema_overrides={"issue_time": UTC, "valid_at": UTC, "published_at": UTC},
+    ).with_columns(pl.col("origin_mw", "median_mw", *(f"q{n}" for n in range(len(QUANTILES)))).fill_nan(None))
+
+
+def _with_total(known: pl.DataFrame, region: Region) -> pl.DataFrame:
+    """The values with those of the total, which exists where every zone does."""
+    if region.total is None:
+        return known
+    zones = known.filter(pl.col("series") != region.total)
+    whole = zones.group_by("valid_at").agg(
+        pl.col("first_mw", "actual_mw").sum(),
+        count=pl.len(),
+        nulls=pl.any_horizontal(pl.col("first_mw", "actual_mw").is_null()).any(),
+    )
+    whole = whole.filter((pl.col("count") == len(region.zones)) & ~pl.col("nulls")).with_columns(
+        series=pl.lit(region.total)
+    )
+    return pl.concat([zones, whole.select(zones.columns)])
