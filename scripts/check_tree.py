@@ -29,7 +29,6 @@ EXCEPTIONS = {
     ("settings", "workers.py"): "the number of processes and threads",
     ("threads", "ingest/web/libraries.py"): "a library has no deadline, so a thread ends its request",
     ("threads", "ingest/web/limits.py"): "a timer ends a request whose headers drip",
-    ("threads", "serve/service.py"): "the models are loaded beside the requests",
     ("threads", "workers.py"): "makes the executors",
     ("arguments", "bundle/train.py:train_bundle"): "the parts of a bundle",
     ("arguments", "collect/load.py:write_all"): ONE_CALL,

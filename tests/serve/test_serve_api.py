@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-from power_nowcast.serve.start import serve_api
+from power_nowcast.serve import start
 from tests.serve.conftest import Client
 
 
@@ -17,12 +16,12 @@ def test_the_first_region_is_that_of_the_short_form(
     work_in(tmp_path)
     started: list[FastAPI] = []
 
-    def run(app: FastAPI, *, host: str, port: int, **_: Any) -> None:
+    def run(app: FastAPI, host: str, port: int) -> None:
         assert (host, port) == ("127.0.0.1", 0)
         started.append(app)
 
-    monkeypatch.setattr("uvicorn.run", run)
-    serve_api("127.0.0.1", 0, ["victoria", "nyiso"])
+    monkeypatch.setattr(start, "run_server", run)
+    start.serve_api("127.0.0.1", 0, ["victoria", "nyiso"])
     client = Client(started[0])
     assert set(client.get("/readyz").json()["regions"]) == {"victoria", "nyiso"}
     (example,) = client.get("/openapi.json").json()["components"]["schemas"]["ShortAnswer"]["examples"]

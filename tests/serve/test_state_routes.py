@@ -10,8 +10,8 @@ import pytest
 
 from power_nowcast import __version__
 from power_nowcast.errors import ModelError, RegistryUnavailableError
+from power_nowcast.live import loader as loading
 from power_nowcast.live.slot import Fetched, ModelSlot
-from power_nowcast.serve import service
 from power_nowcast.serve.schemas import ModelCard, NowcastAnswer, Observations, Problem, ShortAnswer, ShortRequest
 from power_nowcast.store import Store
 from tests.serve.conftest import NEWEST, Client, Clock, Place, Serve
@@ -76,7 +76,7 @@ def test_models_are_loaded_beside_and_tried_again(
     serve: Serve, place: Place, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The application starts at once; the registry answers at the third call."""
-    monkeypatch.setattr(service, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(loading, "RETRY_SECONDS", 0.0)
     answers, loaded = [DOWN, ValueError("a defect"), None], threading.Event()
 
     def loader() -> Fetched:
@@ -152,6 +152,8 @@ def test_the_description_is_whole_and_its_examples_fit(client: Client) -> None:
             assert ("requestBody" in operation) == (method == "post")
             for status, answer in operation["responses"].items():
                 kind = "application/json" if status == "200" or path == "/readyz" else "application/problem+json"
+                if "stream" in path and status == "200":
+                    kind = "text/event-stream"
                 assert kind in answer["content"], (path, status)
 
 

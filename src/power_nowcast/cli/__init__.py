@@ -8,7 +8,7 @@ app = group(
     __name__,
     __file__,
     *("run", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain", "compare"),
-    *("doctor", "serve", "api", "mlflow", "data", "regions"),
+    *("doctor", "live", "serve", "api", "mlflow", "data", "regions"),
 )
 
 

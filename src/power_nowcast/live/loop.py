@@ -3,14 +3,17 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import numpy as np
+import polars as pl
 
 from power_nowcast.contracts import Table
 from power_nowcast.errors import HistoryError, MissingDataError, NowcastError, StaleDataError
+from power_nowcast.features.panel import FORECAST_REACH
+from power_nowcast.ingest.sources.replay import REPLAY
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
 from power_nowcast.live.records import Event, Kind, Published, aware, newest, note, publish, published
@@ -25,6 +28,8 @@ PATIENCE = 0.5
 """Share of the interval for which a nowcast waits for the newest values; after it the values that exist must do."""
 CATCH_UP = timedelta(days=1)
 """Missed intervals that lie further back are not caught up."""
+NOT_LIVE = (REPLAY, "sample")
+"""Sources whose data are of the past."""
 LONGEST_SLEEP = timedelta(seconds=10)
 """The loop looks again after this time at the latest: a clock may jump."""
 
@@ -164,12 +169,14 @@ class Loop:
         try:
             panel = self.window.at(known_at)
             nowcast = Nowcaster(loaded.bundle, following.ahead(panel, moment)).nowcast(panel, moment)
+            nowcast = replace(nowcast, flags=(*nowcast.flags, *self._not_live))
         except (MissingDataError, StaleDataError, HistoryError) as error:
             if is_live:
                 self.note(Kind.REFUSED, error.message, at=issue)
             return False
         given = Published(
             nowcast=nowcast,
+            kind=loaded.bundle.info.kind,
             version=loaded.version,
             revision=revision,
             published_at=self.clock(),
@@ -177,6 +184,7 @@ class Loop:
             known_at=known_at,
             is_live=is_live,
             data_version=self.window.data_version,
+            sources=self._sources(known_at),
         )
         before = self.present
         self.present, _ = publish(self.store, given)
@@ -186,6 +194,24 @@ class Loop:
             self._note_changes(before, self.present)
         self._tell_present()
         return True
+
+    @property
+    def _not_live(self) -> tuple[str, ...]:
+        """A flag if the data are not those of the present: they must never look live."""
+        source = self.region.power.source
+        return (source,) if source in NOT_LIVE else ()
+
+    def _sources(self, known_at: datetime) -> dict[str, datetime | None]:
+        """By table, the time of its newest value; of a forecast, the time at which it became known."""
+        found: dict[str, datetime | None] = {}
+        for table in self.region.specs:
+            if not table.is_forecast:
+                found[table.value] = self.store.last(table, self.region.name, until=known_at)
+                continue
+            rows = self.store.versions(table, self.region.name, start=known_at, end=known_at + FORECAST_REACH)
+            known: datetime | None = rows.filter(pl.col("available_at") <= known_at)["available_at"].max()  # type: ignore[assignment]
+            found[table.value] = known
+        return found
 
     def _followed(self, loaded: Loaded) -> FollowedCalibration:
         """The calibration of the version, up to the newest publication: a restart repeats the steps since the last

@@ -1,5 +1,7 @@
 """What was published and what happened: immutable rows, appended once whichever process comes first."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -18,6 +20,7 @@ class Published:
 
     Attributes:
         nowcast: the nowcast; its steps count from its issue time, which is on the region's grid.
+        kind: kind of the model.
         version: label of the model version.
         revision: 0 for the first publication of this issue time; a later one supersedes it.
         published_at: when it was published.
@@ -25,9 +28,11 @@ class Published:
         known_at: data that were available later are not in it.
         is_live: false if it was caught up after its interval; such a nowcast is never scored as live.
         data_version: versions of the tables that it was made from.
+        sources: by table, the time of its newest value; of a forecast, the time at which it became known.
     """
 
     nowcast: Nowcast
+    kind: str
     version: str
     revision: int
     published_at: datetime
@@ -35,6 +40,7 @@ class Published:
     known_at: datetime
     is_live: bool
     data_version: str
+    sources: Mapping[str, datetime | None]
 
     @property
     def region(self) -> str:
@@ -155,10 +161,12 @@ def _rows(given: Published) -> pl.DataFrame:
         "steps_minutes": list(nowcast.steps_minutes),
         "quantiles": list(nowcast.quantiles),
         "flags": list(nowcast.flags),
+        "model_kind": given.kind,
         "model_version": given.version,
         "model_digest": nowcast.model_digest,
         "calibration_id": nowcast.calibration_id,
         "data_version": given.data_version,
+        "sources": json.dumps({name: None if at is None else at.isoformat() for name, at in given.sources.items()}),
     }
     rows = [
         same
@@ -194,6 +202,7 @@ def _of(rows: pl.DataFrame) -> Published:
     )
     return Published(
         nowcast=nowcast,
+        kind=one["model_kind"],
         version=one["model_version"],
         revision=one["revision"],
         published_at=one["published_at"],
@@ -201,4 +210,7 @@ def _of(rows: pl.DataFrame) -> Published:
         known_at=one["known_at"],
         is_live=one["is_live"],
         data_version=one["data_version"],
+        sources={
+            name: None if at is None else datetime.fromisoformat(at) for name, at in json.loads(one["sources"]).items()
+        },
     )

@@ -82,7 +82,7 @@ class ModelSlot:
         return loaded
 
     def load(self) -> Loaded:
-        """Fetch, verify, answer the golden rows, then swap.
+        """Fetch, verify, answer the golden rows, then swap. A version that answers already is not opened again.
 
         A version that fails leaves the one before it in place. If no version is loaded yet, and the registry cannot be
         reached or its version is damaged, the last good version on disk answers. It does not answer if the registry
@@ -93,6 +93,10 @@ class ModelSlot:
         """
         try:
             fetched = self._loader()
+            held = self._loaded
+            if held is not None and (held.version, held.bundle.digest) == (fetched.version, fetched.digest):
+                self.trouble = None
+                return held
             loaded = self._open(fetched, from_disk=False)
         except (RegistryUnavailableError, ModelError, OSError) as error:
             self.trouble = _as_own(error)

@@ -8,6 +8,7 @@ import numpy as np
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
 from power_nowcast.features.rows import optional_columns
 from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.live.records import Published
 from power_nowcast.live.slot import Loaded
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label
@@ -22,6 +23,7 @@ from power_nowcast.serve.schemas import (
     SeriesPaths,
     ShortAnswer,
     ShortRow,
+    SourceState,
 )
 
 
@@ -52,8 +54,43 @@ def identity(loaded: Loaded, calibration_id: str) -> ModelIdentity:
     )
 
 
+def answer_of_published(
+    region: Region,
+    published: Published,
+    series: Sequence[str] | None = None,
+    horizons: Sequence[int] | None = None,
+) -> NowcastAnswer:
+    """The long answer of a publication; it says nothing about the time at which it is read."""
+    nowcast, at = published.nowcast, published.published_at
+    model = ModelIdentity(
+        name=region.model,
+        version=published.version,
+        digest=nowcast.model_digest,
+        kind=published.kind,
+        calibration_id=nowcast.calibration_id,
+    )
+    answer = answer_of(region, model, nowcast, series, horizons, now=at)
+    sources = [
+        SourceState(
+            table=table,
+            newest=None if newest is None else iso(newest),
+            age_minutes=None if newest is None else round((at - newest).total_seconds() / 60, 1),
+        )
+        for table, newest in published.sources.items()
+    ]
+    more = {
+        "published_at": iso(at),
+        "expires_at": iso(published.expires_at),
+        "caught_up": not published.is_live,
+        "live": published.is_live,
+        "sources": sources,
+    }
+    return answer.model_copy(update=more)
+
+
 def answer_of(
-    loaded: Loaded,
+    region: Region,
+    model: ModelIdentity,
     nowcast: Nowcast,
     series: Sequence[str] | None,
     horizons: Sequence[int] | None,
@@ -65,7 +102,6 @@ def answer_of(
 
     `flags` come before the nowcast's own.
     """
-    region = loaded.bundle.region
     names = list(dict.fromkeys(series or nowcast.series))
     steps = list(dict.fromkeys(horizons or nowcast.steps_minutes))
     places = [nowcast.steps_minutes.index(step) for step in steps]
@@ -95,7 +131,7 @@ def answer_of(
         newest_observation_age_minutes=age,
         quality=max((one.quality for one in chosen), key=list(Quality).index),
         flags=[*flags, *nowcast.flags],
-        model=identity(loaded, nowcast.calibration_id),
+        model=model,
         horizon_min=steps,
         valid_at=[iso(nowcast.issue_time + np.timedelta64(step, "m")) for step in steps],
         nowcasts=chosen,

@@ -58,6 +58,7 @@ def create_app(
         middleware=[Middleware(AccessLog), Middleware(BodyLimit, limit=max_body)],
         generate_unique_id_function=_operation_id,
     )
+    app.state.present = service.present
     problems.install(app)
     for add in routes:
         add(app, service)

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from power_nowcast.live.nowcaster import Quality
+from power_nowcast.live.records import Kind
 
 MAX_ROWS = 40_000
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -158,9 +159,21 @@ class SeriesNowcast(BaseModel):
     quantiles: dict[str, list[float | None]] = Field(description="MW by level, q05 to q95; q50 is the nowcast.")
 
 
+class SourceState(BaseModel):
+    """The newest data of a table."""
+
+    table: str
+    newest: str | None = Field(description="Time of the newest value; of a forecast, when it became known.")
+    age_minutes: float | None = Field(description="At `published_at`.")
+
+
 class NowcastAnswer(Facts):
     """A nowcast with all that is needed to judge it."""
 
+    published_at: str | None = Field(None, description="When it was published; null for an answer made on request.")
+    expires_at: str | None = Field(None, description="When the next one is due; null for an answer made on request.")
+    caught_up: bool = Field(False, description="Whether it was made after its interval, from what was known then.")
+    sources: list[SourceState] = Field([], description="Age of the data by table; empty for an answer made on request.")
     unit: str = "MW"
     horizon_min: list[int]
     valid_at: list[str]
@@ -208,6 +221,15 @@ class ShortAnswer(Facts):
     """The short form's answer: one row a series and horizon."""
 
     rows: list[ShortRow]
+
+
+class EventCard(BaseModel):
+    """What happened."""
+
+    at: str
+    kind: Kind
+    about: str = Field(description="A series, a table or a model version; empty for the region.")
+    what: str = Field(description="A sentence.")
 
 
 class ModelCard(BaseModel):

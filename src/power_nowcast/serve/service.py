@@ -2,7 +2,6 @@
 
 import logging
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,12 +20,26 @@ from power_nowcast.errors import (
     UnknownRegionError,
 )
 from power_nowcast.features.state import MAX_AGE_MINUTES
+from power_nowcast.live.loader import POLL_SECONDS, Loader
+from power_nowcast.live.loop import Loop
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
+from power_nowcast.live.present import Edition, Present
+from power_nowcast.live.records import Event, Published, events
+from power_nowcast.live.runner import Runner
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import known_until
-from power_nowcast.serve.answers import answer_of, iso, minute, model_card, paths_of, region_card
+from power_nowcast.serve.answers import (
+    answer_of,
+    answer_of_published,
+    identity,
+    iso,
+    minute,
+    model_card,
+    paths_of,
+    region_card,
+)
 from power_nowcast.serve.observations import panel_of, parse_time
 from power_nowcast.serve.schemas import (
     ModelCard,
@@ -46,7 +59,6 @@ ARCHIVE = "archive"
 """Flag of answers for the newest moment of data that do not grow."""
 READY_AGE_MINUTES = 60
 """A region whose newest observation is older is not ready; from a few steps on the model gives way to persistence."""
-RETRY_SECONDS = 10.0
 LOST_PLUS = re.compile(r"\d:\d\d\S* \d\d(:?\d\d)?$")
 """A time and an offset with a space between them: an address turns a plus sign into this space."""
 LOST_PLUS_REMEDY = (
@@ -59,10 +71,11 @@ PEAK_PATHS = 1000
 
 @dataclass(frozen=True)
 class Served:
-    """A region with the slot of its model."""
+    """A region with the slot of its model, and with its loop if this process follows it."""
 
     region: Region
     slot: ModelSlot
+    loop: Loop | None = None
 
     @property
     def archive(self) -> bool:
@@ -90,30 +103,23 @@ class Service:
     ) -> None:
         self.served, self.store, self.default_region, self.clock = dict(served), store, default_region, clock
         self._windows = {name: Window(store, one.region) for name, one in self.served.items()}
-        self._stopping = threading.Event()
+        loops = [one.loop for one in self.served.values() if one.loop is not None]
+        self.present = Present(self._render)
+        for loop in loops:
+            loop.listeners += (self.present.tell,)
+        self._runner = Runner(loops)
+        self._loader = Loader([one.slot for one in self.served.values()], POLL_SECONDS if loops else None)
 
     def start(self) -> None:
-        """Load every model that is not there yet, each in a thread of its own, and try again until it is."""
-        for one in self.served.values():
-            if not one.slot.is_loaded:
-                threading.Thread(target=self._load, args=[one], daemon=True, name=f"load {one.region.name}").start()
+        """Begin to load models, and to follow regions."""
+        self._loader.start()
+        self._runner.start()
 
     def stop(self) -> None:
-        """Give up loading."""
-        self._stopping.set()
-
-    def _load(self, one: Served) -> None:
-        while not self._stopping.is_set():
-            try:
-                loaded = one.slot.load()
-            except NowcastError as error:
-                logger.warning("%s: no model yet. %s", one.region.name, error)
-            except Exception:
-                logger.exception("%s: loading the model failed", one.region.name)
-            else:
-                logger.info("%s: version %s answers", one.region.name, loaded.version)
-                return
-            self._stopping.wait(RETRY_SECONDS)
+        """End loops, streams and loading."""
+        self.present.close()
+        self._runner.stop()
+        self._loader.stop()
 
     def of(self, name: str) -> Served:
         """The served region of this name.
@@ -132,12 +138,19 @@ class Service:
     ) -> NowcastAnswer:
         """The nowcast from what the store knew at the issue time.
 
+        Without an issue time, it is the newest publication of a region that this process follows.
+
         Args:
             name: the region's name.
             series: those in the answer, all by default.
             horizons: minutes in the answer, all by default.
             issue_time: an ISO time, or `latest` for the newest observation's; now by default (an archive: `latest`).
         """
+        edition = None if issue_time is not None else self.edition(name)
+        if edition is not None:
+            region = self.of(name).region
+            _check(region, series, horizons)
+            return answer_of_published(region, edition.published, series, horizons)
         return self._from_store(name, series, horizons, issue_time)[0]
 
     def paths(
@@ -177,7 +190,50 @@ class Service:
                 remedy=f"Ask about a later time, or for the newest one: issue_time={LATEST}.",
                 **error.fields | {"region": name, "issue_time": iso(at)},
             ) from error
-        return answer_of(loaded, nowcast, series, horizons, now=now, flags=flags), nowcast, nowcaster
+        return (
+            answer_of(
+                one.region, identity(loaded, nowcast.calibration_id), nowcast, series, horizons, now=now, flags=flags
+            ),
+            nowcast,
+            nowcaster,
+        )
+
+    def edition(self, name: str) -> Edition | None:
+        """The newest publication of a region that this process follows; None if it follows none.
+
+        Raises:
+            UnknownRegionError: there is no such region.
+            StaleDataError: nothing has been published for more than an interval after the next nowcast was due.
+            ModelError: no model is loaded yet.
+        """
+        one = self.of(name)
+        if one.loop is None:
+            return None
+        edition = self.present.of(name)
+        now, late = self.clock(), timedelta(minutes=one.region.interval_minutes)
+        if edition is None:
+            one.slot.current  # noqa: B018 - says why there is no model
+            raise StaleDataError(
+                f"Nothing has been published for {name} yet.", remedy="Try again in a few seconds.", region=name
+            )
+        if now > edition.published.expires_at + late:
+            age = (now - edition.published.published_at).total_seconds() / 60
+            raise StaleDataError(
+                f"The newest nowcast of {name} was published {age:.0f} minutes ago.",
+                remedy=f"See /v1/events/{name}; issue_time={iso(edition.published.issue_time)} answers for that time.",
+                region=name,
+                issue_time=iso(edition.published.issue_time),
+                published_at=iso(edition.published.published_at),
+            )
+        return edition
+
+    def _render(self, published: Published) -> bytes:
+        return answer_of_published(self.of(published.region).region, published).model_dump_json().encode()
+
+    def events(self, name: str, since: datetime | None) -> list[Event]:
+        """The events of a region, of the last day by default, oldest first."""
+        now = self.clock()
+        return events(self.store, self.of(name).region.name, since or now - timedelta(days=1), now)
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:
         """The nowcast from rows that the caller brings."""
@@ -188,7 +244,8 @@ class Service:
         issue = minute(asked.issue_time) if asked.issue_time else panel.end
         calibration = self._calibration(loaded, _aware(issue), asked.calibration_id)
         nowcast = Nowcaster(loaded.bundle, calibration).nowcast(panel, issue, flags=left_out)
-        return answer_of(loaded, nowcast, asked.series, asked.horizon, now=self.clock())
+        model = identity(loaded, nowcast.calibration_id)
+        return answer_of(one.region, model, nowcast, asked.series, asked.horizon, now=self.clock())
 
     def models(self) -> list[ModelCard]:
         """The models that answer."""

@@ -1,16 +1,29 @@
 """The start of the API: it reads the settings, finds the production versions, and runs the server."""
 
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from power_nowcast import mlflow_client
+from power_nowcast.collect import Follower
+from power_nowcast.ingest import ReplayClock, replayed
+from power_nowcast.ingest.catalog import check_sources
+from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.service import Served
 from power_nowcast.settings import Settings, settings
 from power_nowcast.store import Store
+
+logger = logging.getLogger("power_nowcast.live")
 
 
 def production(region: Region, chosen: Settings) -> ModelSlot:
@@ -25,7 +38,7 @@ def production(region: Region, chosen: Settings) -> ModelSlot:
 
 
 def serve_api(host: str, port: int, names: list[str]) -> None:
-    """Serve these regions until interrupted.
+    """Serve these regions until interrupted; other processes collect their data.
 
     Raises:
         UnknownRegionError: there is no such region.
@@ -33,8 +46,46 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
     served = {region.name: Served(region, production(region, settings())) for region in found}
-    app = create_app(served, store, default_region=found[0].name)
-    uvicorn.run(
+    run_server(create_app(served, store, default_region=found[0].name), host, port)
+
+
+@dataclass(frozen=True)
+class Play:
+    """A replay in place of the present: first time, speed, and the tables to play (None: the region's own sources)."""
+
+    start: datetime
+    speed: float = 1.0
+    folder: Path | None = None
+
+
+def serve_live(host: str, port: int, names: list[str], play: Play | None = None) -> None:
+    """Follow these regions, nowcast them at each interval, and serve what is published, until interrupted.
+
+    Raises:
+        UnknownRegionError: there is no such region.
+        ConfigurationError: a source does not match its region file, or cannot be replayed.
+    """
+    store = Store(settings().data, cache_bytes=settings().cache_bytes)
+    clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
+    sleep = time.sleep if play is None else clock.sleep
+    served = {}
+    for region in (load(name) for name in names):
+        followed = region if play is None else replayed(region, play.folder)
+        check_sources(followed)
+        slot = production(region, settings())
+        follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
+        served[region.name] = Served(followed, slot, Loop(store, followed, slot, follower, clock, sleep))
+    run_server(create_app(served, store, default_region=next(iter(served)), clock=clock), host, port)
+
+
+def system_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def run_server(app: FastAPI, host: str, port: int) -> None:
+    """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up."""
+    config = uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -43,6 +94,17 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+    _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.config.app.state.present.close()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)
+
+
+def _told(text: str) -> None:
+    logger.info("%s", text)
 
 
 _LOGGING: dict[str, Any] = {

@@ -108,10 +108,12 @@ NOWCASTS = RecordTable(
             "age_minutes": pl.Float64(),
             "quality": pl.String(),
             "flags": pl.List(pl.String()),
+            "model_kind": pl.String(),
             "model_version": pl.String(),
             "model_digest": pl.String(),
             "calibration_id": pl.String(),
             "data_version": pl.String(),  # versions of the tables that it was made from
+            "sources": pl.String(),  # JSON: by table, the time of its newest value
             "first_seen_at": UTC,
         }
     ),

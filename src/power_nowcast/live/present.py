@@ -1,0 +1,105 @@
+"""The present of each region: the newest publication as bytes that are made once, for any number of readers."""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from power_nowcast.live.records import Published
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A publication with its bytes.
+
+    Attributes:
+        published: the publication.
+        body: the answer, as JSON.
+        id: identifies the publication, such as "2019-06-30T23:55.0": issue time and revision.
+        etag: identifies the bytes.
+    """
+
+    published: Published
+    body: bytes
+    id: str = field(init=False)
+    etag: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", f"{self.published.nowcast.issue_time}.{self.published.revision}")
+        object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:16]}"')
+
+
+class Present:
+    """The newest edition of each region. One thread tells, readers of an event loop are woken.
+
+    Args:
+        render: makes the bytes of a publication; it runs once for each.
+    """
+
+    def __init__(self, render: Callable[[Published], bytes]) -> None:
+        self._render = render
+        self._editions: dict[str, Edition] = {}
+        # Re-entrant: a signal may close it while its thread holds the lock.
+        self._lock = threading.RLock()
+        self._readers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._closed = False
+
+    def tell(self, published: Published) -> None:
+        """Make the edition of a publication, and wake the readers; from any thread."""
+        edition = Edition(published, self._render(published))
+        with self._lock:
+            held = self._editions.get(published.region)
+            if held is not None and _order(held.published) >= _order(published):
+                return
+            self._editions[published.region] = edition
+        self._wake()
+
+    def of(self, region: str) -> Edition | None:
+        """The newest edition of a region, None before the first."""
+        return self._editions.get(region)
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        self._wake()
+
+    async def follow(self, region: str, *, seen: str = "", beat_seconds: float = 15.0) -> AsyncIterator[Edition | None]:
+        """The editions of a region from the present on, and None whenever nothing came for `beat_seconds`.
+
+        A reader that is slow gets the newest edition; it has no backlog that could grow.
+
+        Args:
+            region: the region.
+            seen: id of the edition that the reader has.
+            beat_seconds: seconds of silence.
+        """
+        reader = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            self._readers.add(reader)
+        try:
+            while not self._closed:
+                edition = self.of(region)
+                if edition is not None and edition.id != seen:
+                    seen = edition.id
+                    yield edition
+                    continue
+                try:
+                    await asyncio.wait_for(reader[1].wait(), beat_seconds)
+                except TimeoutError:
+                    yield None
+                reader[1].clear()
+        finally:
+            with self._lock:
+                self._readers.discard(reader)
+
+    def _wake(self) -> None:
+        with self._lock:
+            readers = tuple(self._readers)
+        for loop, event in readers:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+
+def _order(published: Published) -> tuple[object, ...]:
+    return published.issue_time, published.revision

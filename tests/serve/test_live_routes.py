@@ -1,0 +1,133 @@
+"""The API of followed regions: bytes made once an interval, a stream, events, and refusals when nothing is fresh."""
+
+import asyncio
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.live.slot import ModelSlot
+from power_nowcast.serve.fastapi_app import create_app
+from power_nowcast.serve.service import Served
+from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
+from tests.serve.conftest import Client, problem_of
+
+
+class Live:
+    """A followed region with its service; the loop steps when a test says so."""
+
+    def __init__(self, world: World, slot: ModelSlot) -> None:
+        self.world, self.loop = world, world.loop(slot)
+        served = {"toy": Served(REGION, slot, self.loop)}
+        self.app = create_app(served, world.store, default_region="toy", clock=world.clock)
+        self.client = Client(self.app)
+
+    def step(self) -> None:
+        self.loop.step()
+
+
+@pytest.fixture
+def live(slot: ModelSlot, tmp_path: Path) -> Live:
+    return Live(World(tmp_path / "data"), slot)
+
+
+def test_the_present_is_bytes_that_are_made_once(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.step()
+    runs: list[object] = []
+    whole = Bundle.features
+    monkeypatch.setattr(Bundle, "features", lambda *given, **more: runs.append(given) or whole(*given, **more))
+    first = live.client.get("/v1/nowcast/toy")
+    again = live.client.get("/v1/nowcast/toy")
+    assert first.status_code == 200, first.text
+    assert first.content == again.content
+    assert runs == []
+    assert first.headers["cache-control"] == "no-cache"
+    unchanged = live.client.get("/v1/nowcast/toy", headers={"if-none-match": first.headers["etag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    live.client.get("/v1/nowcast/toy", params={"issue_time": "latest"})
+    assert len(runs) == 1, "the counter counts"
+
+
+def test_the_answer_says_when_it_was_published_and_how_old_its_data_are(live: Live) -> None:
+    live.world.now = BEGIN + timedelta(minutes=2)
+    live.step()
+    told = live.client.get("/v1/nowcast/toy").json()
+    assert told["issue_time"] == "2024-05-01T12:00:00Z"
+    assert told["published_at"] == "2024-05-01T12:02:00Z"
+    assert told["expires_at"] == "2024-05-01T12:45:00Z"
+    assert told["live"]
+    assert not told["caught_up"]
+    assert told["sources"] == [
+        {"table": "power", "newest": "2024-05-01T12:00:00Z", "age_minutes": 2.0},
+        {"table": "weather", "newest": "2024-05-01T12:00:00Z", "age_minutes": 2.0},
+    ]
+    assert live.loop.present is not None
+    medians = [one["quantiles"]["q50"] for one in told["nowcasts"]]
+    assert medians == live.loop.present.nowcast.values[:, :, 3].tolist()
+    chosen = live.client.get("/v1/nowcast/toy", params={"series": "N.E.", "horizon": 60}).json()
+    assert chosen["nowcasts"][0]["quantiles"]["q50"] == [medians[1][1]]
+    assert chosen["published_at"] == told["published_at"]
+
+
+def test_nothing_yet_and_nothing_fresh_are_refused(live: Live) -> None:
+    told = problem_of(live.client.get("/v1/nowcast/toy"), 503, "Stale data")
+    assert told["detail"] == "Nothing has been published for toy yet."
+    live.step()
+    live.world.now = BEGIN + 1.5 * HALF_HOUR + HALF_HOUR
+    assert live.client.get("/v1/nowcast/toy").status_code == 200
+    live.world.now += timedelta(seconds=1)
+    response = live.client.get("/v1/nowcast/toy")
+    told = problem_of(response, 503, "Stale data")
+    assert told["detail"] == "The newest nowcast of toy was published 75 minutes ago."
+    assert (told["issue_time"], told["published_at"]) == ("2024-05-01T12:00:00Z", "2024-05-01T12:00:00Z")
+    assert "retry-after" in response.headers
+
+
+def test_events_are_told(live: Live) -> None:
+    live.step()
+    live.world.now += 5 * HALF_HOUR
+    live.step()
+    told = live.client.get("/v1/events/toy").json()
+    assert [one["at"] for one in told] == sorted(one["at"] for one in told)
+    (event,) = [one for one in told if one["kind"] == "caught up"]
+    assert event["what"] == "4 intervals before 2024-05-01 14:30 UTC were caught up."
+    assert live.client.get("/v1/events/toy", params={"since": "2024-05-01T14:30:01Z"}).json() == []
+    assert live.client.get("/v1/events/atlantis").status_code == 404
+
+
+def test_a_stream_has_the_present_then_what_comes_then_heartbeats(live: Live) -> None:
+    live.step()
+    present = live.app.state.present
+
+    async def read() -> list[object]:
+        found: list[object] = []
+        async for edition in present.follow("toy", beat_seconds=0.2):
+            found.append(edition)
+            if len(found) == 1:
+                live.world.now += HALF_HOUR
+                await asyncio.to_thread(live.step)
+            if len(found) == 3:
+                break
+        return found
+
+    first, second, third = asyncio.run(read())
+    assert (first.id, second.id) == ("2024-05-01T12:00.0", "2024-05-01T12:30.0")  # type: ignore[attr-defined]
+    assert third is None
+    assert json.loads(second.body)["issue_time"] == "2024-05-01T12:30:00Z"  # type: ignore[attr-defined]
+
+
+def test_who_comes_back_gets_what_is_newer(live: Live) -> None:
+    live.step()
+    present = live.app.state.present
+
+    async def next_of(seen: str) -> object:
+        async for edition in present.follow("toy", seen=seen, beat_seconds=0.1):
+            return edition
+        return "closed"
+
+    assert asyncio.run(next_of("2024-05-01T12:00.0")) is None
+    assert asyncio.run(next_of("2024-05-01T11:30.0")).id == "2024-05-01T12:00.0"  # type: ignore[attr-defined]
+    present.close()
+    assert asyncio.run(next_of("2024-05-01T11:30.0")) == "closed"
