@@ -40,7 +40,7 @@ endef
 
 .PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
 	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
-	serve-mlflow api mlflow
+	serve-mlflow api live demo-live mlflow
 
 help: ## list the targets
 	@echo "power-nowcast: calibrated 15-60 minute nowcasts of power load"
@@ -116,6 +116,12 @@ serve-mlflow: setup ## serve the production model by MLflow, port 5000
 
 api: setup ## the nowcast API, port 8000
 	@$(NOWCAST) api $(region) $(ARGS)
+
+live: setup ## follow a region: a nowcast at every interval, and the API of what is published, port 8000
+	@$(NOWCAST) live $(region) $(ARGS)
+
+demo-live: setup ## the live service on the sample, replayed at 60 times its speed (after `make run`)
+	@NOWCAST_DATA=demo $(NOWCAST) live --region nyiso --replay "2019-06-20 12:00" --speed 60 $(ARGS)
 
 mlflow: setup ## the MLflow server, port 5001
 	@$(NOWCAST) mlflow $(ARGS)

@@ -13,10 +13,9 @@ import polars as pl
 from power_nowcast.contracts import Table
 from power_nowcast.errors import HistoryError, MissingDataError, NowcastError, StaleDataError
 from power_nowcast.features.panel import FORECAST_REACH
-from power_nowcast.ingest.sources.replay import REPLAY
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
-from power_nowcast.live.records import Event, Kind, Published, aware, newest, note, publish, published
+from power_nowcast.live.records import NOT_LIVE, Event, Kind, Published, aware, newest, note, publish, published
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
@@ -28,8 +27,6 @@ PATIENCE = 0.5
 """Share of the interval for which a nowcast waits for the newest values; after it the values that exist must do."""
 CATCH_UP = timedelta(days=1)
 """Missed intervals that lie further back are not caught up."""
-NOT_LIVE = (REPLAY, "sample")
-"""Sources whose data are of the past."""
 LONGEST_SLEEP = timedelta(seconds=10)
 """The loop looks again after this time at the latest: a clock may jump."""
 

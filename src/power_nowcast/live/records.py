@@ -13,6 +13,9 @@ from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.store import Store
 from power_nowcast.store.tables import EVENTS, NOWCASTS
 
+NOT_LIVE = ("replay", "sample")
+"""Sources whose data are of the past. They are flags of a nowcast, so that it cannot look live."""
+
 
 @dataclass(frozen=True)
 class Published:

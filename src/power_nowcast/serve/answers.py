@@ -8,7 +8,7 @@ import numpy as np
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
 from power_nowcast.features.rows import optional_columns
 from power_nowcast.live.nowcaster import Nowcast, Quality
-from power_nowcast.live.records import Published
+from power_nowcast.live.records import NOT_LIVE, Published
 from power_nowcast.live.slot import Loaded
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label
@@ -82,7 +82,7 @@ def answer_of_published(
         "published_at": iso(at),
         "expires_at": iso(published.expires_at),
         "caught_up": not published.is_live,
-        "live": published.is_live,
+        "live": published.is_live and not set(NOT_LIVE) & set(nowcast.flags),
         "sources": sources,
     }
     return answer.model_copy(update=more)

@@ -1,6 +1,7 @@
 """The start of the API: it reads the settings, finds the production versions, and runs the server."""
 
 import logging
+import signal
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,9 +99,11 @@ def run_server(app: FastAPI, host: str, port: int) -> None:
 
 
 class _Server(uvicorn.Server):
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.config.app.state.present.close()  # type: ignore[union-attr]
-        super().handle_exit(sig, frame)
+        # uvicorn would raise the signal again after the graceful end, and the exit code would be a failure's.
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _told(text: str) -> None:
