@@ -11,6 +11,7 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import VALUES, Table
+from power_nowcast.errors import ModelError
 from power_nowcast.features.panel import history
 from power_nowcast.live.loop import CATCH_UP, PATIENCE, Loop, jumps
 from power_nowcast.live.nowcaster import Quality
@@ -209,6 +210,17 @@ def test_a_new_version_supersedes_the_present_interval(world: World, slot_of) ->
     world.now += HALF_HOUR
     loop.step()
     assert published(world.store, "toy", BEGIN + HALF_HOUR, world.now)[0].version == "2"
+
+
+def test_a_version_that_cannot_be_loaded_is_an_event_once(world: World, slot_of) -> None:
+    loop = world.loop(slot_of(1))
+    loop.slot.trouble = ModelError("Version 2 gives no nowcast.", remedy="Train it again.")
+    for _ in range(3):
+        loop.step()
+        world.now += HALF_HOUR
+    told = [one.what for one in events(world.store, "toy", BEGIN, world.now) if one.kind is Kind.NOT_LOADED]
+    assert told == ["Version 2 gives no nowcast."]
+    assert len(published(world.store, "toy", BEGIN, world.now)) == 3
 
 
 def test_a_failure_of_a_step_does_not_end_the_loop(world: World, slot_of, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,17 +1,22 @@
 """The API of followed regions: bytes made once an interval, a stream, events, and refusals when nothing is fresh."""
 
 import asyncio
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.contracts import Table
+from power_nowcast.live.scores import SCORES
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.serve.fastapi_app import create_app
+from power_nowcast.serve.schemas import HistoryRow
 from power_nowcast.serve.service import Served
-from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
+from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, ROWS, World
 from tests.serve.conftest import Client, problem_of
 
 
@@ -82,6 +87,7 @@ def test_nothing_yet_and_nothing_fresh_are_refused(live: Live) -> None:
     told = problem_of(response, 503, "Stale data")
     assert told["detail"] == "The newest nowcast of toy was published 75 minutes ago."
     assert (told["issue_time"], told["published_at"]) == ("2024-05-01T12:00:00Z", "2024-05-01T12:00:00Z")
+    assert told["last_nowcast"]["nowcasts"][0]["series"] == "ALL"
     assert "retry-after" in response.headers
 
 
@@ -131,3 +137,27 @@ def test_who_comes_back_gets_what_is_newer(live: Live) -> None:
     assert asyncio.run(next_of("2024-05-01T11:30.0")).id == "2024-05-01T12:00.0"  # type: ignore[attr-defined]
     present.close()
     assert asyncio.run(next_of("2024-05-01T11:30.0")) == "closed"
+
+
+def test_the_history_says_what_was_published_and_what_came(live: Live) -> None:
+    live.world.run(lambda _: [live.loop], BEGIN + 5 * HALF_HOUR)
+    rows = live.client.get("/v1/history/toy").json()
+    assert len(rows) == 5 * 3 * 2
+    for row in rows:
+        HistoryRow.model_validate(row)
+    first = next(row for row in rows if (row["series"], row["horizon_min"]) == ("N.E.", 30))
+    actual = ROWS[Table.POWER].filter((pl.col("series") == "N.E.") & (pl.col("valid_at") == BEGIN + HALF_HOUR))
+    assert first["issue_time"] == "2024-05-01T12:00:00Z"
+    assert first["first_mw"] == actual["value"][0] == first["actual_mw"]
+    assert first["error_mw"] == pytest.approx(first["median_mw"] - first["first_mw"])
+    chosen = {"series": "ALL", "start": "2024-05-01T12:30:00Z", "end": "2024-05-01T13:00:00Z"}
+    some = live.client.get("/v1/history/toy", params=chosen).json()
+    assert {row["issue_time"] for row in some} == {"2024-05-01T12:30:00Z", "2024-05-01T13:00:00Z"}
+    assert {row["series"] for row in some} == {"ALL"}
+    table = live.client.get("/v1/history/toy", params=chosen | {"format": "csv"})
+    assert pl.read_csv(table.content, schema_overrides={"model_version": pl.String}).to_dicts() == some
+    parquet = live.client.get("/v1/history/toy", params=chosen | {"format": "parquet"})
+    assert pl.read_parquet(io.BytesIO(parquet.content)).schema == SCORES
+    wide = live.client.get("/v1/history/toy", params={"start": "2024-04-01T00:00:00Z"})
+    assert problem_of(wide, 422, "Invalid request")["errors"][0]["where"] == "query.start"
+    assert live.client.get("/v1/history/toy", params={"series": "MOON"}).status_code == 404

@@ -40,6 +40,7 @@ class Loader:
         self._stopping.set()
 
     def _keep(self, slot: ModelSlot) -> None:
+        slot.begin()
         while not self._stopping.is_set():
             self._load(slot)
             if slot.is_loaded and self._poll_seconds is None:

@@ -69,6 +69,7 @@ class Loop:
     """The newest publication."""
     _done: datetime | None = field(default=None, init=False, repr=False)
     """The last interval that is over for the loop: published, or refused and then missed."""
+    _noted_trouble: NowcastError | None = field(default=None, init=False, repr=False)
     _following: FollowedCalibration | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,13 +97,15 @@ class Loop:
             ConfigurationError: a source does not match the region file.
             StoreError: the tables cannot be read or written.
         """
+        if self.present is None:
+            # Before a source is asked, which may take long.
+            self.present = newest(self.store, self.region.name, until=self.clock())
+            self._tell_present()
         if self.collector is not None and self.collector.due <= self.clock():
             self.collector.step()
         now = self.clock()
         issue = self.slot_of(now)
-        if self.present is None:
-            self.present = newest(self.store, self.region.name, until=now)
-            self._tell_present()
+        self._note_trouble(now)
         if self.slot.is_loaded:
             self._catch_up(issue)
             if self.present is None or self.present.issue_time < issue:
@@ -223,6 +226,13 @@ class Loop:
                     if one.revision == 0:
                         following.step(self.window.at(one.known_at), one.nowcast.issue_time, now=one.known_at)
         return following
+
+    def _note_trouble(self, now: datetime) -> None:
+        """Note once why the version that should answer is not loaded."""
+        trouble = self.slot.trouble
+        if trouble is not None and trouble is not self._noted_trouble:
+            self.note(Kind.NOT_LOADED, trouble.message, at=now)
+        self._noted_trouble = trouble
 
     def _note_changes(self, before: Published, after: Published) -> None:
         """Note series whose quality has changed, and those whose median has left the band published before."""

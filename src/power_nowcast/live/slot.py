@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +58,10 @@ class ModelSlot:
         self.region = region
         self._loader, self._note = loader, cache / "last_good.json"
         self._loaded: Loaded | None = None
+        self._before: Loaded | None = None
+        """The version that answered before, for a rollback without reading it again."""
+        self._refused: tuple[Fetched, NowcastError] | None = None
+        """The version that failed its check, and why: it is not opened again until another one should answer."""
         self.trouble: NowcastError | None = None
         """Why the last `load` did not bring the registry's version, None where it did."""
 
@@ -81,6 +85,18 @@ class ModelSlot:
             ) from self.trouble
         return loaded
 
+    def begin(self) -> Loaded | None:
+        """Let the last good version on disk answer until the registry's is loaded; returns the version that answers.
+
+        It asks nobody. If no version on disk can be used, nothing changes.
+        """
+        if self._loaded is None:
+            try:
+                self._loaded = self._last_good(ModelError("No version is on disk.", remedy="Load one."))
+            except (NowcastError, OSError) as error:
+                logger.info("%s: no version on disk answers. %s", self.region.name, error)
+        return self._loaded
+
     def load(self) -> Loaded:
         """Fetch, verify, answer the golden rows, then swap. A version that answers already is not opened again.
 
@@ -93,11 +109,7 @@ class ModelSlot:
         """
         try:
             fetched = self._loader()
-            held = self._loaded
-            if held is not None and (held.version, held.bundle.digest) == (fetched.version, fetched.digest):
-                self.trouble = None
-                return held
-            loaded = self._open(fetched, from_disk=False)
+            loaded = self._held(fetched) or self._checked(fetched)
         except (RegistryUnavailableError, ModelError, OSError) as error:
             self.trouble = _as_own(error)
             if self._loaded is not None:
@@ -108,10 +120,31 @@ class ModelSlot:
             return loaded
         except NowcastError as error:
             self.trouble = error
+            if self._loaded is not None and self._loaded.from_disk:
+                self._loaded = None  # the registry says that no version should answer
             raise
-        self._loaded, self.trouble = loaded, None
+        if self._loaded is not None and self._loaded.bundle is not loaded.bundle:
+            self._before = self._loaded
+        self._loaded, self.trouble, self._refused = loaded, None, None
         self._remember(fetched)
         return loaded
+
+    def _held(self, fetched: Fetched) -> Loaded | None:
+        """The version if it is in memory: it answers now, or answered before."""
+        for held in (self._loaded, self._before):
+            if held is not None and (held.version, held.bundle.digest) == (fetched.version, fetched.digest):
+                return replace(held, from_disk=False)
+        return None
+
+    def _checked(self, fetched: Fetched) -> Loaded:
+        """The version after its check; one that has failed is not opened again."""
+        if self._refused is not None and self._refused[0] == fetched:
+            raise self._refused[1]
+        try:
+            return self._open(fetched, from_disk=False)
+        except (ModelError, OSError) as error:
+            self._refused = fetched, _as_own(error)
+            raise
 
     def _open(self, fetched: Fetched, *, from_disk: bool) -> Loaded:
         folder, version, digest = fetched

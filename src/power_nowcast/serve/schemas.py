@@ -223,6 +223,26 @@ class ShortAnswer(Facts):
     rows: list[ShortRow]
 
 
+class HistoryRow(BaseModel):
+    """One issue time, series and step: what was published, and what came. Null as long as it is not known."""
+
+    issue_time: str
+    series: str
+    horizon_min: int
+    valid_at: str
+    published_at: str
+    is_live: bool = Field(description="False if it was caught up after its interval.")
+    quality: Quality
+    model_version: str
+    origin_mw: float | None = Field(description="The last known value at the issue time.")
+    median_mw: float | None
+    first_mw: float | None = Field(description="The value of `valid_at` that was published first.")
+    actual_mw: float | None = Field(description="Its newest value, after corrections.")
+    error_mw: float | None = Field(description="The median minus `first_mw`.")
+    pinball_mw: float | None = Field(description="Mean over the quantiles, against `first_mw`.")
+    is_inside_80: bool | None = Field(description="Whether `first_mw` is within the band of 80 %.")
+
+
 class EventCard(BaseModel):
     """What happened."""
 

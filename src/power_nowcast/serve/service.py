@@ -1,5 +1,6 @@
 """What the API does, without HTTP: regions with their models, answers from the store or from a caller's rows."""
 
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 from fastapi.exceptions import RequestValidationError
 
 from power_nowcast.bundle.calibration import Calibration
@@ -26,6 +28,7 @@ from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_forc
 from power_nowcast.live.present import Edition, Present
 from power_nowcast.live.records import Event, Published, events
 from power_nowcast.live.runner import Runner
+from power_nowcast.live.scores import scores
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
@@ -224,11 +227,23 @@ class Service:
                 region=name,
                 issue_time=iso(edition.published.issue_time),
                 published_at=iso(edition.published.published_at),
+                last_nowcast=json.loads(edition.body),
             )
         return edition
 
     def _render(self, published: Published) -> bytes:
         return answer_of_published(self.of(published.region).region, published).model_dump_json().encode()
+
+    def history(self, name: str, series: Sequence[str] | None, first: datetime, last: datetime) -> pl.DataFrame:
+        """Rows of `live.scores.SCORES` of the issue times from `first` to `last`.
+
+        Raises:
+            UnknownRegionError, UnknownSeriesError: there is no such region or series.
+        """
+        region = self.of(name).region
+        _check(region, series, None)
+        rows = scores(self.store, region, first, last)
+        return rows if series is None else rows.filter(pl.col("series").is_in(series))
 
     def events(self, name: str, since: datetime | None) -> list[Event]:
         """The events of a region, of the last day by default, oldest first."""
