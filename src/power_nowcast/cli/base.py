@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from power_nowcast.errors import ConfigurationError, NowcastError
+from power_nowcast.models.kinds import ALIASES, KINDS
 from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def _defaults() -> Settings:
 
 DEFAULTS = _defaults()
 
+_SHORT = {kind: short for short, kind in ALIASES.items()}
+
 RegionOption = Annotated[str, typer.Option("--region", "-r", help="Name of a region, or a region's TOML file.")]
 DaysOption = Annotated[int | None, typer.Option(min=1, help="Only the last so many days.")]
 ModelOption = Annotated[
@@ -45,8 +48,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="lightgbm (lgbm), xgboost (xgb), mlp, mlp_global, mlp_local, lstm, tft, ensemble, persistence, "
-        "seasonal_naive or persistence_ramp.",
+        help=", ".join(f"{kind} ({_SHORT[kind]})" if kind in _SHORT else kind for kind in KINDS) + ".",
     ),
 ]
 MinutesOption = Annotated[str | None, typer.Option(metavar="MIN,MIN,...", help="Minutes, separated by commas.")]

@@ -1,13 +1,16 @@
 """The register of models: a new kind is one file and one line in `KINDS`.
 
-A library is imported when its model is requested, so that a small service stays small.
+A library is imported when its model is requested, so that a small service stays small. Commands name the kinds in their
+help, so this module imports nothing that takes long.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from power_nowcast.errors import ConfigurationError
-from power_nowcast.models.base import Model
+
+if TYPE_CHECKING:
+    from power_nowcast.models.base import Model
 
 KINDS: dict[str, tuple[str, str]] = {
     "persistence": ("baselines", "Persistence"),
@@ -26,7 +29,7 @@ BASELINES = ("persistence", "seasonal_naive", "persistence_ramp")
 ALIASES = {"xgb": "xgboost", "lgbm": "lightgbm"}
 
 
-def model_class(kind: str) -> type[Model]:
+def model_class(kind: str) -> "type[Model]":
     """The class of this name, such as "lightgbm" or its short form "lgbm".
 
     Raises:
@@ -40,6 +43,6 @@ def model_class(kind: str) -> type[Model]:
     return found
 
 
-def create(kind: str, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Model:
+def create(kind: str, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> "Model":
     """An untrained model with the options that are not None; baselines ignore them."""
     return model_class(kind).of(series, knots, **options)
