@@ -232,3 +232,13 @@ def test_specs_are_those_of_the_tables_that_the_region_has() -> None:
     more = region.model_copy(update={"weather_forecast": weather, "forecast": None})
     assert list(more.specs) == [Table.POWER, Table.WEATHER, Table.WEATHER_FORECAST]
     assert more.specs[Table.WEATHER_FORECAST] is weather
+
+
+def test_a_region_may_have_another_unit_and_one_in_megawatts_is_written_as_before(file: Path) -> None:
+    plain = regions.load(file)
+    file.write_text(VALID.replace('title = "Two zones"', 'title = "Two zones"\nunit = "kW"'))
+    other = regions.load(file)
+
+    assert (plain.unit, other.unit) == ("MW", "kW")
+    assert "unit" not in plain.model_dump()
+    assert Region.model_validate_json(other.model_dump_json()) == other

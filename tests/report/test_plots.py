@@ -17,6 +17,7 @@ from power_nowcast.evaluate.scorecard import Scorecard, scorecard
 from power_nowcast.report import plots, words
 from power_nowcast.report.plots import Explanation
 from power_nowcast.report.plots.explain import across_horizons
+from power_nowcast.report.words import change
 
 
 def _line(figure: Figure, label: str, panel: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +128,7 @@ def test_residual_hist_counts_every_error(backtest: Backtest) -> None:
     model = np.array([bar.get_height() for bar in bars[len(bars) // 2 :]])
     assert model.sum() == pytest.approx(1, abs=0.02)
     error = backtest.nowcasts.values[:, 0, 0, 3] - backtest.actual[:, 0, 0]
-    assert f"bias {error.mean():+.1f}" in _words(figure)
+    assert f"bias {change(float(error.mean()), 'MW')}" in _words(figure)
 
 
 def test_heat_map_holds_the_hours(card: Scorecard) -> None:

@@ -135,3 +135,25 @@ def test_a_flat_zero_is_drawn(level: float) -> None:
     flat = replace(fan, actual=np.full_like(fan.actual, level), values=np.full_like(fan.values, level))
 
     assert MEDIAN in _text(draw_fan(flat))
+
+
+def test_a_feeder_is_told_in_its_unit_and_its_digits() -> None:
+    fan = _fan(level=0.3, spread=0.008)
+    region = fan.region.model_copy(update={"unit": "kW"})
+
+    lines = _text(draw_fan(replace(fan, region=region, actual=fan.actual * 0 + 0.3))).splitlines()
+
+    assert "300 kW, 80 % within 288 to 312" in lines[0]
+    labels = [line.split()[0] for line in lines[1:-2] if line[:1].strip()]
+    assert len(set(labels)) == len(labels) >= 5
+    assert all(280 < float(label) < 320 for label in labels)
+
+
+def test_no_two_labels_of_a_small_load_are_equal() -> None:
+    fan = _fan(level=1.3, spread=0.02)
+
+    lines = _text(draw_fan(replace(fan, actual=fan.actual * 0 + 1.3))).splitlines()
+
+    assert "1.300 MW, 80 % within 1.270 to 1.330" in lines[0]
+    labels = [line.split()[0] for line in lines[1:-2] if line[:1].strip()]
+    assert len(set(labels)) == len(labels) >= 5

@@ -7,7 +7,7 @@ import pytest
 
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
-from power_nowcast.report.words import best_baseline, headline, limits, megawatts, number, percent
+from power_nowcast.report.words import best_baseline, change, headline, limits, number, percent, power
 
 DASH = "\N{EN DASH}"
 
@@ -21,8 +21,8 @@ DASH = "\N{EN DASH}"
         (number(float("nan")), DASH),
         (percent(0.256), "26 %"),
         (percent(float("inf")), DASH),
-        (megawatts(9.219), "9.2"),
-        (megawatts(112.6), "113"),
+        (power(9.219, "MW"), "9.22"),
+        (power(112.6, "MW"), "113"),
     ],
 )
 def test_figures_are_written_for_people(written: str, expected: str) -> None:
@@ -56,7 +56,32 @@ def test_a_model_that_is_worse_is_said_to_be(backtest: Backtest) -> None:
 
 
 def test_a_load_of_zero_is_told_in_megawatts(poor_backtest: Backtest) -> None:
-    assert "off by 0.0 MW" in headline(scorecard(poor_backtest), "NORTH")
+    assert "off by 0 MW" in headline(scorecard(poor_backtest), "NORTH")
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (power(0.0123, "MW"), "0.0123"),
+        (power(0.0123, "kW"), "12.3"),
+        (power(1300, "GW"), "1.30"),
+        (power(0, "kW"), "0"),
+        (power(1.2345, "MW", beside=0.062), "1.234"),
+        (power(0.3, "kW", beside=0.012), "300"),
+        (power(20_000, "MW", beside=600), "20,000"),
+        (change(0.0123, "kW"), "+12.3"),
+        (change(-1.5, "MW", beside=0.1), "\N{MINUS SIGN}1.50"),
+    ],
+)
+def test_power_has_the_digits_and_the_unit_that_fit_its_size(told: str, expected: str) -> None:
+    assert told == expected
+
+
+def test_a_card_is_told_in_its_regions_unit(poor_backtest: Backtest) -> None:
+    region = poor_backtest.region.model_copy(update={"unit": "kW"})
+    card = scorecard(replace(poor_backtest, region=region))
+
+    assert "off by 0 kW" in headline(card, "NORTH")
 
 
 def test_nothing_scored_is_said_plainly(empty_backtest: Backtest) -> None:

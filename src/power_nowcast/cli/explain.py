@@ -1,4 +1,4 @@
-"""Explain a model by its features or, with --at, one nowcast by contributions in MW that add up to it."""
+"""Explain a model by its features or, with --at, one nowcast by contributions that add up to it."""
 
 import json
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def explain(
             moment = at.replace(tzinfo=UTC)
             one = explaining.explain(job, bundle, at=moment, series=series, horizon_minutes=horizon)
             told = one.to_json()
-            plot = Plot("explained", explaining.drawn(one), "")
+            plot = Plot("explained", explaining.drawn(one, job.region.unit), "")
         file = out or job.reports / bundle.model.kind / f"{plot.name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(plot.png())
@@ -45,6 +45,6 @@ def explain(
         elif at is None:
             explanation.show_overview(whole)
         else:
-            explanation.show_one(one)
+            explanation.show_one(one, job.region.unit)
         if not as_json:
             console.print(f"Plot: {file}", soft_wrap=True)

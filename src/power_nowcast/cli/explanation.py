@@ -37,24 +37,38 @@ def show_overview(found: "Overview") -> None:
         console.print(shares)
 
 
-def show_one(found: "Explained") -> None:
+def show_one(found: "Explained", unit: str) -> None:
+    from power_nowcast.report.words import change, power
+
+    width = found.high_80_mw - found.low_80_mw
+
+    def level(mw: float) -> str:
+        return power(mw, unit, beside=width / 10)
+
+    def moved(mw: float) -> str:
+        return change(mw, unit, beside=width / 10)
+
     grid = _grid(f"{found.series} {found.horizon_minutes} minutes after {found.issue_time}")
-    for heading in ("", "MW", "", "value (usual)"):
-        grid.add_column(heading, justify="right" if heading == "MW" else "left")
-    grid.add_row("last known value", f"{found.persistence_mw:,.1f}", "", f"{found.age_minutes:.0f} minutes old")
+    for heading in ("", unit, "", "value (usual)"):
+        grid.add_column(heading, justify="right" if heading == unit else "left")
+    grid.add_row("last known value", level(found.persistence_mw), "", f"{found.age_minutes:.0f} minutes old")
     most = max(abs(part.contribution_mw) for part in found.parts) or 1.0
     for part in found.parts:
         value = part.contribution_mw
         sign = "\N{FULL BLOCK}" if value > 0 else "\N{LIGHT SHADE}"
-        grid.add_row(part.family, f"{value:+,.1f}", sign * round(BAR * abs(value) / most), part.note(1))
-    band = f"80 % within {found.low_80_mw:,.0f} to {found.high_80_mw:,.0f}"
-    grid.add_row("nowcast", f"{found.median_mw:,.1f}", "", band, style="bold")
+        grid.add_row(part.family, moved(value), sign * round(BAR * abs(value) / most), part.note(1))
+    low, high = (power(mw, unit, beside=width) for mw in (found.low_80_mw, found.high_80_mw))
+    band = f"80 % within {low} to {high}"
+    grid.add_row("nowcast", level(found.median_mw), "", band, style="bold")
     if found.outcome_mw is not None:
-        grid.add_row("what came", f"{found.outcome_mw:,.1f}", "", f"{found.outcome_mw - found.median_mw:+,.1f} beside")
+        grid.add_row("what came", level(found.outcome_mw), "", f"{moved(found.outcome_mw - found.median_mw)} beside")
     console.print(grid)
     console.print(f"By {found.method}; usual: {found.compared_with}.", highlight=False)
     for one in found.similar:
-        console.print(f"Similar: {one.issue_time}, {one.ramp_mw:+,.0f} MW in the same time.", highlight=False)
+        console.print(
+            f"Similar: {one.issue_time}, {change(one.ramp_mw, unit, beside=width)} {unit} in the same time.",
+            highlight=False,
+        )
 
 
 def _grid(title: str) -> Grid:

@@ -33,6 +33,7 @@ class Comparison:
     region: str
     title: str
     timezone: str
+    unit: str
     reference: str
     others: tuple[str, ...]
     series: tuple[str, ...]
@@ -136,6 +137,7 @@ def compare(runs: Mapping[str, Nowcasts], panel: Panel, region: Region) -> Compa
         region=region.name,
         title=region.title,
         timezone=region.timezone,
+        unit=region.unit,
         reference=reference,
         others=tuple(others),
         series=first.series,

@@ -32,6 +32,7 @@ class Scorecard:
     region: str
     title: str
     timezone: str
+    unit: str
     first: datetime
     last: datetime
     issues: int
@@ -127,6 +128,7 @@ def scorecard(backtest: Backtest) -> Scorecard:
         region=region.name,
         title=region.title,
         timezone=region.timezone,
+        unit=region.unit,
         first=backtest.first,
         last=backtest.last,
         issues=len(model.issue_times),

@@ -30,7 +30,7 @@ READ_BY = 2
 """Incremented when the parsers read the same bytes in another way: deliveries are then read again."""
 
 _READ_FOR: dict[str, Any] = {
-    **dict.fromkeys(("name", "timezone", "interval_minutes", "total"), True),
+    **dict.fromkeys(("name", "unit", "timezone", "interval_minutes", "total"), True),
     "zones": {"__all__": {"name", "kind", "latitude", "longitude", "max_mw", "allow_zero"}},
 }
 """Keys of a region that decide how its deliveries are read."""

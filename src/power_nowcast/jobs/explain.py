@@ -22,6 +22,7 @@ from power_nowcast.live.nowcaster import calibration_in_force
 from power_nowcast.regions import Region
 from power_nowcast.regions.calendar import days
 from power_nowcast.report.plots import waterfall
+from power_nowcast.report.words import power
 
 BACK_DAYS = 42
 """Number of past days: a nowcast is compared with the same time of these days."""
@@ -340,12 +341,14 @@ def _value(panel: Panel, region: Region, series: str, time: np.datetime64) -> fl
     return value if np.isfinite(value) else None
 
 
-def drawn(one: Explained) -> Figure:
-    """The waterfall of one nowcast."""
+def drawn(one: Explained, unit: str) -> Figure:
+    """The waterfall of one nowcast, in a region's unit."""
+    median = power(one.median_mw, unit, beside=one.high_80_mw - one.low_80_mw)
     return waterfall(
         one.persistence_mw,
         [(part.family, part.contribution_mw, part.note()) for part in one.parts],
-        title=f"{one.series}, {one.horizon_minutes} minutes ahead: why {one.median_mw:,.0f} MW",
+        title=f"{one.series}, {one.horizon_minutes} minutes ahead: why {median} {unit}",
+        unit=unit,
         subtitle=f"issued {one.issue_time.replace('T', ' ').removesuffix('Z')} UTC by {one.kind}",
         band=(one.low_80_mw, one.high_80_mw),
         outcome=one.outcome_mw,

@@ -26,6 +26,7 @@ from power_nowcast.regions.keys import (
     Weight,
     wrong,
 )
+from power_nowcast.regions.units import Unit
 
 MAX_HORIZON_MINUTES = 60
 
@@ -124,6 +125,12 @@ class Region(_Frozen):
 
     name: Name = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     title: Text
+    unit: Unit = Field(
+        "MW",
+        # A region in MW is written as before there was a choice, so that digests of bundles and recipes stay.
+        exclude_if=lambda unit: unit == "MW",
+        description="Unit of its files, reports, plots and explanations; MW inside, in tables and in answers.",
+    )
     timezone: Text
     interval_minutes: Literal[5, 10, 15, 30, 60]
     model: Name = Field(pattern=r"^[^/:]+$", description="Name of its registered model.")

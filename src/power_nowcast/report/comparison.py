@@ -16,7 +16,7 @@ from power_nowcast.evaluate.comparison import LOSSES, SIGNIFICANT, Comparison
 from power_nowcast.report.pages import Cells, manifest_cells, picture, template, write_page
 from power_nowcast.report.plots import Plot
 from power_nowcast.report.plots.comparison import comparison_plots
-from power_nowcast.report.words import megawatts, number, percent, shown_horizons, signed
+from power_nowcast.report.words import number, percent, power, shown_horizons, signed
 
 WHICH = {"absolute error": "absolute error of the median", "pinball": "pinball loss of the quantiles"}
 FEW_HORIZONS = 4
@@ -153,17 +153,17 @@ def _tiles(comparison: Comparison, run: str) -> list[tuple[str, str, str]]:
 
 
 def _cells(comparison: Comparison, run: str, loss: str) -> Cells:
-    rows = []
+    rows, unit = [], comparison.unit
     for series in comparison.series:
         for step in shown_horizons(comparison.steps_minutes):
             row = comparison.row(run, loss, series, step)
-            figures = (number(row["n"]), megawatts(row["reference_mw"]), megawatts(row["run_mw"]))
+            figures = (number(row["n"]), power(row["reference_mw"], unit), power(row["run_mw"], unit))
             tested = (signed(row["difference"], 2), _interval(row), number(row["statistic"], 1))
             beyond = "better" if row["difference"] is not None and row["difference"] < 0 else "worse"
             rows.append(
                 (series, f"{step}", *figures, *tested, _p(row["p_holm"]), beyond if _sure(row) else "not significant")
             )
-    said = ("Series", "Minutes ahead", "Pairs", f"{comparison.reference}, MW", f"{run}, MW")
+    said = ("Series", "Minutes ahead", "Pairs", f"{comparison.reference}, {unit}", f"{run}, {unit}")
     columns = (*said, "Difference", "95 % interval", "Statistic", "p, Holm", "Verdict")
     return Cells(f"Mean {WHICH[loss]}", columns, rows, wide=True, text=(9,))
 

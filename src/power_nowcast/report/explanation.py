@@ -7,6 +7,7 @@ from power_nowcast.bundle.explaining import permutation_importance
 from power_nowcast.models.boosters.base import BoostedModel
 from power_nowcast.models.examples import Examples
 from power_nowcast.regions.region import MAX_HORIZON_MINUTES
+from power_nowcast.regions.units import TO_MW
 from power_nowcast.report.plots import Explanation
 
 EXPLAINED_ROWS = 800
@@ -26,4 +27,13 @@ def explanation(bundle: Bundle, known: Examples, *, repeats: int = 5) -> Explana
     issues = np.linspace(0, len(known.block.issue_times) - 1, EXPLAINED_ROWS, dtype=int)
     names, features, values = model.explain(known.block.take(issues), series, knot)
     about = f"{series}, {knot} minutes ahead"
-    return Explanation(model.importance(), values, features.astype(np.float64), names, about=about, rests_on=rests_on)
+    unit = bundle.region.unit
+    return Explanation(
+        model.importance(),
+        values / TO_MW[unit],
+        features.astype(np.float64),
+        names,
+        unit=unit,
+        about=about,
+        rests_on=rests_on,
+    )

@@ -20,9 +20,9 @@ from power_nowcast.report.words import (
     best_baseline,
     headline,
     limits,
-    megawatts,
     number,
     percent,
+    power,
     relative,
     relative_name,
     shown_horizons,
@@ -185,7 +185,7 @@ def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
     row, best = card.row(series, far), best_baseline(card, series)
     skill = row.get(f"skill_{best}")
     found = [
-        (relative(row, 2), f"mean error {far} minutes ahead", f"{megawatts(row.get('MAE'))} MW"),
+        (relative(row, 2), f"mean error {far} minutes ahead", f"{power(row.get('MAE'), card.unit)} {card.unit}"),
         (percent(row.get("coverage_80")), "of outcomes inside the 80 % band", f"{far} minutes ahead; 80 % is right"),
         (f"{card.issues:,}", "nowcasts of every series scored", f"{card.first:%d %b} to {card.last:%d %b %Y}"),
     ]
@@ -199,20 +199,21 @@ def tiles(card: Scorecard, series: str) -> list[tuple[str, str, str]]:
 
 def scorecard_cells(card: Scorecard, series: str) -> Cells:
     """Every metric of one series at the displayed horizons."""
-    metrics = ("MAE, MW", "RMSE, MW", relative_name(card, series), "Bias, MW", "CRPS, MW")
+    unit = card.unit
+    metrics = (f"MAE, {unit}", f"RMSE, {unit}", relative_name(card, series), f"Bias, {unit}", f"CRPS, {unit}")
     columns = ("Minutes ahead", *metrics, "In 80 % band", "Below", "Above")
     rows = []
     for horizon in shown_horizons(card.steps_minutes):
         row = card.row(series, horizon)
-        figures = [megawatts(row.get(name)) for name in ("MAE", "RMSE")]
-        figures += [relative(row, 3), number(row.get("bias"), 1), megawatts(row.get("CRPS"))]
+        figures = [power(row.get(name), unit) for name in ("MAE", "RMSE")]
+        figures += [relative(row, 3), power(row.get("bias"), unit), power(row.get("CRPS"), unit)]
         figures += [percent(row.get(f"{name}_80"), 1) for name in ("coverage", "below", "above")]
-        figures += [megawatts(row.get("width_80"))]
+        figures += [power(row.get("width_80"), unit)]
         figures += [percent(row.get(f"skill_{name}")) for name in card.baselines]
         rows.append((str(horizon), *figures))
     saved = tuple(f"Saved of {name}" for name in card.baselines)
     caption = f"Scorecard of {series}. Saved: share of a simple method's mean absolute error that the model avoids."
-    return Cells(caption, (*columns, "Width, MW", *saved), rows, wide=True)
+    return Cells(caption, (*columns, f"Width, {unit}", *saved), rows, wide=True)
 
 
 def every_series_cells(card: Scorecard) -> Cells:
@@ -260,15 +261,18 @@ def worst_days_cells(card: Scorecard, series: str) -> Cells:
             row["weekday"],
             number(row["scaled_error"], 2),
             *(number(row[f"scaled_{name}"], 2) for name in card.baselines),
-            megawatts(row["MAE"]),
+            power(row["MAE"], card.unit),
             f"{row['worst_hour']:02d}:00",
-            megawatts(row["worst_error"]),
+            power(row["worst_error"], card.unit),
         )
         for row in card.worst_days.filter(pl.col("series") == series).sort("rank").iter_rows(named=True)
     ]
-    unit = f"of {card.baselines[0]}" if card.baselines else "of the model"
-    caption = f"Worst days of {series}. Scaled: 1 is the mean error {unit} at the same horizon over the whole period."
-    return Cells(caption, (*columns, "MAE, MW", "Worst hour", "Worst error, MW"), rows, wide=True, text=(1,))
+    whose = card.baselines[0] if card.baselines else "the model"
+    caption = (
+        f"Worst days of {series}. Scaled: 1 is the mean error of {whose} at the same horizon over the whole period."
+    )
+    columns = (*columns, f"MAE, {card.unit}", "Worst hour", f"Worst error, {card.unit}")
+    return Cells(caption, columns, rows, wide=True, text=(1,))
 
 
 def delay_cells(card: Scorecard, series: str) -> Cells:

@@ -13,7 +13,7 @@ from rich.text import Text
 from power_nowcast.contracts import Floats, Times
 from power_nowcast.evaluate.scorecard import Scorecard
 from power_nowcast.regions import Region
-from power_nowcast.report.words import headline, megawatts, percent, relative, relative_name, shown_horizons
+from power_nowcast.report.words import headline, percent, power, relative, relative_name, shown_horizons
 from power_nowcast.scoring import BANDS
 
 HOURS = 3
@@ -61,7 +61,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
         expand=False,
     )
     table.add_column("ahead", justify="right", no_wrap=True)
-    for heading in ("MAE MW", relative_name(card, series), "in 80 %"):
+    for heading in (f"MAE {card.unit}", relative_name(card, series), "in 80 %"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in card.baselines:
         words = ("saved vs", *name.split())  # as narrow as the longest word
@@ -71,7 +71,7 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
         skills = [row.get(f"skill_{name}") for name in card.baselines]
         table.add_row(
             f"{horizon} min",
-            megawatts(row.get("MAE")),
+            power(row.get("MAE"), card.unit),
             relative(row, 2),
             percent(row.get("coverage_80")),
             *(Text(percent(skill), style=_good(skill)) for skill in skills),
@@ -114,9 +114,12 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
     reach = (top - bottom) / FAN_SHARE
     low = max(float(load.min(initial=bottom)), top - reach)
     high = min(float(load.max(initial=top)), bottom + reach)
-    margin = 0.04 * (high - low) or 1.0
+    margin = 0.04 * (high - low) or 0.01 * abs(high) or 1.0
     edges = np.linspace(high + margin, low - margin, rows + 1)
-    axis = max(len(megawatts(edge)) for edge in edges)
+    # The labels of two rows differ in their last digits.
+    apart, middles = float(edges[0] - edges[3]), (edges[:-1] + edges[1:]) / 2
+    labels = [power(float(middle), fan.region.unit, beside=apart) for middle in middles]
+    axis = max(map(len, labels))
     columns = width - axis - 2
     minutes = HOURS * 60 + fan.steps_minutes[-1]
     grid = _Grid(rows, columns, edges, -HOURS * 60, minutes / (columns - 1))
@@ -125,7 +128,7 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
     grid.history(ages, load)
     lines = [
         _head(fan),
-        *(_line(grid, row, axis, ascii_only) for row in range(rows)),
+        *(_line(grid, row, label if row % 3 == 0 else "", axis, ascii_only) for row, label in enumerate(labels)),
         _hours(grid, fan, axis),
     ]
     return Group(*lines, _key(ascii_only))
@@ -175,17 +178,18 @@ class _Grid:
 
 def _head(fan: Fan) -> Text:
     low, middle, high = (fan.values[-1, fan.quantiles.index(level)] for level in (0.1, 0.5, 0.9))
+    unit, width = fan.region.unit, float(high - low)
+    shown = [power(float(value), unit, beside=width) for value in (low, middle, high)]
     text = Text()
     text.append(f"{fan.series} ", style="bold")
     text.append(f"in {fan.steps_minutes[-1]} min: ")
-    text.append(f"{megawatts(float(middle))} MW", style="bold bright_cyan")
-    text.append(f", 80 % within {megawatts(float(low))} to {megawatts(float(high))}")
+    text.append(f"{shown[1]} {unit}", style="bold bright_cyan")
+    text.append(f", 80 % within {shown[0]} to {shown[2]}")
     return text
 
 
-def _line(grid: _Grid, row: int, axis: int, ascii_only: bool) -> Text:
+def _line(grid: _Grid, row: int, label: str, axis: int, ascii_only: bool) -> Text:
     text = Text()
-    label = megawatts(float((grid.edges[row] + grid.edges[row + 1]) / 2)) if row % 3 == 0 else ""
     text.append(f"{label:>{axis}} ", style="dim")
     for sign, style in zip(grid.signs[row], grid.styles[row], strict=True):
         text.append(PLAIN.get(str(sign), str(sign)) if ascii_only else str(sign), style=str(style))

@@ -7,11 +7,14 @@ import polars as pl
 
 from power_nowcast.evaluate.promotion import COVERAGE
 from power_nowcast.evaluate.scorecard import Scorecard
+from power_nowcast.regions.units import TO_MW
 
 NONE = "\N{EN DASH}"
 SEASONS = 330
 """A period of so many days or more counts as a whole year."""
 FEW = 6
+MOST_DECIMALS = 6
+"""One watt, told in MW."""
 KNOTS = (15, 30, 45, 60)
 """Horizons in plots and tables, if a region has them."""
 
@@ -51,14 +54,46 @@ def signed(value: object, digits: int = 1) -> str:
     return text if text == NONE else f"{'+' if text.strip('0.,') and text[0].isdigit() else ''}{text} %"
 
 
-def megawatts(value: object) -> str:
-    """MW with a number of digits that fits its size.
+def digits(size: float, significant: int = 3) -> int:
+    """The decimals that show so many significant digits of a figure; none where they stand before the point.
 
-    >>> megawatts(1234.5), megawatts(9.219)
-    ('1,234', '9.2')
+    >>> digits(1234.5), digits(45.2), digits(0.0123)
+    (0, 1, 4)
     """
-    small = isinstance(value, int | float) and abs(value) < 100
-    return number(value, 1 if small else 0)
+    if not math.isfinite(size) or size == 0:
+        return 0
+    return min(MOST_DECIMALS, max(0, significant - 1 - math.floor(math.log10(abs(size)))))
+
+
+def power(mw: object, unit: str, *, beside: float | None = None) -> str:
+    """Power in a unit of a region, as text without the unit.
+
+    Args:
+        mw: the power in MW.
+        unit: MW, kW or GW.
+        beside: a difference in MW that must be seen, such as the width of a band: its two leading digits are shown.
+            Without it, three significant digits are shown, and all that stand before the point.
+
+    >>> power(1234.5, "MW"), power(0.0123, "MW"), power(0.0123, "kW")
+    ('1,234', '0.0123', '12.3')
+    >>> power(1.2345, "MW", beside=0.05), power(1.2345, "kW", beside=0.05)
+    ('1.234', '1,234')
+    """
+    if not isinstance(mw, int | float) or not math.isfinite(mw):
+        return NONE
+    factor = TO_MW[unit]
+    shown = digits(mw / factor) if beside is None else digits(beside / factor, 2)
+    return number(mw / factor, shown)
+
+
+def change(mw: float, unit: str, *, beside: float | None = None) -> str:
+    """A change of power like `power`, with its sign.
+
+    >>> change(0.0123, "kW"), change(-312.4, "MW")
+    ('+12.3', '\N{MINUS SIGN}312')
+    """
+    text = power(mw, unit, beside=beside)
+    return f"+{text}" if text.strip("0.,") and text[0].isdigit() else text
 
 
 def best_baseline(card: Scorecard, series: str) -> str | None:
@@ -96,7 +131,7 @@ def headline(card: Scorecard, series: str | None = None) -> str:
         off += f" and {relative(far, 2)} {far['horizon_min']} minutes ahead" if far is not near else ""
         off += " of the largest possible output" if far["nMAE"] is not None else ""
     else:
-        off = f"{megawatts(far['MAE'])} MW {far['horizon_min']} minutes ahead"
+        off = f"{power(far['MAE'], card.unit)} {card.unit} {far['horizon_min']} minutes ahead"
     text = f"On average the nowcast of {name} is off by {off}."
     best = best_baseline(card, name)
     skill = far.get(f"skill_{best}")

@@ -62,6 +62,13 @@ def test_units_are_converted(victoria: Region, file: Path, unit: str, value: str
     ] == pytest.approx(4100)
 
 
+def test_a_file_is_in_the_unit_of_its_region(victoria: Region, file: Path) -> None:
+    region = victoria.model_copy(update={"unit": "kW"})
+    text = "valid_at,VIC\n2014-01-01T00:00Z,4100000\n"
+    assert read(region, file, text).rows["value"].to_list() == [4100]
+    assert read(region, file, text.replace("000\n", "\n"), unit="MW").rows["value"].to_list() == [4100]
+
+
 def test_another_unit_than_said_is_found(victoria: Region, file: Path) -> None:
     lines = "".join(f"2014-01-01T{slot // 2:02d}:{slot % 2 * 30:02d}Z,{4 + slot / 10}\n" for slot in range(20))
     with pytest.raises(SourceFormatError, match=r'look like GW.*unit = "GW"'):

@@ -10,8 +10,8 @@ from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest.parsing.numbers import DECIMALS, THOUSANDS
 from power_nowcast.ingest.parsing.stamp_forms import EXCEL
 from power_nowcast.ingest.published import Request
+from power_nowcast.regions.units import TO_MW
 
-TO_MW = {"MW": 1.0, "kW": 1e-3, "GW": 1e3}
 OTHERS = "others"
 DROP = "drop"
 COLUMNS = ("valid_at", "series", "value", "written")

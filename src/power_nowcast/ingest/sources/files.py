@@ -14,13 +14,14 @@ import polars as pl
 from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import MissingDataError, SourceFormatError
 from power_nowcast.ingest.names import listed, named
-from power_nowcast.ingest.parsing.file_options import DROP, OTHERS, TO_MW, check_file_options
+from power_nowcast.ingest.parsing.file_options import DROP, OTHERS, check_file_options
 from power_nowcast.ingest.parsing.numbers import numbers
 from power_nowcast.ingest.parsing.opening import members
 from power_nowcast.ingest.parsing.stamps import publish_times, times, with_dates
 from power_nowcast.ingest.parsing.tabular import table, titled_again
 from power_nowcast.ingest.published import Delivery, Request, published
 from power_nowcast.regions import Region, SourceSpec
+from power_nowcast.regions.units import TO_MW
 
 _MEMBER = "\0member"
 """Column of the file of an archive that a row is from; no title of a file has such a character."""
@@ -31,13 +32,13 @@ class Files:
 
     Further options: `columns` names the file's columns for `valid_at`, `series` (several of either are joined by a
     space), `value` and `written`, where they differ; `series` maps column titles or names in the file to the region's;
-    `unit` is MW, kW or GW; `time_zone` says what stamps without an offset mean, `ambiguous` (earliest or latest) which
-    one is meant where the repeated hour stands there once; `stamp_format` is for stamps whose form can mean several
-    things ("excel": serial numbers), `date_in_name` (its format) for files of one day that hold the
-    time only; `separator`, `decimal` and `thousands` are signs that cannot be found from the file; `ignore` names
-    columns that are none of the table's, or is "others" for all that the table does not need; `extra_fields` = "drop"
-    reads lines of CSV that have more fields than the header up to its last title (for publishers that write thousands
-    as 1,000 there).
+    `unit` is MW, kW or GW, by default the region's; `time_zone` says what stamps without an offset mean, `ambiguous`
+    (earliest or latest) which one is meant where the repeated hour stands there once; `stamp_format` is for stamps
+    whose form can mean several things ("excel": serial numbers), `date_in_name` (its format) for files of one day that
+    hold the time only; `separator`, `decimal` and `thousands` are signs that cannot be found from the file; `ignore`
+    names columns that are none of the table's, or is "others" for all that the table does not need; `extra_fields` =
+    "drop" reads lines of CSV that have more fields than the header up to its last title (for publishers that write
+    thousands as 1,000 there).
     """
 
     reads_files: ClassVar[bool] = True
@@ -109,7 +110,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
         .otherwise("stamp"),
     )
     long = _long(rows, stamps, titles) if is_long else _unpivoted(rows, stamps, titles, table)
-    factor = 1.0 if table.is_weather else TO_MW[options.get("unit", "MW")]
+    factor = 1.0 if table.is_weather else TO_MW[options.get("unit", region.unit)]
     loads = {} if table.is_weather else {z.name: z.max_mw / factor for z in region.zones if z.kind == "load"}
     value = numbers(long["text"], long["series"], options, origin, loads=loads) * factor
     return published(

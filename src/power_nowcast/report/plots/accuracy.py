@@ -23,11 +23,11 @@ from power_nowcast.report.plots.style import (
     end_label,
     end_labels,
     headline,
-    megawatts,
+    power_ticks,
     scale_from_zero,
     style,
 )
-from power_nowcast.report.words import shown_horizons
+from power_nowcast.report.words import change, power, shown_horizons
 
 BINS = 61
 EDGE = 0.05
@@ -38,6 +38,7 @@ LADDER = ("#a9cbe8", "#6ba3d3", "#2f77b5", "#0a3f73")
 
 def residual_hist(backtest: Backtest, series: str) -> Figure:
     """Distribution of the residuals at each horizon: the model's in front of the first baseline's."""
+    unit = backtest.region.unit
     nowcasts, steps = backtest.nowcasts, shown_horizons(backtest.nowcasts.steps_minutes)
     column, middle = nowcasts.series.index(series), nowcasts.quantiles.index(0.5)
     baseline = next(iter(backtest.baselines), None)
@@ -60,17 +61,18 @@ def residual_hist(backtest: Backtest, series: str) -> Figure:
             if len(mine):
                 low, high = np.quantile(mine, [0.05, 0.95])
                 axes.axvline(0, color=INK, lw=0.9)
-                said = f"bias {mine.mean():+.1f}\n90 % within\n{low:+,.0f} .. {high:+,.0f}"
+                ends = (change(float(end), unit, beside=float(high - low)) for end in (low, high))
+                said = f"bias {change(float(mine.mean()), unit)}\n90 % within\n{' .. '.join(ends)}"
                 axes.annotate(
                     said, (1, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=8.5, color=MODEL
                 )
             axes.set_title(f"{horizon} min", fontsize=10.5, pad=6)
-            axes.set_xlabel("nowcast \N{MINUS SIGN} actual, MW")
-            megawatts(axes.xaxis)
+            axes.set_xlabel(f"nowcast \N{MINUS SIGN} actual, {unit}")
+            power_ticks(axes.xaxis, unit)
             axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
         panels[0].set_ylabel("share of nowcasts")
         under = f"blue: the model; grey: {baseline}" if baseline else "blue: the model"
-        _over_all(figure, f"{series}: residuals by horizon", f"Distribution of residuals in MW; {under}")
+        _over_all(figure, f"{series}: residuals by horizon", f"Distribution of residuals in {unit}; {under}")
     return figure
 
 
@@ -88,11 +90,11 @@ def skill_by_horizon(card: Scorecard, series: str) -> Figure:
             y, own = lines[name], name == "model"
             left.plot(x, y, color=colour, lw=2.8 if own else 1.6, marker="o", ms=4.5 if own else 3, label=name)
             if np.isfinite(y[-1]):
-                labels.append((end_label(name, float(y[-1]), cut=name == cut), float(y[-1]), colour))
+                labels.append((end_label(name, float(y[-1]), card.unit, cut=name == cut), float(y[-1]), colour))
         end_labels(left, x[-1], labels)
-        left.set_ylabel("MW")
-        megawatts(left.yaxis)
-        headline(left, f"{series}: error by horizon", "Mean absolute error in MW")
+        left.set_ylabel(card.unit)
+        power_ticks(left.yaxis, card.unit)
+        headline(left, f"{series}: error by horizon", f"Mean absolute error in {card.unit}")
         floor = 0.0
         labels = []
         for name, colour in names:
@@ -186,17 +188,29 @@ def error_heatmap(card: Scorecard, series: str) -> Figure:
         for (row, hour), value in np.ndenumerate(grid):
             if np.isfinite(value):
                 ink = PAPER if value > 0.7 * limit else INK
-                axes.text(hour + 0.5, row + 0.5, f"{value:,.0f}", ha="center", va="center", fontsize=8, color=ink)
+                axes.text(
+                    hour + 0.5,
+                    row + 0.5,
+                    power(float(value), card.unit, beside=limit),
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=ink,
+                )
         axes.invert_yaxis()
         axes.set_yticks(np.arange(len(months)) + 0.5, months)
         axes.set_xticks(np.arange(0, 24, 2) + 0.5, [f"{hour:02d}" for hour in range(0, 24, 2)])
         axes.set_xlabel(f"hour of day ({card.timezone})")
         axes.grid(False)
         axes.tick_params(length=0)
-        figure.colorbar(mesh, ax=axes, pad=0.01, aspect=12, label="MW").outline.set_visible(False)
+        bar = figure.colorbar(mesh, ax=axes, pad=0.01, aspect=12, label=card.unit)
+        bar.outline.set_visible(False)
+        power_ticks(bar.ax.yaxis, card.unit)
         span = f"{card.steps_minutes[0]} to {card.steps_minutes[-1]} minutes ahead together"
         headline(
-            axes, f"{series}: when the errors happen", f"Mean absolute error in MW by local hour and month, {span}"
+            axes,
+            f"{series}: when the errors happen",
+            f"Mean absolute error in {card.unit} by local hour and month, {span}",
         )
     return figure
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from power_nowcast.contracts import Floats
 from power_nowcast.features.families import without_horizon
 from power_nowcast.report.plots.style import INK, MODEL, MUTED, canvas, headline, style
+from power_nowcast.report.words import digits, number
 
 LOW_TO_HIGH = LinearSegmentedColormap.from_list("low_to_high", ["#2f77b5", "#b9b2b8", "#c8500a"])
 ROW = 0.4
@@ -125,7 +126,7 @@ def shap(
                 rasterized=True,
             )
             axes.annotate(
-                f"{strength[column]:,.1f}",
+                number(float(strength[column]), digits(float(strength.max()))),
                 (1.01, row),
                 xycoords=("axes fraction", "data"),
                 va="center",

@@ -29,11 +29,12 @@ from power_nowcast.report.plots.style import (
     end_labels,
     headline,
     legend,
-    megawatts,
+    power_ticks,
     scale_from_zero,
     style,
     time_axis,
 )
+from power_nowcast.report.words import power
 from power_nowcast.scoring import BANDS as LEVELS
 
 FEWEST_DAYS, TWO_WEEKS, FIVE_MONTHS = 3, 14, 150
@@ -66,14 +67,15 @@ def pred_vs_actual(
         median = values[:, nowcasts.quantiles.index(0.5)]
         top.plot(time, median, color=MODEL, lw=1.6, label="nowcast")
         top.plot(time, actual, color=INK, lw=1.1, label="actual")
-        top.set_ylabel("MW")
+        unit = backtest.region.unit
+        top.set_ylabel(unit)
         legend(top)
-        megawatts(top.yaxis)
+        power_ticks(top.yaxis, unit)
         span = "1 day" if days == 1 else f"{days} days"
         headline(
             top,
             f"{series}: nowcast {horizon_min} minutes ahead and what came",
-            f"MW, {span} to {str(local[chosen].max()) if chosen.any() else '-'} ({backtest.region.timezone})",
+            f"{unit}, {span} to {str(local[chosen].max()) if chosen.any() else '-'} ({backtest.region.timezone})",
         )
         error = median - actual
         strip.fill_between(time, 0, np.maximum(error, 0), color=WARM, lw=0, alpha=0.85)
@@ -81,7 +83,7 @@ def pred_vs_actual(
         strip.axhline(0, color=MUTED, lw=0.8)
         reach = float(np.nanmax(np.abs(error), initial=0.0)) * 1.15 or 1.0
         strip.set_ylim(-reach, reach)
-        strip.set_ylabel("error, MW")
+        strip.set_ylabel(f"error, {unit}")
         for text, height, colour in (("too high", 0.75, WARM), ("too low", 0.25, COOL)):
             strip.annotate(
                 text,
@@ -95,7 +97,7 @@ def pred_vs_actual(
                 fontweight="bold",
             )
         strip.margins(x=0.01)
-        megawatts(strip.yaxis)
+        power_ticks(strip.yaxis, unit)
         time_axis(strip, backtest.region.tz)
     return figure
 
@@ -122,14 +124,14 @@ def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
         cut = scale_from_zero(axes, lines)
         axes.margins(x=0.02)
         labels = [
-            (end_label(name, mean, cut=name == cut), float(lines[name][np.isfinite(lines[name])][-1]), colours[name])
+            (end_label(name, mean, card.unit, cut=name == cut), float(known[-1]), colours[name])
             for name, mean in means.items()
-            if isinstance(mean, float) and np.isfinite(lines[name]).any()
+            if isinstance(mean, float) and len(known := lines[name][np.isfinite(lines[name])])
         ]
         if labels:
             end_labels(axes, days[-1], labels)
-        axes.set_ylabel("MW")
-        megawatts(axes.yaxis)
+        axes.set_ylabel(card.unit)
+        power_ticks(axes.yaxis, card.unit)
         time_axis(axes, ZoneInfo("UTC"))  # a day is drawn at the midnight of its date
         if TWO_WEEKS < len(days) <= FIVE_MONTHS:
             mondays = dates.WeekdayLocator(dates.MO, interval=1 + len(days) // 50)  # type: ignore[no-untyped-call]
@@ -137,7 +139,7 @@ def backtest_horizon(card: Scorecard, series: str, horizon_min: int) -> Figure:
         headline(
             axes,
             f"{series}: error by day, {horizon_min} minutes ahead",
-            "Mean absolute error in MW of each local day; right: of all days",
+            f"Mean absolute error in {card.unit} of each local day; right: of all days",
         )
     return figure
 
@@ -173,17 +175,19 @@ def nowcast_fan(
         axes.margins(x=0.02)
         low, high = values[-1, 0], values[-1, -1]
         if np.isfinite([low, high]).all():
-            labels = [(f"{high:,.0f}", high, MUTED), (f"{values[-1, middle]:,.0f}", values[-1, middle], MODEL)]
-            end_labels(axes, future[-1], [*labels, (f"{low:,.0f}", low, MUTED)])
-        axes.set_ylabel("MW")
+            ends = ((high, MUTED), (values[-1, middle], MODEL), (low, MUTED))
+            wide = float(high - low)
+            labels = [(power(float(mw), region.unit, beside=wide), float(mw), colour) for mw, colour in ends]
+            end_labels(axes, future[-1], labels)
+        axes.set_ylabel(region.unit)
         legend(axes)
-        megawatts(axes.yaxis)
+        power_ticks(axes.yaxis, region.unit)
         time_axis(axes, region.tz)
         issued = _local_text(issue_time, region)
         headline(
             axes,
             f"{nowcasts.series[0]}: the next {steps_minutes[-1]} minutes",
-            f"MW, issued {issued} ({region.timezone})",
+            f"{region.unit}, issued {issued} ({region.timezone})",
         )
     return figure
 

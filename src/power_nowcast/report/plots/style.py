@@ -16,6 +16,9 @@ from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from power_nowcast.regions.units import TO_MW
+from power_nowcast.report.words import power
+
 INK = "#1c2530"
 MUTED = "#5f6b78"
 GRID = "#e3e7eb"
@@ -110,9 +113,10 @@ def legend(axes: Axes) -> None:
     )
 
 
-def megawatts(axis: Axis) -> None:
-    """Format the ticks of an axis with thousands separators."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")))
+def power_ticks(axis: Axis, unit: str) -> None:
+    """Write the ticks of an axis in MW in a region's unit, with thousands separators."""
+    factor = TO_MW[unit]
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:,.10g}".replace("-", "\N{MINUS SIGN}")))
 
 
 def scale_from_zero(axes: Axes, lines: Mapping[str, NDArray[np.float64]]) -> str:
@@ -127,13 +131,13 @@ def scale_from_zero(axes: Axes, lines: Mapping[str, NDArray[np.float64]]) -> str
     return max(tops, key=lambda name: tops[name])
 
 
-def end_label(name: str, value: float, *, cut: bool) -> str:
+def end_label(name: str, mw: float, unit: str, *, cut: bool) -> str:
     """A line's name and figure, with an arrow if the line leaves the plot.
 
-    >>> end_label("model", 1234.5, cut=False)
+    >>> end_label("model", 1234.5, "MW", cut=False)
     'model 1,234'
     """
-    return f"{name} {value:,.0f}" + (" \N{UPWARDS ARROW}" if cut else "")
+    return f"{name} {power(mw, unit)}" + (" \N{UPWARDS ARROW}" if cut else "")
 
 
 def end_labels(axes: Axes, x: Any, labels: Sequence[tuple[str, float, str]], *, gap: float = 0.055) -> None:

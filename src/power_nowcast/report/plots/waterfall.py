@@ -16,11 +16,14 @@ from power_nowcast.report.plots.style import (
     WARM,
     canvas,
     headline,
-    megawatts,
+    power_ticks,
     style,
 )
+from power_nowcast.report.words import change, power
 
 MOST_NOTE = 64
+TENTH = 10
+"""Contributions have a digit more than levels."""
 
 
 def waterfall(
@@ -28,6 +31,7 @@ def waterfall(
     parts: Sequence[tuple[str, float, str]],
     *,
     title: str,
+    unit: str = "MW",
     subtitle: str = "",
     band: tuple[float, float] | None = None,
     outcome: float | None = None,
@@ -38,6 +42,7 @@ def waterfall(
         start: the last known value in MW.
         parts: name, contribution in MW and note of each part, in order.
         title: names the nowcast.
+        unit: the unit that the figures are written in.
         subtitle: a lighter line below it.
         band: bounds of the 80 % band.
         outcome: the outcome in MW, if known.
@@ -61,16 +66,15 @@ def waterfall(
             level = start if row == 0 else float(ends[row - 1])
             axes.plot([level, level], [y[row] - 0.3, y[row + 1] + 0.3], color=MUTED, lw=0.9, zorder=2)
         axes.scatter([start], [y[0]], s=70, color=MUTED, zorder=4)
-        _figure(axes, start, y[0], f"{start:,.0f} MW", right=True)
+        _figure(axes, start, y[0], f"{power(start, unit, beside=room)} {unit}", right=True)
         for n, value in enumerate(values):
             colour = WARM if value > 0 else COOL
             axes.barh(y[n + 1], value, left=begins[n], color=colour, height=0.58, zorder=3)
             axes.plot([ends[n], ends[n]], [y[n + 1] - 0.29, y[n + 1] + 0.29], color=colour, lw=1.2, zorder=3)
             edge = max(begins[n], ends[n]) if value >= 0 else min(begins[n], ends[n])
-            text = f"{value:+,.1f}" if abs(value) < 100 else f"{value:+,.0f}"
-            _figure(axes, edge, y[n + 1], text.replace("-", "\N{MINUS SIGN}"), right=value >= 0)
+            _figure(axes, edge, y[n + 1], change(float(value), unit, beside=room / TENTH), right=value >= 0)
         axes.scatter([median], [y[-1]], s=90, marker="D", color=MODEL, zorder=4)
-        _figure(axes, median, y[-1], f"{median:,.0f} MW", right=True, bold=True)
+        _figure(axes, median, y[-1], f"{power(median, unit, beside=room)} {unit}", right=True, bold=True)
         axes.set_yticks(y, ["last known value", *(name for name, _, _ in parts), "nowcast"], color=INK, fontsize=10)
         _note(axes, y[0], "what tells most (usual value)", weight="bold")
         for n, (_, _, note) in enumerate(parts):
@@ -78,15 +82,15 @@ def waterfall(
             _note(axes, y[n + 1], short)
         axes.set_xlim(low - 0.13 * room, high + 0.13 * room)
         axes.set_ylim(-0.6, rows - 0.4)
-        megawatts(axes.xaxis)
-        axes.set_xlabel("MW")
+        power_ticks(axes.xaxis, unit)
+        axes.set_xlabel(unit)
         axes.grid(axis="y", visible=False)
         axes.spines["bottom"].set_color(GRID)
         marks = []
         if band is not None:
             marks.append("shaded: the 80 % band")
         if outcome is not None:
-            marks.append(f"dotted: what came, {outcome:,.0f} MW")
+            marks.append(f"dotted: what came, {power(outcome, unit, beside=room)} {unit}")
         headline(axes, title, "; ".join([*([subtitle] if subtitle else []), *marks]))
     return figure
 
