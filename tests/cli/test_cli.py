@@ -24,7 +24,7 @@ from tests.small_job import job_of, write_region
 
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
-    "backtest", "compare", "data", "doctor", "tune", "explain",
+    "backtest", "compare", "data", "doctor", "tune", "explain", "now",
 )  # fmt: skip
 
 
@@ -174,14 +174,52 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     told = json.loads(call("explain", "-r", toml, *at, "--json").stdout)
     whole = told["persistence_mw"] + sum(part["contribution_mw"] for part in told["parts"])
     assert whole == pytest.approx(told["median_mw"], abs=1e-9)
+    printed = call("explain", "-r", toml, *at, "--json")
+    assert printed.exit_code == 0
+    for stamp in (told["issue_time"], "2024-04-20 15:00 UTC", "2024-04-20T11:00-04:00"):
+        same = ["--at", stamp, *at[2:], "--json"]
+        assert call("explain", "-r", toml, *same).stdout == printed.stdout, stamp
     shown = call("explain", "-r", toml, "--repeats", "1")
     assert "Features that the accuracy of lightgbm depends on" in shown.stdout, shown.output
     assert "Plot: reports/lineland/lightgbm/rests_on.png" in shown.stdout
+    _now(toml)
     listed = call("models", "-r", toml)
     assert re.search(r"1\b.*lightgbm.*candidate.*production", listed.stdout), listed.stdout
     back = call("promote", "-r", toml, "--rollback", "--reason", "too early")
     assert back.exit_code == 1
     assert "no earlier production version" in said(back)[0]
+
+
+def _now(toml: Path) -> None:
+    answer = json.loads(call("now", "-r", toml, "--json").stdout)
+    assert answer["model"]["version"] == "1"
+    assert not answer["live"], "the data end in the past"
+    assert [one["series"] for one in answer["nowcasts"]] == ["ALL", "N.E.", "SOUTH 1"]
+    median = answer["nowcasts"][2]["quantiles"]["q50"]
+    rows = pl.read_csv(StringIO(call("now", "-r", toml, "--series", "SOUTH 1", "--csv").stdout))
+    assert rows["yhat"].to_list() == median
+    assert rows["issue_time"].unique().to_list() == [answer["issue_time"]]
+    again = call("now", "-r", toml, "--at", answer["issue_time"], "--series", "SOUTH 1")
+    assert again.exit_code == 0, again.output
+    assert f"SOUTH 1 in 60 min: {median[-1]:,.0f} MW" in again.stdout
+    assert re.search(r"60 min +\d\d:\d\d +" + f"{median[-1]:,.0f} ", again.stdout), again.stdout
+    assert "version 1 (lightgbm)" in again.stdout
+    assert call("now", "-r", toml, "--series", "EAST").exit_code == 2
+    early = call("now", "-r", toml, "--at", "2024-01-01")
+    assert early.exit_code == 1, early.output
+    assert len(said(early)) == 2
+
+
+def test_the_version_and_its_commit_are_told() -> None:
+    shown = call("--version")
+    assert shown.exit_code == 0
+    assert re.fullmatch(r"power-nowcast \d+\.\d+\.\d+\S* \([0-9a-f]{40}(-dirty)?\)\n", shown.stdout), shown.stdout
+
+
+def test_a_time_that_is_none_is_refused_with_examples() -> None:
+    done = call("explain", "--at", "yesterday")
+    assert done.exit_code == 2
+    assert "2019-06-30T23:55Z" in done.stderr
 
 
 def test_tuning_says_how_to_train_with_what_it_found(toml: Path, ingested: Result) -> None:

@@ -3,18 +3,22 @@
 import re
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from power_nowcast import cli, mlflow_client
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.cli import base
-from power_nowcast.errors import PromotionRefusedError
+from power_nowcast.contracts import Table
+from power_nowcast.errors import MissingDataError, PromotionRefusedError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs import run as main_job
 from power_nowcast.jobs.job import Job, Plan
+from power_nowcast.jobs.now import newest
 from power_nowcast.jobs.run import Outcome
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.regions import load
@@ -122,13 +126,19 @@ def test_the_fan_shows_the_newest_moment(file: Path, outcome: Outcome) -> None:
     job = job_of(file)
     folder, _ = mlflow_client.download(job.region, outcome.production.version, job.artifacts / "versions")
     bundle = Bundle.load(folder)
-    fan = main_job.fan(job, bundle)
-    assert fan is not None
+    found = newest(job, bundle, outcome.production.version)
+    fan = found.fan()
+    assert (found.answer().issue_time, found.answer().model.version) == (f"{fan.issue_time}:00Z", "1")
     assert (fan.series, fan.steps_minutes) == ("ALL", (30, 60))
     assert fan.values.shape == (2, 7)
     assert len(fan.times) == len(fan.actual) == 8
     assert fan.times[-1] == fan.issue_time
-    assert main_job.fan(job_of(job.region.model_copy(update={"name": "empty"})), bundle) is None
+    last = job.store.last(Table.POWER, job.region.name)
+    assert last is not None
+    present = newest(job, bundle, "1", now=last + timedelta(minutes=47)).nowcast
+    assert present.issue_time == fan.issue_time + np.timedelta64(30, "m"), "issued now, where an observation is recent"
+    with pytest.raises(MissingDataError, match="no power"):
+        newest(job_of(job.region.model_copy(update={"name": "empty"})), bundle, "1")
 
 
 @pytest.mark.slow
@@ -190,4 +200,5 @@ def test_a_grid_operator_is_one_region_file(
     assert done.evaluation is not None
     assert done.evaluation.report.is_file()
     assert {"production", "candidate", "staging"} == set(done.production.aliases)
-    assert main_job.fan(job, Bundle.load(mlflow_client.download(region, done.production.version, job.artifacts)[0]))
+    folder, _ = mlflow_client.download(region, done.production.version, job.artifacts)
+    assert newest(job, Bundle.load(folder), done.production.version).fan()

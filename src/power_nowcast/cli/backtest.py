@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, FORMATS, DataOption, ModelOption, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, MOMENT, DataOption, ModelOption, RegionOption, console, open_job
 
 
 def backtest(
-    first: Annotated[datetime, typer.Option(formats=FORMATS, help="First issue time, UTC.")],
-    last: Annotated[datetime, typer.Option(formats=FORMATS, help="Last issue time, UTC.")],
+    first: Annotated[datetime, typer.Option(help="First issue time.", **MOMENT)],
+    last: Annotated[datetime, typer.Option(help="Last issue time.", **MOMENT)],
     train_end: Annotated[
         datetime | None,
-        typer.Option(formats=FORMATS, help="The first model learns from data known then, UTC; default --first."),
+        typer.Option(help="The first model learns from data known then; default --first.", **MOMENT),
     ] = None,
     refit_days: Annotated[int | None, typer.Option(min=1, help="Days between refits; no refit if absent.")] = None,
     train_days: Annotated[int | None, typer.Option(min=4, help="Days of training data; all if absent.")] = None,

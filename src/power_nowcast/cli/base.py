@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -68,8 +68,26 @@ EveryOption = Annotated[
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for machines.")]
-FORMATS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-"""Formats of times in options."""
+
+
+def moment(text: str) -> datetime:
+    """A time of an option, aware and in UTC: ISO 8601 as the product prints it, UTC where it names no offset.
+
+    >>> moment("2019-06-30 23:55 UTC") == moment("2019-06-30T23:55:00Z") == moment("2019-06-30T19:55-04:00")
+    True
+    """
+    try:
+        found = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time. Write for example 2019-06-30T23:55Z, 2019-06-30 23:55, 2019-06-30T19:55-04:00 or "
+            "2019-06-30."
+        ) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+MOMENT: dict[str, Any] = {"parser": moment, "metavar": "TIME"}
+"""The arguments of every option that takes a time."""
 
 
 @contextmanager

@@ -1,21 +1,21 @@
 """Explain a model by its features or, with --at, one nowcast by contributions that add up to it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from power_nowcast.cli import explanation
-from power_nowcast.cli.base import DEFAULTS, FORMATS, HorizonOption, JsonOption, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, MOMENT, HorizonOption, JsonOption, RegionOption, console, open_job
 
 
 def explain(
     region: RegionOption = DEFAULTS.region,
     version: Annotated[str, typer.Option(help="Version or alias.")] = "production",
     at: Annotated[
-        datetime | None, typer.Option(formats=FORMATS, help="Issue time, UTC: explain one nowcast, not the model.")
+        datetime | None, typer.Option(help="Issue time: explain one nowcast, not the model.", **MOMENT)
     ] = None,
     series: Annotated[str | None, typer.Option(help="With --at: the region's first if absent.")] = None,
     horizon: HorizonOption = 60,
@@ -33,8 +33,7 @@ def explain(
             whole, draws = explaining.overview(job, bundle, repeats=repeats)
             told, plot = whole.to_json(), Plot("rests_on", rests_on(draws), "")
         else:
-            moment = at.replace(tzinfo=UTC)
-            one = explaining.explain(job, bundle, at=moment, series=series, horizon_minutes=horizon)
+            one = explaining.explain(job, bundle, at=at, series=series, horizon_minutes=horizon)
             told = one.to_json()
             plot = Plot("explained", explaining.drawn(one, job.region.unit), "")
         file = out or job.reports / bundle.model.kind / f"{plot.name}.png"

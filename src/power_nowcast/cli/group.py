@@ -30,11 +30,12 @@ def group(package: str, file: str, *names: str, **options: Any) -> typer.Typer:
 
         def parse_args(self, ctx: Any, args: list[str]) -> Any:
             # For an absent option Typer imports pydantic, which takes as long as the rest of a help.
-            self.add_help_option = not args or args[0].startswith("-")
+            own, is_asked = self.params, not args or args[0].startswith("-")
+            self.add_help_option, self.params = is_asked, own if is_asked else []
             try:
                 return super().parse_args(ctx, args)
             finally:
-                self.add_help_option = True
+                self.add_help_option, self.params = True, own
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - part of the interface
             return TyperCommand(cmd_name, help=told(folder, cmd_name)) if cmd_name in names else None

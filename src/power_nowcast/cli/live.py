@@ -1,12 +1,12 @@
 """Follow regions: collect, nowcast and publish at every interval, and serve what is published."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, FORMATS, errors
+from power_nowcast.cli.base import DEFAULTS, MOMENT, errors
 from power_nowcast.settings import settings
 
 
@@ -16,7 +16,7 @@ def live(
     region: Annotated[list[str] | None, typer.Option("--region", "-r", help="Regions to follow; repeatable.")] = None,
     replay: Annotated[
         datetime | None,
-        typer.Option(formats=FORMATS, help="Replay the region's archive from this time (UTC) on, as if it were live."),
+        typer.Option(help="Replay the region's archive from this time on, as if it were live.", **MOMENT),
     ] = None,
     speed: Annotated[float, typer.Option(help="With --replay: replayed seconds per real second.")] = 1.0,
     data: Annotated[Path | None, typer.Option(help="With --replay: the folder of the tables to play.")] = None,
@@ -24,5 +24,5 @@ def live(
     from power_nowcast.serve.start import Play, serve_live
 
     with errors():
-        play = None if replay is None else Play(replay.replace(tzinfo=UTC), speed, data)
+        play = None if replay is None else Play(replay, speed, data)
         serve_live(host, port, region or [settings().region], play)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,13 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from power_nowcast.cli.base import console
+from power_nowcast.errors import NowcastError
 
 if TYPE_CHECKING:
     from power_nowcast.jobs.evaluate import Evaluation
     from power_nowcast.jobs.job import Job
     from power_nowcast.jobs.run import Outcome
+    from power_nowcast.serve.schemas import NowcastAnswer
 
 COLOURS = {"ok": "green", "fresh": "green", "warn": "yellow", "late": "yellow", "empty": "yellow", "fail": "red"}
 
@@ -62,9 +65,33 @@ def scorecard(job: "Job", evaluation: "Evaluation") -> None:
     console.print(f"Report: {evaluation.report}")
 
 
+def _told(age: timedelta) -> str:
+    minutes = int(age.total_seconds()) // 60
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours" if minutes < 2880 else f"{age.days} days"
+
+
+def facts(answer: "NowcastAnswer") -> None:
+    """Print what is needed to judge a nowcast: its time, the age of the data, the quality, the model."""
+    behind = datetime.fromisoformat(answer.answered_at) - datetime.fromisoformat(answer.issue_time)
+    age = timedelta(minutes=answer.newest_observation_age_minutes) + max(behind, timedelta())
+    model = answer.model
+    told = (
+        ("Issued at", answer.issue_time if answer.live else f"{answer.issue_time}, not the present"),
+        ("Newest value", f"{answer.newest_observation}, {_told(age)} old now"),
+        ("Quality", ", ".join((answer.quality, *answer.flags))),
+        (
+            "Model",
+            f"{model.name} version {model.version} ({model.kind}), {model.digest[:12]}",
+        ),
+        ("Calibration", model.calibration_id),
+    )
+    for name, text in told:
+        console.print(f"{name:12}   {text}", highlight=False, soft_wrap=True)
+
+
 def closing(job: "Job", outcome: "Outcome") -> None:
     """Print the end of the main job: scorecard, fan chart, and the addresses of the results."""
-    from power_nowcast.jobs.run import fan
+    from power_nowcast.jobs.now import newest
     from power_nowcast.jobs.train import registered
     from power_nowcast.report.terminal import draw_fan
 
@@ -74,9 +101,9 @@ def closing(job: "Job", outcome: "Outcome") -> None:
         scorecard(job, outcome.evaluation)
     elif summary.is_file():
         console.print(summary.read_text(encoding="utf-8"), highlight=False, markup=False)
-    drawn = fan(job, registered(job, production.version)[0])
-    if drawn is not None:
-        console.print(draw_fan(drawn, width=min(80, console.width)))
+    bundle, _ = registered(job, production.version)
+    with suppress(NowcastError):  # data that allow no nowcast allow the rest of the output
+        console.print(draw_fan(newest(job, bundle, production.version).fan(), width=min(80, console.width)))
     console.print()
     if outcome.refused:
         console.print(f"Not promoted: {outcome.refused}")

@@ -5,21 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from power_nowcast import mlflow_client
-from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.collect.load import write_all
-from power_nowcast.contracts import Table
-from power_nowcast.errors import NowcastError, PromotionRefusedError, StoreError
-from power_nowcast.features.panel import window
+from power_nowcast.errors import PromotionRefusedError, StoreError
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
 from power_nowcast.jobs.features import make_features
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import promote
 from power_nowcast.jobs.recipe import recipe
 from power_nowcast.jobs.train import best, train
-from power_nowcast.live.nowcaster import Nowcaster, calibration_in_force
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.kinds import model_class
-from power_nowcast.report.terminal import Fan
 
 RUN_MODELS: dict[str, dict[str, Any]] = {
     "lightgbm": {"n_estimators": 250, "learning_rate": 0.08, "num_leaves": 15, "colsample": 0.3, "early_stopping": 30},
@@ -28,7 +23,6 @@ RUN_MODELS: dict[str, dict[str, Any]] = {
 }
 """The models that `run` trains: with these sizes the embedded sample takes minutes on two cores.
 `run` skips a model whose packages are not installed."""
-FAN_HOURS = 4
 DONE = "main_job"
 """The document with the recipe of the last run's results."""
 
@@ -72,31 +66,6 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
         refused = error.message
     job.store.documents.write(job.document(DONE), {"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()})
     return Outcome(production, evaluation, refused)
-
-
-def fan(job: Job, bundle: Bundle, series: str | None = None) -> Fan | None:
-    """The newest nowcast, for the terminal; None if the data do not allow one."""
-    last = job.store.last(Table.POWER, job.region.name)
-    if last is None:
-        return None
-    panel = window(job.store, job.region, last)
-    name = series or job.region.series[0]
-    try:
-        answer = Nowcaster(bundle, calibration_in_force(job.store, bundle, last)).nowcast(panel, panel.end)
-    except NowcastError:
-        return None
-    slots = FAN_HOURS * 60 // panel.step_minutes
-    row = answer.series.index(name)
-    return Fan(
-        region=job.region,
-        series=name,
-        times=panel.times[-slots:],
-        actual=panel.power.values[-slots:, panel.series.index(name)],
-        issue_time=answer.issue_time,
-        steps_minutes=answer.steps_minutes,
-        values=answer.values[row],
-        quantiles=answer.quantiles,
-    )
 
 
 def _trainable(job: Job, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

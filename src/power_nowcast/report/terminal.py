@@ -49,17 +49,7 @@ def summary(card: Scorecard, series: str | None = None) -> Group:
 def scorecard_table(card: Scorecard, series: str) -> Table:
     """Errors, skills and coverage by horizon, at most 80 columns wide with four baselines."""
     title = f"{series}, {card.first:%d %b} to {card.last:%d %b %Y}"
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
-        show_edge=False,
-        expand=False,
-    )
+    table = _plain_table(title)
     table.add_column("ahead", justify="right", no_wrap=True)
     for heading in (f"MAE {card.unit}", relative_name(card, series), "in 80 %"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -132,6 +122,36 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
         _hours(grid, fan, axis),
     ]
     return Group(*lines, _key(ascii_only))
+
+
+def fan_table(fan: Fan) -> Table:
+    """The median and the bands of each step, at most 80 columns wide; times are the region's."""
+    table = _plain_table()
+    table.add_column("ahead", justify="right", no_wrap=True)
+    unit, width = fan.region.unit, float(np.nanmax(np.ptp(fan.values, axis=1), initial=0.0))
+    for heading in ("at", f"nowcast {unit}", *(f"{nominal} % within" for nominal in sorted(BANDS))):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for step, values in zip(fan.steps_minutes, fan.values, strict=True):
+        told = [power(float(value), unit, beside=width) if np.isfinite(value) else "" for value in values]
+        places = [[fan.quantiles.index(level) for level in BANDS[nominal]] for nominal in sorted(BANDS)]
+        within = (f"{told[low]} to {told[high]}" if told[low] else "" for low, high in places)
+        clock = _clock(fan.issue_time + np.timedelta64(step, "m"), fan.region)
+        table.add_row(f"{step} min", clock, told[fan.quantiles.index(0.5)], *within)
+    return table
+
+
+def _plain_table(title: str | None = None) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+        expand=False,
+    )
 
 
 class _Grid:

@@ -1,7 +1,9 @@
 """Nowcasts as answers."""
 
+import csv
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import StringIO
 
 import numpy as np
 
@@ -179,6 +181,16 @@ def short_of(answer: NowcastAnswer) -> ShortAnswer:
         for h, (step, valid_at) in enumerate(zip(answer.horizon_min, answer.valid_at, strict=True))
     ]
     return ShortAnswer(**answer.model_dump(include=set(Facts.model_fields)), rows=rows)
+
+
+def csv_of(answer: NowcastAnswer) -> str:
+    """The same answer as CSV with a header, one row a series and horizon."""
+    rows = [{"issue_time": answer.issue_time, **row.model_dump(mode="json")} for row in short_of(answer).rows]
+    lines = StringIO()
+    writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return lines.getvalue()
 
 
 def columns_of(region: Region) -> list[str]:
