@@ -15,7 +15,7 @@ PACKAGE = "src/power_nowcast/"
 TOP = {"__init__.py", "errors.py", "scoring.py", "settings.py", "workers.py"}
 """The only modules that lie flat on top of the package."""
 FILE_LINES, COMMAND_LINES, FUNCTION_LINES, ARGUMENTS = 400, 90, 60, 7
-SHARED_BY_COMMANDS = {"base.py", "__init__.py"}
+SHARED_BY_COMMANDS = {"__init__.py", "base.py", "show.py"}
 """Files of `cli/` that are not commands."""
 THREADS = ("concurrent.futures", "multiprocessing", "threading")
 TYPES_OF_THREADS = {"Executor", "Future", "as_completed", "Lock", "RLock", "get_ident", "local"}
