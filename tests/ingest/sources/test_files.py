@@ -69,6 +69,18 @@ def test_a_file_is_in_the_unit_of_its_region(victoria: Region, file: Path) -> No
     assert read(region, file, text.replace("000\n", "\n"), unit="MW").rows["value"].to_list() == [4100]
 
 
+def test_the_only_column_beside_the_stamps_is_the_only_series(victoria: Region, file: Path) -> None:
+    text = "from the meter\nvalid_at,Load (mean)\n2014-01-01T00:00Z,4100\n"
+    batch = read(victoria, file, text)
+    assert batch.rows["series"].to_list() == ["VIC"]
+    assert batch.rows["value"].to_list() == [4100]
+
+
+def test_of_two_unknown_columns_neither_is_taken(victoria: Region, file: Path) -> None:
+    with pytest.raises(SourceFormatError, match="unknown: Load, Spare"):
+        read(victoria, file, "valid_at,Load,Spare\n2014-01-01T00:00Z,4100,1\n")
+
+
 def test_another_unit_than_said_is_found(victoria: Region, file: Path) -> None:
     lines = "".join(f"2014-01-01T{slot // 2:02d}:{slot % 2 * 30:02d}Z,{4 + slot / 10}\n" for slot in range(20))
     with pytest.raises(SourceFormatError, match=r'look like GW.*unit = "GW"'):

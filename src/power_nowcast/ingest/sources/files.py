@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from glob import glob
@@ -39,6 +39,8 @@ class Files:
     names columns that are none of the table's, or is "others" for all that the table does not need; `extra_fields` =
     "drop" reads lines of CSV that have more fields than the header up to its last title (for publishers that write
     thousands as 1,000 there).
+
+    The only column beside the stamps is the series of a region of one zone, whatever its title.
     """
 
     reads_files: ClassVar[bool] = True
@@ -91,6 +93,7 @@ def parse(data: bytes, *, region: Region, table: Table, spec: SourceSpec, origin
         rows if options.get("ignore", ()) == OTHERS else rows.drop(map(named, options.get("ignore", ())), strict=False)
     )
     columns = [name for name in rows.columns if name != _MEMBER]
+    titles = titles.of_columns(columns)
     is_long = titles.are_long(columns)
     _check_columns(columns, titles, is_long, origin, is_open=options.get("ignore") == OTHERS)
     stamp = rows.select(_joined(titles.stamp).alias(" ".join(titles.stamp))).to_series()
@@ -164,8 +167,15 @@ class _Titles:
 
     def are_in(self, columns: Collection[str]) -> bool:
         """Whether these are the titles of a file of this table."""
-        of_series = any(name in self.renames for name in columns)
+        of_series = any(name in self.renames for name in columns) or self.of_columns(columns) is not self
         return set(self.stamp) <= set(columns) and (self.are_long(columns) or of_series)
+
+    def of_columns(self, columns: Collection[str]) -> "_Titles":
+        """These titles, with the only column beside the stamps as the only series of power, whatever its title."""
+        others = [name for name in columns if name not in (*self.stamp, self.written)]
+        if len(self.needed) != 1 or len(others) != 1 or others[0] in self.renames or self.are_long(columns):
+            return self
+        return replace(self, renames={**self.renames, others[0]: self.needed[0]})
 
     def is_read(self, column: str) -> bool:
         """Whether a value, its series or its time comes from this column."""
