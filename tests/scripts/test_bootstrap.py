@@ -38,10 +38,14 @@ def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedP
 
 
 def test_nothing_is_done_when_all_is_there(done: Path) -> None:
-    before = sorted(done.rglob("*"))
+    def made() -> list[Path]:
+        # Make keeps compiled modules there if the environment forbids them beside the sources.
+        return sorted(path for path in done.rglob("*") if "compiled" not in path.parts)
+
+    before = made()
     told = make(done, "setup", "NEURAL=0", PYTHON=sys.executable)
     assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
-    assert sorted(done.rglob("*")) == before
+    assert made() == before
 
 
 @pytest.mark.parametrize("name", INPUTS)
