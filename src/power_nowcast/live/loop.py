@@ -188,11 +188,11 @@ class Loop:
         )
         before = self.present
         self.present, _ = publish(self.store, given)
+        self._tell_present()
         # By what was known to the process that came first, as a restart would repeat it.
         following.step(self.window.at(self.present.known_at), moment, now=self.clock())
         if before is not None and self.present.is_live:
-            self._note_changes(before, self.present)
-        self._tell_present()
+            self._note(*changes(before, self.present))
         return True
 
     @property
@@ -234,20 +234,6 @@ class Loop:
             self.note(Kind.NOT_LOADED, trouble.message, at=now)
         self._noted_trouble = trouble
 
-    def _note_changes(self, before: Published, after: Published) -> None:
-        """Note series whose quality has changed, and those whose median has left the band published before."""
-        old, new = before.nowcast, after.nowcast
-        for series, was, now in zip(new.series, old.quality, new.quality, strict=True):
-            if was is not now:
-                reasons = f" ({', '.join(new.flags)})" if new.flags else ""
-                self.note(Kind.QUALITY, f"{series}: {was} before, {now} now{reasons}.", series, at=after.published_at)
-        for s, (valid_at, low, median, high) in jumps(old, new).items():
-            what = (
-                f"{new.series[s]}: {median:,.0f} MW for {valid_at} UTC, outside of {low:,.0f} to {high:,.0f} MW, "
-                "the band of 80 % that was published before."
-            )
-            self.note(Kind.JUMP, what, new.series[s], at=after.published_at)
-
     def _tell_present(self) -> None:
         if self.present is not None:
             for listener in self.listeners:
@@ -255,8 +241,29 @@ class Loop:
 
     def note(self, kind: Kind, what: str, about: str = "", *, at: datetime | None = None) -> None:
         """Note an event, in the store and in the log."""
-        if note(self.store, Event(self.region.name, at or self.clock(), kind, what, about)):
-            logger.info("%s: %s: %s", self.region.name, kind, what)
+        self._note(Event(self.region.name, at or self.clock(), kind, what, about))
+
+    def _note(self, *events: Event) -> None:
+        if note(self.store, events):
+            for event in events:
+                logger.info("%s: %s: %s", event.region, event.kind, event.what)
+
+
+def changes(before: Published, after: Published) -> list[Event]:
+    """Events of the series whose quality has changed, and of those whose median has left the band published before."""
+    old, new, found = before.nowcast, after.nowcast, list[Event]()
+    for series, was, now in zip(new.series, old.quality, new.quality, strict=True):
+        if was is not now:
+            reasons = f" ({', '.join(new.flags)})" if new.flags else ""
+            what = f"{series}: {was} before, {now} now{reasons}."
+            found.append(Event(after.region, after.published_at, Kind.QUALITY, what, series))
+    for s, (valid_at, low, median, high) in jumps(old, new).items():
+        what = (
+            f"{new.series[s]}: {median:,.0f} MW for {valid_at} UTC, outside of {low:,.0f} to {high:,.0f} MW, "
+            "the band of 80 % that was published before."
+        )
+        found.append(Event(after.region, after.published_at, Kind.JUMP, what, new.series[s]))
+    return found
 
 
 def jumps(old: Nowcast, new: Nowcast) -> dict[int, tuple[np.datetime64, float, float, float]]:

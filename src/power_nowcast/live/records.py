@@ -1,7 +1,7 @@
 """What was published and what happened: immutable rows, appended once whichever process comes first."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -123,14 +123,19 @@ class Event:
     about: str = ""
 
 
-def note(store: Store, event: Event) -> bool:
-    """Append an event; returns whether it is new: a second process notes the same event once.
+def note(store: Store, given: Sequence[Event]) -> int:
+    """Append events; returns how many are new: a second process notes the same event once.
 
     Raises:
         StoreError: the table cannot be written.
     """
-    row = {"region": event.region, "at": event.at, "kind": event.kind.value, "about": event.about, "what": event.what}
-    return store.records[EVENTS].add(pl.DataFrame([row], EVENTS.given), now=event.at) > 0
+    if not given:
+        return 0
+    rows = [
+        {"region": one.region, "at": one.at, "kind": one.kind.value, "about": one.about, "what": one.what}
+        for one in given
+    ]
+    return store.records[EVENTS].add(pl.DataFrame(rows, EVENTS.given), now=given[-1].at)
 
 
 def events(store: Store, region: str, first: datetime, last: datetime) -> list[Event]:

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from power_nowcast import __version__
 from power_nowcast.serve import docs, problems
-from power_nowcast.serve.middleware import AccessLog, BodyLimit
+from power_nowcast.serve.middleware import AccessLog, BodyLimit, FromPresent
 from power_nowcast.serve.openapi import describe
 from power_nowcast.serve.routes import ROUTES, Routes
 from power_nowcast.serve.schemas import Observations, ShortRequest
@@ -55,7 +55,11 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        middleware=[Middleware(AccessLog), Middleware(BodyLimit, limit=max_body)],
+        middleware=[
+            Middleware(FromPresent, edition=service.edition),
+            Middleware(AccessLog),
+            Middleware(BodyLimit, limit=max_body),
+        ],
         generate_unique_id_function=_operation_id,
     )
     app.state.present = service.present

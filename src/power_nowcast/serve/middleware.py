@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: a limit on bodies, and a request id with one structured log line a request."""
+"""Pure ASGI middleware: the present from its bytes, a limit on bodies, a request id with one structured log line."""
 
 import json
 import logging
@@ -10,10 +10,51 @@ from collections.abc import Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from power_nowcast.errors import NowcastError
+from power_nowcast.live.present import Edition
 from power_nowcast.serve import problems
 
 logger = logging.getLogger("power_nowcast.access")
 _PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+class FromPresent:
+    """Answers `GET /v1/nowcast/REGION` without a query from the bytes of the present, before anything else runs.
+
+    Everything else, and every refusal, is for the application.
+    """
+
+    def __init__(self, app: ASGIApp, edition: Callable[[str], Edition | None]) -> None:
+        self.app, self.edition = app, edition
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        edition = self._asked(scope)
+        if edition is None:
+            await self.app(scope, receive, send)
+            return
+        brought = dict(scope["headers"])
+        headers = [
+            (b"etag", edition.etag.encode()),
+            (b"cache-control", b"no-cache"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-request-id", _request_id(brought.get(b"x-request-id", b"").decode("latin-1")).encode()),
+        ]
+        is_known = brought.get(b"if-none-match") == edition.etag.encode()
+        if not is_known:
+            headers += [(b"content-type", b"application/json"), (b"content-length", str(len(edition.body)).encode())]
+        await send({"type": "http.response.start", "status": 304 if is_known else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if is_known else edition.body})
+
+    def _asked(self, scope: Scope) -> Edition | None:
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
+            return None
+        start, _, region = scope["path"].rpartition("/")
+        if start != "/v1/nowcast":
+            return None
+        try:
+            return self.edition(region)
+        except NowcastError:
+            return None  # the application says why
 
 
 class BodyLimit:
@@ -68,7 +109,7 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         brought = Headers(scope=scope).get("x-request-id", "")
-        request_id = brought if _PLAIN_ID.fullmatch(brought) else uuid.uuid4().hex
+        request_id = _request_id(brought)
         begin, status = self.clock(), 0
 
         async def tagged(message: Message) -> None:
@@ -98,6 +139,11 @@ class AccessLog:
                 "milliseconds": round(1000 * (self.clock() - begin), 2),
             }
             logger.info(json.dumps(line))
+
+
+def _request_id(brought: str) -> str:
+    """The caller's id if it is a plain one, else a new one."""
+    return brought if _PLAIN_ID.fullmatch(brought) else uuid.uuid4().hex
 
 
 async def _send_problem(scope: Scope, send: Send, status: int, title: str, detail: str, remedy: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -29,25 +29,12 @@ SeedQuery = Annotated[int, Query(description="The same seed draws the same paths
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes."""
 
-    @app.get(
-        "/v1/nowcast/{region}", tags=["nowcast"], responses=problems_of(404, 422, 503), response_model=NowcastAnswer
-    )
-    async def nowcast(
-        request: Request,
-        region: str,
-        series: SeriesQuery = None,
-        horizon: HorizonQuery = None,
-        issue_time: IssueQuery = None,
-    ) -> Response | NowcastAnswer:
+    @app.get("/v1/nowcast/{region}", tags=["nowcast"], responses=problems_of(404, 422, 503))
+    def nowcast(
+        region: str, series: SeriesQuery = None, horizon: HorizonQuery = None, issue_time: IssueQuery = None
+    ) -> NowcastAnswer:
         """The nowcast from the observations in the store; of a region that this process follows, the published one."""
-        if series is None and horizon is None and issue_time is None:
-            edition = service.edition(region)
-            if edition is not None:  # its bytes were made once: no model runs here
-                headers = {"etag": edition.etag, "cache-control": "no-cache"}
-                if request.headers.get("if-none-match") == edition.etag:
-                    return Response(status_code=304, headers=headers)
-                return Response(edition.body, media_type="application/json", headers=headers)
-        return await run_in_threadpool(service.from_store, region, series, horizon, issue_time)
+        return service.from_store(region, series, horizon, issue_time)
 
     @app.get("/v1/nowcast/{region}/paths", tags=["nowcast"], responses=problems_of(404, 422, 503))
     def paths(
