@@ -5,9 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from power_nowcast import __version__
@@ -16,6 +14,7 @@ from power_nowcast.evaluate.comparison import LOSSES, SIGNIFICANT, Comparison
 from power_nowcast.report.pages import Cells, manifest_cells, picture, template, write_page
 from power_nowcast.report.plots import Plot
 from power_nowcast.report.plots.comparison import comparison_plots
+from power_nowcast.report.terminal import plain_table
 from power_nowcast.report.words import number, percent, power, shown_horizons, signed
 
 WHICH = {"absolute error": "absolute error of the median", "pinball": "pinball loss of the quantiles"}
@@ -51,16 +50,7 @@ def counted(comparison: Comparison, run: str, loss: str) -> str:
 def table(comparison: Comparison, run: str, loss: str) -> RenderableType:
     """Differences in percent by series and horizon with half the interval's width; a star marks significant ones."""
     steps = _columns(comparison)
-    grid = Table(
-        title=f"{run} against {comparison.reference}: {loss}",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
-        show_edge=False,
-    )
+    grid = plain_table(f"{run} against {comparison.reference}: {loss}")
     grid.add_column("series", no_wrap=True)
     for step in steps:
         grid.add_column(f"{step} min", justify="right", no_wrap=True)

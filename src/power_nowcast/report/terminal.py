@@ -49,7 +49,7 @@ def summary(card: Scorecard, series: str | None = None) -> Group:
 def scorecard_table(card: Scorecard, series: str) -> Table:
     """Errors, skills and coverage by horizon, at most 80 columns wide with four baselines."""
     title = f"{series}, {card.first:%d %b} to {card.last:%d %b %Y}"
-    table = _plain_table(title)
+    table = plain_table(title)
     table.add_column("ahead", justify="right", no_wrap=True)
     for heading in (f"MAE {card.unit}", relative_name(card, series), "in 80 %"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -126,7 +126,7 @@ def draw_fan(fan: Fan, *, width: int = 80, rows: int = ROWS, ascii_only: bool = 
 
 def fan_table(fan: Fan) -> Table:
     """The median and the bands of each step, at most 80 columns wide; times are the region's."""
-    table = _plain_table()
+    table = plain_table()
     table.add_column("ahead", justify="right", no_wrap=True)
     unit, width = fan.region.unit, float(np.nanmax(np.ptp(fan.values, axis=1), initial=0.0))
     for heading in ("at", f"nowcast {unit}", *(f"{nominal} % within" for nominal in sorted(BANDS))):
@@ -140,7 +140,8 @@ def fan_table(fan: Fan) -> Table:
     return table
 
 
-def _plain_table(title: str | None = None) -> Table:
+def plain_table(title: str | None = None) -> Table:
+    """An empty table without borders, with a bold title on the left."""
     return Table(
         title=title,
         title_justify="left",
