@@ -1,5 +1,6 @@
 """The steps on a small region from CSV files, with a real MLflow database."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import Promotion, promote, rollback
 from power_nowcast.jobs.train import best, train
 from power_nowcast.jobs.train import trained as trained_bundles
+from power_nowcast.live.records import events
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.registry import history
 from power_nowcast.models.examples import PARTS
@@ -178,6 +180,9 @@ def test_rollback_goes_back_and_renews_the_calibration(job: Job, promoted) -> No
     mlflow_client.promote(job.region, second.version, decision=decision, person="bob", reason="second")
     back = rollback(job, person="ada", reason="the second was worse")
     assert back.version == promoted.production.version
+    told = [one.what for one in events(job.store, "stepland", datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC))]
+    assert told[0] == f"Version {back.version} is in production, by ada: the first."
+    assert told[-1] == f"Version {back.version} is in production again, by ada: the second was worse."
     last = history(job.region)[-1]
     assert (last.action, last.person, last.previous) == ("rollback", "ada", second.version)
     assert job.store.read_calibration("stepland", back.digest) is not None

@@ -212,6 +212,24 @@ def test_a_new_version_supersedes_the_present_interval(world: World, slot_of) ->
     assert published(world.store, "toy", BEGIN + HALF_HOUR, world.now)[0].version == "2"
 
 
+def test_a_running_loop_takes_a_new_version_at_once(world: World, slot_of) -> None:
+    loop, slept = world.loop(slot_of(1)), []
+    after = slot_of(2)
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        world.now += timedelta(seconds=seconds)
+        if len(slept) == 3:
+            loop.slot = after
+
+    loop.sleep = sleep
+    loop.collector = None
+    loop.run(lambda: loop.present is not None and loop.present.version == "2")
+    assert len(slept) == 3
+    assert max(slept) <= 0.25
+    assert world.now - BEGIN < timedelta(seconds=1)
+
+
 def test_a_version_that_cannot_be_loaded_is_an_event_once(world: World, slot_of) -> None:
     loop = world.loop(slot_of(1))
     loop.slot.trouble = ModelError("Version 2 gives no nowcast.", remedy="Train it again.")

@@ -17,6 +17,7 @@ from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.jobs.features import read_manifest
 from power_nowcast.jobs.job import EVERY_MINUTES, Job
 from power_nowcast.jobs.train import baselines, registered
+from power_nowcast.live.records import Event, Kind, note
 from power_nowcast.mlflow_client import Version
 
 
@@ -58,6 +59,7 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
     mlflow_client.set_alias(region, chosen.version, mlflow_client.STAGING)
     production = mlflow_client.promote(region, chosen.version, decision=decision, person=person, reason=reason)
     keep_calibration(job, challenger, replays["challenger"][1])
+    _tell(job, production, "is in production", person, reason)
     return Promotion(decision, production)
 
 
@@ -67,7 +69,14 @@ def rollback(job: Job, *, person: str, reason: str) -> Version:
     bundle, _ = registered(job, version.version)
     issues, panel = _held_out(job, np.datetime64(bundle.info.train_end.removesuffix("Z"), "m"), EVERY_MINUTES)
     keep_calibration(job, bundle, bundle.replay(panel, issues)[1])
+    _tell(job, version, "is in production again", person, reason)
     return version
+
+
+def _tell(job: Job, version: Version, what: str, person: str, reason: str) -> None:
+    """Note the promotion beside the tables: services that follow the region take the version at once."""
+    what = f"Version {version.version} {what}, by {person}: {reason or 'no reason given'}."
+    note(job.store, [Event(job.region.name, datetime.now(UTC), Kind.PROMOTED, what, version.version)])
 
 
 def keep_calibration(job: Job, bundle: Bundle, calibration: Calibration) -> None:

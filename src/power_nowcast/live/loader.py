@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from power_nowcast.errors import NowcastError
 from power_nowcast.live.slot import ModelSlot
@@ -11,6 +11,8 @@ logger = logging.getLogger("power_nowcast.live")
 
 RETRY_SECONDS = 10.0
 """Time between attempts while a slot has no version."""
+WATCH_SECONDS = 0.5
+"""Time between two looks for a promotion."""
 POLL_SECONDS = 30.0
 """Time between two questions for a newer version."""
 
@@ -21,11 +23,18 @@ class Loader:
     Args:
         slots: the slots.
         poll_seconds: time between two questions for a newer version; None: a slot that has a version keeps it.
+        promoted: for a region, a value that changes when a version is promoted; then the question comes at once.
     """
 
-    def __init__(self, slots: Sequence[ModelSlot], poll_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        slots: Sequence[ModelSlot],
+        poll_seconds: float | None = None,
+        promoted: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._slots = tuple(slots)
         self._poll_seconds = poll_seconds
+        self._promoted = promoted
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -42,10 +51,20 @@ class Loader:
     def _keep(self, slot: ModelSlot) -> None:
         slot.begin()
         while not self._stopping.is_set():
+            seen = self._seen(slot)
             self._load(slot)
             if slot.is_loaded and self._poll_seconds is None:
                 return
-            self._stopping.wait(self._poll_seconds if slot.is_loaded and self._poll_seconds else RETRY_SECONDS)
+            left = self._poll_seconds if slot.is_loaded and self._poll_seconds else RETRY_SECONDS
+            while left > 0 and not self._stopping.wait(min(left, WATCH_SECONDS)) and self._seen(slot) == seen:
+                left -= WATCH_SECONDS
+
+    def _seen(self, slot: ModelSlot) -> object:
+        try:
+            return self._promoted(slot.region.name)
+        except NowcastError as error:
+            logger.warning("%s: promotions cannot be seen. %s", slot.region.name, error)
+            return None
 
     def _load(self, slot: ModelSlot) -> None:
         name, before = slot.region.name, slot.current.version if slot.is_loaded else None

@@ -29,6 +29,8 @@ CATCH_UP = timedelta(days=1)
 """Missed intervals that lie further back are not caught up."""
 LONGEST_SLEEP = timedelta(seconds=10)
 """The loop looks again after this time at the latest: a clock may jump."""
+SHORT_SLEEP = timedelta(seconds=0.25)
+"""Time between two looks for a new version."""
 
 
 class Collector(Protocol):
@@ -87,8 +89,12 @@ class Loop:
             except Exception:  # the loop must not end by a defect; it is in the log
                 logger.exception("%s: a step of the loop failed", self.region.name)
                 due = self.clock() + LONGEST_SLEEP
-            wait = min(due - self.clock(), LONGEST_SLEEP)
-            self.sleep(max(wait.total_seconds(), 0.0))
+            # In short pieces, so that a new version, or the end, waits for no interval.
+            for _ in range(LONGEST_SLEEP // SHORT_SLEEP):
+                wait = min(due - self.clock(), SHORT_SLEEP).total_seconds()
+                if wait <= 0 or stopped() or self._is_swapped:
+                    break
+                self.sleep(wait)
 
     def step(self) -> datetime:
         """Collect what is due, publish the nowcast of this interval if it can be made; returns when to step again.
@@ -111,7 +117,7 @@ class Loop:
             if self.present is None or self.present.issue_time < issue:
                 if self._has_newest(issue, now) or now >= issue + PATIENCE * self.interval:
                     self._publish(issue, now)
-            elif self.present.nowcast.model_digest != self.slot.current.bundle.digest:
+            elif self._is_swapped:
                 self._supersede(issue, now)
         return self._next(now, issue)
 
@@ -148,6 +154,14 @@ class Loop:
             self._done, missed = missed, missed + self.interval
         if count:
             self.note(Kind.CAUGHT_UP, f"{count} intervals before {issue:%Y-%m-%d %H:%M} UTC were caught up.", at=issue)
+
+    @property
+    def _is_swapped(self) -> bool:
+        """Whether another version answers than the one that made the present."""
+        present = self.present
+        if present is None or not self.slot.is_loaded or present.issue_time != self.slot_of(self.clock()):
+            return False
+        return present.nowcast.model_digest != self.slot.current.bundle.digest
 
     def _supersede(self, issue: datetime, now: datetime) -> None:
         """Nowcast the present interval again by the version that has replaced the one before."""

@@ -104,6 +104,7 @@ class Kind(StrEnum):
     STARTED = "started"
     CAUGHT_UP = "caught up"
     MISSED = "missed"
+    PROMOTED = "promoted"
     SWAPPED = "swapped"
     NOT_LOADED = "not loaded"
     QUALITY = "quality changed"
@@ -136,6 +137,16 @@ def note(store: Store, given: Sequence[Event]) -> int:
         for one in given
     ]
     return store.records[EVENTS].add(pl.DataFrame(rows, EVENTS.given), now=given[-1].at)
+
+
+def promoted(store: Store, region: str) -> datetime | None:
+    """When a version of the region was promoted last, None if never; a service asks this often.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    found = store.records[EVENTS].newest(region, pl.col("kind") == Kind.PROMOTED.value)
+    return None if found.is_empty() else found["at"][0]
 
 
 def events(store: Store, region: str, first: datetime, last: datetime) -> list[Event]:

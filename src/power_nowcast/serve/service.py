@@ -26,7 +26,7 @@ from power_nowcast.live.loader import POLL_SECONDS, Loader
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.live.present import Edition, Present
-from power_nowcast.live.records import Event, Published, events
+from power_nowcast.live.records import Event, Published, events, promoted
 from power_nowcast.live.runner import Runner
 from power_nowcast.live.scores import scores
 from power_nowcast.live.slot import Loaded, ModelSlot
@@ -111,7 +111,8 @@ class Service:
         for loop in loops:
             loop.listeners += (self.present.tell,)
         self._runner = Runner(loops)
-        self._loader = Loader([one.slot for one in self.served.values()], POLL_SECONDS if loops else None)
+        slots = [one.slot for one in self.served.values()]
+        self._loader = Loader(slots, POLL_SECONDS if loops else None, lambda region: promoted(store, region))
 
     def start(self) -> None:
         """Begin to load models, and to follow regions."""
