@@ -14,7 +14,7 @@ PUBLIC = {
     """,
     "power_nowcast.errors": """
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
-        NowcastError PromotionRefusedError RegistryError RegistryUnavailableError SourceFormatError
+        NowcastError PromotionRefusedError QualityError RegistryError RegistryUnavailableError SourceFormatError
         SourceUnavailableError StaleDataError StoreError UnknownCalibrationError UnknownHorizonError
         UnknownRegionError UnknownSeriesError WriterBusyError
     """,

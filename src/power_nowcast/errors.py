@@ -11,7 +11,8 @@
     |   |-- SourceUnavailableError  a publisher's server does not deliver
     |   |-- MissingDataError    there are no data for the question
     |   |-- HistoryError        too little history before the issue time
-    |   `-- StaleDataError      the newest observation is too old
+    |   |-- StaleDataError      the newest observation is too old
+    |   `-- QualityError        the answer is worse than the caller accepts
     |-- StoreError              the tables cannot be read or written
     |   `-- WriterBusyError     another process holds the writer lease
     |-- ModelError              a model cannot be trained, saved or loaded
@@ -103,6 +104,10 @@ class HistoryError(DataError):
 
 class StaleDataError(DataError):
     title = "Stale data"
+
+
+class QualityError(DataError):
+    title = "Quality too low"
 
 
 class StoreError(NowcastError):

@@ -161,3 +161,23 @@ def test_the_history_says_what_was_published_and_what_came(live: Live) -> None:
     wide = live.client.get("/v1/history/toy", params={"start": "2024-04-01T00:00:00Z"})
     assert problem_of(wide, 422, "Invalid request")["errors"][0]["where"] == "query.start"
     assert live.client.get("/v1/history/toy", params={"series": "MOON"}).status_code == 404
+
+
+def test_a_caller_may_refuse_a_lower_quality(live: Live) -> None:
+    late = {BEGIN + n * HALF_HOUR: timedelta(days=1) for n in (1, 2, 3, 4)}
+    live.step()
+    assert live.client.get("/v1/nowcast/toy", params={"min_quality": "full"}).status_code == 200
+    live.world.late = late
+    for _ in range(4):
+        live.world.now += HALF_HOUR
+        live.step()
+        live.world.now += HALF_HOUR / 2
+        live.step()
+        live.world.now -= HALF_HOUR / 2
+    told = live.client.get("/v1/nowcast/toy").json()
+    assert told["quality"] == "persistence"
+    assert live.client.get("/v1/nowcast/toy", params={"min_quality": "persistence"}).status_code == 200
+    for least in ("full", "reduced"):
+        refused = problem_of(live.client.get("/v1/nowcast/toy", params={"min_quality": least}), 503, "Quality too low")
+        assert (refused["quality"], refused["min_quality"]) == ("persistence", least)
+    assert live.client.get("/v1/nowcast/toy", params={"min_quality": "best"}).status_code == 422

@@ -8,6 +8,7 @@ from io import StringIO
 import numpy as np
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
+from power_nowcast.errors import QualityError
 from power_nowcast.features.rows import optional_columns
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.live.records import NOT_LIVE, Published
@@ -138,6 +139,26 @@ def answer_of(
         valid_at=[iso(nowcast.issue_time + np.timedelta64(step, "m")) for step in steps],
         nowcasts=chosen,
     )
+
+
+def check_quality(answer: NowcastAnswer, least: Quality | None) -> None:
+    """Check that every series of an answer has at least this quality.
+
+    Raises:
+        QualityError: one is worse.
+    """
+    order = list(Quality)
+    if least is not None and order.index(answer.quality) > order.index(least):
+        reasons = f" ({', '.join(answer.flags)})" if answer.flags else ""
+        raise QualityError(
+            f"The nowcast of {answer.region} for {answer.issue_time} has the quality {answer.quality}{reasons}.",
+            remedy="Wait for the next one, accept a lower quality, or ask for the series that have a better one.",
+            region=answer.region,
+            issue_time=answer.issue_time,
+            quality=answer.quality.value,
+            min_quality=least.value,
+            flags=answer.flags,
+        )
 
 
 def paths_of(answer: NowcastAnswer, nowcast: Nowcast, paths_mw: Floats, *, told: int, seed: int) -> PathsAnswer:

@@ -6,7 +6,8 @@ from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from power_nowcast.serve.answers import short_of
+from power_nowcast.live.nowcaster import Quality
+from power_nowcast.serve.answers import check_quality, short_of
 from power_nowcast.serve.observations import read
 from power_nowcast.serve.openapi import body_of, problems_of
 from power_nowcast.serve.schemas import NowcastAnswer, Observations, PathsAnswer, ShortAnswer, ShortRequest
@@ -22,6 +23,7 @@ IssueQuery = Annotated[
         examples=["2019-06-30T23:55:00Z"],
     ),
 ]
+QualityQuery = Annotated[Quality | None, Query(description="Refuse an answer of worse quality with 503.")]
 CountQuery = Annotated[int, Query(description="Number of sample paths in the answer; 0 for none.", ge=0, le=1000)]
 SeedQuery = Annotated[int, Query(description="The same seed draws the same paths.", ge=0, lt=2**32)]
 
@@ -31,10 +33,16 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/nowcast/{region}", tags=["nowcast"], responses=problems_of(404, 422, 503))
     def nowcast(
-        region: str, series: SeriesQuery = None, horizon: HorizonQuery = None, issue_time: IssueQuery = None
+        region: str,
+        series: SeriesQuery = None,
+        horizon: HorizonQuery = None,
+        issue_time: IssueQuery = None,
+        min_quality: QualityQuery = None,
     ) -> NowcastAnswer:
         """The nowcast from the observations in the store; of a region that this process follows, the published one."""
-        return service.from_store(region, series, horizon, issue_time)
+        answer = service.from_store(region, series, horizon, issue_time)
+        check_quality(answer, min_quality)
+        return answer
 
     @app.get("/v1/nowcast/{region}/paths", tags=["nowcast"], responses=problems_of(404, 422, 503))
     def paths(
