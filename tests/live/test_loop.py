@@ -13,12 +13,14 @@ from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import VALUES, Table
 from power_nowcast.errors import ModelError
 from power_nowcast.features.panel import history
+from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.loop import CATCH_UP, PATIENCE, Loop, jumps
 from power_nowcast.live.nowcaster import Quality
 from power_nowcast.live.records import Kind, events, published
 from power_nowcast.live.scores import scores
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.store import Store
+from power_nowcast.store.records import Records
 from power_nowcast.store.tables import NOWCASTS
 from tests.toy import toy_bundle, toy_region, toy_rows
 
@@ -130,6 +132,43 @@ def test_a_day_is_its_backtest_to_the_last_bit(world: World, slot_of, bundles: l
     np.testing.assert_array_equal(np.array([one.nowcast.values for one in found]), replayed.values)
     assert len({one.nowcast.calibration_id for one in found}) == 48
     assert [one.expires_at - one.issue_time for one in found] == [HALF_HOUR * (1 + PATIENCE)] * 48
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before the commit", "after the commit"])
+def test_a_kill_at_any_write_loses_and_doubles_nothing(
+    world: World, slot_of, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch, is_after: bool
+) -> None:
+    """Every third write of records ends the process, before or after its commit; a new process goes on."""
+    slot, until = slot_of(1), BEGIN + 12 * HALF_HOUR
+    monkeypatch.setitem(FollowedCalibration.__init__.__kwdefaults__, "every", 2)
+    whole, writes, kills = Records.add, 0, 0
+
+    def add(records: Records, rows: pl.DataFrame, *, now: datetime) -> int:
+        nonlocal writes, kills
+        writes += 1
+        if writes % 3 == 0:
+            kills += 1
+            if is_after:
+                whole(records, rows, now=now)
+            raise KeyboardInterrupt
+        return whole(records, rows, now=now)
+
+    monkeypatch.setattr(Records, "add", add)
+    while world.now < until:
+        loop = Loop(Store(world.store.root), REGION, slot, world, world.clock)
+        try:
+            while world.now < until:
+                loop.step()
+                world.now += HALF_HOUR
+        except KeyboardInterrupt:
+            continue
+    assert kills >= 4
+    found = published(world.store, "toy", BEGIN, until)
+    assert [one.issue_time for one in found] == [BEGIN + n * HALF_HOUR for n in range(12)]
+    assert all(one.is_live and one.revision == 0 for one in found)
+    panel = history(world.store, REGION, datetime(2024, 3, 1, tzinfo=UTC), until)
+    replayed, _ = bundles[0].replay(panel, np.array([one.nowcast.issue_time for one in found]))
+    np.testing.assert_array_equal(np.array([one.nowcast.values for one in found]), replayed.values)
 
 
 def test_it_waits_for_late_values_but_not_for_ever(world: World, slot_of) -> None:
