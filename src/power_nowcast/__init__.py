@@ -1,8 +1,9 @@
 """Calibrated 15-60 minute nowcasts of power load and generation.
 
-The package reads like its data flows, each folder importing only from its left or from the flat modules beside it:
+Each folder imports only from folders to its left, in the order in which the data flow:
 
-    ingest -> store -> features -> models -> evaluate -> mlflow_client -> live -> serve -> jobs -> cli
+    contracts -> regions -> checks -> ingest, store -> collect -> features -> models -> bundle -> evaluate
+    -> report, mlflow_client -> live -> serve -> jobs -> cli
 """
 
 __all__ = ["__version__"]

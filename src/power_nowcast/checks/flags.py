@@ -13,13 +13,13 @@ from power_nowcast.contracts import LIVE, UTC, Basis, Flag, Reason, Table
 from power_nowcast.regions import Region, SourceSpec
 
 INTERPOLATED_SAMPLES = 6
-"""Values in a row that lie midway between their neighbours, as rounded as they are, from which somebody drew a line."""
+"""So many values in a row that lie midway between their neighbours, within their rounding, are an interpolation."""
 RUGGED = 2
-"""A line says nothing of a series whose usual deviation from its neighbours is less than so many of its roundings."""
+"""A line proves nothing in a series whose usual deviation from its neighbours is below so many of its roundings."""
 STEEP = 5
-"""A line rises or falls by more than so many roundings a value: less is what calm wind does by itself."""
+"""A line rises or falls by more than so many roundings a value; calm wind may do less."""
 ESTIMATED_SAMPLES = 4
-"""Values in a row that equal the operator's forecast, while it moves, from which it stands in for a measurement."""
+"""So many values in a row that equal the operator's forecast, while it moves, are the forecast and no measurement."""
 LATE_SLOTS = 3
 """Intervals after the time at which a value is usually known, from which it is late."""
 

@@ -19,7 +19,7 @@ MAX_WORSE = 0.01
 """Limit of the upper 95 % bound of the relative difference to the incumbent."""
 MAX_SERIES_WORSE = 0.03
 COVERAGE = (0.77, 0.83)
-"""Where the coverage of the 80 % band may lie before it counts as off."""
+"""Limits of the coverage of the 80 % band."""
 HORIZON_COVERAGE = (0.70, 0.90)
 """A month of one series is a small sample: single horizons have more room than their mean."""
 BAND = BANDS[80]

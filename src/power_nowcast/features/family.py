@@ -1,4 +1,4 @@
-"""What a family of features is, and what it reads."""
+"""The class of a family of features, and the inputs that it reads."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from power_nowcast.regions import Region
 
 @dataclass(frozen=True)
 class Scope:
-    """What decides which features there are: the region, the choice of features, and the columns of the panel."""
+    """The facts that decide which features exist: the region, the choice of features, and the columns of the panel."""
 
     region: Region
     spec: FeatureSpec
@@ -114,12 +114,12 @@ class Family(ABC):
 
     name: ClassVar[str]
     labels: ClassVar[Mapping[str, str]]
-    """What people call its features: by label, the pattern of their names without the horizon."""
+    """Labels of its features for people: for each label, the pattern of the names without the horizon."""
     in_mw: ClassVar[bool] = False
-    """Whether its features are in MW: where plants generate they are divided by the view's scale."""
+    """Whether its features are in MW; for wind and solar power they are then divided by the view's scale."""
 
     def applies(self, scope: Scope) -> bool:  # noqa: ARG002 - most families always do
-        """Whether there are features of this family."""
+        """Whether this family has features in the scope."""
         return True
 
     @abstractmethod

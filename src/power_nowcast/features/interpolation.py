@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 
 class Scale(NamedTuple):
-    """How slots of power lie on a forecast's grid: slot `i` stands for `twice_shift + 2 * i * step` half minutes after
-    the first time of the forecast, whose intervals last `forecast_step` minutes.
+    """The position of slots of power on a forecast's grid: slot `i` is `twice_shift + 2 * i * step` half minutes
+    after the first time of the forecast, whose intervals last `forecast_step` minutes.
     """
 
     twice_shift: int

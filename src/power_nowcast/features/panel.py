@@ -17,15 +17,15 @@ from power_nowcast.regions.sun import fill_nights
 WINDOW = timedelta(days=44)
 """History of a live window: the furthest that features look back, and a clock change."""
 FORECAST_REACH = timedelta(hours=36)
-"""How far past the last slot of power a panel keeps forecasts."""
+"""A panel keeps forecasts up to this time after its last slot of power."""
 MAX_WEATHER_AGE = timedelta(hours=3)
 MINUTE_US = 60_000_000
 SPIKE, STUCK = 1.0, 2.0
-"""What `Panel.kept_out` holds of a slot in quarantine."""
+"""Values of `Panel.kept_out` for a slot in quarantine."""
 
 
 class Reader(Protocol):
-    """What a panel needs of the store."""
+    """The part of the store that a panel reads."""
 
     def as_of(
         self,
@@ -212,9 +212,9 @@ def _patched(patches: Patches, slots: int) -> NDArray[np.bool_]:
 
 
 def _told(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """Vintages that are forecasts: told after its time was over, a row is none."""
+    """Only the rows that are forecasts: a row that became available after its own time is not one."""
     told = rows.filter(pl.col("available_at") <= pl.col("valid_at"))
-    # Weather of an archive that does not say when it was told may be what was observed.
+    # Weather of an archive without times of publication may be observed weather.
     return told.filter(pl.col("basis") != Basis.DELAY.value) if table.is_weather else told
 
 
@@ -254,7 +254,7 @@ def add_total(power: Floats, region: Region, slots: NDArray[np.int64] | None = N
 
 
 def _place(grid: Grid, part: Part, rows: pl.DataFrame, known_at: datetime, on_time: pl.Expr) -> Patches:
-    """Write into a grid what is known at `known_at` or comes on time; the rest becomes patches of that part."""
+    """Write values that are known at `known_at`, or come on time, into a grid; the others become patches."""
     if not grid.values.size:
         return Patches.none()
     first, step, slots, columns = grid.start, grid.step_minutes, len(grid), grid.names

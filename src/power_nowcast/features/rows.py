@@ -12,7 +12,7 @@ from power_nowcast.regions.sun import fill_nights
 
 FORECAST_PREFIX = "forecast."
 MAX_NIGHT_MINUTES = 1440
-"""How far past its last observation a panel goes on at most, for solar zones that are silent at night."""
+"""Maximum minutes of a panel after its last observation, for solar zones without values at night."""
 
 
 def optional_columns(region: Region) -> tuple[str, ...]:

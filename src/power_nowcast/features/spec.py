@@ -1,4 +1,4 @@
-"""Which features a model reads: a frozen choice that travels with the model."""
+"""The choice of features that a model reads. It is frozen and stored with the model."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -65,12 +65,12 @@ class FeatureSpec:
 
     @property
     def reach_days(self) -> int:
-        """How many past days are looked at."""
+        """Number of past days that the features read."""
         return max((*self.days, *self.type_days, self.analog_days))
 
     @property
     def history_minutes(self) -> int:
-        """How far back from the origin the features reach."""
+        """Minutes of history before the origin that the features read."""
         furthest_day = self.reach_days * DAY_MINUTES
         return max(furthest_day + self._about_a_slot, *self.ranges, 0)
 

@@ -74,7 +74,7 @@ class State:
 
     @cached_property
     def scale(self) -> Scale:
-        """How slots of power lie on the forecast's grid."""
+        """The position of slots of power on the forecast's grid."""
         panel, step = self.panel, self.panel.step_minutes
         # A mean stands at the middle of its interval, an instant at its end.
         half = 0 if self.region.power.label == "instant" else step
@@ -155,7 +155,7 @@ class State:
         return origin
 
     def scales(self, origin: NDArray[np.int64]) -> Floats:
-        """What features and ramps are measured in, MW, shape (issue, series): 1 for load, else the recent peak."""
+        """Unit of features and ramps in MW, shape (issue, series): 1 for load, the recent peak for wind and sun."""
         if not plants.is_generation(self.region):
             return np.ones(origin.shape)
         span = min(plants.PEAK_DAYS, self.spec.reach_days) * DAY_MINUTES // self.panel.step_minutes

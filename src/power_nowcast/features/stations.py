@@ -14,7 +14,7 @@ EARTH_KM = 6371.0
 
 
 def groups(region: Region, variables: tuple[str, ...]) -> tuple[str, ...]:
-    """What features of weather are about: each station's variables or, where stations are weighted, the variables."""
+    """Names of the groups of weather features: each station's variables or, for weighted stations, the variables."""
     if not region.weighs_stations:
         return variables
     return tuple(dict.fromkeys(name.rpartition(".")[2] for name in variables))

@@ -26,7 +26,7 @@ BARELY = 0.0003
 def screen(
     region: Region, rows: pl.DataFrame, now: datetime, *, issue: np.datetime64 | None = None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Rows with null in place of what is no value, and flags that say what was left out.
+    """Rows with null in place of false values, and flags that name the values left out.
 
     Measurements of intervals that are not over at `now`, codes of missing values and zeros that stand for them become
     null, slightly negative solar power becomes 0 MW. Faults that the caller has to correct are errors.

@@ -19,7 +19,7 @@ REMEMBERED = 256
 
 
 class Calendar(Family):
-    """What the clock, the calendar and the sun say of the origin, and how far the sun moves to each knot."""
+    """Clock, calendar and sun at the origin, and the change of the sun to each knot."""
 
     name = "calendar"
     labels = {

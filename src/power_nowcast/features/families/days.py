@@ -16,13 +16,13 @@ from power_nowcast.features.local_time import LocalSlots
 from power_nowcast.features.spec import SHAPE, TYPE_DAYS
 
 OTHER_TYPE = 2.0
-"""How much further away a day of another type (weekend, holiday) counts when analogs are chosen."""
+"""Factor on the distance of a day of another type (weekend, holiday) when analogs are chosen."""
 TOGETHER = 32
-"""Rows that are filled side by side at most: few enough for the nearest memory."""
+"""Maximum rows that are filled together, so that they fit into the fastest cache of the processor."""
 
 
 class Days(Family):
-    """Levels and ramps of past days: each by itself, the mean of the same type of day, and that of the most alike."""
+    """Levels and ramps of past days: of each day, the mean of the same type of day, and the mean of analog days."""
 
     name = "days"
     labels = {
@@ -64,7 +64,7 @@ class Days(Family):
 
 
 class _Choice(NamedTuple):
-    """Which days and spans are read; spans in slots."""
+    """The days and spans that are read; spans in slots."""
 
     per_day: int
     spans: NDArray[np.int64]
@@ -186,7 +186,7 @@ def _tell(
 
 @njit(cache=True, nogil=True)
 def _levels(block: NDArray[np.float32], run: _Run, i: int) -> None:  # pragma: no cover - compiled
-    """How the level of today stands against yesterday, a week ago and the mean day of its type."""
+    """The level of today less that of yesterday, of a week ago and of the mean day of its type."""
     total, number = run.total[0, : block.shape[0]], run.number[0, : block.shape[0]]
     total[:], number[:] = 0.0, 0.0
     for d in range(1, run.slot.shape[0]):
@@ -207,7 +207,7 @@ def _levels(block: NDArray[np.float32], run: _Run, i: int) -> None:  # pragma: n
 def _excesses(
     block: NDArray[np.float32], run: _Run, i: int, spans: NDArray[np.int64]
 ) -> None:  # pragma: no cover - compiled
-    """How today moved over each span against yesterday, a week ago and the mean day of its type."""
+    """The ramp of today over each span less that of yesterday, of a week ago and of the mean day of its type."""
     own, smooth, recent, rows = run.own, run.smooth, run.recent, np.uint64(block.shape[0])
     total, number = run.total[0, : block.shape[0]], run.number[0, : block.shape[0]]
     for p in range(spans.shape[0]):

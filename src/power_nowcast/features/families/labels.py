@@ -1,4 +1,4 @@
-"""What people call features: the few reasons for a nowcast that a person can follow, in the order of telling."""
+"""Labels of features for people: the few reasons for a nowcast, in the order in which they are shown."""
 
 from enum import StrEnum
 

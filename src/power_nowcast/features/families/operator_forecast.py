@@ -14,7 +14,7 @@ from power_nowcast.features.local_time import LocalSlots
 from power_nowcast.features.spec import ERROR_LAGS, TYPE_DAYS
 
 MISSED_DAYS = 7
-"""Past days of any type whose missed ramps are told; further back those of the same type alone."""
+"""Number of past days, of any type, whose missed ramps are features; further back, only days of the same type are."""
 
 
 class OperatorForecast(Family):
@@ -42,7 +42,7 @@ class OperatorForecast(Family):
 
 
 class _Choice(NamedTuple):
-    """Which days and spans are read; spans in slots."""
+    """The days and spans that are read; spans in slots."""
 
     per_day: int
     knots: NDArray[np.int64]

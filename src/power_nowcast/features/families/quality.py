@@ -1,4 +1,4 @@
-"""How far the newest values can be trusted: what was flagged lately, and how late they came.
+"""Quality of the newest values: recent flags, and the delay of the newest value.
 
 `kept_out` and `lateness` are grids of the panel; lines, and forecasts in place of measurements, are looked for in the
 day before the origin, by the rules of `checks.flags` and by what was known: a day says by itself what its series is
@@ -21,7 +21,7 @@ from power_nowcast.features.plants import maxima
 from power_nowcast.features.spec import DAY_MINUTES
 
 TINY_MW = 1e-6
-"""What differs by less is equal."""
+"""Values that differ by less are equal."""
 
 
 class Quality(Family):

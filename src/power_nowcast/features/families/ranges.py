@@ -1,6 +1,6 @@
-"""How far the last value lies from the least and the most of past hours, from their mean, and how much they vary.
+"""Ranges of past hours: the distances of the last value to their minimum, maximum and mean, and their spread.
 
-They say little of where a series goes next and much of how far it may: a load that others switch on and off falls back.
+They show how far a series may move, rather than where it goes next: a load that is switched on and off falls back.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from power_nowcast.features.family import Family, Rows, Scope, View
 
 
 class Ranges(Family):
-    """Ranges of past hours; means and spreads of `spec.rolling` are told by the lags already."""
+    """Ranges of past hours; the family of lags already has the means and spreads of `spec.rolling`."""
 
     name = "ranges"
     labels = {Label.RANGE: r"range_.*"}

@@ -1,4 +1,4 @@
-"""Weather as last reported: its values, their trends and the mean of a day. Never what was observed later."""
+"""The last reported weather: values, trends and the mean of a day. Later observations are never read."""
 
 import numpy as np
 from numba import njit
