@@ -18,12 +18,12 @@ from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import Promotion, promote, rollback
 from power_nowcast.jobs.train import best, train
 from power_nowcast.jobs.train import trained as trained_bundles
-from power_nowcast.live.records import events
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.registry import history
 from power_nowcast.models.examples import PARTS
 from power_nowcast.regions import load
 from power_nowcast.settings import settings
+from power_nowcast.store.events import events
 from tests.small_job import PLAN, TINY, job_of, write_region
 
 

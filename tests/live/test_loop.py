@@ -16,10 +16,11 @@ from power_nowcast.features.panel import history
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.loop import CATCH_UP, PATIENCE, Loop, jumps
 from power_nowcast.live.nowcaster import Quality
-from power_nowcast.live.records import Kind, events, published
+from power_nowcast.live.records import published
 from power_nowcast.live.scores import scores
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.store import Store
+from power_nowcast.store.events import Kind, events
 from power_nowcast.store.records import Records
 from power_nowcast.store.tables import NOWCASTS
 from tests.toy import toy_bundle, toy_region, toy_rows

@@ -17,8 +17,8 @@ from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.jobs.features import read_manifest
 from power_nowcast.jobs.job import EVERY_MINUTES, Job
 from power_nowcast.jobs.train import baselines, registered
-from power_nowcast.live.records import Event, Kind, note
 from power_nowcast.mlflow_client import Version
+from power_nowcast.store.events import Event, Kind, note
 
 
 @dataclass(frozen=True)

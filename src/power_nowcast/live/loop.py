@@ -15,11 +15,12 @@ from power_nowcast.errors import HistoryError, MissingDataError, NowcastError, S
 from power_nowcast.features.panel import FORECAST_REACH
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
-from power_nowcast.live.records import NOT_LIVE, Event, Kind, Published, aware, newest, note, publish, published
+from power_nowcast.live.records import NOT_LIVE, Published, aware, newest, publish, published
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
+from power_nowcast.store.events import Event, Kind, note
 
 logger = logging.getLogger("power_nowcast.live")
 

@@ -1,17 +1,16 @@
 """What was published and what happened: immutable rows, appended once whichever process comes first."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 import numpy as np
 import polars as pl
 
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.store import Store
-from power_nowcast.store.tables import EVENTS, NOWCASTS
+from power_nowcast.store.tables import NOWCASTS
 
 NOT_LIVE = ("replay", "sample")
 """Sources whose data are of the past. They are flags of a nowcast, so that it cannot look live."""
@@ -96,70 +95,6 @@ def newest(store: Store, region: str, *, until: datetime | None = None) -> Publi
         return None
     at = found["issue_time"][0]
     return published(store, region, at, at)[-1]
-
-
-class Kind(StrEnum):
-    """Kinds of events."""
-
-    STARTED = "started"
-    CAUGHT_UP = "caught up"
-    MISSED = "missed"
-    PROMOTED = "promoted"
-    SWAPPED = "swapped"
-    NOT_LOADED = "not loaded"
-    QUALITY = "quality changed"
-    REFUSED = "refused"
-    JUMP = "jump"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened: `about` is a series, a table or a model version, empty for the region; `what` is a sentence."""
-
-    region: str
-    at: datetime
-    kind: Kind
-    what: str
-    about: str = ""
-
-
-def note(store: Store, given: Sequence[Event]) -> int:
-    """Append events; returns how many are new: a second process notes the same event once.
-
-    Raises:
-        StoreError: the table cannot be written.
-    """
-    if not given:
-        return 0
-    rows = [
-        {"region": one.region, "at": one.at, "kind": one.kind.value, "about": one.about, "what": one.what}
-        for one in given
-    ]
-    return store.records[EVENTS].add(pl.DataFrame(rows, EVENTS.given), now=given[-1].at)
-
-
-def promoted(store: Store, region: str) -> datetime | None:
-    """When a version of the region was promoted last, None if never; a service asks this often.
-
-    Raises:
-        StoreError: the table is damaged.
-    """
-    found = store.records[EVENTS].newest(region, pl.col("kind") == Kind.PROMOTED.value)
-    return None if found.is_empty() else found["at"][0]
-
-
-def events(store: Store, region: str, first: datetime, last: datetime) -> list[Event]:
-    """The events of a region from `first` to `last`, in order.
-
-    Raises:
-        StoreError: the table is damaged.
-    """
-    rows = store.records[EVENTS].read(region, pl.col("at").is_between(first, last), first=first, last=last)
-    return [
-        Event(one["region"], one["at"], Kind(one["kind"]), one["what"], one["about"])
-        for one in rows.iter_rows(named=True)
-    ]
 
 
 def aware(time: np.datetime64) -> datetime:

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from power_nowcast.live.nowcaster import Quality
-from power_nowcast.live.records import Kind
+from power_nowcast.store.events import Kind
 
 MAX_ROWS = 40_000
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

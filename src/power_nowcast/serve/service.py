@@ -26,7 +26,7 @@ from power_nowcast.live.loader import POLL_SECONDS, Loader
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.live.present import Edition, Present
-from power_nowcast.live.records import Event, Published, events, promoted
+from power_nowcast.live.records import Published
 from power_nowcast.live.runner import Runner
 from power_nowcast.live.scores import scores
 from power_nowcast.live.slot import Loaded, ModelSlot
@@ -54,6 +54,7 @@ from power_nowcast.serve.schemas import (
     RegionState,
 )
 from power_nowcast.store import Store
+from power_nowcast.store.events import Event, events, promoted
 
 logger = logging.getLogger("power_nowcast.serve")
 
