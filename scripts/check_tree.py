@@ -27,8 +27,6 @@ EXCEPTIONS = {
     ("settings", "regions/files.py"): "the folder of further region files, for everything that loads a region by name",
     ("settings", "serve/start.py"): "the start of the service",
     ("settings", "workers.py"): "the number of processes and threads",
-    ("threads", "ingest/web/libraries.py"): "a library has no deadline, so a thread ends its request",
-    ("threads", "ingest/web/limits.py"): "a timer ends a request whose headers drip",
     ("threads", "workers.py"): "makes the executors",
     ("arguments", "bundle/train.py:train_bundle"): "the parts of a bundle",
     ("arguments", "collect/load.py:write_all"): ONE_CALL,
@@ -92,14 +90,23 @@ def _of_module(name: str, lines: list[str], tree: ast.Module) -> Iterator[tuple[
 
 
 def _is_call(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    """Whether it calls this name, by itself or as a module's attribute: `settings()`, `settings.settings()`."""
+    if not isinstance(node, ast.Call):
+        return False
+    called = node.func
+    if isinstance(called, ast.Attribute):
+        return called.attr == name and isinstance(called.value, ast.Name) and called.value.id == name
+    return isinstance(called, ast.Name) and called.id == name
 
 
 def _makes_threads(node: ast.AST) -> bool:
     if isinstance(node, ast.Import):
-        return any(alias.name in THREADS for alias in node.names)
-    if isinstance(node, ast.ImportFrom) and node.module in THREADS:
-        return any(alias.name not in TYPES_OF_THREADS for alias in node.names)
+        return any(alias.name.startswith(THREADS) for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        names = {alias.name for alias in node.names}
+        if (node.module or "").startswith(THREADS):
+            return bool(names - TYPES_OF_THREADS)
+        return node.module == "concurrent" and "futures" in names
     return False
 
 

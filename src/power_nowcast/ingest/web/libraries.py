@@ -3,11 +3,11 @@
 import http.client
 import io
 import re
-import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import socket
+from threading import local
 from typing import Any
 
 import httpx
@@ -19,7 +19,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _RELATIVE = re.compile(r"/(?!/)")
 """An address on the same server."""
 _deadline = Deadline()
-_of = threading.local()
+_of = local()
 """The limits of this thread's requests; none outside of `limited`."""
 
 

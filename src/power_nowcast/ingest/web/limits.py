@@ -1,13 +1,13 @@
 """Limits of one request: time from the first byte to the last, bytes as sent, and bytes once decoded."""
 
 import re
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import local
 from typing import Any
 
 import httpcore
@@ -59,7 +59,7 @@ class Deadline:
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         self.timer = timer
-        self._of = threading.local()
+        self._of = local()
 
     @contextmanager
     def until(self, end: float) -> Iterator[None]:
