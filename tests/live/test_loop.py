@@ -11,7 +11,7 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import VALUES, Table
-from power_nowcast.errors import ModelError
+from power_nowcast.errors import ConfigurationError, ModelError
 from power_nowcast.features.panel import history
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.loop import CATCH_UP, PATIENCE, Loop, jumps
@@ -270,11 +270,38 @@ def test_a_running_loop_takes_a_new_version_at_once(world: World, slot_of) -> No
     assert world.now - BEGIN < timedelta(seconds=1)
 
 
+def test_a_process_with_an_older_version_never_supersedes_a_newer_one(world: World, slot_of) -> None:
+    newer, older = world.loop(slot_of(2)), world.loop(slot_of(1))
+    for _ in range(3):
+        for one in (newer, older, older):
+            one.step()
+        world.now += HALF_HOUR
+    found = published(world.store, "toy", BEGIN, world.now)
+    assert [(one.version, one.revision) for one in found] == [("2", 0)] * 3
+    assert [one.kind for one in events(world.store, "toy", BEGIN, world.now) if one.kind is Kind.SWAPPED] == []
+
+
+def test_a_source_that_is_set_up_wrongly_stops_no_nowcast(world: World, slot_of) -> None:
+    class Wrong:
+        due = BEGIN
+
+        def step(self) -> None:
+            raise ConfigurationError("A key is missing.", remedy="Set it.")
+
+    loop = world.loop(slot_of(1))
+    loop.collector = Wrong()
+    due = loop.step()
+    assert loop.present is not None
+    assert due == BEGIN + timedelta(seconds=10)
+
+
 def test_a_version_that_cannot_be_loaded_is_an_event_once(world: World, slot_of) -> None:
     loop = world.loop(slot_of(1))
     loop.slot.trouble = ModelError("Version 2 gives no nowcast.", remedy="Train it again.")
     for _ in range(3):
         loop.step()
+        # Every attempt fails with an error of its own.
+        loop.slot.trouble = ModelError("Version 2 gives no nowcast.", remedy="Train it again.")
         world.now += HALF_HOUR
     told = [one.what for one in events(world.store, "toy", BEGIN, world.now) if one.kind is Kind.NOT_LOADED]
     assert told == ["Version 2 gives no nowcast."]

@@ -134,7 +134,9 @@ class Follower:
     def _ask_again(self, turn: _Turn) -> None:
         """Ask again soon if the source does not have the newest value yet."""
         last = self.store.last(Table.POWER, self.region.name, until=self.clock())
-        expected = self._next() - self._interval - PUBLISHING - timedelta(minutes=self.region.power.delay_minutes)
+        published = self.clock() - timedelta(minutes=self.region.power.delay_minutes)
+        seconds = self._interval.total_seconds()
+        expected = datetime.fromtimestamp(published.timestamp() // seconds * seconds, UTC)
         if last is None or last >= expected:
             turn.too_early = 0
             return

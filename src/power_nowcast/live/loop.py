@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from power_nowcast.contracts import Table
-from power_nowcast.errors import HistoryError, MissingDataError, NowcastError, StaleDataError
+from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
 from power_nowcast.features.panel import FORECAST_REACH
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
@@ -72,7 +72,10 @@ class Loop:
     """The newest publication."""
     _done: datetime | None = field(default=None, init=False, repr=False)
     """The last interval that is over for the loop: published, or refused and then missed."""
-    _noted_trouble: NowcastError | None = field(default=None, init=False, repr=False)
+    _made_by: str | None = field(default=None, init=False, repr=False)
+    """Digest of the version with which this process dealt with the present; another process may have published it."""
+    _noted_trouble: str = field(default="", init=False, repr=False)
+    _collect_after: datetime | None = field(default=None, init=False, repr=False)
     _following: FollowedCalibration | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +83,7 @@ class Loop:
         self.window = Window(self.store, self.region)
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Step until `stopped`; a failure of a step is noted, and the next step tries again."""
+        """Step until `stopped`; a failure of a step is logged, and the next step tries again."""
         while not stopped():
             try:
                 due = self.step()
@@ -108,12 +111,12 @@ class Loop:
             # Before a source is asked, which may take long.
             self.present = newest(self.store, self.region.name, until=self.clock())
             self._tell_present()
-        if self.collector is not None and self.collector.due <= self.clock():
-            self.collector.step()
+        self._collect()
         now = self.clock()
         issue = self.slot_of(now)
         self._note_trouble(now)
         if self.slot.is_loaded:
+            self._made_by = self._made_by or self.slot.current.bundle.digest
             self._catch_up(issue)
             if self.present is None or self.present.issue_time < issue:
                 if self._has_newest(issue, now) or now >= issue + PATIENCE * self.interval:
@@ -121,6 +124,26 @@ class Loop:
             elif self._is_swapped:
                 self._supersede(issue, now)
         return self._next(now, issue)
+
+    def _collect(self) -> None:
+        """Ask the sources that are due. A source that is set up wrongly stops no nowcast."""
+        due = self._collect_due
+        if self.collector is None or due is None or due > self.clock():
+            return
+        try:
+            self.collector.step()
+        except ConfigurationError as error:
+            logger.warning("%s: a source cannot be asked. %s", self.region.name, error)
+            self._collect_after = self.clock() + LONGEST_SLEEP
+        else:
+            self._collect_after = None
+
+    @property
+    def _collect_due(self) -> datetime | None:
+        """When to ask sources again; after an error not at once. None without a collector."""
+        if self.collector is None:
+            return None
+        return self.collector.due if self._collect_after is None else max(self.collector.due, self._collect_after)
 
     def slot_of(self, time: datetime) -> datetime:
         """The last time of the region's grid up to a time."""
@@ -138,7 +161,8 @@ class Loop:
         patient = issue + PATIENCE * self.interval
         # After a refusal the values may still come.
         due = issue + self.interval if has_published else patient if now < patient else now + LONGEST_SLEEP
-        return due if self.collector is None else min(due, self.collector.due)
+        collect = self._collect_due
+        return due if collect is None else min(due, collect)
 
     def _catch_up(self, issue: datetime) -> None:
         """Publish the intervals that were missed since the newest publication, in order, from what was known then."""
@@ -158,11 +182,14 @@ class Loop:
 
     @property
     def _is_swapped(self) -> bool:
-        """Whether another version answers than the one that made the present."""
+        """Whether another version answers here than when this process dealt with the present.
+
+        The version of the published row does not count: a process that still has an older version must not supersede.
+        """
         present = self.present
         if present is None or not self.slot.is_loaded or present.issue_time != self.slot_of(self.clock()):
             return False
-        return present.nowcast.model_digest != self.slot.current.bundle.digest
+        return self._made_by not in (None, self.slot.current.bundle.digest)
 
     def _supersede(self, issue: datetime, now: datetime) -> None:
         """Nowcast the present interval again by the version that has replaced the one before."""
@@ -201,8 +228,8 @@ class Loop:
             data_version=self.window.data_version,
             sources=self._sources(known_at),
         )
-        before = self.present
-        self.present, _ = publish(self.store, given)
+        before, self._made_by = self.present, loaded.bundle.digest
+        self.present = publish(self.store, given)
         self._tell_present()
         # By what was known to the process that came first, as a restart would repeat it.
         following.step(self.window.at(self.present.known_at), moment, now=self.clock())
@@ -245,9 +272,10 @@ class Loop:
     def _note_trouble(self, now: datetime) -> None:
         """Note once why the version that should answer is not loaded."""
         trouble = self.slot.trouble
-        if trouble is not None and trouble is not self._noted_trouble:
-            self.note(Kind.NOT_LOADED, trouble.message, at=now)
-        self._noted_trouble = trouble
+        message = "" if trouble is None else trouble.message
+        if trouble is not None and message != self._noted_trouble:
+            self.note(Kind.NOT_LOADED, message, at=now)
+        self._noted_trouble = message
 
     def _tell_present(self) -> None:
         if self.present is not None:
@@ -267,6 +295,8 @@ class Loop:
 def changes(before: Published, after: Published) -> list[Event]:
     """Events of the series whose quality has changed, and of those whose median has left the band published before."""
     old, new, found = before.nowcast, after.nowcast, list[Event]()
+    if old.series != new.series:
+        return found
     for series, was, now in zip(new.series, old.quality, new.quality, strict=True):
         if was is not now:
             reasons = f" ({', '.join(new.flags)})" if new.flags else ""

@@ -1,4 +1,4 @@
-"""What was published and what happened: immutable rows, appended once whichever process comes first."""
+"""What was published: immutable rows, appended once whichever process comes first."""
 
 import json
 from collections.abc import Mapping
@@ -53,8 +53,8 @@ class Published:
         return aware(self.nowcast.issue_time)
 
 
-def publish(store: Store, given: Published) -> tuple[Published, bool]:
-    """Append a nowcast; returns what is published for its issue time and revision, and whether that is `given`.
+def publish(store: Store, given: Published) -> Published:
+    """Append a nowcast; returns what is published for its issue time and revision.
 
     Another process may have been first; then its nowcast stands.
 
@@ -64,13 +64,13 @@ def publish(store: Store, given: Published) -> tuple[Published, bool]:
     """
     added = store.records[NOWCASTS].add(_rows(given), now=given.published_at)
     if added == len(given.nowcast.series):
-        return given, True
+        return given
     standing = [
         one
         for one in published(store, given.region, given.issue_time, given.issue_time)
         if one.revision == given.revision
     ]
-    return standing[0], False
+    return standing[0]
 
 
 def published(store: Store, region: str, first: datetime, last: datetime) -> list[Published]:

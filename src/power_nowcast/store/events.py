@@ -14,7 +14,6 @@ from power_nowcast.store.tables import EVENTS
 class Kind(StrEnum):
     """Kinds of events."""
 
-    STARTED = "started"
     CAUGHT_UP = "caught up"
     MISSED = "missed"
     PROMOTED = "promoted"
@@ -23,7 +22,6 @@ class Kind(StrEnum):
     QUALITY = "quality changed"
     REFUSED = "refused"
     JUMP = "jump"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True)
