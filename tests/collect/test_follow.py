@@ -113,6 +113,19 @@ def test_a_late_value_is_asked_for_again_before_the_next_interval(tmp_path: Path
     assert store.last(Table.POWER, "toy") == hour
 
 
+def test_a_source_with_a_delay_is_not_late_before_its_delay_is_over(tmp_path: Path) -> None:
+    class Delayed(World):
+        @property
+        def region(self) -> Region:
+            spec = super().region.power.model_copy(update={"delay_minutes": 60})
+            return super().region.model_copy(update={"power": spec})
+
+    world = Delayed(tmp_path, late=timedelta(minutes=60))
+    follower = world.follower(Store(tmp_path / "data"))
+    follower.step()
+    assert follower.due == START + timedelta(minutes=90, seconds=30)
+
+
 def test_an_outage_is_told_with_its_remedy_and_outlived(tmp_path: Path) -> None:
     said: list[str] = []
     world, store = World(tmp_path, [(1, 4)]), Store(tmp_path / "data")
