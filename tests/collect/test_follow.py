@@ -93,39 +93,6 @@ def test_it_asks_shortly_after_each_interval(tmp_path: Path) -> None:
     assert world.waits == [1830.0] + [1800.0] * 5
 
 
-def test_a_late_value_is_asked_for_again_before_the_next_interval(tmp_path: Path) -> None:
-    world, store = World(tmp_path, late=timedelta(seconds=100)), Store(tmp_path / "data")
-    follower = world.follower(store)
-    follower.step()
-    world.sleep((follower.due - world.now).total_seconds())
-    asked, newest = [], []
-    while world.now <= START + timedelta(minutes=61):
-        follower.step()
-        if world.now > START + timedelta(minutes=30):
-            asked.append((world.now - START).total_seconds())
-            newest.append(store.last(Table.POWER, "toy"))
-        world.sleep((follower.due - world.now).total_seconds())
-    # 30 s after the interval, 30 s after that, and after twice as long; then with the next interval.
-    assert asked == [1830.0, 1860.0, 1920.0, 3630.0, 3660.0]
-    half, hour = START + timedelta(minutes=30), START + timedelta(minutes=60)
-    assert newest == [START, START, half, half, half]
-    follower.step()
-    assert store.last(Table.POWER, "toy") == hour
-
-
-def test_a_source_with_a_delay_is_not_late_before_its_delay_is_over(tmp_path: Path) -> None:
-    class Delayed(World):
-        @property
-        def region(self) -> Region:
-            spec = super().region.power.model_copy(update={"delay_minutes": 60})
-            return super().region.model_copy(update={"power": spec})
-
-    world = Delayed(tmp_path, late=timedelta(minutes=60))
-    follower = world.follower(Store(tmp_path / "data"))
-    follower.step()
-    assert follower.due == START + timedelta(minutes=90, seconds=30)
-
-
 def test_an_outage_is_told_with_its_remedy_and_outlived(tmp_path: Path) -> None:
     said: list[str] = []
     world, store = World(tmp_path, [(1, 4)]), Store(tmp_path / "data")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from power_nowcast import mlflow_client
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import to_table
+from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, UnknownSeriesError
-from power_nowcast.evaluate.backtest import aware
 from power_nowcast.jobs import backtest as rolling
 from power_nowcast.jobs.backtest import Question
 from power_nowcast.jobs.job import Job

@@ -1,5 +1,8 @@
 """The types of times: UTC everywhere, microseconds in tables and minutes in arrays."""
 
+from datetime import UTC as _UTC
+from datetime import datetime, timedelta
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -7,3 +10,10 @@ from numpy.typing import NDArray
 UTC = pl.Datetime("us", "UTC")
 
 type Times = NDArray[np.datetime64]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=_UTC)
+
+
+def aware(time: np.datetime64) -> datetime:
+    """A time of the arrays as a datetime in UTC."""
+    return EPOCH + timedelta(minutes=int(time.astype("datetime64[m]").astype(np.int64)))

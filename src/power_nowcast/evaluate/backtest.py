@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats, Nowcasts, Panel, Times, to_table
+from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features import plants
 from power_nowcast.features.build_features import final_power
@@ -162,8 +163,3 @@ def _check_alike(one: Nowcasts, other: Nowcasts) -> None:
 
 def _minute(time: datetime) -> np.datetime64:
     return np.datetime64(int(time.timestamp()) // 60, "m")
-
-
-def aware(time: np.datetime64) -> datetime:
-    """A time of the arrays as a datetime in UTC."""
-    return datetime.fromisoformat("1970-01-01T00:00:00+00:00") + timedelta(minutes=int(time.astype(np.int64)))

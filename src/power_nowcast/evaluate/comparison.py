@@ -10,8 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats, Nowcasts, Panel
+from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, MissingDataError
-from power_nowcast.evaluate.backtest import aware, truth
+from power_nowcast.evaluate.backtest import truth
 from power_nowcast.evaluate.inference import PairedTest, diebold_mariano, holm
 from power_nowcast.features.local_time import offsets_minutes
 from power_nowcast.regions import Region

@@ -12,8 +12,9 @@ import polars as pl
 
 from power_nowcast import mlflow_client
 from power_nowcast.contracts import Nowcasts, Panel, Times, from_table, to_table
+from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, MissingDataError
-from power_nowcast.evaluate.backtest import Backtest, aware, truth
+from power_nowcast.evaluate.backtest import Backtest, truth
 from power_nowcast.evaluate.operator_forecast import NAME, OperatorForecast
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
 from power_nowcast.features.panel import WINDOW, history

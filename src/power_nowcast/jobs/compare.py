@@ -9,9 +9,9 @@ import polars as pl
 
 from power_nowcast import mlflow_client
 from power_nowcast.contracts import PREDICTIONS, Nowcasts, Panel, from_table
+from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.evaluate import comparison as comparisons
-from power_nowcast.evaluate.backtest import aware
 from power_nowcast.evaluate.comparison import Comparison
 from power_nowcast.features.panel import history
 from power_nowcast.jobs.job import Job

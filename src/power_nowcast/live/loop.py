@@ -11,11 +11,12 @@ import numpy as np
 import polars as pl
 
 from power_nowcast.contracts import Table
+from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
 from power_nowcast.features.panel import FORECAST_REACH
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
-from power_nowcast.live.records import NOT_LIVE, Published, aware, newest, publish, published
+from power_nowcast.live.records import NOT_LIVE, Published, newest, publish, published
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region

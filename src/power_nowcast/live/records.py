@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
+from power_nowcast.contracts.times import aware
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.store import Store
 from power_nowcast.store.tables import NOWCASTS
@@ -95,11 +96,6 @@ def newest(store: Store, region: str, *, until: datetime | None = None) -> Publi
         return None
     at = found["issue_time"][0]
     return published(store, region, at, at)[-1]
-
-
-def aware(time: np.datetime64) -> datetime:
-    """A time of the arrays as a datetime in UTC."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=int(time.astype("datetime64[m]").astype(np.int64)))
 
 
 def _rows(given: Published) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.contracts import Table
+from power_nowcast.contracts.times import aware
 from power_nowcast.errors import (
     HistoryError,
     MissingDataError,
@@ -259,7 +260,7 @@ class Service:
         loaded = one.slot.current
         panel, left_out = panel_of(one.region, asked, self.clock())
         issue = minute(asked.issue_time) if asked.issue_time else panel.end
-        calibration = self._calibration(loaded, _aware(issue), asked.calibration_id)
+        calibration = self._calibration(loaded, aware(issue), asked.calibration_id)
         nowcast = Nowcaster(loaded.bundle, calibration).nowcast(panel, issue, flags=left_out)
         model = identity(loaded, nowcast.calibration_id)
         return answer_of(one.region, model, nowcast, asked.series, asked.horizon, now=self.clock())
@@ -358,8 +359,3 @@ def _check(region: Region, series: Sequence[str] | None, horizons: Sequence[int]
         region.check_series(name)
     for minutes in horizons or ():
         region.check_horizon(minutes)
-
-
-def _aware(time: np.datetime64) -> datetime:
-    aware: datetime = time.astype("datetime64[us]").item().replace(tzinfo=UTC)
-    return aware
