@@ -100,3 +100,22 @@ def test_an_outcome_that_does_not_come_is_given_up(bundle: Bundle, panel: Panel,
     assert pending is not None
     assert pending.issue_times[0] >= issues[-1] - np.timedelta64(1, "D")
     assert unpack(state).id == running.calibration.id
+
+
+def test_an_interval_is_predicted_once_for_both_questions(
+    bundle: Bundle, panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, advance = list[np.datetime64](), Bundle.advance
+    monkeypatch.setattr(Bundle, "advance", lambda *args: asked.append(args[-1]) or advance(*args))
+    one, other = FollowedCalibration(Store(tmp_path), bundle), FollowedCalibration(Store(tmp_path), bundle)
+    issues = issues_after(bundle, panel, 3)
+    for issue in issues:
+        window = known_at(panel, issue)
+        ahead = one.ahead(window, issue)
+        assert one.step(window, issue, now=NOW).id == ahead.id
+        assert one.ahead(window, issue).id == ahead.id
+    assert asked == list(issues)
+    # Another panel is another question.
+    other.ahead(known_at(panel, issues[0]), issues[0])
+    other.ahead(known_at(panel, issues[0] - np.timedelta64(1, "D")), issues[0])
+    assert asked == [*issues, issues[0], issues[0]]

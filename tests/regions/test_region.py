@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -242,3 +243,19 @@ def test_a_region_may_have_another_unit_and_one_in_megawatts_is_written_as_befor
     assert (plain.unit, other.unit) == ("MW", "kW")
     assert "unit" not in plain.model_dump()
     assert Region.model_validate_json(other.model_dump_json()) == other
+
+
+@pytest.mark.parametrize(
+    ("interval", "time", "expected"),
+    [
+        (5, "2019-06-30T23:59:59.999999+00:00", "2019-06-30T23:55+00:00"),
+        (15, "2019-06-30T12:15+00:00", "2019-06-30T12:15+00:00"),
+        (60, "2019-10-27T02:30+01:00", "2019-10-27T01:00+00:00"),
+        (30, "1969-12-31T23:59+00:00", "1969-12-31T23:30+00:00"),
+    ],
+)
+def test_a_slot_is_the_one_that_has_begun_in_utc(interval: int, time: str, expected: str) -> None:
+    region = toy_region().model_copy(update={"interval_minutes": interval})
+    slot = region.slot(datetime.fromisoformat(time))
+    assert slot.isoformat(timespec="minutes") == expected
+    assert region.interval == timedelta(minutes=interval)

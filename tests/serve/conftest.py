@@ -13,11 +13,11 @@ from fastapi import FastAPI
 from power_nowcast import contracts
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Table
+from power_nowcast.contracts.times import minute
 from power_nowcast.features.panel import window
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region
-from power_nowcast.serve.answers import minute
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.service import Served
 from power_nowcast.store import Store

@@ -36,7 +36,7 @@ def interpolated(values: pl.DataFrame, region: Region) -> pl.DataFrame:
         values: series, valid_at, value: one row a slot, in any order.
         region: the region of the values.
     """
-    step = timedelta(minutes=region.interval_minutes)
+    step = region.interval
     rows = values.select("series", "valid_at", "value").sort("series", "valid_at")
     before, after = (pl.col("value").shift(n).over("series") for n in (1, -1))
     next_to_each_other = (pl.col("valid_at").diff().over("series") == step) & (
@@ -114,7 +114,7 @@ def kept_out(quarantine: pl.DataFrame, region: Region) -> pl.DataFrame:
         quarantine: rows of `contracts.QUARANTINE`.
         region: the region of the rows.
     """
-    grid = timedelta(minutes=region.interval_minutes)
+    grid = region.interval
     stamp = pl.col("at") + grid if region.power.label == "start" else pl.col("at")
     rows = (
         quarantine.filter(pl.col("table") == Table.POWER.value, pl.col("reason").is_in(list(_KEPT_OUT)))

@@ -113,7 +113,7 @@ class Follower:
             )
         except WriterBusyError as error:
             # The source works: the next interval brings the missing value.
-            self._come_back(table, turn, self._interval, error)
+            self._come_back(table, turn, self.region.interval, error)
         except ConfigurationError as error:
             if turn.asked_at is None:
                 raise
@@ -135,17 +135,15 @@ class Follower:
         """Ask again soon if the source does not have the newest value yet."""
         last = self.store.last(Table.POWER, self.region.name, until=self.clock())
         published = self.clock() - timedelta(minutes=self.region.power.delay_minutes)
-        seconds = self._interval.total_seconds()
-        expected = datetime.fromtimestamp(published.timestamp() // seconds * seconds, UTC)
-        if last is None or last >= expected:
+        if last is None or last >= self.region.slot(published):
             turn.too_early = 0
             return
-        turn.due = min(turn.due, self.clock() + doubled(AGAIN, turn.too_early, self._interval))
+        turn.due = min(turn.due, self.clock() + doubled(AGAIN, turn.too_early, self.region.interval))
         turn.too_early += 1
 
     def _failed(self, table: Table, turn: _Turn, error: BaseException) -> None:
         turn.failures += 1
-        self._come_back(table, turn, doubled(self._interval, turn.failures - 1, LONGEST_WAIT), error)
+        self._come_back(table, turn, doubled(self.region.interval, turn.failures - 1, LONGEST_WAIT), error)
 
     def _come_back(self, table: Table, turn: _Turn, wait: timedelta, error: BaseException) -> None:
         turn.due = self.clock() + wait
@@ -175,10 +173,5 @@ class Follower:
 
     def _next(self) -> datetime:
         """The time at which the value of the current interval will be published."""
-        seconds = self._interval.total_seconds()
-        end = datetime.fromtimestamp((self.clock().timestamp() // seconds + 1) * seconds, UTC)
+        end = self.region.slot(self.clock()) + self.region.interval
         return end + timedelta(minutes=self.region.power.delay_minutes) + PUBLISHING
-
-    @property
-    def _interval(self) -> timedelta:
-        return timedelta(minutes=self.region.interval_minutes)

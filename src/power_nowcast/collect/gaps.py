@@ -97,7 +97,7 @@ def _gaps(
         return []
     step = timedelta(minutes=spec.interval_minutes or region.interval_minutes)
     if table is Table.POWER:
-        step = timedelta(minutes=region.interval_minutes)
+        step = region.interval
     expected = _expected(region, table, spec, rows)
     if table is Table.WEATHER:
         return [gap for name in expected for gap in _silences(rows, name, first, last)]

@@ -107,7 +107,7 @@ def _schema(name: str, store: Store, region: Region, table: Table) -> Finding:
 def _times(name: str, store: Store, region: Region, table: Table) -> Finding:
     """Times are on the grid, no measurement is known before its time, and versions are in the order of their times."""
     rows = store.versions(table, region.name)
-    step = timedelta(minutes=region.interval_minutes)
+    step = region.interval
     faults = []
     if table is Table.POWER and (off := rows.filter(pl.col("valid_at").dt.truncate(step) != pl.col("valid_at")).height):
         faults.append(f"{off:,} values off the grid of {region.interval_minutes} minutes")

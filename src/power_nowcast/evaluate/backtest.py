@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats, Nowcasts, Panel, Times, to_table
-from power_nowcast.contracts.times import aware
+from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features import plants
 from power_nowcast.features.build_features import final_power
@@ -76,7 +76,7 @@ class Backtest:
 
 def issue_times(first: datetime, last: datetime, every_minutes: int) -> Times:
     """Issue times from `first` to `last`, both included where they fall on the spacing, shape (issue,)."""
-    begin, end = _minute(first), _minute(last)
+    begin, end = minute(first), minute(last)
     return np.arange(begin, end + np.timedelta64(1, "m"), np.timedelta64(every_minutes, "m"))
 
 
@@ -159,7 +159,3 @@ def _check_alike(one: Nowcasts, other: Nowcasts) -> None:
             "Nowcasts of different issue times, series, steps or quantiles cannot be compared.",
             remedy="Run the model and every baseline over the same ones.",
         )
-
-
-def _minute(time: datetime) -> np.datetime64:
-    return np.datetime64(int(time.timestamp()) // 60, "m")

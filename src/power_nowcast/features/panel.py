@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.checks.flags import kept_out
 from power_nowcast.contracts import VALUES, Basis, Flag, Floats, Grid, Panel, Part, Patches, Table
+from power_nowcast.contracts.times import minute
 from power_nowcast.errors import MissingDataError
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.regions.sun import fill_nights
@@ -57,7 +58,7 @@ def history(store: Reader, region: Region, start: datetime, end: datetime, *, de
     Raises:
         MissingDataError: the store holds no power of the region in that time.
     """
-    start = _slot(region, start)
+    start = region.slot(start)
     power = store.versions(Table.POWER, region.name, start=start, end=end)
     frames = _frames(store, region, power, start, end)
     quarantine = _quarantine(store, region)
@@ -70,18 +71,12 @@ def window(store: Reader, region: Region, at: datetime) -> Panel:
     Raises:
         MissingDataError: the store holds no power of the region in that time.
     """
-    end = _slot(region, at)
+    end = region.slot(at)
     start = end - WINDOW
     power = store.as_of(Table.POWER, region.name, at=at, start=start, end=end)
     frames = _frames(store, region, power, start, end)
     known = {table: frame.filter(pl.col("available_at") <= at) for table, frame in frames.items()}
     return assemble(region, known, start, end, known_at=at, quarantine=_quarantine(store, region))
-
-
-def _slot(region: Region, time: datetime) -> datetime:
-    """The last slot of the region's grid up to a time; slots are whole in UTC."""
-    step = 60 * region.interval_minutes
-    return datetime.fromtimestamp(time.timestamp() // step * step, time.tzinfo)
 
 
 def _frames(
@@ -139,7 +134,7 @@ def assemble(
         # Where every value came so late, none of them needs a patch: nothing reads it before. Nights are never late.
         delay_minutes = max(delay_minutes, _least_lateness(power_rows))
     on_time = pl.col("available_at") <= pl.col("valid_at") + timedelta(minutes=delay_minutes)
-    panel = unknown(region, _minute(start), _minute(end), _minute(end + FORECAST_REACH), known_at=_minute(known_at))
+    panel = unknown(region, minute(start), minute(end), minute(end + FORECAST_REACH), known_at=minute(known_at))
     patches = [_place(panel.power, Part.POWER, power_rows, known_at, on_time)]
     _complete(panel.power, region, patches[0])
     for table, part in ((Table.FORECAST, Part.FORECAST), (Table.WEATHER_FORECAST, Part.WEATHER_FORECAST)):
@@ -320,10 +315,6 @@ def _merge(parts: list[Patches]) -> Patches:
             for name in ("available_at", "grid", "slot", "column", "value")
         )
     )
-
-
-def _minute(time: datetime) -> np.datetime64:
-    return np.datetime64(int(time.timestamp()) // 60, "m")
 
 
 def _aware(time: np.datetime64) -> pl.Expr:

@@ -22,7 +22,7 @@ def align(
     interval = timedelta(minutes=spec.interval_minutes or region.interval_minutes)
     end = pl.col("at") + interval if spec.label == "start" else pl.col("at")
     if table is Table.POWER:
-        grid = timedelta(minutes=region.interval_minutes)
+        grid = region.interval
         end = (end + grid - timedelta(microseconds=1)).dt.truncate(grid)
     written = pl.col("written").is_not_null()
     usual, basis = _usual(region, table, spec, received)
@@ -76,7 +76,7 @@ def split_last_slot(rows: pl.DataFrame, region: Region, spec: SourceSpec) -> tup
     last = rows["at"].max()
     if last is None or spec.label != "instant":
         return rows, rows.clear()
-    grid = timedelta(minutes=region.interval_minutes)
+    grid = region.interval
     open_from = pl.lit(last).dt.truncate(grid)
     is_open = (pl.col("at") > open_from).fill_null(False)
     return rows.filter(~is_open), rows.filter(is_open)

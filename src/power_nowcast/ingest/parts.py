@@ -33,7 +33,7 @@ def join_parts(rows: pl.DataFrame, region: Region, spec: SourceSpec) -> tuple[pl
         Rows at the interval's own stamp; parts of intervals without some part; such parts of the newest interval, which
         the next delivery may complete. All of `PUBLISHED`.
     """
-    none, grid = rows.clear(), timedelta(minutes=region.interval_minutes)
+    none, grid = rows.clear(), region.interval
     if spec.label == "instant" or rows.is_empty():
         return rows, none, none
     placed = rows.sort("series", "at", maintain_order=True).with_columns(apart=spacing(grid))

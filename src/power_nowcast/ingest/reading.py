@@ -174,7 +174,7 @@ def _is_over(region: Region, spec: SourceSpec, read_at: datetime | None) -> pl.E
     """Whether the interval that a part belongs to was over when it was received."""
     if read_at is None:
         return pl.lit(True)
-    grid = timedelta(minutes=region.interval_minutes)
+    grid = region.interval
     begin = pl.col("at") if spec.label == "start" else pl.col("at") - timedelta(microseconds=1)
     return begin.dt.truncate(grid) + grid <= read_at
 

@@ -253,8 +253,7 @@ def _panel(store: Store, region: Region, fold: Period) -> Panel:
     first = max(start, aware(fold.first) - WINDOW - WARM_UP)
     reach = np.timedelta64(MAX_HORIZON_MINUTES + region.interval_minutes, "m")
     # The start must be on the grid of the store, which begins on the region's grid.
-    step = 60 * region.interval_minutes
-    first = datetime.fromtimestamp(first.timestamp() // step * step, UTC)
+    first = region.slot(first)
     return history(store, region, first, max(first, min(end, aware(fold.last + reach))))
 
 

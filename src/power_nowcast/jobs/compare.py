@@ -110,9 +110,8 @@ def _truth(job: Job, answers: list[Nowcasts]) -> Panel:
     """The stored data of the time that all runs share."""
     first = max(aware(one.issue_times[0]) for one in answers)
     last = max(first, min(aware(one.issue_times[-1]) for one in answers))
-    step = 60 * job.region.interval_minutes
-    begin = datetime.fromtimestamp(first.timestamp() // step * step, UTC)
-    return history(job.store, job.region, begin, last + timedelta(minutes=MAX_HORIZON_MINUTES + step // 60))
+    end = last + timedelta(minutes=MAX_HORIZON_MINUTES) + job.region.interval
+    return history(job.store, job.region, job.region.slot(first), end)
 
 
 def _unlike(names: list[str]) -> list[str]:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Panel, Table
+from power_nowcast.contracts.times import minute
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.panel import window
 from power_nowcast.features.state import MAX_AGE_MINUTES
@@ -14,6 +13,7 @@ from power_nowcast.jobs.job import Job
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.live.slot import Loaded
 from power_nowcast.regions import Region
+from power_nowcast.regions.sun import known_until
 from power_nowcast.report.terminal import Fan
 from power_nowcast.serve.answers import answer_of, identity
 from power_nowcast.serve.schemas import NowcastAnswer
@@ -77,8 +77,7 @@ def newest(
     moment = at or _issue_time(job, present)
     panel = window(job.store, job.region, moment)
     nowcaster = Nowcaster(bundle, calibration_in_force(job.store, bundle, moment))
-    issue = np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "m")
-    return Newest(nowcaster.nowcast(panel, issue), Loaded(nowcaster, version), panel, present)
+    return Newest(nowcaster.nowcast(panel, minute(moment)), Loaded(nowcaster, version), panel, present)
 
 
 def _issue_time(job: Job, now: datetime) -> datetime:
@@ -89,7 +88,5 @@ def _issue_time(job: Job, now: datetime) -> datetime:
             remedy=f"Ingest it first: nowcast ingest --region {job.region.name}.",
             region=job.region.name,
         )
-    if now - last > timedelta(minutes=MAX_AGE_MINUTES):
-        return last
-    step = timedelta(minutes=job.region.interval_minutes)
-    return now - (now - datetime.min.replace(tzinfo=UTC)) % step
+    is_old = now - known_until(job.region, last, now) > timedelta(minutes=MAX_AGE_MINUTES)
+    return last if is_old else job.region.slot(now)

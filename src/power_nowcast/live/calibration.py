@@ -39,6 +39,7 @@ class FollowedCalibration:
         kept = store.read_calibration(bundle.region.name, bundle.digest)
         self._pending = (unpack_pending(kept) if kept else None) or Pending.none(series, leads)
         self._since = 0
+        self._known: tuple[Panel, np.datetime64, tuple[Calibration, Pending]] | None = None
 
     @property
     def digest(self) -> str:
@@ -57,7 +58,10 @@ class FollowedCalibration:
     def _ahead(self, panel: Panel, issue: np.datetime64) -> tuple[Calibration, Pending]:
         if issue <= self.as_of:
             return self.calibration, self._pending
-        return self._bundle.advance(self.calibration, self._pending, panel, issue)
+        # `ahead` and `step` of an interval ask the same.
+        if self._known is None or self._known[0] is not panel or self._known[1] != issue:
+            self._known = panel, issue, self._bundle.advance(self.calibration, self._pending, panel, issue)
+        return self._known[2]
 
     def step(self, panel: Panel, issue_time: np.datetime64, *, now: datetime) -> Calibration:
         """Count what became known by the next issue time, and keep the state if a checkpoint is due.
@@ -76,6 +80,7 @@ class FollowedCalibration:
         issue = np.datetime64(issue_time, "m")
         if issue > self.as_of:
             self.calibration, pending = self._ahead(panel, issue)
+            self._known = None
             self._pending = pending.where(pending.issue_times >= issue - np.timedelta64(WAIT, "m"))
             self._since += 1
             if self._since >= self._every:

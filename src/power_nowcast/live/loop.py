@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from power_nowcast.contracts import Table
-from power_nowcast.contracts.times import aware
+from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
 from power_nowcast.features.panel import FORECAST_REACH
 from power_nowcast.live.calibration import FollowedCalibration
@@ -80,7 +80,6 @@ class Loop:
     _following: FollowedCalibration | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.interval = timedelta(minutes=self.region.interval_minutes)
         self.window = Window(self.store, self.region)
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -114,13 +113,13 @@ class Loop:
             self._tell_present()
         self._collect()
         now = self.clock()
-        issue = self.slot_of(now)
+        issue = self.region.slot(now)
         self._note_trouble(now)
         if self.slot.is_loaded:
             self._made_by = self._made_by or self.slot.current.bundle.digest
             self._catch_up(issue)
             if self.present is None or self.present.issue_time < issue:
-                if self._has_newest(issue, now) or now >= issue + PATIENCE * self.interval:
+                if self._has_newest(issue, now) or now >= issue + PATIENCE * self.region.interval:
                     self._publish(issue, now)
             elif self._is_swapped:
                 self._supersede(issue, now)
@@ -146,22 +145,17 @@ class Loop:
             return None
         return self.collector.due if self._collect_after is None else max(self.collector.due, self._collect_after)
 
-    def slot_of(self, time: datetime) -> datetime:
-        """The last time of the region's grid up to a time."""
-        step = self.interval.total_seconds()
-        return datetime.fromtimestamp(time.timestamp() // step * step, UTC)
-
     def _has_newest(self, issue: datetime, now: datetime) -> bool:
         """Whether every zone has the newest value that it can have by now."""
-        expected = self.slot_of(issue - timedelta(minutes=self.region.power.delay_minutes))
+        expected = self.region.slot(issue - timedelta(minutes=self.region.power.delay_minutes))
         rows = self.store.as_of(Table.POWER, self.region.name, at=now, start=expected, end=expected)
         return {zone.name for zone in self.region.zones} <= set(rows.drop_nulls("value")["series"])
 
     def _next(self, now: datetime, issue: datetime) -> datetime:
         has_published = self.present is not None and self.present.issue_time >= issue
-        patient = issue + PATIENCE * self.interval
+        patient = issue + PATIENCE * self.region.interval
         # After a refusal the values may still come.
-        due = issue + self.interval if has_published else patient if now < patient else now + LONGEST_SLEEP
+        due = issue + self.region.interval if has_published else patient if now < patient else now + LONGEST_SLEEP
         collect = self._collect_due
         return due if collect is None else min(due, collect)
 
@@ -169,15 +163,15 @@ class Loop:
         """Publish the intervals that were missed since the newest publication, in order, from what was known then."""
         if self.present is None:
             return
-        missed = max(self.present.issue_time, self._done or self.present.issue_time) + self.interval
+        missed = max(self.present.issue_time, self._done or self.present.issue_time) + self.region.interval
         if missed < issue - CATCH_UP:
-            until = self.slot_of(issue - CATCH_UP)
+            until = self.region.slot(issue - CATCH_UP)
             self.note(Kind.MISSED, f"No nowcast from {missed:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC.", at=issue)
             missed = until
         count = 0
         while missed < issue:
-            count += self._publish(missed, missed + PATIENCE * self.interval, is_live=False)
-            self._done, missed = missed, missed + self.interval
+            count += self._publish(missed, missed + PATIENCE * self.region.interval, is_live=False)
+            self._done, missed = missed, missed + self.region.interval
         if count:
             self.note(Kind.CAUGHT_UP, f"{count} intervals before {issue:%Y-%m-%d %H:%M} UTC were caught up.", at=issue)
 
@@ -188,7 +182,7 @@ class Loop:
         The version of the published row does not count: a process that still has an older version must not supersede.
         """
         present = self.present
-        if present is None or not self.slot.is_loaded or present.issue_time != self.slot_of(self.clock()):
+        if present is None or not self.slot.is_loaded or present.issue_time != self.region.slot(self.clock()):
             return False
         return self._made_by not in (None, self.slot.current.bundle.digest)
 
@@ -207,7 +201,7 @@ class Loop:
 
         A refusal of the present interval is an event.
         """
-        loaded, moment = self.slot.current, np.datetime64(issue.replace(tzinfo=None), "m")
+        loaded, moment = self.slot.current, minute(issue)
         following = self._followed(loaded)
         try:
             panel = self.window.at(known_at)
@@ -223,7 +217,7 @@ class Loop:
             version=loaded.version,
             revision=revision,
             published_at=self.clock(),
-            expires_at=issue + self.interval + PATIENCE * self.interval,
+            expires_at=issue + self.region.interval + PATIENCE * self.region.interval,
             known_at=known_at,
             is_live=is_live,
             data_version=self.window.data_version,
@@ -264,7 +258,7 @@ class Loop:
         if following is None or following.digest != loaded.bundle.digest:
             following = self._following = FollowedCalibration(self.store, loaded.bundle)
             if self.present is not None:
-                first = max(aware(following.as_of) + self.interval, self.present.issue_time - CATCH_UP)
+                first = max(aware(following.as_of) + self.region.interval, self.present.issue_time - CATCH_UP)
                 for one in published(self.store, self.region.name, first, self.present.issue_time):
                     if one.revision == 0:
                         following.step(self.window.at(one.known_at), one.nowcast.issue_time, now=one.known_at)

@@ -8,6 +8,7 @@ import polars as pl
 from power_nowcast.contracts import MEDIAN, QUANTILES, UTC, Table
 from power_nowcast.live.records import Published, published
 from power_nowcast.regions import Region
+from power_nowcast.scoring import pinball_losses
 from power_nowcast.store import Store
 
 SCORES = pl.Schema(
@@ -53,12 +54,7 @@ def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.
     joined = rows.join(known, on=["series", "valid_at"], how="left")
     scored = joined.with_columns(
         error_mw=pl.col("median_mw") - pl.col("first_mw"),
-        pinball_mw=pl.mean_horizontal(
-            pl.max_horizontal(
-                level * (pl.col("first_mw") - pl.col(f"q{n}")), (level - 1) * (pl.col("first_mw") - pl.col(f"q{n}"))
-            )
-            for n, level in enumerate(QUANTILES)
-        ),
+        pinball_mw=_pinball(joined),
         is_inside_80=pl.col("first_mw").is_between(f"q{QUANTILES.index(0.1)}", f"q{QUANTILES.index(0.9)}"),
     )
     return scored.select(pl.col(name).cast(dtype) for name, dtype in SCORES.items()).sort(
@@ -87,6 +83,13 @@ def _rows(one: Published) -> pl.DataFrame:
         },
         schema_overrides={"issue_time": UTC, "valid_at": UTC, "published_at": UTC},
     ).with_columns(pl.col("origin_mw", "median_mw", *(f"q{n}" for n in range(len(QUANTILES)))).fill_nan(None))
+
+
+def _pinball(joined: pl.DataFrame) -> pl.Series:
+    """Mean pinball loss of each row against `first_mw`; null where there is no value or no nowcast."""
+    values = joined.select(f"q{n}" for n in range(len(QUANTILES))).to_numpy()
+    losses = pinball_losses(joined["first_mw"].to_numpy(), values, QUANTILES).mean(axis=1)
+    return pl.Series(losses).fill_nan(None)
 
 
 def _with_total(known: pl.DataFrame, region: Region) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import holidays
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from power_nowcast.contracts import Table
+from power_nowcast.contracts.times import EPOCH
 from power_nowcast.errors import UnknownHorizonError, UnknownSeriesError
 from power_nowcast.regions.keys import (
     Days,
@@ -242,6 +243,15 @@ class Region(_Frozen):
     @property
     def tz(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def interval(self) -> timedelta:
+        """The time from one slot of the region's grid to the next."""
+        return timedelta(minutes=self.interval_minutes)
+
+    def slot(self, time: datetime) -> datetime:
+        """The last slot of the region's grid up to a time, in UTC; slots are whole in UTC."""
+        return time.astimezone(UTC) - (time - EPOCH) % self.interval
 
     @property
     def steps_minutes(self) -> tuple[int, ...]:

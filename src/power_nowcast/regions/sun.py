@@ -82,7 +82,7 @@ def known_until(region: Region, last: datetime, now: datetime) -> datetime:
     This is `last`. Where all zones are solar it is the end of the night that followed, if the sun stood low at `last`:
     many publishers leave nights out, and begin to do so before it is dark.
     """
-    step = timedelta(minutes=region.interval_minutes)
+    step = region.interval
     count = min((now - last) // step, timedelta(days=1) // step)
     if count < 1 or any(zone.kind != "solar" for zone in region.zones):
         return last

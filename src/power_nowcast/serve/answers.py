@@ -8,6 +8,7 @@ from io import StringIO
 import numpy as np
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
+from power_nowcast.contracts.times import minute
 from power_nowcast.errors import QualityError
 from power_nowcast.features.rows import optional_columns
 from power_nowcast.live.nowcaster import Nowcast, Quality
@@ -28,11 +29,6 @@ from power_nowcast.serve.schemas import (
     ShortRow,
     SourceState,
 )
-
-
-def minute(time: datetime) -> np.datetime64:
-    """A time in the type of arrays, rounded down to the minute: nothing after that minute counts as known."""
-    return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "m")
 
 
 def iso(time: np.datetime64 | datetime) -> str:

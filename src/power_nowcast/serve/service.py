@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.contracts import Table
-from power_nowcast.contracts.times import aware
+from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import (
     HistoryError,
     MissingDataError,
@@ -39,7 +39,6 @@ from power_nowcast.serve.answers import (
     answer_of_published,
     identity,
     iso,
-    minute,
     model_card,
     paths_of,
     region_card,
@@ -216,7 +215,7 @@ class Service:
         if one.loop is None:
             return None
         edition = self.present.of(name)
-        now, late = self.clock(), timedelta(minutes=one.region.interval_minutes)
+        now, late = self.clock(), one.region.interval
         if edition is None:
             one.slot.current  # noqa: B018 - says why there is no model
             raise StaleDataError(
