@@ -79,7 +79,9 @@ def test_the_answer_says_when_it_was_published_and_how_old_its_data_are(live: Li
 def test_nothing_yet_and_nothing_fresh_are_refused(live: Live) -> None:
     told = problem_of(live.client.get("/v1/nowcast/toy"), 503, "Stale data")
     assert told["detail"] == "Nothing has been published for toy yet."
+    assert not_ready(live) == "Nothing has been published for toy yet."
     live.step()
+    assert live.client.get("/readyz").status_code == 200
     live.world.now = BEGIN + 1.5 * HALF_HOUR + HALF_HOUR
     assert live.client.get("/v1/nowcast/toy").status_code == 200
     live.world.now += timedelta(seconds=1)
@@ -89,6 +91,22 @@ def test_nothing_yet_and_nothing_fresh_are_refused(live: Live) -> None:
     assert (told["issue_time"], told["published_at"]) == ("2024-05-01T12:00:00Z", "2024-05-01T12:00:00Z")
     assert told["last_nowcast"]["nowcasts"][0]["series"] == "ALL"
     assert "retry-after" in response.headers
+
+
+def test_a_loop_that_stands_still_is_not_ready_though_its_data_are_new(live: Live) -> None:
+    live.step()
+    live.world.now += 5 * HALF_HOUR
+    live.world.fill()
+    assert not_ready(live) == "The newest nowcast of toy was published 150 minutes ago."
+    live.step()
+    assert live.client.get("/readyz").status_code == 200
+
+
+def not_ready(live: Live) -> str:
+    response = live.client.get("/readyz")
+    assert response.status_code == 503
+    reason: str = response.json()["regions"]["toy"]["reason"]
+    return reason
 
 
 def test_events_are_told(live: Live) -> None:

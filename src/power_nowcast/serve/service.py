@@ -288,6 +288,7 @@ class Service:
         try:
             last = self.store.last(Table.POWER, one.region.name, until=self.clock())
             version = one.slot.current.version
+            self.edition(one.region.name)  # raises where the loop has published nothing, or nothing for too long
         except NowcastError as error:
             reason = error.message
         if last is not None:
