@@ -200,6 +200,28 @@ class PathsAnswer(Facts):
     series: list[SeriesPaths]
 
 
+class SeriesChance(BaseModel):
+    """One series: the chance that it happens."""
+
+    series: str
+    quality: Quality
+    origin_mw: float | None = Field(description="The last known value.")
+    probability: float | None = Field(description="0 to 1: the share of the sample paths on which it happens.")
+
+
+class ChancesAnswer(Facts):
+    """The chance that something happens between the issue time and `within_min` minutes after it."""
+
+    above_mw: float | None = Field(description="It happens if the series exceeds this value.")
+    below_mw: float | None = Field(description="It happens if the series falls below this value.")
+    ramp_mw: float | None = Field(
+        description="It happens if the series rises by at least this from `origin_mw`; falls, if it is negative."
+    )
+    within_min: int
+    path_count: int = Field(description="Number of sample paths that were counted.")
+    series: list[SeriesChance]
+
+
 class ShortRow(BaseModel):
     """One series and horizon; `yhat` is the median."""
 

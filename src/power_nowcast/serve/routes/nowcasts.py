@@ -4,13 +4,22 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from power_nowcast.live.nowcaster import Quality
 from power_nowcast.serve.answers import check_quality, short_of
+from power_nowcast.serve.chances import Happening
 from power_nowcast.serve.observations import read
 from power_nowcast.serve.openapi import body_of, problems_of
-from power_nowcast.serve.schemas import NowcastAnswer, Observations, PathsAnswer, ShortAnswer, ShortRequest
+from power_nowcast.serve.schemas import (
+    ChancesAnswer,
+    NowcastAnswer,
+    Observations,
+    PathsAnswer,
+    ShortAnswer,
+    ShortRequest,
+)
 from power_nowcast.serve.service import Service
 
 SeriesQuery = Annotated[list[str] | None, Query(description="Only these series; repeatable.")]
@@ -26,6 +35,24 @@ IssueQuery = Annotated[
 QualityQuery = Annotated[Quality | None, Query(description="Refuse an answer of worse quality with 503.")]
 CountQuery = Annotated[int, Query(description="Number of sample paths in the answer; 0 for none.", ge=0, le=1000)]
 SeedQuery = Annotated[int, Query(description="The same seed draws the same paths.", ge=0, lt=2**32)]
+
+AboveQuery = Annotated[
+    float | None, Query(description="The chance that the series exceeds so many MW.", allow_inf_nan=False)
+]
+BelowQuery = Annotated[
+    float | None, Query(description="The chance that the series falls below so many MW.", allow_inf_nan=False)
+]
+RampQuery = Annotated[
+    float | None,
+    Query(
+        description="The chance that the series rises by so many MW or more from its last value; a negative number "
+        "asks for a fall.",
+        allow_inf_nan=False,
+    ),
+]
+WithinQuery = Annotated[
+    int | None, Query(description="It happens within so many minutes, one of the horizons; the longest if absent.")
+]
 
 
 def add(app: FastAPI, service: Service) -> None:
@@ -55,6 +82,23 @@ def add(app: FastAPI, service: Service) -> None:
     ) -> PathsAnswer:
         """The peak and the trough of the coming hour, and sample paths through it."""
         return service.paths(region, series, horizon, issue_time, count=count, seed=seed)
+
+    @app.get("/v1/nowcast/{region}/probability", tags=["nowcast"], responses=problems_of(404, 422, 503))
+    def probability(
+        region: str,
+        above: AboveQuery = None,
+        below: BelowQuery = None,
+        ramp: RampQuery = None,
+        within: WithinQuery = None,
+        series: SeriesQuery = None,
+        issue_time: IssueQuery = None,
+    ) -> ChancesAnswer:
+        """The chance of a peak, a trough or a ramp: give one of `above`, `below` and `ramp`."""
+        happening = Happening(above, below, ramp)
+        if not happening.is_one:
+            what = "give exactly one of above, below and ramp; a ramp is not 0"
+            raise RequestValidationError([{"type": "happening", "loc": ("query",), "msg": what}])
+        return service.chances(region, series, issue_time, happening, within)
 
     _add_posts(app, service)
 
