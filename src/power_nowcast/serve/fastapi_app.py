@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from power_nowcast import __version__
 from power_nowcast.serve import docs, problems
+from power_nowcast.serve.metrics import Metrics
 from power_nowcast.serve.middleware import AccessLog, BodyLimit, FromPresent
 from power_nowcast.serve.openapi import describe
 from power_nowcast.serve.routes import ROUTES, Routes
@@ -41,6 +42,7 @@ def create_app(
         routes: functions that add the routes.
     """
     service = Service(served, store, default_region=default_region, clock=clock)
+    metrics = Metrics(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,13 +58,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[
-            Middleware(FromPresent, edition=service.edition),
-            Middleware(AccessLog),
+            Middleware(FromPresent, edition=service.edition, count=metrics.count),
+            Middleware(AccessLog, count=metrics.count),
             Middleware(BodyLimit, limit=max_body),
         ],
         generate_unique_id_function=_operation_id,
     )
-    app.state.present = service.present
+    app.state.present, app.state.metrics = service.present, metrics
     problems.install(app)
     for add in routes:
         add(app, service)

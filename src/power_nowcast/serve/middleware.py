@@ -13,8 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from power_nowcast.errors import NowcastError
 from power_nowcast.live.present import Edition
 from power_nowcast.serve import problems
+from power_nowcast.serve.metrics import UNKNOWN_ROUTE
 
 logger = logging.getLogger("power_nowcast.access")
+type Count = Callable[[str, str, int, float], None]
+"""Counts an answered request: method, route, status, seconds."""
+
+PRESENT_ROUTE = "/v1/nowcast/{region}"
 _PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -24,14 +29,15 @@ class FromPresent:
     Everything else, and every refusal, is for the application.
     """
 
-    def __init__(self, app: ASGIApp, edition: Callable[[str], Edition | None]) -> None:
-        self.app, self.edition = app, edition
+    def __init__(self, app: ASGIApp, edition: Callable[[str], Edition | None], count: Count) -> None:
+        self.app, self.edition, self.count = app, edition, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         edition = self._asked(scope)
         if edition is None:
             await self.app(scope, receive, send)
             return
+        begin = time.perf_counter()
         brought = dict(scope["headers"])
         headers = [
             (b"etag", edition.etag.encode()),
@@ -44,6 +50,7 @@ class FromPresent:
             headers += [(b"content-type", b"application/json"), (b"content-length", str(len(edition.body)).encode())]
         await send({"type": "http.response.start", "status": 304 if is_known else 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if is_known else edition.body})
+        self.count("GET", PRESENT_ROUTE, 304 if is_known else 200, time.perf_counter() - begin)
 
     def _asked(self, scope: Scope) -> Edition | None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
@@ -101,8 +108,10 @@ class AccessLog:
     A defect of the application is logged with its trace and answered as a problem that reveals nothing of it.
     """
 
-    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.app, self.clock = app, clock
+    def __init__(
+        self, app: ASGIApp, count: Count = lambda *_: None, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.app, self.count, self.clock = app, count, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,12 +140,15 @@ class AccessLog:
             remedy = f"Report it with the request id {request_id}."
             await _send_problem(scope, tagged, 500, "Internal error", "The service failed on this request.", remedy)
         finally:
+            seconds = self.clock() - begin
+            route = scope.get("route")
+            self.count(scope["method"], getattr(route, "path", UNKNOWN_ROUTE), status, seconds)
             line = {
                 "request_id": request_id,
                 "method": scope["method"],
                 "path": scope["path"],
                 "status": status,
-                "milliseconds": round(1000 * (self.clock() - begin), 2),
+                "milliseconds": round(1000 * seconds, 2),
             }
             logger.info(json.dumps(line))
 

@@ -1,6 +1,8 @@
 """Routes that say what the service has, and how it is."""
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from power_nowcast import __version__
 from power_nowcast.serve.openapi import problems_of
@@ -20,6 +22,11 @@ def add(app: FastAPI, service: Service) -> None:
     def regions() -> list[RegionCard]:
         """The regions of this service."""
         return service.regions()
+
+    @app.get("/metrics", tags=["service"], response_class=PlainTextResponse)
+    def metrics(request: Request) -> Response:
+        """Requests, regions, data and models, in Prometheus' text format."""
+        return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/healthz", tags=["service"])
     def healthz() -> Health:
