@@ -42,8 +42,7 @@ def test_a_port_that_was_just_given_back_is_free(taken: int) -> None:
     check_free("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
-def test_an_address_of_another_machine_is_refused(host: str) -> None:
+def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="No server can listen") as refused:
-        check_free(host, 0)
+        check_free("192.0.2.1", 0)
     assert "--host" in refused.value.remedy
