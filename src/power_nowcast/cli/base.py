@@ -93,8 +93,8 @@ MOMENT: dict[str, Any] = {"parser": moment, "metavar": "TIME"}
 
 
 @contextmanager
-def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
-    """The job of a region, with its workers, for the length of the block."""
+def open_job(region: str, data: Path | None = None, *, must_exist: bool = False) -> Iterator["Job"]:
+    """The job of a region, with its workers, for the length of the block; `must_exist`: the tables' folder does."""
     from power_nowcast.jobs.job import Job
     from power_nowcast.regions import load
     from power_nowcast.store import Store
@@ -102,6 +102,8 @@ def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
 
     with errors(), pool(settings().workers) as executor:
         store = Store(settings().data, cache_bytes=settings().cache_bytes)
+        if must_exist:
+            store.check_exists()
         yield Job(load(region), store, settings(), progress, executor, data)
 
 

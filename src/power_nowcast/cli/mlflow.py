@@ -15,5 +15,5 @@ def mlflow(
 
     with errors():
         check_free(host, port)
-        console.print(f"MLflow starts at http://{host}:{port}")
+        console.print(f"MLflow starts at http://{host}:{port} with {mlflow_client.place()}", soft_wrap=True)
         replace_by(mlflow_client.server_command(host=host, port=port), mlflow_client.environment())

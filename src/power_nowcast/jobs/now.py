@@ -7,7 +7,6 @@ import numpy as np
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Panel, Table
-from power_nowcast.errors import MissingDataError
 from power_nowcast.features.panel import window
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.jobs.job import Job
@@ -84,11 +83,7 @@ def newest(
 def _issue_time(job: Job, now: datetime) -> datetime:
     last = job.store.last(Table.POWER, job.region.name, until=now)
     if last is None:
-        raise MissingDataError(
-            f"The store holds no power of {job.region.name}.",
-            remedy=f"Ingest it first: nowcast ingest --region {job.region.name}.",
-            region=job.region.name,
-        )
+        raise job.store.no_power(job.region.name)
     if now - last > timedelta(minutes=MAX_AGE_MINUTES):
         return last
     step = timedelta(minutes=job.region.interval_minutes)
