@@ -167,7 +167,7 @@ def rollback(region: Region, *, person: str, reason: str) -> Version:
     before = _before(history(region), current.version)
     if before is None:
         raise RegistryError(
-            f"Version {current.version} of {region.model} is the first in production: there is no earlier one to go back to.",
+            f"{region.model} has no earlier production version than {current.version} to go back to.",
             remedy="Promote another: nowcast promote --version N.",
             model=region.model,
         )
