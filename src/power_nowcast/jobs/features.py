@@ -20,6 +20,7 @@ FEATURES = "features"
 
 def make_features(job: Job, plan: Plan) -> dict[str, Any]:
     """Build train, valid and test, write them as versioned tables, and return (and log) their manifest."""
+    mlflow_client.check_reachable()
     panel = job.panel(days=plan.days)
     split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
     with mlflow_client.run(job.region, "features") as run:

@@ -14,6 +14,7 @@ from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.live.records import NOT_LIVE, Published
 from power_nowcast.live.slot import Loaded
 from power_nowcast.regions import Region
+from power_nowcast.report.words import digits
 from power_nowcast.scoring import label
 from power_nowcast.serve.schemas import (
     Facts,
@@ -28,6 +29,9 @@ from power_nowcast.serve.schemas import (
     ShortRow,
     SourceState,
 )
+
+SIGNIFICANT = 6
+"""Digits of numbers in answers: what the tables' single precision holds. All before the point are kept."""
 
 
 def minute(time: datetime) -> np.datetime64:
@@ -253,4 +257,5 @@ def region_card(region: Region, *, archive: bool) -> RegionCard:
 
 
 def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    """The value with `SIGNIFICANT` digits, None where there is none; power finer than a watt is left out."""
+    return round(float(value), digits(float(value), SIGNIFICANT)) if np.isfinite(value) else None

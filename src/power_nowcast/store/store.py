@@ -113,7 +113,7 @@ class Store(Values):
     def no_power(self, region: str) -> MissingDataError:
         """The error for a region that has no power here."""
         return MissingDataError(
-            f"The tables in {self.place} hold no power of {region}.",
+            f"The store in {self.place} holds no power of {region}.",
             remedy="Ingest it first: nowcast ingest; or run this in the folder that has it, or set NOWCAST_DATA.",
             region=region,
         )
