@@ -33,7 +33,7 @@ PUBLIC = {
     "power_nowcast.jobs.doctor": "FEW_BYTES MANY_BYTES NATIVE Outside Reply SKEW SKEW_AT_MOST ask examine load",
     "power_nowcast.mlflow_client": """
         ALIASES CANDIDATE PRODUCTION Predictions Run STAGING Step Version by_alias check_reachable connect download
-        environment find git_sha has_run predictions promote register rollback run serve_command server_command
+        environment find git_sha has_run place predictions promote register rollback run serve_command server_command
         set_alias shown_address versions
     """,
 }

@@ -1,7 +1,11 @@
 """Executors: made when they are needed, ended with the block."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -40,6 +44,33 @@ def test_an_error_in_the_block_ends_the_processes() -> None:
         fail()
     with pytest.raises(RuntimeError, match="shutdown"):
         made[0].submit(os.getpid)
+
+
+ENDLESS = """
+from power_nowcast.workers import pool
+with pool(2) as executor:
+    tasks = [executor().submit(exec, "import os; os.write(1, b'begun\\\\n')\\nwhile True: pass") for _ in range(2)]
+    tasks[0].result()
+"""
+"""A program whose two workers compute for ever; all three hold its stdout."""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("to_all", [False, True], ids=["to the parent", "to all, as a terminal does"])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent_in_the_middle_of_their_work(kind: signal.Signals, to_all: bool) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], **pipes, text=True, start_new_session=True) as parent:
+        try:
+            assert [parent.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
+            (os.killpg if to_all else os.kill)(parent.pid, kind)
+            # The end of stdout comes only when nobody holds it any more.
+            _, trouble = parent.communicate(timeout=20)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
+    assert parent.returncode == -kind
+    assert trouble.count("Traceback") == (kind == signal.SIGINT), trouble
 
 
 @pytest.mark.parametrize("rows", [PARALLEL_FROM - 1, PARALLEL_FROM])

@@ -38,6 +38,31 @@ def test_unknown_names_are_named(client: Client, rows: list[dict[str, Any]]) -> 
     assert told["calibration_id"] == "abc"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("GET", "/v1/nowcast/toy", "known are series, horizon, issue_time, min_quality"),
+        ("GET", "/v1/nowcast/toy/paths", "count"),
+        ("GET", "/v1/history/toy", "format"),
+        ("GET", "/v1/events/toy", "since"),
+        ("GET", "/v1/stream/toy", "takes no query"),
+        ("POST", "/v1/nowcast/toy", "takes no query"),
+        ("POST", "/nowcast", "takes no query"),
+    ],
+)
+def test_a_misspelt_query_key_is_refused_with_the_known_ones(
+    client: Client, rows: list[dict[str, Any]], method: str, path: str, known: str
+) -> None:
+    body = {"json": {"rows": rows}} if method == "POST" else {}
+    told = problem_of(client.request(method, path, params={"serie": "N.E."}, **body), 422, "Invalid request")
+    assert told["detail"].startswith("query.serie: ")
+    assert known in told["detail"]
+
+
+def test_health_takes_the_query_of_any_monitor(client: Client) -> None:
+    assert client.get("/healthz", params={"_": "1"}).status_code == 200
+
+
 def test_too_little_history(client: Client, rows: list[dict[str, Any]]) -> None:
     told = problem_of(client.post("/nowcast", json={"rows": rows[-100:]}), 422, "Too little history")
     assert told["history_minutes"] == 99 * 30 < told["needed_minutes"]

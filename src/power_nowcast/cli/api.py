@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, errors
+from power_nowcast.cli.base import DEFAULTS, check_free, errors
 from power_nowcast.settings import settings
 
 
@@ -16,4 +16,5 @@ def api(
     from power_nowcast.serve.start import serve_api
 
     with errors():
+        check_free(host, port)
         serve_api(host, port, region or [settings().region])

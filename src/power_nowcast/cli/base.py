@@ -1,6 +1,8 @@
 """The shared parts of the commands: options, the job that they work on, and the output of errors."""
 
+import errno
 import os
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,8 +93,8 @@ MOMENT: dict[str, Any] = {"parser": moment, "metavar": "TIME"}
 
 
 @contextmanager
-def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
-    """The job of a region, with its workers, for the length of the block."""
+def open_job(region: str, data: Path | None = None, *, must_exist: bool = False) -> Iterator["Job"]:
+    """The job of a region, with its workers, for the length of the block; `must_exist`: the tables' folder does."""
     from power_nowcast.jobs.job import Job
     from power_nowcast.regions import load
     from power_nowcast.store import Store
@@ -100,6 +102,8 @@ def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
 
     with errors(), pool(settings().workers) as executor:
         store = Store(settings().data, cache_bytes=settings().cache_bytes)
+        if must_exist:
+            store.check_exists()
         yield Job(load(region), store, settings(), progress, executor, data)
 
 
@@ -154,6 +158,29 @@ def errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         log.print("Interrupted. Nothing is half done: the same command goes on.")
         raise typer.Exit(130) from error
+
+
+def check_free(host: str, port: int) -> None:
+    """Check that a server can listen there, before it prepares anything.
+
+    Raises:
+        ConfigurationError: another process listens there, or this one may not, or the host is not this machine.
+    """
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name != "nt":  # there it would take the port from its owner
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"{host}:{port} is in use by another process."
+            other = f"--port {port + 1}"
+            remedy = f"Stop that process, or choose another port, such as {other} (make: ARGS='{other}')."
+        else:
+            message = f"No server can listen on {host}:{port}: {error.strerror}."
+            remedy = "Choose another port with --port, or another address of this machine with --host."
+        raise ConfigurationError(message, remedy=remedy, host=host, port=port) from error
 
 
 def replace_by(command: list[str], environment: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, MOMENT, errors
+from power_nowcast.cli.base import DEFAULTS, MOMENT, check_free, errors
 from power_nowcast.settings import settings
 
 
@@ -24,5 +24,6 @@ def live(
     from power_nowcast.serve.start import Play, serve_live
 
     with errors():
+        check_free(host, port)
         play = None if replay is None else Play(replay, speed, data)
         serve_live(host, port, region or [settings().region], play)

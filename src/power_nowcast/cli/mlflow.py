@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, console, errors, replace_by
+from power_nowcast.cli.base import DEFAULTS, check_free, console, errors, replace_by
 
 
 def mlflow(
@@ -14,5 +14,6 @@ def mlflow(
     from power_nowcast import mlflow_client
 
     with errors():
-        console.print(f"MLflow listens on http://{host}:{port}")
+        check_free(host, port)
+        console.print(f"MLflow starts at http://{host}:{port} with {mlflow_client.place()}", soft_wrap=True)
         replace_by(mlflow_client.server_command(host=host, port=port), mlflow_client.environment())

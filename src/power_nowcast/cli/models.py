@@ -23,4 +23,5 @@ def models(region: RegionOption = DEFAULTS.region) -> None:
                 f"{loss:.4f}" if loss is not None else "",
                 one.digest[:12],
             )
-        console.print(table if table.row_count else f"No version of {job.region.model} is registered: nowcast train.")
+        nothing = f"No version of {job.region.model} is registered in {mlflow_client.place()}: nowcast train."
+        console.print(table if table.row_count else nothing, soft_wrap=not table.row_count)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, RegionOption, console, open_job, replace_by
+from power_nowcast.cli.base import DEFAULTS, RegionOption, check_free, console, open_job, replace_by
 
 
 def serve(
@@ -17,8 +17,9 @@ def serve(
     from power_nowcast import mlflow_client
 
     with open_job(region) as job:
+        check_free(host, port)
         uri = mlflow_client.find(job.region, alias).uri
-        console.print(f"POST http://{host}:{port}/invocations answers with {uri}")
+        console.print(f"MLflow starts: POST http://{host}:{port}/invocations will answer with {uri}")
         replace_by(
             mlflow_client.serve_command(uri, host=host, port=port, env_manager=env_manager), mlflow_client.environment()
         )

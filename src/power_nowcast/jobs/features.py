@@ -20,9 +20,10 @@ FEATURES = "features"
 
 def make_features(job: Job, plan: Plan) -> dict[str, Any]:
     """Build train, valid and test, write them as versioned tables, and return (and log) their manifest."""
+    mlflow_client.check_reachable()
+    panel = job.panel(days=plan.days)
+    split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
     with mlflow_client.run(job.region, "features") as run:
-        panel = job.panel(days=plan.days)
-        split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
         job.progress(f"features: {job.region.title}, issue times every {plan.every_minutes} minutes")
         known = examples(panel, job.region, split.issue_times(plan.every_minutes), plan.spec)
         inputs = job.manifests()
@@ -71,7 +72,7 @@ def read_manifest(job: Job) -> dict[str, Any]:
     manifest: dict[str, Any] | None = job.store.documents.read(job.document(FEATURES))
     if manifest is None:
         raise MissingDataError(
-            f"There are no features of {job.region.name}.",
+            f"There are no features of {job.region.name} in {job.store.place}.",
             remedy="Make them first: nowcast features.",
             region=job.region.name,
         )

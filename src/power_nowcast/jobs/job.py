@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from power_nowcast.contracts import Manifest, Panel, Progress, Table
-from power_nowcast.errors import MissingDataError
 from power_nowcast.features.panel import history
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
@@ -63,11 +62,7 @@ class Job:
         """
         first, last = self.store.span(Table.POWER, self.region.name)
         if first is None or last is None:
-            raise MissingDataError(
-                f"The store holds no power of {self.region.name}.",
-                remedy="Ingest it first: nowcast ingest.",
-                region=self.region.name,
-            )
+            raise self.store.no_power(self.region.name)
         if days is not None:
             first = max(first, last - timedelta(days=days))
         return history(self.store, self.region, first, last)

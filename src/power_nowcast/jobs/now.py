@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Panel, Table
 from power_nowcast.contracts.times import minute
-from power_nowcast.errors import MissingDataError
 from power_nowcast.features.panel import window
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.jobs.job import Job
@@ -83,10 +82,6 @@ def newest(
 def _issue_time(job: Job, now: datetime) -> datetime:
     last = job.store.last(Table.POWER, job.region.name, until=now)
     if last is None:
-        raise MissingDataError(
-            f"The store holds no power of {job.region.name}.",
-            remedy=f"Ingest it first: nowcast ingest --region {job.region.name}.",
-            region=job.region.name,
-        )
+        raise job.store.no_power(job.region.name)
     is_old = now - known_until(job.region, last, now) > timedelta(minutes=MAX_AGE_MINUTES)
     return last if is_old else job.region.slot(now)

@@ -106,9 +106,7 @@ def span(store: Store, region: Region) -> tuple[datetime, datetime]:
     """
     start, end = store.span(Table.POWER, region.name)
     if start is None or end is None:
-        raise MissingDataError(
-            f"The store holds no power of {region.name}.", remedy="Ingest it first: nowcast ingest.", region=region.name
-        )
+        raise store.no_power(region.name)
     return start, end
 
 

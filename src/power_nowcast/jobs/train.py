@@ -65,7 +65,11 @@ def trained(job: Job) -> dict[str, Bundle]:
     """
     folders = sorted(path.parent for path in job.artifacts.glob("*/model.json"))
     if not folders:
-        raise ModelError(f"No model of {job.region.name} is trained yet.", remedy="Train one: nowcast train.")
+        raise ModelError(
+            f"{job.artifacts.absolute()} has no trained model of {job.region.name}.",
+            remedy="Train one: nowcast train; or name a registered one: nowcast evaluate --version N.",
+            region=job.region.name,
+        )
     return {folder.name: Bundle.load(folder) for folder in folders}
 
 

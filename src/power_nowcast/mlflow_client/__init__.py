@@ -3,7 +3,7 @@
 Nothing in here is logged automatically, and no pickle is written or read.
 """
 
-from power_nowcast.mlflow_client.connection import check_reachable, connect, shown_address
+from power_nowcast.mlflow_client.connection import check_reachable, connect, place, shown_address
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.predictions import Predictions, predictions
 from power_nowcast.mlflow_client.registry import (
@@ -41,6 +41,7 @@ __all__ = [
     "find",
     "git_sha",
     "has_run",
+    "place",
     "predictions",
     "promote",
     "register",

@@ -155,6 +155,21 @@ def database_folder(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)).absolute().parent
 
 
+def is_new(tracking_uri: str | None = None) -> bool:
+    """Whether the address is a sqlite file that does not exist: a connection would make it."""
+    uri = address(tracking_uri)
+    file = uri.removeprefix(SQLITE).partition("?")[0]
+    return uri.startswith(SQLITE) and file != ":memory:" and not Path(file).exists()
+
+
+def place(tracking_uri: str | None = None) -> str:
+    """The address for messages: the absolute path of a sqlite file, and whether it exists; else without a password."""
+    uri = address(tracking_uri)
+    if not uri.startswith(SQLITE):
+        return shown_address(uri)
+    return f"{Path(uri.removeprefix(SQLITE)).absolute()}{' (no such file)' if is_new(uri) else ''}"
+
+
 def check_reachable(tracking_uri: str | None = None) -> None:
     """Check that the tracking server answers, or that the database can be written; neither is changed.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from power_nowcast.bundle.files import verify
 from power_nowcast.errors import NowcastError, PromotionRefusedError, RegistryError
 from power_nowcast.evaluate.promotion import Decision
-from power_nowcast.mlflow_client.connection import connect, no_mlflow, translated
+from power_nowcast.mlflow_client.connection import connect, is_new, no_mlflow, place, translated
 from power_nowcast.regions import Region
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def versions(region: Region) -> list[Version]:
     Raises:
         RegistryUnavailableError: MLflow does not answer.
     """
+    if is_new():
+        return []
     client = connect()
     with translated():
         aliases = _aliases(client, region)
@@ -83,6 +85,8 @@ def versions(region: Region) -> list[Version]:
 
 def by_alias(region: Region, alias: str) -> Version | None:
     """The version that carries the alias, None where none does."""
+    if is_new():
+        return None
     client = connect()
     with translated():
         aliases = _aliases(client, region)
@@ -100,8 +104,8 @@ def find(region: Region, alias_or_version: str) -> Version:
     wanted = [one for one in versions(region) if name == one.version or name in one.aliases]
     if not wanted:
         raise RegistryError(
-            f"{region.model} has no version {name!r}.",
-            remedy="List them: nowcast models; make one: nowcast train.",
+            f"{region.model} has no version {name!r} in {place()}.",
+            remedy="List them: nowcast models; make one: nowcast train; MLFLOW_TRACKING_URI says where to look.",
             model=region.model,
             version=name,
         )
@@ -154,11 +158,17 @@ def rollback(region: Region, *, person: str, reason: str) -> Version:
         RegistryError: there is no previous one.
     """
     current = by_alias(region, PRODUCTION)
-    before = None if current is None else _before(history(region), current.version)
+    if current is None:
+        raise RegistryError(
+            f"No version of {region.model} is in production in {place()}: there is nothing to go back from.",
+            remedy="Promote one first: nowcast promote.",
+            model=region.model,
+        )
+    before = _before(history(region), current.version)
     if before is None:
         raise RegistryError(
-            f"{region.model} has no earlier production version to go back to.",
-            remedy="Promote one: nowcast promote --version N.",
+            f"{region.model} has no earlier production version than {current.version} to go back to.",
+            remedy="Promote another: nowcast promote --version N.",
             model=region.model,
         )
     return _to_production(region, find(region, before), "rollback", person, reason, {})
@@ -166,6 +176,8 @@ def rollback(region: Region, *, person: str, reason: str) -> Version:
 
 def history(region: Region) -> list[Step]:
     """Promotions and rollbacks, oldest first; an entry that was interrupted before the alias moved is left out."""
+    if is_new():
+        return []
     client = connect()
     with translated():
         model = _registered(client, region)

@@ -18,7 +18,15 @@ import numpy as np
 import power_nowcast
 from power_nowcast.contracts import Manifest
 from power_nowcast.errors import RegistryError
-from power_nowcast.mlflow_client.connection import address, connect, database_folder, no_mlflow, owner, translated
+from power_nowcast.mlflow_client.connection import (
+    address,
+    connect,
+    database_folder,
+    is_new,
+    no_mlflow,
+    owner,
+    translated,
+)
 from power_nowcast.regions import Region
 
 if TYPE_CHECKING:
@@ -168,6 +176,8 @@ def has_run(run_id: str) -> bool:
     Raises:
         RegistryUnavailableError: it does not answer.
     """
+    if is_new():
+        return False
     client = connect()
     try:
         with translated():

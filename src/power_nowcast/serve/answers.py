@@ -15,6 +15,7 @@ from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.live.records import NOT_LIVE, Published
 from power_nowcast.live.slot import Loaded
 from power_nowcast.regions import Region
+from power_nowcast.report.words import digits
 from power_nowcast.scoring import label
 from power_nowcast.serve.schemas import (
     Facts,
@@ -29,6 +30,9 @@ from power_nowcast.serve.schemas import (
     ShortRow,
     SourceState,
 )
+
+SIGNIFICANT = 6
+"""Digits of numbers in answers: what the tables' single precision holds. All before the point are kept."""
 
 
 def iso(time: np.datetime64 | datetime) -> str:
@@ -249,4 +253,5 @@ def region_card(region: Region, *, archive: bool) -> RegionCard:
 
 
 def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    """The value with `SIGNIFICANT` digits, None where there is none; power finer than a watt is left out."""
+    return round(float(value), digits(float(value), SIGNIFICANT)) if np.isfinite(value) else None

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -63,6 +65,7 @@ def create_app(
             Middleware(BodyLimit, limit=max_body),
         ],
         generate_unique_id_function=_operation_id,
+        dependencies=[Depends(_known_query)],
     )
     app.state.present, app.state.metrics = service.present, metrics
     problems.install(app)
@@ -80,6 +83,21 @@ def create_app(
         return RedirectResponse("docs")
 
     return app
+
+
+async def _known_query(request: Request) -> None:
+    """Refuse query keys that an address does not take: a misspelt one would be ignored without a word.
+
+    Routes that describe no invalid request, such as health, take any query.
+    """
+    route: APIRoute = request.scope["route"]
+    if HTTPStatus.UNPROCESSABLE_ENTITY not in route.responses:
+        return
+    known = [one.alias for one in route.dependant.query_params]
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        what = f"is not known here; known are {', '.join(known)}" if known else "is not known: this takes no query"
+        raise RequestValidationError([{"type": "unknown", "loc": ("query", name), "msg": what} for name in unknown])
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -341,9 +341,7 @@ class Service:
             return at.replace(second=0, microsecond=0)
         last = self.store.last(Table.POWER, name, until=now)
         if last is None:
-            raise MissingDataError(
-                f"The store holds no power of {name}.", remedy="Ingest it first: nowcast ingest.", region=name
-            )
+            raise self.store.no_power(name)
         if asked == LATEST or one.archive:
             return last
         if now - known_until(one.region, last, now) > timedelta(minutes=MAX_AGE_MINUTES):

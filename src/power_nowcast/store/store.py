@@ -11,6 +11,7 @@ import polars as pl
 
 from power_nowcast.checks.usual import USUAL_OVER, usual_of
 from power_nowcast.contracts import Batch, Manifest, Table
+from power_nowcast.errors import MissingDataError
 from power_nowcast.regions import calendar
 from power_nowcast.store import features, raw, tables
 from power_nowcast.store.address import Address
@@ -90,6 +91,32 @@ class Store(Values):
     def root(self) -> str:
         """The folder or s3:// address."""
         return self.address.root
+
+    @property
+    def place(self) -> str:
+        """The root for messages: an absolute path, or the s3:// address."""
+        return str(Path(self.root).absolute()) if self.address.is_local else self.root
+
+    def check_exists(self) -> None:
+        """Check that a local root exists; this makes nothing.
+
+        Raises:
+            MissingDataError: there is no such folder.
+        """
+        if self.address.is_local and not Path(self.root).is_dir():
+            raise MissingDataError(
+                f"There are no tables in {self.place}.",
+                remedy="Ingest first: nowcast ingest; or run this in the folder that has them, or set NOWCAST_DATA.",
+                path=self.place,
+            )
+
+    def no_power(self, region: str) -> MissingDataError:
+        """The error for a region that has no power here."""
+        return MissingDataError(
+            f"The store in {self.place} holds no power of {region}.",
+            remedy="Ingest it first: nowcast ingest; or run this in the folder that has it, or set NOWCAST_DATA.",
+            region=region,
+        )
 
     def lease(self) -> AbstractContextManager[None]:
         """The writer lease, for the length of a `with` block; every write also takes it by itself.

@@ -20,7 +20,7 @@ def gaps(
 ) -> None:
     from power_nowcast import collect
 
-    with open_job(region, data) as job:
+    with open_job(region, data, must_exist=True) as job:
         first, last = start and start.replace(tzinfo=UTC), end and end.replace(tzinfo=UTC)
         found = collect.gaps(job.store, job.region, start=first, end=last)
         if fill and found:

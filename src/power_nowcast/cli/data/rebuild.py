@@ -17,7 +17,7 @@ def rebuild(
     from power_nowcast import collect
     from power_nowcast.store import Store
 
-    with open_job(region) as job:
+    with open_job(region, must_exist=True) as job:
         made = collect.rebuild(
             job.store, job.region, Store(into), progress=lambda origin: job.progress(f"rebuild: {origin}")
         )

@@ -15,6 +15,7 @@ def status(region: RegionOption = DEFAULTS.region, as_json: JsonOption = False) 
 
     with open_job(region) as job:
         tables = collect.status(job.store, job.region, now=datetime.now(UTC))
-        show.rows([asdict(one) for one in tables], f"Tables of {job.region.title}, times in UTC", as_json=as_json)
+        title = f"Tables of {job.region.title} in {job.store.place}, times in UTC"
+        show.rows([asdict(one) for one in tables], title, as_json=as_json)
         if any(one.freshness in (Freshness.LATE, Freshness.EMPTY) for one in tables):
             raise typer.Exit(1)

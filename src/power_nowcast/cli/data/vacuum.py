@@ -9,7 +9,7 @@ def vacuum(region: RegionOption = DEFAULTS.region) -> None:
     from power_nowcast.ingest.web import answers_folder
     from power_nowcast.ingest.web.answers import KEPT, Answers
 
-    with open_job(region) as job:
+    with open_job(region, must_exist=True) as job:
         deleted = job.store.vacuum()
         if "://" not in job.store.root:
             deleted += Answers(answers_folder(job.store.root)).prune(datetime.now(UTC) - KEPT)

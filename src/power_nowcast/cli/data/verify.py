@@ -12,7 +12,7 @@ def verify(region: RegionOption = DEFAULTS.region, as_json: JsonOption = False) 
     from power_nowcast import collect
     from power_nowcast.collect.findings import failed
 
-    with open_job(region) as job:
+    with open_job(region, must_exist=True) as job:
         findings = collect.verify(job.store, job.region)
         show.rows([asdict(one) for one in findings], f"Tables of {job.region.title}", as_json=as_json)
         if failed(findings):

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Annotated, Literal
 
 import polars as pl
+import polars.selectors as cs
 from fastapi import FastAPI, Header, Query, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from power_nowcast.serve.answers import iso
+from power_nowcast.serve.answers import SIGNIFICANT, iso
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.routes.nowcasts import SeriesQuery
 from power_nowcast.serve.schemas import EventCard, HistoryRow, Time
@@ -68,7 +69,9 @@ def add(app: FastAPI, service: Service) -> None:
             buffer = io.BytesIO()
             rows.write_parquet(buffer)
             return Response(buffer.getvalue(), media_type="application/vnd.apache.parquet", headers=headers)
-        rows = rows.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        rows = rows.with_columns(
+            pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%SZ"), cs.float().round_sig_figs(SIGNIFICANT)
+        )
         if format == "csv":
             return Response(rows.write_csv(), media_type="text/csv", headers=headers)
         return Response(rows.write_json(), media_type="application/json")
