@@ -24,6 +24,8 @@ OWN = os.path.join(BIN, "python")
 UV = os.path.join(BIN, "uv")
 STAMP = os.path.join(VENV, "set-up")
 """File that is written last and removed first. Two lines: a digest of the place, and of the pins."""
+CHOICE = os.path.join(VENV, "neural")
+"""File with the last NEURAL of this environment: 0 is without torch."""
 INPUTS = ("pyproject.toml", "requirements.txt", "requirements-neural.txt")
 UNWANTED = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
 UNWANTED += ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX")
@@ -32,7 +34,7 @@ UNWANTED += ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_TARGET", "UV_PREFIX")
 
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    neural = os.environ.get("NEURAL", "1") != "0"
+    neural = wants_torch()
     if stamp() == wanted(neural):
         return
     with_lock()
@@ -44,10 +46,12 @@ def main():
     here = found is not None and found[0] == wanted(neural)[0]
     if not here or version_of(OWN)[0] is None or not runs(UV) or shared_files():
         make_venv()
+    with open(CHOICE, "w") as file:
+        file.write("1" if neural else "0")
     if neural:
-        say("Installing the pinned packages with torch and CUDA's libraries, 8.6 GB (without torch, NEURAL=0: 1.9 GB)")
+        say("Installing the pinned packages with torch and CUDA's libraries, 8.7 GB (without torch, NEURAL=0: 2.1 GB)")
     else:
-        say("Installing the pinned packages, 1.9 GB, without torch")
+        say("Installing the pinned packages, 2.1 GB, without torch; NEURAL=1 adds it")
     files = ["requirements.txt"] + ["requirements-neural.txt"] * neural
     run([UV, "pip", "sync", "--python", OWN, "--require-hashes", *files])
     # Built with the pinned hatchling, so that no build environment is fetched.
@@ -56,6 +60,15 @@ def main():
     with open(STAMP, "w") as file:
         file.write("\n".join(wanted(neural)))
     say("Ready.")
+
+
+def wants_torch():
+    """Whether torch belongs into the environment: NEURAL=0 or 1 says so, else the choice of the last set-up counts."""
+    told = os.environ.get("NEURAL")
+    if not told and os.path.exists(CHOICE):
+        with open(CHOICE) as file:
+            told = file.read().strip()
+    return told != "0"
 
 
 def stamp():

@@ -63,6 +63,29 @@ def test_torch_is_a_reason_to_work(done: Path, script) -> None:
     assert bootstrap.stamp() != bootstrap.wanted(neural=True)
 
 
+def test_the_choice_against_torch_is_remembered_until_the_next_one(
+    done: Path, script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstrap = script("bootstrap")
+    monkeypatch.delenv("NEURAL", raising=False)
+    assert bootstrap.wants_torch(), "nothing was chosen yet"
+    worked: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "run", worked.append)
+    monkeypatch.setattr(bootstrap, "runs", lambda _: True)
+    for neural in ("0", "1"):
+        monkeypatch.setenv("NEURAL", neural)
+        (done / ".venv/set-up").unlink(missing_ok=True)
+        (done / ".venv/set-up").write_text("\n".join((bootstrap.wanted(neural=False)[0], "other pins")))
+        monkeypatch.setattr(bootstrap.os, "chdir", lambda _: None)
+        bootstrap.main()
+        assert ("requirements-neural.txt" in worked[-2]) == (neural == "1")
+        monkeypatch.delenv("NEURAL")
+        assert bootstrap.wants_torch() == (neural == "1")
+        done_so_far = len(worked)
+        bootstrap.main()
+        assert len(worked) == done_so_far, "the next make has nothing to do"
+
+
 def test_two_packages_with_one_file_are_a_reason_to_begin_anew(done: Path, script) -> None:
     """An environment from before XGBoost came without its code for GPUs: taking that out takes torch's NCCL away."""
     bootstrap = script("bootstrap")
