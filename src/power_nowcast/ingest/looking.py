@@ -14,6 +14,7 @@ from power_nowcast.ingest.parsing.opening import members
 from power_nowcast.ingest.parsing.stamp_forms import orders, read_clock, read_stamp
 from power_nowcast.ingest.parsing.stamps import times
 from power_nowcast.ingest.parsing.tabular import layout, table
+from power_nowcast.regions.units import Unit
 
 SAMPLE = 400
 """The rows, spread over the file, whose values tell what a column holds."""
@@ -25,19 +26,23 @@ USUAL_SHARE = 0.999
 """Share of the values that the plausible maximum is taken from: the others may be faults."""
 LARGEST_MW = 1e5
 """No zone has 100 GW: a larger value is in kW."""
+EQUAL_SHARE = 0.005
+"""A column is the sum of the others if it differs from it by so small a share of its mean: they may be rounded."""
 _UNITS = re.compile(r"(?<![A-Za-z])([kMG]W)(h?)(?![A-Za-z])", re.IGNORECASE)
+_WRITTEN: dict[str, Unit] = {"KW": "kW", "MW": "MW", "GW": "GW"}
 _DAY = 1440
 _NUMBER = r"^[+-]?[\d.,' \u00a0\u202f]*\d[\d.,]*(?:[eE][+-]?\d+)?$"
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a file of power is taken for. Times are as its stamps say them, values are in the file's own unit.
+    """What a file of power is taken for. Values are in the file's own unit.
 
     `separator` is None for Parquet. `stamp_format` is None where the stamps can mean one thing only; `order_is_known`
     is False where day and month may be the other way round. `series` is the column that names the series of a file with
-    a row for each value, None where every series has a column. `names` are those of the series, `most` and `least`
-    their values. `unit` is None where no title says it. `label` is what the first and last stamp of whole days show.
+    a row for each value, `value` that of the values; both are None where every series has a column. `names` are those
+    of the series, without the `total`, which is the sum of the others. `levels` are their usual least and greatest
+    values. `unit` is None where no title says it. `label` is what the first and last stamp of whole days show.
     """
 
     separator: str | None
@@ -49,54 +54,57 @@ class Look:
     series: str | None
     value: str | None
     names: tuple[str, ...]
+    total: str | None
     others: tuple[str, ...]
     spacing_minutes: int
-    first: datetime
-    last: datetime
     rows: int
-    missing: int
-    most: Mapping[str, float]
-    least: Mapping[str, float]
+    levels: Mapping[str, tuple[float, float]]
     unit: str | None
     label: str | None
 
 
 def look(
-    data: bytes, origin: str, *, separator: str | None = None, decimal: str | None = None, form: str | None = None
+    data: bytes,
+    origin: str,
+    *,
+    separator: str | None = None,
+    decimal: str | None = None,
+    form: str | None = None,
+    columns: Sequence[str] = (),
 ) -> Look:
-    """What the first file in these bytes is taken for; `separator`, `decimal` and `form` (of stamps) override findings.
+    """What the first file in these bytes is taken for.
+
+    Args:
+        data: CSV or Parquet, packed or not.
+        origin: its name.
+        separator: of fields; found from the lines where it is None.
+        decimal: sign; found from the values where it is None.
+        form: format of the stamps; found from them where it is None.
+        columns: titles of the series; all columns of numbers where there are none.
 
     Raises:
-        SourceFormatError: it is no table, has no column of stamps or of numbers, or its signs may mean several things.
+        SourceFormatError: it is no table, has no titles, no column of stamps or of numbers, or its signs may mean
+            several things.
     """
     member = next(iter(members(data, origin)))
     found, titles = layout(member.data, member.name, separator)
+    _check_titles(titles, member.name)
     rows = table(member.data, member.name, is_header=lambda named: set(titles) <= set(named), separator=found)
     stamp = _stamp_columns(rows, member.name)
     rest = [name for name in rows.columns if name not in stamp]
-    values = [name for name in rest if _share(rows[name], _is_number) >= MOST]
-    if not values:
-        raise SourceFormatError(
-            f"{member.name}: no column holds numbers beside the stamps in {listed(stamp)}; it has {listed(rest)}.",
-            remedy="Check that it is a table of power with one column of stamps.",
-            file=member.name,
-        )
+    values = _value_columns(rows, rest, columns, stamp, member.name)
     text = rows.select(pl.concat_str([pl.col(name).str.strip_chars() for name in stamp], separator=" ").alias("stamp"))
     chosen, is_known = (form, True) if form else _form(text["stamp"])
     at, has_offset = _wall_clock(text["stamp"], chosen, member.name)
     series = _series_column(rows, rest, values, at)
-    value = values[0] if series else None
     long = _long(rows, series, values)
     sign = decimal or decimal_of(long["text"], long["series"], member.name)
-    amount = numbers(long["text"], long["series"], {"decimal": sign}, member.name)
-    levels = (
-        long.with_columns(amount=amount)
-        .group_by("series", maintain_order=True)
-        .agg(pl.col("amount").quantile(USUAL_SHARE).alias("most"), pl.col("amount").min().alias("least"))
-    )
+    long = long.with_columns(amount=numbers(long["text"], long["series"], {"decimal": sign}, member.name))
+    total = None if series else _total(long, values)
+    levels = _levels(long, total)
     distinct = at.drop_nulls().unique().sort()
     spacing = _spacing(distinct, member.name)
-    kept = {*stamp, *([series, value] if series else values)}
+    read = {*stamp, *([series, values[0]] if series else values)}
     return Look(
         separator=found,
         decimal=sign,
@@ -105,24 +113,75 @@ def look(
         order_is_known=is_known,
         has_offset=has_offset,
         series=series,
-        value=value,
-        names=tuple(levels["series"]),
-        others=tuple(name for name in rows.columns if name not in kept),
+        value=values[0] if series else None,
+        names=tuple(levels),
+        total=total,
+        others=tuple(name for name in rows.columns if name not in read),
         spacing_minutes=spacing,
-        first=distinct[0],
-        last=distinct[-1],
         rows=len(rows),
-        missing=int((distinct[-1] - distinct[0]).total_seconds() / 60 / spacing) + 1 - len(distinct),
-        most=dict(zip(levels["series"], levels["most"], strict=True)),
-        least=dict(zip(levels["series"], levels["least"], strict=True)),
-        unit=_unit(titles, member.name),
+        levels=levels,
+        unit=_unit(values, member.name),
         label=_label(distinct[0], distinct[-1], spacing),
     )
 
 
-def by_size(one: Look) -> str:
+def by_size(one: Look) -> Unit:
     """The unit that the size of the values allows, where no title says it."""
-    return "kW" if max(one.most.values()) > LARGEST_MW else "MW"
+    return "kW" if max(most for _, most in one.levels.values()) > LARGEST_MW else "MW"
+
+
+def _check_titles(titles: Sequence[str], origin: str) -> None:
+    if first := next((title for title in titles if _is_stamp(title)), None):
+        raise SourceFormatError(
+            f"{origin} has no titles: its first line has {first!r}.",
+            remedy="Add a first line with a title for each column, such as time;load_kw.",
+            file=origin,
+        )
+
+
+def _value_columns(
+    rows: pl.DataFrame, rest: Sequence[str], asked: Sequence[str], stamp: tuple[str, ...], origin: str
+) -> list[str]:
+    """The columns of the values: those that are asked for, or all that hold numbers."""
+    if unknown := [name for name in asked if name not in rest]:
+        raise SourceFormatError(
+            f"{origin} has no column {unknown[0]!r} of values; it has {listed(rest)}.",
+            remedy="Name columns by their titles in the file.",
+            file=origin,
+        )
+    values = list(asked) or [name for name in rest if _share(rows[name], _is_number) >= MOST]
+    if not values:
+        raise SourceFormatError(
+            f"{origin}: no column holds numbers beside the stamps in {listed(stamp)}; it has {listed(rest)}.",
+            remedy="Check that it is a table of power with one column of stamps.",
+            file=origin,
+        )
+    return values
+
+
+def _levels(long: pl.DataFrame, total: str | None) -> dict[str, tuple[float, float]]:
+    """The usual least and greatest value of each series but the total."""
+    rare = 1 - USUAL_SHARE
+    levels = (
+        long.filter(pl.col("series") != (total or ""), pl.col("amount").is_finite())
+        .group_by("series", maintain_order=True)
+        .agg(pl.col("amount").quantile(rare).alias("least"), pl.col("amount").quantile(USUAL_SHARE).alias("most"))
+    )
+    return {name: (least, most) for name, least, most in levels.iter_rows()}
+
+
+def _total(long: pl.DataFrame, values: Sequence[str]) -> str | None:
+    """The column that is the sum of all others, if there is one."""
+    if len(values) < 3:
+        return None
+    wide = pl.DataFrame({name: long.filter(pl.col("series") == name)["amount"] for name in values}).drop_nulls()
+    if wide.is_empty():
+        return None
+    for name in values:
+        apart = wide.select((pl.sum_horizontal(values) - 2 * pl.col(name)).abs().mean()).item()
+        if apart <= EQUAL_SHARE * wide.select(pl.col(name).abs().mean()).item():
+            return name
+    return None
 
 
 def _stamp_columns(rows: pl.DataFrame, origin: str) -> tuple[str, ...]:
@@ -214,7 +273,7 @@ def _spacing(distinct: pl.Series, origin: str) -> int:
     return int(minutes)
 
 
-def _unit(titles: Sequence[str], origin: str) -> str | None:
+def _unit(titles: Sequence[str], origin: str) -> Unit | None:
     """The unit that titles name.
 
     Raises:
@@ -227,7 +286,7 @@ def _unit(titles: Sequence[str], origin: str) -> str | None:
             remedy="Divide the values by the hours of their interval (kWh in 15 minutes times 4 is kW), and rename.",
             file=origin,
         )
-    units = {match[1][0].replace("K", "k").replace("m", "M").replace("g", "G") + "W" for match in found}
+    units = {_WRITTEN[match[1].upper()] for match in found}
     if len(units) > 1:
         raise SourceFormatError(
             f"{origin}: its titles name several units: {listed(sorted(units))}.",
