@@ -94,7 +94,7 @@ def test_stamps_of_another_clock_are_refused_with_the_option(folder: Path) -> No
 
 def test_several_columns_with_their_total(folder: Path) -> None:
     times = pl.datetime_range(datetime(2024, 5, 1), datetime(2024, 5, 3), "5m", eager=True)  # noqa: DTZ001
-    lines = [f"{time:%Y-%m-%dT%H:%M}Z,30.5,20.0,50.5,ok" for time in times]
+    lines = [f"{time:%Y-%m-%dT%H:%M}Z,{30.5 + n % 7},20.25,{50.75 + n % 7},ok" for n, time in enumerate(times)]
     (folder / "town.csv").write_text("\n".join(["time,North MW,South MW,All MW,state", *lines]))
     region = new_region(Asked(folder / "town.csv", "America/New_York", kind="wind"), now=NOW).region
     assert region.series == ("All", "North", "South")
@@ -106,7 +106,8 @@ def test_several_columns_with_their_total(folder: Path) -> None:
 
 def test_a_row_for_each_value(folder: Path) -> None:
     times = pl.datetime_range(datetime(2024, 5, 1), datetime(2024, 5, 3), "30m", eager=True)  # noqa: DTZ001
-    lines = [f"{time:%Y-%m-%dT%H:%M}Z,{name},{level}" for time in times for name, level in (("N", 35.5), ("S", 15.5))]
+    lines = [f"{time:%Y-%m-%dT%H:%M}Z,{name},{level}" for time in times for name, level in (("N", 35), ("S", 15))]
+    lines = [f"{line}.{n % 7}" for n, line in enumerate(lines)]
     (folder / "long.csv").write_text("\n".join(["time,area,mw", *lines]))
     made = new_region(Asked(folder / "long.csv", "America/New_York"), now=NOW)
     assert made.region.power.options["columns"] == {"valid_at": "time", "series": "area", "value": "mw"}
@@ -116,7 +117,7 @@ def test_a_row_for_each_value(folder: Path) -> None:
 
 def test_parquet_of_a_data_frame(folder: Path) -> None:
     times = pl.datetime_range(datetime(2024, 5, 1), datetime(2024, 5, 3), "1m", eager=True)  # noqa: DTZ001
-    frame = pl.DataFrame({"time": times, "load": [0.3125] * len(times)})
+    frame = pl.DataFrame({"time": times, "load": [0.3125 + n % 7 / 64 for n in range(len(times))]})
     frame.write_parquet(folder / "own.parquet")
     made = new_region(Asked(folder / "own.parquet", "Europe/Berlin"), now=NOW)
     assert (made.region.interval_minutes, made.region.power.interval_minutes) == (5, 1)

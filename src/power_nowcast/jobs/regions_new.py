@@ -16,7 +16,7 @@ from power_nowcast.ingest.looking import Look, by_size, look
 from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.published import Request
 from power_nowcast.ingest.reading import batch_of
-from power_nowcast.ingest.unusable import nothing_usable, reasons_of, told
+from power_nowcast.ingest.unusable import reasons_of, told, unusable
 from power_nowcast.regions import Region
 from power_nowcast.regions.files import of, write_new
 from power_nowcast.regions.places import Place, place_of
@@ -271,7 +271,7 @@ def _tried(region: Region, found: Look, data: bytes, origin: str, now: datetime)
             time_zone=clock,
         )
     if batch.is_unusable:
-        raise nothing_usable(batch, region)
+        raise unusable(batch, region)
     times = batch.rows["valid_at"]
     first, last = times.min(), times.max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
