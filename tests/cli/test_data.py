@@ -47,6 +47,12 @@ def test_status_for_people_and_for_machines(toml: Path) -> None:
     assert call("data", "status", "--region", "victoria").exit_code == 1, "nothing is ingested"
 
 
+def test_quarantine_for_people_and_for_machines(toml: Path) -> None:
+    shown = call("data", "quarantine", "--region", toml)
+    assert (shown.exit_code, shown.stdout) == (0, "Nothing fell out of the data of Toyland.\n")
+    assert json.loads(call("data", "quarantine", "--region", toml, "--json").stdout) == []
+
+
 def test_verify_says_what_is_right(toml: Path) -> None:
     shown = call("data", "verify", "--region", toml, "--json")
     assert shown.exit_code == 0

@@ -3,7 +3,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from power_nowcast.collect import status, write, write_all
-from power_nowcast.collect.freshness import Freshness
+from power_nowcast.collect.freshness import Freshness, is_archive
 from power_nowcast.contracts import Table
 from power_nowcast.ingest import fetch
 from power_nowcast.regions import Region
@@ -34,6 +34,45 @@ def test_a_live_table_is_late_after_some_intervals(region: Region, store: Store,
     assert (fresh.freshness, fresh.behind) == (Freshness.FRESH, timedelta(0))
     (late,) = status(store, region, now=END + timedelta(minutes=100))
     assert (late.freshness, late.behind) == (Freshness.LATE, timedelta(minutes=10))
+
+
+def test_files_are_live_as_soon_as_they_keep_coming(region: Region, store: Store, tmp_path: Path) -> None:
+    def ingest(day: int, minutes: int) -> Freshness:
+        write_day(tmp_path, day)
+        now = END + timedelta(days=day, minutes=minutes)
+        write_all(store, region, clock=lambda: now)
+        return status(store, region, now=now)[0].freshness
+
+    assert ingest(0, 900) is Freshness.ARCHIVE
+    assert ingest(1, 20) is Freshness.ARCHIVE, "one new file may be the end of an archive"
+    assert ingest(2, 20) is Freshness.FRESH
+    (late,) = status(store, region, now=END + timedelta(days=2, minutes=100))
+    assert (late.freshness, late.behind) == (Freshness.LATE, timedelta(minutes=10))
+    write_day(tmp_path, 0, name="corrected", s3=2100.0)
+    write_all(store, region, clock=lambda: END + timedelta(days=2, minutes=101))
+    assert not is_archive(store, region), "an old file makes no archive"
+
+
+def test_a_file_that_grows_keeps_coming(region: Region, store: Store, tmp_path: Path) -> None:
+    file = write_day(tmp_path, 0)
+    whole = file.read_text().splitlines()
+    found = []
+    for lines in (20, 21, 22):
+        file.write_text("\n".join(whole[: lines + 1]) + "\n")
+        now = FIRST + timedelta(minutes=30 * lines)
+        write_all(store, region, clock=lambda now=now: now)
+        found.append(is_archive(store, region))
+    assert found == [True, False, False]
+
+
+def test_the_usual_delay_belongs_to_what_is_new(region: Region, store: Store, tmp_path: Path) -> None:
+    power = region.power.model_copy(update={"delay_minutes": 600})
+    slow = region.model_copy(update={"power": power})
+    for day in (0, 1):
+        write_day(tmp_path, day)
+        write_all(store, slow, clock=lambda day=day: END + timedelta(days=day, minutes=600))
+    assert not is_archive(store, slow)
+    assert is_archive(store, region)
 
 
 def test_an_empty_table_is_told(region: Region, store: Store) -> None:

@@ -1,26 +1,36 @@
-"""unusable: where no row of a file can be used it is an error with reasons, an example and the remedy."""
+"""A file of which no row can be used, or less than half, is an error with reasons, an example and the remedy."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import Batch, Table
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.ingest import fetch
-from power_nowcast.ingest.unusable import nothing_usable
+from power_nowcast.ingest.unusable import unusable
 from power_nowcast.regions import Region, SourceSpec
 
 HEADER = "valid_at,VIC\n"
 
 
-def error_of(region: Region, file: Path, text: str, table: Table = Table.POWER, **options: object) -> SourceFormatError:
+def batch_of(region: Region, file: Path, text: str, table: Table = Table.POWER) -> Batch:
     file.write_text(text)
+    (batch,) = fetch(region, tables=[table], place=file)
+    return batch
+
+
+def error_of(region: Region, file: Path, text: str, table: Table = Table.POWER, **options: object) -> SourceFormatError:
     spec = SourceSpec(source="files", options={"files": str(file), **options})
     changed = region.model_copy(update={table.value: spec})
-    (batch,) = fetch(changed, tables=[table])
+    batch = batch_of(changed, file, text, table)
     assert batch.is_unusable
     assert batch.rows.is_empty()
-    return nothing_usable(batch, changed)
+    return unusable(batch, changed)
+
+
+def of_files(region: Region) -> Region:
+    return region.model_copy(update={"power": SourceSpec(source="files")})
 
 
 @pytest.mark.parametrize(
@@ -70,6 +80,31 @@ def test_the_reason_an_example_and_what_to_write(
     assert str(error).startswith("a.csv: none of its ")
     with pytest.raises(SourceFormatError, match=message):
         raise error
+
+
+def rows(good: int, bad: int, empty: int = 0, value: str = "4000 MW") -> str:
+    """A file of half hours with so many good, bad and empty values."""
+    values = [f"{4000 + 7 * n % 90}" for n in range(good)] + [value] * bad + [""] * empty
+    times = (datetime(2024, 5, 1, tzinfo=UTC) + n * timedelta(minutes=30) for n in range(len(values)))
+    return HEADER + "".join(f"{time:%Y-%m-%dT%H:%MZ},{one}\n" for time, one in zip(times, values, strict=True))
+
+
+def test_a_file_that_loses_most_of_its_values_is_refused_as_a_whole(victoria: Region, tmp_path: Path) -> None:
+    batch = batch_of(of_files(victoria), tmp_path / "a.csv", rows(good=10, bad=11))
+    assert (batch.is_unusable, len(batch.rows), batch.passed, len(batch.quarantined)) == (True, 0, 10, 11)
+    assert unusable(batch, victoria).message.startswith(
+        "a.csv: 11 of its 21 rows cannot be used (not a number 11): '4000 MW' of VIC"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [rows(good=10, bad=10), rows(good=10, bad=0, empty=200), rows(good=10, bad=20, value="n/a")],
+    ids=["half", "no value yet", "no value in words"],
+)
+def test_a_file_that_says_little_is_none_that_loses_much(victoria: Region, tmp_path: Path, text: str) -> None:
+    batch = batch_of(of_files(victoria), tmp_path / "a.csv", text)
+    assert (batch.is_unusable, len(batch.rows)) == (False, 10)
 
 
 def test_a_publish_time_names_its_own_column(victoria: Region, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_command_finds_that_nothing_is_to_do(file: Path, outcome: Outcome, m
     assert done.exit_code == 0, done.output
     assert "Nothing to do" in done.stderr
     assert f"In production  jobland-nowcast version {outcome.production.version} (lightgbm)" in done.stdout
-    for target in ("make mlflow", "make api", "make serve-mlflow"):
+    for target in ("make mlflow", f"make api REGION={file} ", f"make serve-mlflow REGION={file} "):
         assert target in done.stdout
     report = re.search(r"Report  +(\S+)", done.stdout)
     assert report is not None

@@ -25,6 +25,13 @@ def test_a_week_with_a_holiday_and_its_bridge() -> None:
     assert found["weekday"].to_list() == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_region_without_holidays_has_none() -> None:
+    keys = NEW_YORK.model_dump(mode="json", exclude_unset=True)
+    del keys["holidays"]
+    found = days(regions.files.of(keys, "own.toml"), date(2019, 7, 1), date(2019, 7, 7))
+    assert found["day_type"].to_list() == ["workday"] * 5 + ["saturday", "sunday"]
+
+
 def test_a_monday_before_a_tuesday_holiday_is_a_bridge() -> None:
     assert types("2018-12-31", "2019-01-01") == ["bridge", "holiday"]
 

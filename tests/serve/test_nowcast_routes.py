@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
-from power_nowcast.contracts import MEDIAN
+from power_nowcast import contracts
+from power_nowcast.contracts import MEDIAN, Batch, Table
 from power_nowcast.live.nowcaster import Nowcast
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region
 from power_nowcast.serve.answers import _number
 from power_nowcast.serve.schemas import NowcastAnswer, PathsAnswer, ShortAnswer
 from power_nowcast.store import Store
-from tests.serve.conftest import NEWEST, NOW, Client, Clock, Place, Serve, fill
+from tests.serve.conftest import NEWEST, NOW, Client, Clock, Place, Serve, fill, problem_of
 from tests.toy import toy_bundle, toy_region, toy_rows
 
 NAMES = ("q05", "q10", "q25", "q50", "q75", "q90", "q95")
@@ -95,15 +97,34 @@ def test_get_latest_answers_for_the_newest_observation(client: Client, place: Pl
     assert answer["live"] is False
 
 
-def test_the_embedded_archive_answers_for_its_newest_moment(serve: Serve, place: Place, clock: Clock) -> None:
+def _deliver(store: Store, region: Region, upto: datetime, now: datetime) -> None:
+    """Note a file of power with values until a time, as `nowcast ingest` does."""
+    rows = pl.DataFrame(
+        {"region": region.name, "series": "N.E.", "valid_at": [upto], "value": [1.0], "available_at": [upto]}
+    ).with_columns(basis=pl.lit("delay"), source=pl.lit("files"))
+    rows = rows.select(contracts.ROWS.names()).cast(dict(contracts.ROWS))
+    store.note_delivery(Batch(region.name, Table.POWER, rows, "a.csv", f"{now}"), now=now)
+
+
+def test_an_archive_answers_for_its_newest_moment_until_its_files_keep_coming(
+    serve: Serve, place: Place, clock: Clock, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    fill(store, place.region, toy_rows())
+    _deliver(store, place.region, NEWEST, NOW + timedelta(days=2))
     clock.now = NEWEST + timedelta(days=400)
-    archive = Region.model_validate(place.region.model_dump() | {"power": {"source": "sample"}})
-    client = serve(region=archive)
+    client = serve(store=store)
     answer = client.get("/v1/nowcast/toy").json()
     assert_equals(answer, place.offline(NEWEST))
     assert (answer["flags"], answer["live"]) == (["archive"], False)
     assert client.get("/readyz").status_code == 200
     assert client.get("/v1/regions").json()[0]["archive"] is True
+    for minutes in (30, 60):
+        at = NEWEST + timedelta(days=3, minutes=minutes)
+        _deliver(store, place.region, at, at + timedelta(minutes=5))
+    assert client.get("/v1/regions").json()[0]["archive"] is False
+    assert client.get("/readyz").status_code == 503
+    problem_of(client.get("/v1/nowcast/toy"), 503, "Stale data")
 
 
 def test_numbers_have_the_digits_that_mean_something(client: Client) -> None:

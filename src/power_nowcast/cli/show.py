@@ -1,6 +1,7 @@
 """Output of commands: rows as a table, a scorecard, the end of the main job."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from power_nowcast.cli.base import console
+from power_nowcast.cli.base import DEFAULTS, console
 from power_nowcast.errors import NowcastError
 
 if TYPE_CHECKING:
@@ -89,8 +90,12 @@ def facts(answer: "NowcastAnswer") -> None:
         console.print(f"{name:12}   {text}", highlight=False, soft_wrap=True)
 
 
-def closing(job: "Job", outcome: "Outcome") -> None:
-    """Print the end of the main job: scorecard, fan chart, and the addresses of the results."""
+def closing(job: "Job", outcome: "Outcome", region: str) -> None:
+    """Print the end of the main job: scorecard, fan chart, what fell out, and where the results are.
+
+    `region` is the name or file that the command was given: the commands that it prints name it, too.
+    """
+    from power_nowcast.ingest.unusable import reasons_of, told
     from power_nowcast.jobs.now import newest
     from power_nowcast.jobs.train import registered
     from power_nowcast.report.terminal import draw_fan
@@ -107,10 +112,22 @@ def closing(job: "Job", outcome: "Outcome") -> None:
     console.print()
     if outcome.refused:
         console.print(f"Not promoted: {outcome.refused}")
-    console.print(
-        f"In production  {production.name} version {production.version} ({production.kind}), {production.digest[:12]}"
-    )
-    console.print(f"Report         {job.reports / production.kind / 'report.html'}")
-    console.print(f"MLflow         make mlflow        http://127.0.0.1:{job.settings.mlflow_port}")
-    console.print(f"API            make api           http://127.0.0.1:{job.settings.api_port}/docs")
-    console.print(f"MLflow serving make serve-mlflow  http://127.0.0.1:{job.settings.serve_port}/invocations")
+    chosen, local = _of(region, " REGION="), "http://127.0.0.1"
+    version = f"{production.name} version {production.version} ({production.kind}), {production.digest[:12]}"
+    lines = [f"In production  {version}"]
+    if reasons := reasons_of(job.store.read_quarantine(job.region.name)):
+        command = f"nowcast data quarantine{_of(region, ' --region ')}"
+        lines.append(f"Fell out       {sum(reasons.values()):,} rows ({told(reasons)}): {command}")
+    lines += [
+        f"Report         {job.reports / production.kind / 'report.html'}",
+        f"MLflow         make mlflow        {local}:{job.settings.mlflow_port}",
+        f"API            make api{chosen}           {local}:{job.settings.api_port}/docs",
+        f"MLflow serving make serve-mlflow{chosen}  {local}:{job.settings.serve_port}/invocations",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _of(region: str, option: str) -> str:
+    """The option that names a region, empty for the region of commands that name none."""
+    return "" if region == DEFAULTS.region else f"{option}{shlex.quote(region)}"

@@ -6,10 +6,12 @@ from power_nowcast.collect.follow import Follower
 from power_nowcast.collect.freshness import TableStatus, status
 from power_nowcast.collect.gaps import Gap, fill, gaps
 from power_nowcast.collect.load import IngestReport, write, write_all
+from power_nowcast.collect.quarantine import FellOut, fell_out
 from power_nowcast.collect.rebuild import Rebuilt, rebuild
 from power_nowcast.collect.verify import verify
 
 __all__ = [
+    "FellOut",
     "Finding",
     "Follower",
     "Gap",
@@ -17,6 +19,7 @@ __all__ = [
     "Rebuilt",
     "State",
     "TableStatus",
+    "fell_out",
     "fill",
     "flags",
     "gaps",

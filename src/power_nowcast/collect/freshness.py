@@ -7,13 +7,16 @@ from enum import StrEnum
 import polars as pl
 
 from power_nowcast.collect.gaps import gaps
-from power_nowcast.contracts import Table
+from power_nowcast.contracts import LIVE, Table
+from power_nowcast.ingest.sources.replay import REPLAY
 from power_nowcast.regions import Region, SourceSpec
 from power_nowcast.regions.sun import known_until
 from power_nowcast.store import Store
 
 PATIENCE = 3
 """A live table is late after so many intervals beyond its usual delay."""
+KEEP_COMING = 2
+"""Files make a table live when so many of them have brought values that were new at that time."""
 REPORT_MINUTES = 60
 """Usual spacing of weather reports, if the region file does not set it."""
 
@@ -23,7 +26,7 @@ class Freshness(StrEnum):
 
     FRESH = "fresh"
     LATE = "late"
-    ARCHIVE = "archive"  # from files, without a schedule
+    ARCHIVE = "archive"  # of the past: it does not grow
     EMPTY = "empty"
 
 
@@ -50,7 +53,6 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
         StoreError: a table cannot be read.
     """
     quarantined = store.read_quarantine(region.name)
-    deliveries = store.deliveries(region.name)
     found = []
     for table, spec in region.specs.items():
         rows = store.versions(table, region.name).select("series", "valid_at")
@@ -63,7 +65,7 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
         until = known_until(region, last, now) if last is not None and table is Table.POWER else last
         behind = timedelta(0) if until is None else max(now - until - _usual(region, table, spec), timedelta(0))
         holes = gaps(store, region, end=None if table.is_forecast else last, tables=[table])
-        live = _is_live(deliveries.filter(pl.col("table") == table.value))
+        live = not is_archive(store, region, table)
         late = Freshness.LATE if behind > timedelta(0) else Freshness.FRESH
         found.append(
             TableStatus(
@@ -88,6 +90,21 @@ def _usual(region: Region, table: Table, spec: SourceSpec) -> timedelta:
     return timedelta(minutes=spec.delay_minutes + PATIENCE * (spec.interval_minutes or default))
 
 
-def _is_live(deliveries: pl.DataFrame) -> bool:
-    """Whether the last delivery came from a server."""
-    return len(deliveries) > 0 and deliveries["received_at"][-1] is not None
+def is_archive(store: Store, region: Region, table: Table = Table.POWER) -> bool:
+    """Whether a table holds the past and does not grow: the rule of every command and of the API.
+
+    A table is live if its last delivery came from a server or a replay, or if its files keep coming: several times the
+    newest value of a file was new when the file was stored. A file that grows counts each time.
+
+    Raises:
+        StoreError: the deliveries cannot be read.
+    """
+    spec = region.spec(table)
+    if spec is None or spec.source == REPLAY:
+        return False
+    deliveries = store.deliveries(region.name).filter(pl.col("table") == table.value)
+    if deliveries.is_empty() or deliveries["received_at"][-1] is not None:
+        return False
+    age = pl.col("first_seen_at") - pl.col("last")
+    came_new = deliveries.filter(age <= LIVE + timedelta(minutes=spec.delay_minutes))
+    return len(came_new) < KEEP_COMING

@@ -13,7 +13,7 @@ from power_nowcast.errors import ConfigurationError, SourceFormatError
 from power_nowcast.ingest import fetch
 from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.sources.replay import REPLAY
-from power_nowcast.ingest.unusable import nothing_usable, reasons_of, told
+from power_nowcast.ingest.unusable import reasons_of, told, unusable
 from power_nowcast.ingest.web import Http
 from power_nowcast.regions import Region, calendar
 from power_nowcast.store.changes import AppendReport
@@ -103,9 +103,9 @@ def write_all(
 
     It holds the lease while it writes a delivery's rows, never while it asks a source: a slow server does not block
     other writers. It does not store rows again that another writer has stored in between. It notes a delivery last: an
-    interrupted delivery is read again, and its stored rows are found unchanged. For a delivery without any usable row,
-    it raises an error after it has stored all others; the rows are in quarantine, and the next ingest reads the
-    delivery again.
+    interrupted delivery is read again, and its stored rows are found unchanged. For a file of which no row can be used,
+    or less than half of them, it raises an error after it has stored all others; the wrong rows are in quarantine, and
+    the next ingest reads the file again.
 
     Raises:
         WriterBusyError: another process kept the lease.
@@ -113,7 +113,7 @@ def write_all(
         ConfigurationError: a source does not match the region file, or a replay would mix with other data.
         DataError: a source's delivery cannot be read; earlier deliveries are stored.
     """
-    report, unusable, own = IngestReport(), list[SourceFormatError](), set[str]()
+    report, refused, own = IngestReport(), list[SourceFormatError](), set[str]()
     ingested = _Ingested(clock())
     with store.lease():  # a store that cannot be written raises before any request
         noted = store.deliveries(region.name)
@@ -141,15 +141,15 @@ def write_all(
             rows, quarantined = write(store, batch, now=clock())
         report = report.plus(batch, rows, quarantined, ingested.contradictions(store, batch, rows))
         if batch.is_unusable:  # not noted
-            unusable.append(nothing_usable(batch, region))
+            refused.append(unusable(batch, region))
         else:
             own.add(batch.key)
         if progress is not None:
             progress(batch, rows)
     if Table.POWER in tables:
         write_calendar(store, region, now=clock())
-    if unusable:
-        raise _all_of(unusable)
+    if refused:
+        raise _all_of(refused)
     return report
 
 
@@ -195,14 +195,12 @@ class _Ingested:
         return len(differing)
 
 
-def _all_of(unusable: list[SourceFormatError]) -> SourceFormatError:
-    """One error for all deliveries without a usable row."""
-    first, others = unusable[0], len(unusable) - 1
+def _all_of(refused: list[SourceFormatError]) -> SourceFormatError:
+    """One error for all files that cannot be used."""
+    first, others = refused[0], len(refused) - 1
     if not others:
         return first
-    message = (
-        f"{first.message} The same is true of {others} more: {listed(one.fields['file'] for one in unusable[1:])}."
-    )
+    message = f"{first.message} The same is true of {others} more: {listed(one.fields['file'] for one in refused[1:])}."
     return SourceFormatError(message, remedy=first.remedy, **first.fields)
 
 

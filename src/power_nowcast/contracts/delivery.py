@@ -65,7 +65,8 @@ class Batch:
     identifies the delivery and how it is read: a delivery with a key that the store knows need not be read again.
     `raw` is the answer as received, unless it is part of this package; `reading` says how it was read. If the rows
     `are_versions`, as in a replay, each row has the time at which it became known, and is stored unchanged. A batch
-    `is_unusable` if the file had rows, none of them passed, and not all of them are of the future.
+    `is_unusable` if it is a file of which no row or less than half passed the checks: it has no `rows` then. `passed`
+    counts those that did.
     """
 
     region: str
@@ -80,6 +81,7 @@ class Batch:
     reading: Reading | None = None
     are_versions: bool = False
     is_unusable: bool = False
+    passed: int = 0
 
     @property
     def whole_key(self) -> str:

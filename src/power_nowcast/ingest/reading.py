@@ -29,6 +29,9 @@ logger = logging.getLogger("power_nowcast.ingest")
 READ_BY = 2
 """Incremented when the parsers read the same bytes in another way: deliveries are then read again."""
 
+MOST_LOST = 0.5
+"""A file that loses a larger share of its values is refused as a whole."""
+
 _READ_FOR: dict[str, Any] = {
     **dict.fromkeys(("name", "unit", "timezone", "interval_minutes", "total"), True),
     "zones": {"__all__": {"name", "kind", "latitude", "longitude", "max_mw", "allow_zero"}},
@@ -107,7 +110,8 @@ def _batch_of(
         why = pl.lit("the mean of a part is not that of the interval")
         incomplete = incomplete.with_columns(reason=pl.lit(Reason.INCOMPLETE.value), detail=why)
         closed, bad = joined, [*bad, quarantined(incomplete, region, table, origin)]
-    aligned, superseded = align(closed, region, table, spec, received)
+    is_unusable = source.reads_files and _is_unusable(checked)
+    aligned, superseded = align(closed.clear() if is_unusable else closed, region, table, spec, received)
     if start is not None:
         aligned = aligned.filter(pl.col("valid_at") >= start)
     if end is not None:
@@ -136,9 +140,25 @@ def _batch_of(
         repeated=checked.repeated,
         raw=received.data,
         reading=reading,
-        is_unusable=source.reads_files and checked.rows.is_empty() and (checked.bad["reason"] != Reason.FUTURE).any(),
+        is_unusable=is_unusable,
+        passed=len(checked.rows),
     )
     return batch, Held(still_open, sha256)
+
+
+def _is_unusable(checked: Checked) -> bool:
+    """Whether no row of a file passed, or most of those that have a value fell out: it is not what it is taken for.
+
+    Rows of the future and codes of missing values do not count, nor do values or stamps without a digit: they say that
+    there is no value, or are the lines of a total.
+    """
+    bad = checked.bad
+    if checked.rows.is_empty():
+        return bool((bad["reason"] != Reason.FUTURE).any())
+    says_nothing = [Reason.FUTURE.value, Reason.MISSING_CODE.value]
+    has_digits = pl.all_horizontal(pl.col("value", "stamp").str.contains(r"\d"))
+    lost = bad.filter(has_digits, ~pl.col("reason").is_in(says_nothing))
+    return len(lost) > MOST_LOST * (len(lost) + len(checked.rows))
 
 
 def _played(request: Request, received: Received, origin: str) -> Batch:

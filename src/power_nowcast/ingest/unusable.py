@@ -1,4 +1,4 @@
-"""The message about a delivery without any usable row."""
+"""The message about a file of which no row, or too few, can be used."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,7 @@ from power_nowcast.ingest.names import listed
 from power_nowcast.ingest.parsing.stamp_forms import why_not
 from power_nowcast.regions import Region
 
+_NONE = "none of its {:,} rows can be used"
 _REMEDIES = {
     Reason.NOT_A_NUMBER: "If these are numbers, set the source's options decimal, thousands or separator.",
     Reason.NEGATIVE: "If they may be negative, set the source's option allow_negative = true.",
@@ -33,8 +34,8 @@ def told(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
 
 
-def nothing_usable(batch: Batch, region: Region) -> SourceFormatError:
-    """The error of a delivery whose rows are all in quarantine: reasons, an example, what to write."""
+def unusable(batch: Batch, region: Region) -> SourceFormatError:
+    """The error of a file whose rows, or most of them, are in quarantine: reasons, an example, what to write."""
     reasons = reasons_of(batch.quarantined)
     first = next(iter(reasons))
     row = batch.quarantined.filter(pl.col("reason") == first).row(0, named=True)
@@ -64,9 +65,14 @@ def nothing_usable(batch: Batch, region: Region) -> SourceFormatError:
         of = "" if row["series"] is None else f" of {row['series']}"
         detail = f" ({row['detail']})" if row["detail"] else ""
         example = f"{row['value']!r}{of} at {row['stamp']} is {first}{detail}"
-        remedy = _REMEDIES.get(Reason(first), "Look at them: nowcast data status counts the quarantine.")
+        remedy = _REMEDIES.get(
+            Reason(first),
+            f"Look at the file; after an ingest, nowcast data quarantine --region {region.name} shows it all.",
+        )
+    bad = len(batch.quarantined)
+    lost = f"{bad:,} of its {bad + batch.passed:,} rows cannot be used" if batch.passed else _NONE.format(bad)
     return SourceFormatError(
-        f"{batch.origin}: none of its {len(batch.quarantined):,} rows can be used ({told(reasons)}): {example}.",
+        f"{batch.origin}: {lost} ({told(reasons)}): {example}.",
         remedy=remedy,
         file=batch.origin,
         table=batch.table.value,

@@ -1,5 +1,6 @@
 """The calendar of a region, day by day."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 
 import holidays
@@ -24,15 +25,16 @@ def days(region: Region, first: date, last: date) -> pl.DataFrame:
 
     A bridge day is a Monday or Friday between a weekend and a holiday.
     """
-    named = holidays.country_holidays(
-        region.holidays.country, subdiv=region.holidays.subdivision, years=range(first.year - 1, last.year + 2)
+    kept, years = region.holidays, range(first.year - 1, last.year + 2)
+    named: Mapping[date, str] = (
+        holidays.country_holidays(kept.country, subdiv=kept.subdivision, years=years) if kept else {}
     )
     count = (last - first).days + 1
     rows = [_day(region, first + timedelta(days=n), named) for n in range(count)]
     return pl.DataFrame(rows, schema=CALENDAR, orient="row")
 
 
-def _day(region: Region, day: date, named: holidays.HolidayBase) -> tuple[date, int, str | None, bool, str, int]:
+def _day(region: Region, day: date, named: Mapping[date, str]) -> tuple[date, int, str | None, bool, str, int]:
     weekday = day.isoweekday()
     holiday = named.get(day)
     bridge = holiday is None and (

@@ -14,6 +14,8 @@ from power_nowcast.regions.keys import told
 from power_nowcast.regions.region import Region
 from power_nowcast.settings import settings
 
+OWN = Path("regions")
+"""Folder of further region files where NOWCAST_REGIONS names none; it need not exist."""
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
@@ -26,6 +28,7 @@ def _folders() -> list[Traversable | Path]:
             variable="NOWCAST_REGIONS",
             value=str(own),
         )
+    own = own or (OWN if OWN.is_dir() else None)
     return [files(__package__), *([own] if own else [])]
 
 
@@ -42,6 +45,34 @@ def available() -> tuple[str, ...]:
         if entry.name.endswith(".toml")
     }
     return tuple(sorted(names))
+
+
+def write_new(name: str, text: str) -> Path:
+    """Write the file of a new region into the folder of further region files, so that it can be named; its path.
+
+    Raises:
+        ConfigurationError: the name is taken, or the folder cannot be written.
+    """
+    folder = settings().regions or OWN
+    file = folder / f"{name}.toml"
+    if name in available():
+        where = str(file) if file.exists() else "a region of this package"
+        raise ConfigurationError(
+            f"There is a region {name} already: {where}.",
+            remedy="Choose another name by --name, or delete that file first.",
+            region=name,
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8", newline="\n") as new:
+            new.write(text)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be written: {error.strerror}.",
+            remedy="NOWCAST_REGIONS names the folder of region files.",
+            file=str(file),
+        ) from error
+    return file
 
 
 def load(name_or_file: str | Path) -> Region:

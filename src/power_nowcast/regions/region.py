@@ -137,7 +137,11 @@ class Region(_Frozen):
     model: Name = Field(pattern=r"^[^/:]+$", description="Name of its registered model.")
     total: Name | None = Field(None, description="Name of the sum of the zones, where the region has one.")
     zones: tuple[Zone, ...] = Field(min_length=1)
-    holidays: Holidays
+    holidays: Holidays | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Whose holidays its people keep; without it no day is a holiday.",
+    )
     power: SourceSpec
     forecast: SourceSpec | None = None
     weather: SourceSpec | None = None

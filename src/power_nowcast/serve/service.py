@@ -12,6 +12,7 @@ import polars as pl
 from fastapi.exceptions import RequestValidationError
 
 from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.collect.freshness import is_archive
 from power_nowcast.contracts import Table
 from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import (
@@ -84,11 +85,6 @@ class Served:
     region: Region
     slot: ModelSlot
     loop: Loop | None = None
-
-    @property
-    def archive(self) -> bool:
-        """Whether the data are the embedded sample, which ends in the past."""
-        return self.region.power.source == "sample"
 
 
 class Service:
@@ -198,7 +194,7 @@ class Service:
         one = self.of(name)
         _check(one.region, series, horizons)
         now = self.clock()
-        flags = [ARCHIVE] if one.archive and issue_time is None else []
+        flags = [ARCHIVE] if issue_time is None and is_archive(self.store, one.region) else []
         at = self._issue_time(one, issue_time, now)
         loaded = one.slot.current
         nowcaster = Nowcaster(loaded.bundle, self._calibration(loaded, at))
@@ -295,7 +291,7 @@ class Service:
 
     def regions(self) -> list[RegionCard]:
         """The regions that are served."""
-        return [region_card(one.region, archive=one.archive) for one in self.served.values()]
+        return [region_card(one.region, archive=is_archive(self.store, one.region)) for one in self.served.values()]
 
     def readiness(self) -> Readiness:
         """Whether every region has a model and observations that are new enough."""
@@ -316,7 +312,7 @@ class Service:
         limit = max(READY_AGE_MINUTES, 3 * one.region.interval_minutes)
         if not reason and age is None:
             reason = "There are no observations: nowcast ingest."
-        elif not reason and not one.archive and age is not None and age > limit:
+        elif not reason and age is not None and age > limit and not is_archive(self.store, one.region):
             reason = f"The newest observation is {age:.0f} minutes old; {limit} are allowed."
         return RegionState(
             ready=not reason,
@@ -342,7 +338,7 @@ class Service:
         last = self.store.last(Table.POWER, name, until=now)
         if last is None:
             raise self.store.no_power(name)
-        if asked == LATEST or one.archive:
+        if asked == LATEST or is_archive(self.store, one.region):
             return last
         if now - known_until(one.region, last, now) > timedelta(minutes=MAX_AGE_MINUTES):
             raise StaleDataError(

@@ -1,11 +1,11 @@
-"""List the regions that can be named; check a region file."""
+"""List the regions that can be named; make a region file for a file of your own; check one."""
 
 import typer
 
 from power_nowcast.cli.base import console, errors
 from power_nowcast.cli.group import group
 
-app = group(__name__, __file__, "check", invoke_without_command=True, no_args_is_help=False)
+app = group(__name__, __file__, "check", "new", invoke_without_command=True, no_args_is_help=False)
 
 
 @app.callback()

@@ -60,16 +60,7 @@ def numbers(
     Raises:
         SourceFormatError: a separator may be of decimals or of thousands, and the values differ by a factor of 1,000.
     """
-    frame = pl.DataFrame(
-        {
-            "series": series,
-            "text": text.cast(pl.String).str.strip_chars().str.replace("^\u2212", "-"),
-        }
-    )
-    is_spaced = pl.col("text").str.contains(_GROUPED[" "])
-    frame = frame.with_columns(
-        text=pl.when(is_spaced).then(pl.col("text").str.replace_all(_SPACES, "")).otherwise("text")
-    )
+    frame = _ungrouped(text, series)
     decimal, thousands = options.get("decimal"), options.get("thousands")
     if decimal is None and thousands in (".", ","):
         decimal = "," if thousands == "." else "."
@@ -85,6 +76,29 @@ def numbers(
             value.str.replace(",", ".", literal=True)
         )
     return frame.select(value.cast(pl.Float64, strict=False).alias("value"))["value"]
+
+
+def decimal_of(text: pl.Series, series: pl.Series, origin: str) -> str:
+    """The decimal separator that the values of a file show, "." if none has a fraction.
+
+    Raises:
+        SourceFormatError: the values do not show it.
+    """
+    return _found(_ungrouped(text, series), origin, {})
+
+
+def _ungrouped(text: pl.Series, series: pl.Series) -> pl.DataFrame:
+    """Columns series and text, the values without spaces between groups of digits."""
+    frame = pl.DataFrame(
+        {
+            "series": series,
+            "text": text.cast(pl.String).str.strip_chars().str.replace("^\u2212", "-"),
+        }
+    )
+    is_spaced = pl.col("text").str.contains(_GROUPED[" "])
+    return frame.with_columns(
+        text=pl.when(is_spaced).then(pl.col("text").str.replace_all(_SPACES, "")).otherwise("text")
+    )
 
 
 def _found(frame: pl.DataFrame, origin: str, loads: Mapping[str, float]) -> str:

@@ -124,17 +124,25 @@ def offset_of(stamp: Stamp, *zones: str) -> timedelta | None:
     return None
 
 
+def orders(text: str) -> list[str]:
+    """The formats that a stamp may have whose date is of numbers only and ends with the year; none for others."""
+    date = _NUMERIC_DATE.fullmatch(text.strip())
+    if date is None:
+        return []
+    first, sign, second, year, rest = date.groups()
+    shape = _shape(rest)
+    code = "%Y" if len(year) == 4 else "%y"
+    found = [f"%d{sign}%m{sign}{code}{shape}"] if int(second) <= 12 else []
+    found += [f"%m{sign}%d{sign}{code}{shape}"] if int(first) <= 12 else []
+    found += [f"%y{sign}%m{sign}%d{shape}"] if code == "%y" and int(second) <= 12 else []
+    return found
+
+
 def why_not(text: str) -> tuple[str, str]:
     """Why a stamp cannot be read, as the end of a sentence, and the remedy."""
     text = text.strip()
-    if date := _NUMERIC_DATE.fullmatch(text):
-        first, sign, second, year, rest = date.groups()
-        shape = _shape(rest)
-        code = "%Y" if len(year) == 4 else "%y"
-        orders = [f"%d{sign}%m{sign}{code}{shape}"] if int(second) <= 12 else []
-        orders += [f"%m{sign}%d{sign}{code}{shape}"] if int(first) <= 12 else []
-        orders += [f"%y{sign}%m{sign}%d{shape}"] if code == "%y" and int(second) <= 12 else []
-        written = " or ".join(f'stamp_format = "{order}"' for order in orders) or "stamp_format"
+    if _NUMERIC_DATE.fullmatch(text):
+        written = " or ".join(f'stamp_format = "{order}"' for order in orders(text)) or "stamp_format"
         return "does not say which number is the day and which the month", f"Set the source's option {written}."
     if read_clock(text) is not None:
         return "has a time of day and no date", _NO_DATE

@@ -1,6 +1,7 @@
 """A CSV or Parquet file as a table of text: finds the header and the separator, and trims the names."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from io import BytesIO, StringIO
 
@@ -72,6 +73,29 @@ def table(
     keep = drop_extra_fields and not last_is_read(names[-1])
     rows = _csv(body, origin, names, found, drop_extra_fields=keep)
     return _tidy(rows)
+
+
+def layout(data: bytes, origin: str, separator: str | None = None) -> tuple[str | None, tuple[str, ...]]:
+    """The separator of a file (None for Parquet) and its titles: the first line with as many fields as most lines.
+
+    Raises:
+        SourceFormatError: neither CSV in UTF-8 nor Parquet.
+    """
+    if data[:4] == _PARQUET:
+        return None, tuple(table(data, origin).columns)
+    lines = [line for line in _utf8(data, origin)[:HEADER_BYTES].decode(errors="ignore").split("\n") if line.strip()]
+    # A comma comes last: within the fields of other separators it is a decimal sign.
+    for one in (separator,) if separator else sorted(SEPARATORS, key=lambda sign: sign == ","):
+        rows = [_fields(line, one) for line in lines[:HEADER_LINES]]
+        width = max(Counter(map(len, rows)).items(), key=lambda item: item[1])[0] if rows else 0
+        titles = next((row for row in rows if len(row) == width), [])
+        if width > 1:
+            return one, tuple(_unique([named(title) for title in titles]))
+    raise SourceFormatError(
+        f"{origin}: its lines have one field only, whichever of , ; tab and | separates fields.",
+        remedy="Name the separator (--separator), or save it as CSV in UTF-8 with a header.",
+        file=origin,
+    )
 
 
 def _utf8(data: bytes, origin: str) -> bytes:

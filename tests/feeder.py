@@ -1,0 +1,45 @@
+"""A feeder's CSV as its owner exports it: local stamps over a clock change, semicolons, decimal commas, one gap."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+BERLIN = ZoneInfo("Europe/Berlin")
+TITLES = "Zeit;Leistung [kW]"
+STEP = timedelta(minutes=15)
+GAP_SLOTS = 13
+
+
+def write_feeder(file: Path, end: datetime, days: int) -> int:
+    """Write quarter hours of a feeder of about 300 kW, labelled by their start, that end at `end` (aware).
+
+    Returns:
+        The number of slots from the first to the last one. `GAP_SLOTS` of them are missing, ten days before the end.
+    """
+    first = (end.astimezone(BERLIN) - timedelta(days=days)).astimezone(UTC)  # so many local days
+    lines = _lines(first, end)
+    gap = len(lines) - int(timedelta(days=10) / STEP)
+    file.write_text("\n".join([TITLES, *lines[:gap], *lines[gap + GAP_SLOTS :]]) + "\n", encoding="utf-8")
+    return len(lines)
+
+
+def grow(file: Path, first: datetime, end: datetime) -> None:
+    """Add the quarter hours from `first` to `end` (aware)."""
+    with file.open("a", encoding="utf-8") as growing:
+        growing.writelines(f"{line}\n" for line in _lines(first, end))
+
+
+def _lines(first: datetime, end: datetime) -> list[str]:
+    count = round((end - first) / STEP)
+    noise = np.random.default_rng(5).normal(0, 4, count)
+    lines = []
+    for n in range(count):
+        local = (first.astimezone(UTC) + n * STEP).astimezone(BERLIN)
+        hour = local.hour + local.minute / 60
+        level = 210 + 70 * np.sin((hour - 8) / 24 * 2 * np.pi) + 25 * np.sin((hour - 3) / 12 * 2 * np.pi)
+        level -= 40 * (local.weekday() >= 5)
+        value = f"{level + noise[n]:.1f}".replace(".", ",")
+        lines.append(f"{local:%d.%m.%Y %H:%M};{value}")
+    return lines
