@@ -7,19 +7,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from power_nowcast import mlflow_client
+from power_nowcast import mlflow_client, scoring
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import PREDICTIONS, Table
 from power_nowcast.errors import MissingDataError, ModelError, PromotionRefusedError, RegistryUnavailableError
+from power_nowcast.evaluate.backtest import truth
 from power_nowcast.jobs import promote as promoting
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
 from power_nowcast.jobs.features import make_features, read_examples, read_manifest
+from power_nowcast.jobs.held_out import issues_and_panel
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import Promotion, promote, rollback
 from power_nowcast.jobs.train import best, train
 from power_nowcast.jobs.train import trained as trained_bundles
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.registry import history
+from power_nowcast.mlflow_client.runs import MOST_METRICS
 from power_nowcast.models.examples import PARTS
 from power_nowcast.regions import load
 from power_nowcast.settings import settings
@@ -112,9 +115,51 @@ def test_training_registers_with_figures_and_lineage(job: Job, trained) -> None:
     run = connect().get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["n_estimators"] == "40"
-    assert any("/" in name for name in run.data.metrics), "no learning curve"
-    assert "importance.json" in {file.path for file in connect().list_artifacts(version.run_id)}
+    curve = connect().get_metric_history(version.run_id, "learning/valid")
+    assert len(curve) > 5
+    assert {file.path for file in connect().list_artifacts(version.run_id)} >= {"importance.csv", "test", "training"}
     assert len(version.tags["data_digest"]) == 64
+
+
+def test_every_trained_model_is_scored_on_the_time_that_no_training_saw(job: Job, trained) -> None:
+    split = read_manifest(job)["split"]
+    for kind, version in trained.items():
+        metrics = connect().get_run(version.run_id).data.metrics
+        names = {f"test/{name}_{h}min" for name in ("MAE", "RMSE", "MAPE", "pinball", "coverage_80") for h in (30, 60)}
+        assert names | {"valid_loss", "test/loss", "test/coverage_80", "seconds"} <= set(metrics), kind
+        assert {name: metrics[name] for name in names} == {name: version.metrics[name] for name in names}
+        bundle = trained_bundles(job)[kind]
+        assert bundle.info.train_end < split["test_start"]
+        issues, panel = issues_and_panel(job, read_manifest(job))
+        nowcasts, _ = bundle.replay(panel, issues)
+        actual = truth(panel, job.region, issues, (60,))[:, 0, 0]
+        assert metrics["test/MAE_60min"] == pytest.approx(scoring.mae(actual, nowcasts.values[:, 0, 1, 3]))
+    own, other = (trained[kind].metrics["test/loss"] for kind in ("lightgbm", "persistence_ramp"))
+    assert own < other
+
+
+def test_a_run_has_few_metrics_and_the_rest_as_tables(job: Job, trained, evaluated: Evaluation, promoted) -> None:
+    client = connect()
+    experiment = client.get_experiment_by_name("power-nowcast/stepland")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    counts = {run.info.run_name: len(run.data.metrics) for run in runs}
+    assert counts["train lightgbm"] > 15
+    assert max(counts.values()) <= MOST_METRICS, counts
+    text = client.download_artifacts(trained["lightgbm"].run_id, "test/by_series.csv")
+    table = pl.read_csv(text)
+    assert table.select("series", "horizon_min").rows() == [
+        (series, horizon) for series in job.region.series for horizon in (30, 60)
+    ]
+    row = evaluated.card.row("ALL", 60)
+    assert table.row(1, named=True)["MAE"] == pytest.approx(row["MAE"], rel=1e-5)
+    assert "skill_seasonal naive" in table.columns, "the evaluation's table has every baseline"
+
+
+def test_the_evaluation_finds_the_figures_of_the_training(trained, evaluated: Evaluation) -> None:
+    metrics = connect().get_run(trained["lightgbm"].run_id).data.metrics
+    assert metrics["test/MAE_60min"] == trained["lightgbm"].metrics["test/MAE_60min"]
+    assert metrics["test/MAE_60min"] == evaluated.card.row("ALL", 60)["MAE"]
 
 
 def test_the_best_model_becomes_the_candidate(job: Job, trained) -> None:

@@ -16,7 +16,7 @@ from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate.backtest import Backtest, truth
 from power_nowcast.evaluate.operator_forecast import NAME, OperatorForecast
-from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.evaluate.scorecard import Scorecard, figures, scorecard
 from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.jobs.job import Job
 from power_nowcast.jobs.period import WARM_UP, Period, issue_times, known_before, span
@@ -25,6 +25,7 @@ from power_nowcast.models.kinds import ALIASES, BASELINES, model_class
 from power_nowcast.regions import Region
 from power_nowcast.regions.region import MAX_HORIZON_MINUTES
 from power_nowcast.report.pages import Provenance, write_evaluation
+from power_nowcast.report.words import shown_horizons
 from power_nowcast.store import Address, Store
 
 MODEL = "model"
@@ -141,7 +142,8 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
     report = write_evaluation(folder, result, card, now=datetime.now(UTC), provenance=Provenance(identity, manifests))
     with mlflow_client.run(job.region, f"backtest {question.name}") as logged:
         logged.params(asked | {"digest": digest})
-        logged.metrics(card.metrics())
+        logged.metrics(figures(card.by_series, shown_horizons(card.steps_minutes)), part="backtest")
+        logged.table("backtest/by_series.csv", card.by_series)
         logged.manifests(manifests)
         logged.json("folds.json", [{name: str(value) for name, value in asdict(fold).items()} for fold in folds])
         logged.folder(folder, "backtest")

@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
+import polars.selectors as cs
 
 import power_nowcast
 from power_nowcast.contracts import Manifest
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "power-nowcast"
 CURVE_POINTS = 100
+MOST_METRICS = 30
+"""A run has at most so many metrics, so that people can read its page and compare runs."""
 BATCH = 500
 PARAM_LENGTH = 6000
 PARENT = "mlflow.parentRunId"
@@ -47,9 +51,23 @@ class Run:
             for chunk in range(0, len(flat), 100):
                 self._client.log_batch(self.id, params=flat[chunk : chunk + 100])
 
-    def metrics(self, values: Mapping[str, float | None], step: int | None = None) -> None:
-        """Log figures by name; those that are None or not finite are left out."""
-        self._log_metrics([(name, float(v), step or 0) for name, v in values.items() if v is not None])
+    def metrics(self, values: Mapping[str, float | None], step: int | None = None, *, part: str | None = None) -> None:
+        """Log figures by name; those that are None or not finite are left out.
+
+        MLflow's page lists every metric of a run: keep them at `MOST_METRICS`, and log more figures as a `table`. The
+        page shows metrics in groups by `part`, the part of the data that they were measured on.
+        """
+        prefix = f"{part}/" if part else ""
+        self._log_metrics([(f"{prefix}{name}", float(v), step or 0) for name, v in values.items() if v is not None])
+
+    def table(self, name: str, table: pl.DataFrame) -> None:
+        """Log a table as the CSV artifact `name`, which MLflow's page shows, with six significant digits.
+
+        Columns without any value are left out.
+        """
+        used = table.select(column for column in table if column.null_count() < len(table))
+        with translated():
+            self._client.log_text(self.id, used.with_columns(cs.float().round_sig_figs(6)).write_csv(), name)
 
     def curves(self, curves: Mapping[str, Sequence[float]]) -> None:
         """Log learning curves, one metric a name by step, thinned to at most 100 points with the first and last."""
