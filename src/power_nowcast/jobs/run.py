@@ -29,11 +29,14 @@ DONE = "main_job"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of the main job: the version in production and, if this run made it, its evaluation."""
+    """The result of the main job: the version in production and, if this run made them, the evaluation of the best
+    model and all `trained` versions.
+    """
 
     production: Version
     evaluation: Evaluation | None
     refused: str = ""
+    trained: tuple[Version, ...] = ()
 
 
 def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
@@ -51,8 +54,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
         job.progress("Nothing to do: the data, the code and the configuration are the same as in the last run.")
         return Outcome(production, None)
     make_features(job, plan)
-    for kind, options in models.items():
-        train(job, kind, **options)
+    trained = tuple(train(job, kind, **options)[1] for kind, options in models.items())
     candidate = best(job)
     evaluation = evaluate(job, candidate)
     refused = ""
@@ -65,7 +67,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
             raise
         refused = error.message
     job.store.documents.write(job.document(DONE), {"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()})
-    return Outcome(production, evaluation, refused)
+    return Outcome(production, evaluation, refused, trained)
 
 
 def _trainable(job: Job, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
