@@ -100,7 +100,7 @@ def open_job(region: str, data: Path | None = None) -> Iterator["Job"]:
 
     with errors(), pool(settings().workers) as executor:
         store = Store(settings().data, cache_bytes=settings().cache_bytes)
-        yield Job(load(region), store, settings(), progress, executor, data)
+        yield Job(load(region), store, settings(), progress, executor, data, region)
 
 
 def progress(text: str) -> None:

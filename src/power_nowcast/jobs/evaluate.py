@@ -20,7 +20,10 @@ from power_nowcast.jobs.train import baselines, registered
 from power_nowcast.mlflow_client import Version
 from power_nowcast.report.explanation import explanation
 from power_nowcast.report.pages import Provenance, write_evaluation
-from power_nowcast.report.words import shown_horizons
+from power_nowcast.report.words import headline, shown_horizons
+
+FIRST_PICTURE = "pred_vs_actual"
+"""The plot at the top of the report."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,16 @@ def evaluate(job: Job, version: Version) -> Evaluation:
         run.metrics(figures(card.by_series, shown_horizons(card.steps_minutes)), part=PART)
         run.table(f"{PART}/by_series.csv", card.by_series)
         run.folder(folder, "evaluation")
+        run.note(_note(card, version, run))
     return Evaluation(card, result, report)
+
+
+def _note(card: Scorecard, version: Version, run: mlflow_client.Run) -> str:
+    """The description of the model's run: the headline, the report, and its first picture."""
+    period = f"Test part, {card.first:%d %b} to {card.last:%d %b %Y}; no training saw it."
+    report = f"[Report]({run.link('evaluation/report.html')})"
+    picture = f"![Forecast and outcome]({run.link(f'evaluation/{FIRST_PICTURE}.png')})"
+    return f"**{version.kind}, version {version.version}.** {headline(card)}\n\n{period} {report}.\n\n{picture}"
 
 
 def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.Backtest:

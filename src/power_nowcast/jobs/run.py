@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from power_nowcast import mlflow_client
-from power_nowcast.collect.load import write_all
 from power_nowcast.errors import PromotionRefusedError, StoreError
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
 from power_nowcast.jobs.features import make_features
+from power_nowcast.jobs.ingest import feed_of, ingest
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import promote
 from power_nowcast.jobs.recipe import recipe
@@ -43,10 +43,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
     """Ingest, build features, train, evaluate and promote; `models` has the options of each kind to train. It skips a
     kind whose packages are not installed.
     """
-    report = write_all(
-        job.store, job.region, place=job.data, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}")
-    )
-    job.progress(f"ingest: {report}")
+    job.progress(f"ingest: {ingest(job, feed_of(job))}")
     models = _trainable(job, models)
     wanted = _recipe(job, plan, models)
     production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)

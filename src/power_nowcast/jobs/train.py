@@ -18,6 +18,7 @@ from power_nowcast.contracts import Manifest
 from power_nowcast.errors import ConfigurationError, ModelError
 from power_nowcast.evaluate.scorecard import figures
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs import commands
 from power_nowcast.jobs.features import read_examples, read_manifest
 from power_nowcast.jobs.held_out import PART, scores
 from power_nowcast.jobs.job import Job
@@ -40,7 +41,11 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
     model.checkpoints = job.artifacts / "checkpoints" / model.kind
     digest = hashlib.sha256("".join(one["sha256"] for one in manifest["inputs"]).encode()).hexdigest()
     origin = Origin(mlflow_client.git_sha(), digest)
-    with mlflow_client.run(job.region, f"train {model.kind}") as run:
+    given = {name: value for name, value in options.items() if value is not None}
+    again = commands.train(job, model.kind, given, manifest)
+    with mlflow_client.run(job.region, f"train {model.kind}", tags={mlflow_client.RUN_AGAIN: again}) as run:
+        if given:
+            run.json(commands.PARAMS, {"kind": model.kind, "params": given})
         run.params(
             model.params | {"spec": spec.to_json(), "every_minutes": manifest["every_minutes"], **manifest["split"]}
         )
@@ -76,6 +81,9 @@ def _log_scores(job: Job, run: mlflow_client.Run, bundle: Bundle, manifest: dict
     table = scores(job, bundle, manifest)
     if table is None:
         return {}
+    split = manifest["split"]
+    told = f"Figures `{PART}/` are of {split['test_start']} to {split['test_end']}, which no training saw."
+    run.note(f"**{bundle.model.kind}**, trained on {bundle.info.train_start} to {bundle.info.train_end}. {told}")
     run.table(f"{PART}/by_series.csv", table)
     found = figures(table, shown_horizons(job.region.steps_minutes))
     return {f"{PART}/{name}": value for name, value in found.items()}

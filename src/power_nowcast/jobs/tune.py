@@ -21,6 +21,7 @@ from power_nowcast import mlflow_client
 from power_nowcast.bundle.train import VALID_LOSS, fit_and_judge
 from power_nowcast.errors import ModelError, WriterBusyError
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs import commands
 from power_nowcast.jobs.features import read_examples, read_manifest
 from power_nowcast.jobs.job import Job
 from power_nowcast.models.examples import Examples, expanding_folds
@@ -99,7 +100,8 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
         _take_up(study)
         known = study.user_attrs.get(RUN)
         known = known if known and mlflow_client.has_run(known) else None
-        with mlflow_client.run(job.region, f"tune {defaults.kind}", run_id=known) as parent:
+        again = {mlflow_client.RUN_AGAIN: _again(job, defaults.kind, plan)}
+        with mlflow_client.run(job.region, f"tune {defaults.kind}", tags=again, run_id=known) as parent:
             study.set_user_attr(RUN, parent.id)
             parent.params(
                 {"model": defaults.kind, "study": study.study_name, "folds": plan.folds, "spec": spec.to_json()}
@@ -112,6 +114,13 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
                 _try(asked, study, parent.id, clock)
                 _keep(job, folder)
             return _conclude(asked, study, folder, parent)
+
+
+def _again(job: Job, kind: str, plan: Plan) -> str:
+    """The command line that makes the study again."""
+    asked = {"model": kind, "trials": plan.trials, "timeout": plan.timeout_seconds, "folds": plan.folds}
+    fixed = [f"{name}={value}" for name, value in plan.fixed.items()]
+    return commands.line(job, "tune", asked | {"seed": plan.seed, "set": fixed})
 
 
 def _key(
