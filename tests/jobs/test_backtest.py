@@ -99,7 +99,7 @@ def test_each_fold_answers_with_a_model_of_all_that_was_known(job: Job, daily: r
         learnt.train.block.issue_times[-1] > known_before(job.store, job.region, folds[0]).train.block.issue_times[-1]
     )
     assert learnt.valid.block.issue_times[-1] < last.train_end
-    alone, _ = backtest(job.store, job.region, last, model="lgbm", options=QUICK)
+    alone, _ = backtest(job.store, job.region, last, model="lgbm", options=with_defaults("lgbm", QUICK))
     joined = rows.join(to_table(alone), on=KEYS, suffix="_alone")
     own = joined.filter(pl.col("issue_time") >= aware(last.first))
     assert len(own)

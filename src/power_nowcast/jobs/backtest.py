@@ -23,6 +23,7 @@ from power_nowcast.jobs.job import Job
 from power_nowcast.jobs.period import WARM_UP, Period, issue_times, known_before, span
 from power_nowcast.jobs.recipe import recipe
 from power_nowcast.models.kinds import ALIASES, BASELINES, model_class
+from power_nowcast.models.search_spaces import with_defaults
 from power_nowcast.regions import Region
 from power_nowcast.regions.region import MAX_HORIZON_MINUTES
 from power_nowcast.report.pages import Provenance, write_evaluation
@@ -184,7 +185,8 @@ def answer(
     begun = datetime.now(UTC)
     store = Store.open(address)
     learnt = known_before(store, region, fold, series=question.series, delay_minutes=question.delays[0])
-    bundles = {MODEL: learnt.train_model(question.name, question.options, executor=executor)}
+    options = with_defaults(question.name, question.options or {})
+    bundles = {MODEL: learnt.train_model(question.name, options, executor=executor)}
     bundles |= {kind.replace("_", " "): learnt.train_model(kind) for kind in BASELINES}
     panel = _panel(store, region, fold)
     tables = []

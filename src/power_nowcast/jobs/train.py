@@ -25,7 +25,7 @@ from power_nowcast.jobs.job import Job
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.kinds import ALIASES, BASELINES, create, model_class
-from power_nowcast.models.search_spaces import check_options
+from power_nowcast.models.search_spaces import check_options, with_defaults
 from power_nowcast.report.words import shown_horizons
 
 CURVE_ROWS = 10
@@ -33,11 +33,14 @@ CURVE_ROWS = 10
 
 
 def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
-    """Train one kind of model on the feature tables, write it to `artifacts`, and register it."""
+    """Train one kind of model on the feature tables, write it to `artifacts`, and register it.
+
+    Options that are not given, or None, are those of `models.search_spaces.DEFAULTS`.
+    """
     manifest = read_manifest(job)
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")
-    model = create(kind, job.region.series, spec.knots, **options)
+    model = create(kind, job.region.series, spec.knots, **with_defaults(kind, options))
     model.checkpoints = job.artifacts / "checkpoints" / model.kind
     digest = hashlib.sha256("".join(one["sha256"] for one in manifest["inputs"]).encode()).hexdigest()
     origin = Origin(mlflow_client.git_sha(), digest)

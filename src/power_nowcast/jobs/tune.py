@@ -26,7 +26,7 @@ from power_nowcast.jobs.features import read_examples, read_manifest
 from power_nowcast.jobs.job import Job
 from power_nowcast.models.examples import Examples, expanding_folds
 from power_nowcast.models.kinds import create
-from power_nowcast.models.search_spaces import Choice, Parameter, Space, Whole, check_options, space_of
+from power_nowcast.models.search_spaces import Choice, Parameter, Space, Whole, check_options, space_of, with_defaults
 from power_nowcast.report.plots import Plot, study_plot
 from power_nowcast.store.lease import FileLease
 
@@ -88,7 +88,7 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
     plan = plan or Plan()
     manifest = read_manifest(job)
     spec = FeatureSpec.from_json(manifest["spec"])
-    defaults = create(kind, job.region.series, spec.knots)
+    defaults = create(kind, job.region.series, spec.knots, **with_defaults(kind, {}))
     space = {name: one for name, one in space_of(kind).items() if name not in plan.fixed}
     check_options(defaults.kind, defaults.configuration, plan.fixed)
     parts = read_examples(job, manifest, "train", "valid")
@@ -223,7 +223,7 @@ def _try(asked: _Asked, study: Study, parent: str, clock: Callable[[], float]) -
     seed = int(np.random.SeedSequence([plan.seed, done, len(_abandoned(study))]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
     trial = study.ask({name: _distribution(one) for name, one in asked.space.items()})
-    options = {**trial.params, **plan.fixed, "refit": False}
+    options = with_defaults(kind, {**trial.params, **plan.fixed, "refit": False})
     known = trial.user_attrs.get(RUN)
     known = known if known and mlflow_client.has_run(known) else None
     losses: list[float] = []
