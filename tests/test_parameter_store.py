@@ -1,5 +1,6 @@
 """Settings from AWS Parameter Store, as a server on this machine speaks its protocol."""
 
+import getpass
 import json
 import os
 import threading
@@ -99,7 +100,7 @@ def test_parameters_are_settings(store: ParameterStore) -> None:
     found = settings()
     assert found.urls == {"caiso": f"https://example.org?key={SECRET}"}
     assert found.tracking_uri == f"https://me:{SECRET}@example.org"
-    assert (found.contact, found.owner) == ("me@example.org", "unknown")
+    assert (found.contact, found.owner) == ("me@example.org", getpass.getuser())
     assert len(store.asked) == 2, "page by page"
     assert all(body["WithDecryption"] and body["Path"] == "/power/live" for body in store.asked)
 
@@ -118,7 +119,7 @@ def test_the_prefix_may_stand_in_the_file(
     store: ParameterStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NOWCAST_SSM_PREFIX")
-    assert settings().owner == "unknown"
+    assert settings().owner == getpass.getuser()
     assert store.asked == [], "nothing is asked without it"
     store.parameters = {"/power/live/NOWCAST_OWNER": "parameter"}
     (tmp_path / ".env").write_text("NOWCAST_SSM_PREFIX=/power/live\n")

@@ -1,3 +1,4 @@
+import getpass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,10 +25,28 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_defaults_stay_in_the_working_folder() -> None:
     found = settings()
     assert (found.data, found.reports, found.artifacts) == ("data", Path("reports"), Path("artifacts"))
-    assert (found.region, found.owner, found.workers) == ("nyiso", "unknown", 2)
+    assert (found.region, found.workers) == ("nyiso", 2)
     assert found.tracking_uri == "sqlite:///mlflow.db"
     assert found.cache_bytes == 512 * 2**20
     assert (found.serve_port, found.mlflow_port, found.api_port, found.host) == (5000, 5001, 8000, "127.0.0.1")
+
+
+def test_the_owner_is_the_user_of_the_system_where_none_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    assert Settings.read().owner == "ada"
+    monkeypatch.setenv("NOWCAST_OWNER", "team load")
+    assert Settings.read().owner == "team load"
+
+
+@pytest.mark.parametrize("error", [OSError("No username set in the environment"), KeyError("getpwuid(): 4711")])
+def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """A container may run as a number; Python 3.12 and 3.13 raise different errors then."""
+
+    def nobody() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert Settings.read().owner == "unknown"
 
 
 def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

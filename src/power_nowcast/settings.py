@@ -3,6 +3,7 @@
 Every command reads them before it shows its help, so this module imports nothing that takes long.
 """
 
+import getpass
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -34,6 +35,14 @@ def _not_negative(text: str) -> int:
     return number
 
 
+def _user() -> str:
+    """The name of the user in the system."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run as a number that has no name
+        return "unknown"
+
+
 def _secret(text: str) -> "SecretStr":
     from pydantic import SecretStr  # noqa: PLC0415 - few users have a key, and pydantic takes longest to import here
 
@@ -61,7 +70,7 @@ class Settings:
     artifacts: Path = Path("artifacts")  # folder of trained models before they are registered
     region: str = "nyiso"  # region of a command that names none
     regions: Path | None = None  # folder of further region files
-    owner: str = "unknown"  # person or team put into the run tag `owner`
+    owner: str = field(default_factory=_user)  # person or team put into the run tag `owner`
     contact: str = ""  # mail address or page that requests send to publishers; api.weather.gov requires one
     urls: Mapping[str, str] = field(default_factory=dict)  # base addresses of sources in place of the publishers' own
     cache_mib: int = 512  # each process keeps at most so many MiB of the tables in memory

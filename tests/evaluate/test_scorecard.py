@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from power_nowcast import scoring
 from power_nowcast.evaluate.backtest import Backtest
-from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.evaluate.scorecard import Scorecard, by_series, figures, scorecard
 from power_nowcast.regions import Region
 from power_nowcast.report.words import headline, relative, relative_name
+from tests.evaluate.conftest import STEPS, Maker
 
 
 def test_the_rows_are_the_plain_metrics(backtest: Backtest, card: Scorecard) -> None:
@@ -203,15 +204,50 @@ def test_nothing_answered_gives_empty_figures(empty_backtest: Backtest) -> None:
     assert card.by_series["n"].sum() == 0
     assert card.by_series["MAE"].null_count() == len(card.by_series)
     assert card.worst_days.is_empty()
-    assert card.metrics() == {}
+    assert figures(card.by_series, STEPS) == {}
+    assert figures(by_series(empty_backtest), STEPS) == {}
 
 
-def test_metrics_name_series_and_horizon(card: Scorecard) -> None:
-    metrics = card.metrics()
+def test_the_figures_of_a_run_are_those_of_the_first_series(card: Scorecard) -> None:
+    found = figures(card.by_series, STEPS)
 
-    assert metrics["MAE_NYCA_15min"] == card.row("NYCA", 15)["MAE"]
-    assert "skill_persistence + ramp_NORTH_60min" in metrics
-    assert all(np.isfinite(list(metrics.values())))
+    assert found["MAE_15min"] == card.row("NYCA", 15)["MAE"]
+    assert found["skill_60min"] == card.row("NYCA", 60)["skill_persistence"]
+    assert found["coverage_80"] == pytest.approx(card.by_series["coverage_80"].mean())
+    loss = card.by_series["pinball"] / card.by_series["MAE_persistence"]
+    assert found["loss"] == pytest.approx(loss.mean())
+    assert len(found) == 6 * len(STEPS) + 2
+    assert all(np.isfinite(list(found.values())))
+
+
+def test_figures_without_baselines_are_those_beside_baselines(backtest: Backtest, card: Scorecard) -> None:
+    own = by_series(replace(backtest, baselines={}, late={}, late_baselines={}))
+
+    assert figures(own, STEPS) == pytest.approx(figures(card.by_series, STEPS))
+    assert own.select("series", "horizon_min", "MAE", "coverage_80").equals(
+        card.by_series.select("series", "horizon_min", "MAE", "coverage_80")
+    )
+
+
+@pytest.mark.parametrize(
+    ("horizons", "shown"), [((60,), [60]), ((30, 60), [30, 60]), (tuple(range(5, 65, 5)), [15, 30, 45, 60])]
+)
+def test_of_many_horizons_a_few_are_figures(make_backtest: Maker, horizons: tuple[int, ...], shown: list[int]) -> None:
+    found = figures(by_series(make_backtest(steps=horizons, days=2)), horizons)
+
+    assert [name for name in found if name.startswith("MAE_")] == [f"MAE_{horizon}min" for horizon in shown]
+
+
+def test_figures_of_wind_have_the_share_of_the_maximum(backtest: Backtest) -> None:
+    values = backtest.region.model_dump()
+    for zone in values["zones"]:
+        zone["kind"] = "wind"
+    region = Region.model_validate(values)
+
+    found = figures(by_series(replace(backtest, region=region)), STEPS)
+
+    assert not any(name.startswith("MAPE") for name in found)
+    assert found["nMAE_60min"] == pytest.approx(100 * found["MAE_60min"] / sum(one.max_mw for one in region.zones))
 
 
 def test_tables_are_written_as_csv(card: Scorecard, tmp_path: Path) -> None:

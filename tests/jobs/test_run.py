@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from power_nowcast import cli, mlflow_client
 from power_nowcast.bundle.bundle import Bundle
-from power_nowcast.cli import base
+from power_nowcast.cli import base, show
 from power_nowcast.contracts import Table
 from power_nowcast.errors import MissingDataError, PromotionRefusedError
 from power_nowcast.features.spec import FeatureSpec
@@ -22,6 +22,7 @@ from power_nowcast.jobs.now import newest
 from power_nowcast.jobs.run import Outcome
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.regions import load
+from power_nowcast.report.words import power
 from tests.small_job import PLAN, TINY, job_of, write_power, write_region
 from tests.toy import toy_rows
 
@@ -56,6 +57,28 @@ def test_it_goes_on_after_interruptions_to_production(file: Path, outcome: Outco
     assert outcome.evaluation.report.is_file()
     assert {"production", "candidate", "staging"} == set(outcome.production.aliases)
     assert outcome.production.kind == "lightgbm"
+
+
+def test_the_printout_compares_every_trained_model(file: Path, outcome: Outcome) -> None:
+    assert outcome.evaluation is not None
+    assert [one.kind for one in outcome.trained] == ["lightgbm"]
+    other = replace(
+        outcome.trained[0], kind="xgboost", version="9", metrics=outcome.trained[0].metrics | {"valid_loss": 0.9}
+    )
+    before = replace(outcome.trained[0], kind="mlp", version="8", metrics={"valid_loss": 0.95})
+    job = job_of(file)
+    kept = job.reports / "summary.txt"
+    text = kept.read_text(encoding="utf-8") if kept.is_file() else None
+    show.scorecard(job, outcome.evaluation, (before, other, outcome.trained[0]))
+    lines = kept.read_text(encoding="utf-8").splitlines()
+    assert max(map(len, lines)) <= 80, "one terminal wide"
+    rows = [line.split() for line in lines if "(version" in line]
+    assert [row[0] for row in rows] == ["lightgbm", "xgboost", "mlp"], "the best on valid first"
+    card = outcome.evaluation.card.row("ALL", 60)
+    assert rows[0][3:5] == [power(card["MAE"], "MW"), power(card["RMSE"], "MW")]
+    assert rows[2][3:5] == ["\N{EN DASH}", "\N{EN DASH}"], "a version without figures"
+    if text is not None:
+        kept.write_text(text, encoding="utf-8")
 
 
 def test_a_second_run_does_nothing(file: Path, outcome: Outcome) -> None:

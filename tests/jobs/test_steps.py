@@ -6,22 +6,29 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from mlflow.entities import Run
+from typer.testing import CliRunner
 
-from power_nowcast import mlflow_client
+from power_nowcast import cli, mlflow_client, scoring
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import PREDICTIONS, Table
 from power_nowcast.errors import MissingDataError, ModelError, PromotionRefusedError, RegistryUnavailableError
+from power_nowcast.evaluate.backtest import truth
 from power_nowcast.jobs import promote as promoting
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
 from power_nowcast.jobs.features import make_features, read_examples, read_manifest
+from power_nowcast.jobs.held_out import issues_and_panel
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import Promotion, promote, rollback
-from power_nowcast.jobs.train import best, train
+from power_nowcast.jobs.train import best, read_params, train
 from power_nowcast.jobs.train import trained as trained_bundles
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.registry import history
+from power_nowcast.mlflow_client.runs import MOST_METRICS
 from power_nowcast.models.examples import PARTS
 from power_nowcast.regions import load
+from power_nowcast.report.words import headline
 from power_nowcast.settings import settings
 from power_nowcast.store.events import events
 from tests.small_job import PLAN, TINY, job_of, write_region
@@ -112,9 +119,51 @@ def test_training_registers_with_figures_and_lineage(job: Job, trained) -> None:
     run = connect().get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["n_estimators"] == "40"
-    assert any("/" in name for name in run.data.metrics), "no learning curve"
-    assert "importance.json" in {file.path for file in connect().list_artifacts(version.run_id)}
+    curve = connect().get_metric_history(version.run_id, "learning/valid")
+    assert len(curve) > 5
+    assert {file.path for file in connect().list_artifacts(version.run_id)} >= {"importance.csv", "test", "training"}
     assert len(version.tags["data_digest"]) == 64
+
+
+def test_every_trained_model_is_scored_on_the_time_that_no_training_saw(job: Job, trained) -> None:
+    split = read_manifest(job)["split"]
+    for kind, version in trained.items():
+        metrics = connect().get_run(version.run_id).data.metrics
+        names = {f"test/{name}_{h}min" for name in ("MAE", "RMSE", "MAPE", "pinball", "coverage_80") for h in (30, 60)}
+        assert names | {"valid_loss", "test/loss", "test/coverage_80", "seconds"} <= set(metrics), kind
+        assert {name: metrics[name] for name in names} == {name: version.metrics[name] for name in names}
+        bundle = trained_bundles(job)[kind]
+        assert bundle.info.train_end < split["test_start"]
+        issues, panel = issues_and_panel(job, read_manifest(job))
+        nowcasts, _ = bundle.replay(panel, issues)
+        actual = truth(panel, job.region, issues, (60,))[:, 0, 0]
+        assert metrics["test/MAE_60min"] == pytest.approx(scoring.mae(actual, nowcasts.values[:, 0, 1, 3]))
+    own, other = (trained[kind].metrics["test/loss"] for kind in ("lightgbm", "persistence_ramp"))
+    assert own < other
+
+
+def test_a_run_has_few_metrics_and_the_rest_as_tables(job: Job, trained, evaluated: Evaluation, promoted) -> None:
+    client = connect()
+    experiment = client.get_experiment_by_name("power-nowcast/stepland")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    counts = {run.info.run_name: len(run.data.metrics) for run in runs}
+    assert counts["train lightgbm"] > 15
+    assert max(counts.values()) <= MOST_METRICS, counts
+    text = client.download_artifacts(trained["lightgbm"].run_id, "test/by_series.csv")
+    table = pl.read_csv(text)
+    assert table.select("series", "horizon_min").rows() == [
+        (series, horizon) for series in job.region.series for horizon in (30, 60)
+    ]
+    row = evaluated.card.row("ALL", 60)
+    assert table.row(1, named=True)["MAE"] == pytest.approx(row["MAE"], rel=1e-5)
+    assert "skill_seasonal naive" in table.columns, "the evaluation's table has every baseline"
+
+
+def test_the_evaluation_finds_the_figures_of_the_training(trained, evaluated: Evaluation) -> None:
+    metrics = connect().get_run(trained["lightgbm"].run_id).data.metrics
+    assert metrics["test/MAE_60min"] == trained["lightgbm"].metrics["test/MAE_60min"]
+    assert metrics["test/MAE_60min"] == evaluated.card.row("ALL", 60)["MAE"]
 
 
 def test_the_best_model_becomes_the_candidate(job: Job, trained) -> None:
@@ -159,6 +208,62 @@ def test_promotion_moves_the_alias_and_says_why(job: Job, promoted, trained) -> 
     assert job.store.read_calibration("stepland", promoted.production.digest) is not None
 
 
+def _newest(job: Job, name: str) -> Run:
+    found = connect().get_experiment_by_name(f"power-nowcast/{job.region.name}")
+    assert found is not None
+    asked = {"filter_string": f"attributes.run_name = '{name}'", "order_by": ["attributes.start_time DESC"]}
+    return connect().search_runs([found.experiment_id], **asked)[0]
+
+
+def test_a_promotion_is_a_run_with_the_rule_the_figures_and_the_decision(job: Job, promoted, trained) -> None:
+    run = _newest(job, "promote")
+    tags = run.data.tags
+    told = {name: tags[name] for name in ("decision", "from_version", "to_version", "person", "reason")}
+    version = trained["lightgbm"].version
+    assert told == {
+        "decision": "promoted", "from_version": "none", "to_version": version, "person": "ada", "reason": "the first"
+    }  # fmt: skip
+    assert run.data.params["rule.difference upper bound"] == "0.01"
+    assert run.data.metrics["decision/coverage 80 _"] == promoted.decision.figures["coverage 80 %"]
+    assert len(run.data.metrics) <= MOST_METRICS
+    table = pl.read_csv(connect().download_artifacts(run.info.run_id, "decision/figures.csv"))
+    assert table["figure"].to_list() == list(promoted.decision.figures)
+    assert all(sentence in tags["mlflow.note.content"] for sentence in promoted.decision.reasons)
+
+
+def test_runs_say_who_made_them_and_how_to_make_them_again(job: Job, trained) -> None:
+    tags = _tags(job, trained["lightgbm"].run_id)
+    assert tags["mlflow.user"] == tags["owner"] == "tester"
+    features = "nowcast features --region stepland --every 30 --valid-days 14 --test-days 14"
+    assert tags["run_again"] == f"{features} && nowcast train --region stepland --model lightgbm --params params.json"
+    assert tags["mlflow.source.name"] == tags["run_again"]
+    params = Path(connect().download_artifacts(trained["lightgbm"].run_id, "params.json"))
+    assert read_params(params, "lightgbm") == TINY
+    assert _tags(job, trained["persistence_ramp"].run_id)["run_again"].endswith("--model persistence_ramp")
+
+
+def test_the_command_of_a_run_makes_the_same_model_again(job: Job, trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = trained["persistence_ramp"].run_id
+    commands = _tags(job, run_id)["run_again"].replace("--region stepland", "--region stepland.toml").split(" && ")
+    for one in commands:
+        done = CliRunner().invoke(cli.app, one.split()[1:])
+        assert done.exit_code == 0, done.output
+    again = trained_bundles(job)["persistence_ramp"]
+    before = Bundle.load(mlflow_client.download(job.region, trained["persistence_ramp"].version, job.artifacts)[0])
+    assert again.model.errors.tolist() == before.model.errors.tolist()
+
+
+def test_a_models_run_is_described_with_the_picture_of_its_report(job: Job, trained, evaluated: Evaluation) -> None:
+    run_id = trained["lightgbm"].run_id
+    note = _tags(job, run_id)["mlflow.note.content"]
+    assert headline(evaluated.card) in note
+    for name in ("evaluation/report.html", "evaluation/pred_vs_actual.png"):
+        assert f"(get-artifact?path={name.replace('/', '%2F')}&run_uuid={run_id})" in note
+        assert Path(connect().download_artifacts(run_id, name)).stat().st_size > 10_000
+    other = _tags(job, trained["persistence_ramp"].run_id)["mlflow.note.content"]
+    assert "which no training saw" in other
+
+
 def test_promoting_what_is_in_production_changes_nothing(job: Job, promoted) -> None:
     again = promote(job, promoted.production.version, person="ada", reason="twice")
     assert again.decision.reasons == ("It is in production already.",)
@@ -186,6 +291,13 @@ def test_rollback_goes_back_and_renews_the_calibration(job: Job, promoted) -> No
     last = history(job.region)[-1]
     assert (last.action, last.person, last.previous) == ("rollback", "ada", second.version)
     assert job.store.read_calibration("stepland", back.digest) is not None
+    tags = _newest(job, "rollback").data.tags
+    assert (tags["from_version"], tags["to_version"]) == (second.version, back.version)
+    shown = CliRunner(env={"COLUMNS": "160"}).invoke(cli.app, ["models", "--region", "stepland.toml"])
+    table = [line.split("│") for line in shown.stdout.partition("In production")[2].splitlines() if "│" in line]
+    rows = [[cell.strip() for cell in row[2:-1]] for row in table]
+    assert rows[0] == ["rollback", back.version, second.version, "ada", "the second was worse"]
+    assert rows[-1] == ["promote", back.version, "", "ada", "the first"]
 
 
 @pytest.mark.parametrize("moment", ["train: lightgbm", "lightgbm: ALL trained", "registering the version"])

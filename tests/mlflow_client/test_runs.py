@@ -3,6 +3,7 @@ import subprocess
 from pathlib import Path
 
 import mlflow
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +53,17 @@ def test_a_run_says_who_what_and_from_which_code(registry_uri: str, region: Regi
     assert json.loads((held / "manifests.json").read_text())[0]["sha256"] == "f" * 64
     assert (held / "notes" / "note.txt").read_text() == (held / "folder" / "note.txt").read_text() == "note"
     assert json.loads((held / "features" / "manifest.json").read_text()) == {"columns": ["a"]}
+
+
+def test_a_table_is_a_csv_that_people_can_read(registry_uri: str, region: Region, tmp_path: Path) -> None:
+    table = pl.DataFrame({"series": ["N.E.", "ALL"], "MAE": [1234.56789, None], "nothing": [None, None]})
+    with mlflow_client.run(region, "train") as run:
+        run.table("test/by_series.csv", table)
+        run.metrics({"MAE_60min": 1.5}, part="test")
+    client = mlflow_client.connect()
+    path = client.download_artifacts(run.id, "test/by_series.csv", str(tmp_path))
+    assert Path(path).read_text() == "series,MAE\nN.E.,1234.57\nALL,\n"
+    assert client.get_run(run.id).data.metrics == {"test/MAE_60min": 1.5}
 
 
 def test_artifacts_lie_beside_the_database(registry_uri: str, region: Region, tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 import pytest
 
 from power_nowcast.errors import ConfigurationError
+from power_nowcast.jobs.run import RUN_MODELS
 from power_nowcast.models.kinds import ALIASES, BASELINES, KINDS, create
-from power_nowcast.models.search_spaces import SPACES, Choice, check_options, space_of
+from power_nowcast.models.search_spaces import DEFAULTS, SPACES, Choice, check_options, space_of, with_defaults
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SPACES if kind in KINDS])
 def test_the_defaults_lie_within_the_bounds(kind: str) -> None:
     if kind not in ("lightgbm", "xgboost"):
         pytest.importorskip("torch", reason="the extra neural is not installed")
-    defaults = create(kind, ("A",), (30,)).configuration
+    defaults = create(kind, ("A",), (30,), **with_defaults(kind, {})).configuration
     for name, one in SPACES[kind].items():
         if isinstance(one, Choice):
             assert defaults[name] in one.values
@@ -36,3 +37,13 @@ def test_unknown_options_are_refused_where_they_are_known() -> None:
     with pytest.raises(ConfigurationError, match="no option a, c") as caught:
         check_options("lightgbm", {"b": 1}, {"c": 1, "a": 1, "b": 2})
     assert caught.value.fields["names"] == ["a", "c"]
+
+
+def test_commands_train_with_one_set_of_options_a_kind() -> None:
+    for kind, options in DEFAULTS.items():
+        made = create(kind, ("A",), (30,), **with_defaults(kind, {}))
+        assert {name: made.configuration[name] for name in options} == options
+        assert set(RUN_MODELS) == set(DEFAULTS)
+        assert RUN_MODELS[kind] == {}, "the main job has no options of its own"
+    assert with_defaults("lgbm", {"num_leaves": 7, "seed": None}) == {**DEFAULTS["lightgbm"], "num_leaves": 7}
+    assert with_defaults("mlp", {"epochs": 3}) == {"epochs": 3}

@@ -104,7 +104,7 @@ def open_job(region: str, data: Path | None = None, *, must_exist: bool = False)
         store = Store(settings().data, cache_bytes=settings().cache_bytes)
         if must_exist:
             store.check_exists()
-        yield Job(load(region), store, settings(), progress, executor, data)
+        yield Job(load(region), store, settings(), progress, executor, data, region)
 
 
 def progress(text: str) -> None:

@@ -1,4 +1,6 @@
-"""List the registered versions with their aliases and figures."""
+"""List the registered versions with their aliases and figures, and who promoted which of them."""
+
+from datetime import datetime
 
 from rich.table import Table as Grid
 
@@ -25,3 +27,13 @@ def models(region: RegionOption = DEFAULTS.region) -> None:
             )
         nothing = f"No version of {job.region.model} is registered in {mlflow_client.place()}: nowcast train."
         console.print(table if table.row_count else nothing, soft_wrap=not table.row_count)
+        steps = mlflow_client.history(job.region)
+        if not steps:
+            return
+        told = Grid(title="In production, newest first", title_justify="left")
+        for heading in ("when", "what", "version", "in place of", "by", "why"):
+            told.add_column(heading)
+        for step in reversed(steps):
+            when = f"{datetime.fromisoformat(step.at):%Y-%m-%d %H:%M}"
+            told.add_row(when, step.action, step.version, step.previous or "", step.person, step.reason)
+        console.print(told)

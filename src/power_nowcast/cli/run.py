@@ -32,4 +32,4 @@ def run(
     with open_job(region, data) as job:
         plan = planned(job, days, horizon, lags, rolling, every, valid_days, test_days)
         outcome = main_job.run(job, plan, main_job.RUN_MODELS)
-        closing(job, outcome, region)
+        closing(job, outcome)

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from power_nowcast.jobs.evaluate import Evaluation
     from power_nowcast.jobs.job import Job
     from power_nowcast.jobs.run import Outcome
+    from power_nowcast.mlflow_client import Version
     from power_nowcast.serve.schemas import NowcastAnswer
 
 COLOURS = {"ok": "green", "fresh": "green", "warn": "yellow", "late": "yellow", "empty": "yellow", "fail": "red"}
@@ -53,11 +54,21 @@ def _cell(value: object) -> str | Text:
     return Text(text, style=COLOURS[text]) if text in COLOURS else text
 
 
-def scorecard(job: "Job", evaluation: "Evaluation") -> None:
-    """Print the scorecard, and keep it for a later run that has nothing to do."""
-    from power_nowcast.report.terminal import summary
+def scorecard(job: "Job", evaluation: "Evaluation", trained: Sequence["Version"] = ()) -> None:
+    """Print the scorecard and the `trained` models, and keep both for a later run that has nothing to do."""
+    from power_nowcast.bundle.train import VALID_LOSS
+    from power_nowcast.jobs.held_out import PART
+    from power_nowcast.report.terminal import families_table, summary
 
-    shown = summary(evaluation.card)
+    shown: RenderableType = summary(evaluation.card)
+    if trained:
+        families = {
+            f"{one.kind} (version {one.version})": {
+                name.removeprefix(f"{PART}/"): value for name, value in one.metrics.items()
+            }
+            for one in trained
+        }
+        shown = Group(shown, Text(), families_table(evaluation.card, families, VALID_LOSS))
     plain = StringIO()
     Console(width=80, file=plain).print(shown)
     job.reports.mkdir(parents=True, exist_ok=True)
@@ -90,10 +101,10 @@ def facts(answer: "NowcastAnswer") -> None:
         console.print(f"{name:12}   {text}", highlight=False, soft_wrap=True)
 
 
-def closing(job: "Job", outcome: "Outcome", region: str) -> None:
+def closing(job: "Job", outcome: "Outcome") -> None:
     """Print the end of the main job: scorecard, fan chart, what fell out, and where the results are.
 
-    `region` is the name or file that the command was given: the commands that it prints name it, too.
+    The commands that it prints name the region as the command did.
     """
     from power_nowcast.ingest.unusable import reasons_of, told
     from power_nowcast.jobs.now import newest
@@ -103,7 +114,7 @@ def closing(job: "Job", outcome: "Outcome", region: str) -> None:
     production, summary = outcome.production, job.reports / "summary.txt"
     console.print()
     if outcome.evaluation is not None:
-        scorecard(job, outcome.evaluation)
+        scorecard(job, outcome.evaluation, outcome.trained)
     elif summary.is_file():
         console.print(summary.read_text(encoding="utf-8"), highlight=False, markup=False)
     bundle, _ = registered(job, production.version)
@@ -112,7 +123,8 @@ def closing(job: "Job", outcome: "Outcome", region: str) -> None:
     console.print()
     if outcome.refused:
         console.print(f"Not promoted: {outcome.refused}")
-    chosen, local = _of(region, " REGION="), "http://127.0.0.1"
+    region, local = job.named or job.region.name, "http://127.0.0.1"
+    chosen = _of(region, " REGION=")
     version = f"{production.name} version {production.version} ({production.kind}), {production.digest[:12]}"
     lines = [f"In production  {version}"]
     if reasons := reasons_of(job.store.read_quarantine(job.region.name)):

@@ -26,6 +26,17 @@ BAND = BANDS[80]
 ONE_SIDED_95 = 1.6448536269514722
 
 
+LIMITS: Mapping[str, float | str] = {
+    "pinball": "below the best baseline's",
+    "difference upper bound": MAX_WORSE,
+    "difference of any series": MAX_SERIES_WORSE,
+    "coverage 80 %": f"{COVERAGE[0]:.2f} to {COVERAGE[1]:.2f}, within the sampling error",
+    "coverage 80 % at any horizon": f"{HORIZON_COVERAGE[0]:.2f} to {HORIZON_COVERAGE[1]:.2f}",
+    "withheld": 0,
+}
+"""The rule of `decide` by the names of its figures, for records of a decision."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """Whether the challenger is promoted, why or why not (sentences), and the figures that it rests on."""

@@ -1,6 +1,6 @@
 """The tables of a backtest that the report, MLflow and the promotion rule read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,9 @@ from power_nowcast.features import plants
 from power_nowcast.regions import Region
 
 WORST_DAYS = 10
+PERSISTENCE = "persistence"
+MOST_HORIZONS = 4
+"""Horizons of `figures`: with six figures each, a run still has few."""
 HALF_A_DAY = 0.5
 """A day with a smaller share of its pairs than this is an edge of the period, not a bad day."""
 
@@ -68,29 +71,6 @@ class Scorecard:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, pl.DataFrame)}
 
-    def metrics(self) -> dict[str, float]:
-        """Figures for a run's metrics by `<metric>_<series>_<horizon>min`, those that exist."""
-        kept: tuple[str, ...] = (
-            "MAE",
-            "RMSE",
-            "MAPE",
-            "nMAE",
-            "bias",
-            "pinball",
-            "CRPS",
-            "coverage_80",
-            "below_80",
-            "above_80",
-            "width_80",
-        )
-        kept += tuple(f"skill_{name}" for name in self.baselines)
-        return {
-            f"{metric}_{row['series']}_{row['horizon_min']}min": float(row[metric])
-            for row in self.by_series.iter_rows(named=True)
-            for metric in kept
-            if row[metric] is not None
-        }
-
     def write(self, folder: Path) -> list[Path]:
         """Every table as a CSV file of its name; returns the files."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,6 +118,61 @@ def scorecard(backtest: Backtest) -> Scorecard:
         by_horizon=_by_horizon(tables["by_series"]),
         **tables,
     )
+
+
+def by_series(backtest: Backtest) -> pl.DataFrame:
+    """The table `Scorecard.by_series` of a backtest without baselines: the values at the issue times are persistence.
+
+    It is quick, so that every trained model can have one.
+    """
+    model, region = backtest.nowcasts, backtest.region
+    last = np.repeat(backtest.at_issue[..., None], len(model.steps_minutes), axis=-1)
+    actual = np.where(np.isfinite(last), backtest.actual, np.nan)
+    by, tables = ["series", "horizon_min"], []
+    for column, series in enumerate(model.series):
+        keys = pl.DataFrame({by[1]: np.tile(np.array(model.steps_minutes, np.int64), len(last))})
+        flat = np.repeat(last[:, column, :, None], len(model.quantiles), axis=-1)
+        pairs = scoring.losses(
+            keys.select(pl.lit(series).alias(by[0]), by[1]),
+            actual[:, column],
+            model.values[:, column],
+            model.quantiles,
+            {PERSISTENCE: flat},
+        )
+        tables.append(scoring.summarise(pairs, by).sort(by))
+    return _relative(pl.concat(tables), region)
+
+
+def figures(by_series: pl.DataFrame, horizons: Sequence[int]) -> dict[str, float]:
+    """The few figures by which runs compare, from a table `by_series` that has persistence among its baselines.
+
+    For the first series and each horizon: `MAE_60min`, `RMSE_60min` and `pinball_60min` in MW, `MAPE_60min` (of wind
+    and solar power `nMAE_60min`) in percent, and as shares of 1 `coverage_80_60min` and `skill_60min`, the share of
+    persistence's MAE that is saved. For all series and horizons together: `coverage_80`, and `loss`, the pinball loss
+    in units of persistence's MAE; both are means over series and horizons.
+
+    Args:
+        by_series: figures by series and horizon.
+        horizons: minutes ahead; of more than `MOST_HORIZONS`, evenly chosen ones count, with the last one.
+
+    Returns:
+        The figures by name. A figure without a scored pair is left out.
+    """
+    count = min(MOST_HORIZONS, len(horizons))
+    few = [horizons[len(horizons) * (n + 1) // count - 1] for n in range(count)]
+    names = {name: name for name in ("MAE", "RMSE", "MAPE", "nMAE", "pinball", "coverage_80")}
+    names["skill"] = f"skill_{PERSISTENCE}"
+    first = by_series.filter(pl.col("series") == by_series["series"].first(), pl.col("horizon_min").is_in(few))
+    found = {
+        f"{name}_{row['horizon_min']}min": row[column]
+        for row in first.iter_rows(named=True)
+        for name, column in names.items()
+    }
+    moved = pl.when(pl.col(f"MAE_{PERSISTENCE}") > 0).then(f"MAE_{PERSISTENCE}")
+    found |= by_series.select(loss=(pl.col("pinball") / moved).mean(), coverage_80=pl.col("coverage_80").mean()).row(
+        0, named=True
+    )
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def _keys(nowcasts: Nowcasts, region: Region, series: str) -> pl.DataFrame:

@@ -16,8 +16,9 @@ from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate.backtest import Backtest, truth
 from power_nowcast.evaluate.operator_forecast import NAME, OperatorForecast
-from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.evaluate.scorecard import Scorecard, figures, scorecard
 from power_nowcast.features.panel import WINDOW, history
+from power_nowcast.jobs import commands
 from power_nowcast.jobs.job import Job
 from power_nowcast.jobs.period import WARM_UP, Period, issue_times, known_before, span
 from power_nowcast.jobs.recipe import recipe
@@ -25,6 +26,7 @@ from power_nowcast.models.kinds import ALIASES, BASELINES, model_class
 from power_nowcast.regions import Region
 from power_nowcast.regions.region import MAX_HORIZON_MINUTES
 from power_nowcast.report.pages import Provenance, write_evaluation
+from power_nowcast.report.words import shown_horizons
 from power_nowcast.store import Address, Store
 
 MODEL = "model"
@@ -139,13 +141,35 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
     }
     job.progress("backtest: report")
     report = write_evaluation(folder, result, card, now=datetime.now(UTC), provenance=Provenance(identity, manifests))
-    with mlflow_client.run(job.region, f"backtest {question.name}") as logged:
+    again = {mlflow_client.RUN_AGAIN: _again(job, question)}
+    with mlflow_client.run(job.region, f"backtest {question.name}", tags=again) as logged:
         logged.params(asked | {"digest": digest})
-        logged.metrics(card.metrics())
+        logged.metrics(figures(card.by_series, shown_horizons(card.steps_minutes)), part="backtest")
+        logged.table("backtest/by_series.csv", card.by_series)
         logged.manifests(manifests)
         logged.json("folds.json", [{name: str(value) for name, value in asdict(fold).items()} for fold in folds])
         logged.folder(folder, "backtest")
     return Result(card, result, report, folder / "predictions.parquet", logged.id, len(folds) - len(missing))
+
+
+def _again(job: Job, question: Question) -> str:
+    """The command line that asks the question again; options of the model itself are among the run's params."""
+    period = question.period
+    options = {
+        "first": f"{period.first}Z",
+        "last": f"{period.last}Z",
+        "train_end": f"{period.train_end}Z",
+        "refit_days": question.refit_days,
+        "train_days": period.train_days,
+        "valid_days": period.valid_days,
+        "data": job.data,
+        "model": question.name,
+        "series": list(question.series or ()),
+        "every": period.every_minutes,
+        "train_every": period.train_every_minutes,
+        "delay": list(question.delays),
+    }
+    return commands.line(job, "backtest", options)
 
 
 def answer(

@@ -12,14 +12,18 @@ from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Manifest
 from power_nowcast.evaluate import backtest as backtests
 from power_nowcast.evaluate import operator_forecast
-from power_nowcast.evaluate.scorecard import Scorecard, scorecard
-from power_nowcast.features.panel import WINDOW, history
+from power_nowcast.evaluate.scorecard import Scorecard, figures, scorecard
 from power_nowcast.jobs.features import read_examples, read_manifest
+from power_nowcast.jobs.held_out import PART, issues_and_panel
 from power_nowcast.jobs.job import Job
 from power_nowcast.jobs.train import baselines, registered
 from power_nowcast.mlflow_client import Version
 from power_nowcast.report.explanation import explanation
 from power_nowcast.report.pages import Provenance, write_evaluation
+from power_nowcast.report.words import headline, shown_horizons
+
+FIRST_PICTURE = "pred_vs_actual"
+"""The plot at the top of the report."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,23 @@ def evaluate(job: Job, version: Version) -> Evaluation:
     )
     report = write_evaluation(folder, result, card, now=datetime.now(UTC), explanation=explained, provenance=provenance)
     with mlflow_client.run(job.region, f"evaluate {kind}", run_id=version.run_id) as run:
-        run.metrics(card.metrics())
+        run.metrics(figures(card.by_series, shown_horizons(card.steps_minutes)), part=PART)
+        run.table(f"{PART}/by_series.csv", card.by_series)
         run.folder(folder, "evaluation")
+        run.note(_note(card, version, run))
     return Evaluation(card, result, report)
 
 
+def _note(card: Scorecard, version: Version, run: mlflow_client.Run) -> str:
+    """The description of the model's run: the headline, the report, and its first picture."""
+    period = f"Test part, {card.first:%d %b} to {card.last:%d %b %Y}; no training saw it."
+    report = f"[Report]({run.link('evaluation/report.html')})"
+    picture = f"![Forecast and outcome]({run.link(f'evaluation/{FIRST_PICTURE}.png')})"
+    return f"**{version.kind}, version {version.version}.** {headline(card)}\n\n{period} {report}.\n\n{picture}"
+
+
 def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.Backtest:
-    first, last = (np.datetime64(manifest["split"][name].removesuffix("Z"), "m") for name in ("test_start", "test_end"))
-    issues = np.arange(first, last, np.timedelta64(manifest["every_minutes"], "m"))
-    panel = history(job.store, job.region, first.item().replace(tzinfo=UTC) - WINDOW, last.item().replace(tzinfo=UTC))
+    issues, panel = issues_and_panel(job, manifest)
     others: dict[str, backtests.Forecaster] = dict(baselines(job, manifest))
     if np.isfinite(panel.forecast.values).any():
         others[operator_forecast.NAME] = operator_forecast.OperatorForecast(job.region)

@@ -11,6 +11,7 @@ from power_nowcast import mlflow_client
 from power_nowcast.bundle.train import examples
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs import commands
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.models.examples import Examples, Split, from_frame, to_frame
 
@@ -23,13 +24,15 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
     mlflow_client.check_reachable()
     panel = job.panel(days=plan.days)
     split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
-    with mlflow_client.run(job.region, "features") as run:
+    again = commands.features(job, plan)
+    with mlflow_client.run(job.region, "features", tags={mlflow_client.RUN_AGAIN: again}) as run:
         job.progress(f"features: {job.region.title}, issue times every {plan.every_minutes} minutes")
         known = examples(panel, job.region, split.issue_times(plan.every_minutes), plan.spec)
         inputs = job.manifests()
         job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         manifest: dict[str, Any] = {
             "region": job.region.name,
+            "command": again,
             "spec": plan.spec.to_json(),
             "every_minutes": plan.every_minutes,
             "split": {name: f"{time}Z" for name, time in asdict(split).items()},

@@ -30,7 +30,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """The context of the steps: region, tables, folders, progress; `data` is the folder of the sources' files."""
+    """The context of the steps: region, tables, folders, progress; `data` is the folder of the sources' files.
+
+    `named` is the region as a command named it: its name, or its file.
+    """
 
     region: Region
     store: Store
@@ -38,6 +41,7 @@ class Job:
     progress: Progress = lambda _: None
     executor: Callable[[], Executor | None] = lambda: None
     data: Path | None = None
+    named: str | None = None
 
     @property
     def artifacts(self) -> Path:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import polars as pl
 
 from power_nowcast import mlflow_client
 from power_nowcast.bundle.bundle import Bundle
@@ -12,13 +13,15 @@ from power_nowcast.bundle.calibration_state import pack
 from power_nowcast.contracts import Panel, Table, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.evaluate import backtest as backtests
-from power_nowcast.evaluate.promotion import Decision, decide
+from power_nowcast.evaluate.promotion import LIMITS, Decision, decide
 from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.jobs.features import read_manifest
 from power_nowcast.jobs.job import EVERY_MINUTES, Job
 from power_nowcast.jobs.train import baselines, registered
 from power_nowcast.mlflow_client import Version
 from power_nowcast.store.events import Event, Kind, note
+
+NO_REASON = "no reason given"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
         actual=backtests.truth(panel, region, nowcasts.issue_times, nowcasts.steps_minutes),
         at_issue=backtests.truth(panel, region, nowcasts.issue_times, (0,), nights=True)[..., 0],
     )
+    with mlflow_client.run(region, "promote", tags=_tags(chosen, current, person, reason)) as run:
+        _log_decision(run, decision, chosen, current, nowcasts.series)
     mlflow_client.set_alias(region, chosen.version, mlflow_client.STAGING)
     production = mlflow_client.promote(region, chosen.version, decision=decision, person=person, reason=reason)
     keep_calibration(job, challenger, replays["challenger"][1])
@@ -65,7 +70,10 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
 
 def rollback(job: Job, *, person: str, reason: str) -> Version:
     """Put the previous version back into production, and rebuild its calibration by replay up to the newest data."""
+    before = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
     version = mlflow_client.rollback(job.region, person=person, reason=reason)
+    with mlflow_client.run(job.region, "rollback", tags=_tags(version, before, person, reason)) as run:
+        run.note(f"**Rolled back to version {version.version}** by {person}: {reason or NO_REASON}.")
     bundle, _ = registered(job, version.version)
     issues, panel = _held_out(job, np.datetime64(bundle.info.train_end.removesuffix("Z"), "m"), EVERY_MINUTES)
     keep_calibration(job, bundle, bundle.replay(panel, issues)[1])
@@ -73,9 +81,37 @@ def rollback(job: Job, *, person: str, reason: str) -> Version:
     return version
 
 
+def _tags(to: Version, current: Version | None, person: str, reason: str) -> dict[str, str]:
+    """Tags of the run of a promotion or rollback to a version."""
+    return {
+        "to_version": to.version,
+        "from_version": "none" if current is None else current.version,
+        "person": person,
+        "reason": reason or NO_REASON,
+        "model_digest": to.digest,
+    }
+
+
+def _log_decision(
+    run: mlflow_client.Run, decision: Decision, chosen: Version, current: Version | None, series: tuple[str, ...]
+) -> None:
+    """Log the rule, the figures and the decision."""
+    run.params({"rule": LIMITS, "challenger": chosen.uri, "incumbent": "none" if current is None else current.uri})
+    run.tags({"decision": "promoted" if decision.promoted else "refused"})
+    of_one = {f"difference {name}" for name in series}
+    few = {n: v for n, v in decision.figures.items() if n not in of_one and not n.startswith("coverage 80 % at ")}
+    run.metrics(few, part="decision")
+    figures = {"figure": list(decision.figures), "value": list(decision.figures.values())}
+    run.table("decision/figures.csv", pl.DataFrame(figures, schema={"figure": pl.String, "value": pl.Float64}))
+    instead = "nothing" if current is None else f"version {current.version} ({current.kind})"
+    what = "promoted" if decision.promoted else "refused"
+    reasons = "\n".join(f"- {sentence}" for sentence in decision.reasons)
+    run.note(f"**Version {chosen.version} ({chosen.kind}) {what}**, in place of {instead}.\n\n{reasons}")
+
+
 def _tell(job: Job, version: Version, what: str, person: str, reason: str) -> None:
     """Note the promotion beside the tables: services that follow the region take the version at once."""
-    what = f"Version {version.version} {what}, by {person}: {reason or 'no reason given'}."
+    what = f"Version {version.version} {what}, by {person}: {reason or NO_REASON}."
     note(job.store, [Event(job.region.name, datetime.now(UTC), Kind.PROMOTED, what, version.version)])
 
 

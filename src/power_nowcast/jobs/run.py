@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from power_nowcast import mlflow_client
-from power_nowcast.collect.load import write_all
 from power_nowcast.errors import PromotionRefusedError, StoreError
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
 from power_nowcast.jobs.features import make_features
+from power_nowcast.jobs.ingest import feed_of, ingest
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import promote
 from power_nowcast.jobs.recipe import recipe
@@ -16,12 +16,8 @@ from power_nowcast.jobs.train import best, train
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.kinds import model_class
 
-RUN_MODELS: dict[str, dict[str, Any]] = {
-    "lightgbm": {"n_estimators": 250, "learning_rate": 0.08, "num_leaves": 15, "colsample": 0.3, "early_stopping": 30},
-    "xgboost": {"n_estimators": 150, "learning_rate": 0.12, "max_depth": 4, "colsample": 0.3, "early_stopping": 20},
-    "lstm": {"epochs": 6, "batch_size": 256, "width": 64, "hidden": 16},
-}
-"""The models that `run` trains: with these sizes the embedded sample takes minutes on two cores.
+RUN_MODELS: dict[str, dict[str, Any]] = {"lightgbm": {}, "xgboost": {}, "lstm": {}}
+"""The models that `run` trains, with options in place of `models.search_spaces.DEFAULTS`.
 `run` skips a model whose packages are not installed."""
 DONE = "main_job"
 """The document with the recipe of the last run's results."""
@@ -29,21 +25,21 @@ DONE = "main_job"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of the main job: the version in production and, if this run made it, its evaluation."""
+    """The result of the main job: the version in production and, if this run made them, the evaluation of the best
+    model and all `trained` versions.
+    """
 
     production: Version
     evaluation: Evaluation | None
     refused: str = ""
+    trained: tuple[Version, ...] = ()
 
 
 def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
     """Ingest, build features, train, evaluate and promote; `models` has the options of each kind to train. It skips a
     kind whose packages are not installed.
     """
-    report = write_all(
-        job.store, job.region, place=job.data, progress=lambda batch, _: job.progress(f"ingest: {batch.origin}")
-    )
-    job.progress(f"ingest: {report}")
+    job.progress(f"ingest: {ingest(job, feed_of(job))}")
     models = _trainable(job, models)
     wanted = _recipe(job, plan, models)
     production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
@@ -51,8 +47,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
         job.progress("Nothing to do: the data, the code and the configuration are the same as in the last run.")
         return Outcome(production, None)
     make_features(job, plan)
-    for kind, options in models.items():
-        train(job, kind, **options)
+    trained = tuple(train(job, kind, **options)[1] for kind, options in models.items())
     candidate = best(job)
     evaluation = evaluate(job, candidate)
     refused = ""
@@ -65,7 +60,7 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
             raise
         refused = error.message
     job.store.documents.write(job.document(DONE), {"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()})
-    return Outcome(production, evaluation, refused)
+    return Outcome(production, evaluation, refused, trained)
 
 
 def _trainable(job: Job, models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -3,58 +3,128 @@
 import hashlib
 import json
 import shutil
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import polars as pl
 
 from power_nowcast import mlflow_client
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.train import VALID_LOSS, Origin, train_bundle
 from power_nowcast.contracts import Manifest
 from power_nowcast.errors import ConfigurationError, ModelError
+from power_nowcast.evaluate.scorecard import figures
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs import commands
 from power_nowcast.jobs.features import read_examples, read_manifest
+from power_nowcast.jobs.held_out import PART, scores
 from power_nowcast.jobs.job import Job
 from power_nowcast.mlflow_client import Version
+from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.kinds import ALIASES, BASELINES, create, model_class
-from power_nowcast.models.search_spaces import check_options
+from power_nowcast.models.search_spaces import check_options, with_defaults
+from power_nowcast.report.words import shown_horizons
+
+CURVE_ROWS = 10
+"""Points of each curve in the table: a model has up to a hundred curves, and MLflow's page shows 500 rows."""
 
 
 def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
-    """Train one kind of model on the feature tables, write it to `artifacts`, and register it."""
+    """Train one kind of model on the feature tables, write it to `artifacts`, and register it.
+
+    Options that are not given, or None, are those of `models.search_spaces.DEFAULTS`.
+    """
     manifest = read_manifest(job)
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")
-    model = create(kind, job.region.series, spec.knots, **options)
+    model = create(kind, job.region.series, spec.knots, **with_defaults(kind, options))
     model.checkpoints = job.artifacts / "checkpoints" / model.kind
     digest = hashlib.sha256("".join(one["sha256"] for one in manifest["inputs"]).encode()).hexdigest()
     origin = Origin(mlflow_client.git_sha(), digest)
-    with mlflow_client.run(job.region, f"train {model.kind}") as run:
+    given = {name: value for name, value in options.items() if value is not None}
+    again = commands.train(job, model.kind, given, manifest)
+    with mlflow_client.run(job.region, f"train {model.kind}", tags={mlflow_client.RUN_AGAIN: again}) as run:
+        if given:
+            run.json(commands.PARAMS, {"kind": model.kind, "params": given})
         run.params(
             model.params | {"spec": spec.to_json(), "every_minutes": manifest["every_minutes"], **manifest["split"]}
         )
         run.manifests([Manifest(**one) for one in manifest["inputs"]])
         run.json("features.json", manifest)
         job.progress(f"train: {model.kind}")
+        begun = time.monotonic()
         bundle, report = train_bundle(
             job.region, spec, model, learn, held_out, origin=origin, executor=job.executor(), progress=job.progress
         )
-        run.metrics(report.metrics)
-        run.curves(report.curves)
-        if share := bundle.model.importance():
-            run.json("importance.json", share)
         folder = job.artifacts / model.kind
         bundle.save(folder)
+        seconds = time.monotonic() - begun
+        job.progress(f"train: {model.kind}: scored on the test part")
+        metrics = {VALID_LOSS: report.metrics[VALID_LOSS]} | _log_scores(job, run, bundle, manifest)
+        run.metrics(metrics | {"seconds": seconds})
+        _log_training(run, report, bundle.model, shown_horizons(job.region.steps_minutes)[-1])
         version = mlflow_client.register(
             bundle,
             folder,
             run_id=run.id,
-            metrics=report.metrics,
+            metrics=metrics,
             tags={"kind": model.kind},
             progress=lambda text: job.progress(f"train: {model.kind}: {text}"),
         )
     shutil.rmtree(model.checkpoints, ignore_errors=True)
     job.progress(f"train: {model.kind} registered as {version.name} version {version.version}")
     return bundle, version
+
+
+def _log_scores(job: Job, run: mlflow_client.Run, bundle: Bundle, manifest: dict[str, Any]) -> dict[str, float]:
+    """Score the model on the test part, log the table, and return the few figures by their names as metrics."""
+    table = scores(job, bundle, manifest)
+    if table is None:
+        return {}
+    split = manifest["split"]
+    told = f"Figures `{PART}/` are of {split['test_start']} to {split['test_end']}, which no training saw."
+    run.note(f"**{bundle.model.kind}**, trained on {bundle.info.train_start} to {bundle.info.train_end}. {told}")
+    run.table(f"{PART}/by_series.csv", table)
+    found = figures(table, shown_horizons(job.region.steps_minutes))
+    return {f"{PART}/{name}": value for name, value in found.items()}
+
+
+def _log_training(run: mlflow_client.Run, report: FitReport, model: Model, horizon: int) -> None:
+    """Log one learning curve as metrics, and the rest of the report as tables."""
+    run.curves(main_curves(report.curves, model.series[0], horizon))
+    details = [{"name": name, "value": float(value)} for name, value in report.metrics.items()]
+    run.table("training/details.csv", pl.DataFrame(details))
+    if report.curves:
+        run.table("training/curves.csv", pl.concat([thinned(name, losses) for name, losses in report.curves.items()]))
+    if share := model.importance():
+        run.table("importance.csv", pl.DataFrame({"feature": list(share), "share": list(share.values())}))
+
+
+def main_curves(curves: Mapping[str, Sequence[float]], series: str, horizon: int) -> dict[str, list[float]]:
+    """The loss on train and valid by round or epoch that stands for a model: `learning/train` and `learning/valid`.
+
+    It is the curve of this series at this horizon, or the first one of a model that learns all of them jointly.
+    """
+    own = [name for name in curves if f"{series}/{horizon}min/" in name] or list(curves)
+    found: dict[str, list[float]] = {}
+    for name in own:
+        part = name.rsplit("/", 1)[-1]
+        if part in ("train", "valid"):
+            found.setdefault(f"learning/{part}", list(curves[name]))
+    return found
+
+
+def thinned(name: str, losses: Sequence[float]) -> pl.DataFrame:
+    """About `CURVE_ROWS` points of a learning curve with the first and the last one: columns curve, round, loss."""
+    rounds = np.unique(np.linspace(1, len(losses), min(CURVE_ROWS, len(losses))).round().astype(int))
+    values = [float(losses[n - 1]) for n in rounds]
+    return pl.DataFrame(
+        {"curve": [name] * len(rounds), "round": rounds, "loss": values},
+        schema={"curve": pl.String, "round": pl.Int64, "loss": pl.Float64},
+    )
 
 
 def trained(job: Job) -> dict[str, Bundle]:

@@ -21,11 +21,12 @@ from power_nowcast import mlflow_client
 from power_nowcast.bundle.train import VALID_LOSS, fit_and_judge
 from power_nowcast.errors import ModelError, WriterBusyError
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.jobs import commands
 from power_nowcast.jobs.features import read_examples, read_manifest
 from power_nowcast.jobs.job import Job
 from power_nowcast.models.examples import Examples, expanding_folds
 from power_nowcast.models.kinds import create
-from power_nowcast.models.search_spaces import Choice, Parameter, Space, Whole, check_options, space_of
+from power_nowcast.models.search_spaces import Choice, Parameter, Space, Whole, check_options, space_of, with_defaults
 from power_nowcast.report.plots import Plot, study_plot
 from power_nowcast.store.lease import FileLease
 
@@ -87,7 +88,7 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
     plan = plan or Plan()
     manifest = read_manifest(job)
     spec = FeatureSpec.from_json(manifest["spec"])
-    defaults = create(kind, job.region.series, spec.knots)
+    defaults = create(kind, job.region.series, spec.knots, **with_defaults(kind, {}))
     space = {name: one for name, one in space_of(kind).items() if name not in plan.fixed}
     check_options(defaults.kind, defaults.configuration, plan.fixed)
     parts = read_examples(job, manifest, "train", "valid")
@@ -99,7 +100,8 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
         _take_up(study)
         known = study.user_attrs.get(RUN)
         known = known if known and mlflow_client.has_run(known) else None
-        with mlflow_client.run(job.region, f"tune {defaults.kind}", run_id=known) as parent:
+        again = {mlflow_client.RUN_AGAIN: _again(job, defaults.kind, plan)}
+        with mlflow_client.run(job.region, f"tune {defaults.kind}", tags=again, run_id=known) as parent:
             study.set_user_attr(RUN, parent.id)
             parent.params(
                 {"model": defaults.kind, "study": study.study_name, "folds": plan.folds, "spec": spec.to_json()}
@@ -112,6 +114,13 @@ def tune(job: Job, kind: str, plan: Plan | None = None, *, clock: Callable[[], f
                 _try(asked, study, parent.id, clock)
                 _keep(job, folder)
             return _conclude(asked, study, folder, parent)
+
+
+def _again(job: Job, kind: str, plan: Plan) -> str:
+    """The command line that makes the study again."""
+    asked = {"model": kind, "trials": plan.trials, "timeout": plan.timeout_seconds, "folds": plan.folds}
+    fixed = [f"{name}={value}" for name, value in plan.fixed.items()]
+    return commands.line(job, "tune", asked | {"seed": plan.seed, "set": fixed})
 
 
 def _key(
@@ -214,7 +223,7 @@ def _try(asked: _Asked, study: Study, parent: str, clock: Callable[[], float]) -
     seed = int(np.random.SeedSequence([plan.seed, done, len(_abandoned(study))]).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True)
     trial = study.ask({name: _distribution(one) for name, one in asked.space.items()})
-    options = {**trial.params, **plan.fixed, "refit": False}
+    options = with_defaults(kind, {**trial.params, **plan.fixed, "refit": False})
     known = trial.user_attrs.get(RUN)
     known = known if known and mlflow_client.has_run(known) else None
     losses: list[float] = []

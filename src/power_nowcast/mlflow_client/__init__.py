@@ -16,18 +16,20 @@ from power_nowcast.mlflow_client.registry import (
     by_alias,
     download,
     find,
+    history,
     promote,
     rollback,
     set_alias,
     versions,
 )
-from power_nowcast.mlflow_client.runs import Run, git_sha, has_run, run
+from power_nowcast.mlflow_client.runs import RUN_AGAIN, Run, git_sha, has_run, run
 from power_nowcast.mlflow_client.servers import environment, serve_command, server_command
 
 __all__ = [
     "ALIASES",
     "CANDIDATE",
     "PRODUCTION",
+    "RUN_AGAIN",
     "STAGING",
     "Predictions",
     "Run",
@@ -41,6 +43,7 @@ __all__ = [
     "find",
     "git_sha",
     "has_run",
+    "history",
     "place",
     "predictions",
     "promote",

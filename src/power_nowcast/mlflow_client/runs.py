@@ -12,8 +12,11 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import numpy as np
+import polars as pl
+import polars.selectors as cs
 
 import power_nowcast
 from power_nowcast.contracts import Manifest
@@ -34,9 +37,23 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "power-nowcast"
 CURVE_POINTS = 100
+MOST_METRICS = 30
+"""A run has at most so many metrics, so that people can read its page and compare runs."""
 BATCH = 500
 PARAM_LENGTH = 6000
 PARENT = "mlflow.parentRunId"
+RUN_AGAIN = "run_again"
+"""Tag with the command line that makes a run again; MLflow's page shows it as the run's source, too."""
+NOTE = "mlflow.note.content"
+KIND = "mlflow.experimentKind"
+ABOUT = """{title}: ingests, trained models, evaluations and promotions.
+
+- `train`: a model. `test/` are its figures on the test part, which no training saw; MAE, RMSE and pinball are in MW.
+  `valid_loss`, by which the best model is chosen, is the pinball loss on validation data in units of persistence's MAE.
+- `promote`, `rollback`: the decision, its figures, and who took it. `ingest`: what was read, stored and rejected.
+- Tables and reports are among the artifacts. The tag `run_again` is the command line that makes a run again.
+"""
+"""Description of an experiment."""
 
 
 class Run:
@@ -55,9 +72,23 @@ class Run:
             for chunk in range(0, len(flat), 100):
                 self._client.log_batch(self.id, params=flat[chunk : chunk + 100])
 
-    def metrics(self, values: Mapping[str, float | None], step: int | None = None) -> None:
-        """Log figures by name; those that are None or not finite are left out."""
-        self._log_metrics([(name, float(v), step or 0) for name, v in values.items() if v is not None])
+    def metrics(self, values: Mapping[str, float | None], step: int | None = None, *, part: str | None = None) -> None:
+        """Log figures by name; those that are None or not finite are left out.
+
+        MLflow's page lists every metric of a run: keep them at `MOST_METRICS`, and log more figures as a `table`. The
+        page shows metrics in groups by `part`, the part of the data that they were measured on.
+        """
+        prefix = f"{part}/" if part else ""
+        self._log_metrics([(f"{prefix}{name}", float(v), step or 0) for name, v in values.items() if v is not None])
+
+    def table(self, name: str, table: pl.DataFrame) -> None:
+        """Log a table as the CSV artifact `name`, which MLflow's page shows, with six significant digits.
+
+        Columns without any value are left out.
+        """
+        used = table.select(column for column in table if table.is_empty() or column.null_count() < len(table))
+        with translated():
+            self._client.log_text(self.id, used.with_columns(cs.float().round_sig_figs(6)).write_csv(), name)
 
     def curves(self, curves: Mapping[str, Sequence[float]]) -> None:
         """Log learning curves, one metric a name by step, thinned to at most 100 points with the first and last."""
@@ -73,6 +104,14 @@ class Run:
 
         with translated():
             self._client.log_batch(self.id, tags=[RunTag(key, str(value)) for key, value in values.items()])
+
+    def note(self, text: str) -> None:
+        """Set the run's description, Markdown that MLflow's page shows."""
+        self.tags({NOTE: text})
+
+    def link(self, name: str) -> str:
+        """The address of an artifact, for links and pictures in a `note`."""
+        return f"get-artifact?{urlencode({'path': name, 'run_uuid': self.id})}"
 
     def json(self, name: str, value: Any) -> None:
         """Log `value` as the JSON artifact `name`, such as "features/manifest.json"."""
@@ -147,6 +186,7 @@ def run(
     with translated():
         if run_id is None:
             own = standard_tags(region, command) | dict(tags or {}) | ({PARENT: parent} if parent else {})
+            own |= {"mlflow.user": own["owner"]} | _source(own)
             run_id = client.create_run(experiment(client, region), tags=own, run_name=command).info.run_id
             if not run_id:
                 raise no_mlflow(None, "it makes a run without an id")
@@ -168,6 +208,17 @@ def run(
         except RegistryError:
             if status == "FINISHED":  # otherwise the error that is on its way out says more
                 raise
+
+
+def _source(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags that MLflow's page shows as the source of a run: its command line and its commit."""
+    if RUN_AGAIN not in tags:
+        return {}
+    return {
+        "mlflow.source.name": tags[RUN_AGAIN],
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": tags["git_sha"],
+    }
 
 
 def has_run(run_id: str) -> bool:
@@ -199,7 +250,9 @@ def experiment(client: "MlflowClient", region: Region) -> str:
         # Beside the database, wherever the command is run from; a server keeps artifacts itself.
         location = None if folder is None else (folder / "mlartifacts" / region.name).as_uri()
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            # Without its kind, MLflow's page opens an experiment among those of language models.
+            tags = {KIND: "custom_model_development", NOTE: ABOUT.format(title=region.title)}
+            return str(client.create_experiment(name, artifact_location=location, tags=tags))
         except MlflowException as error:
             found = client.get_experiment_by_name(name)  # another process was faster
             if found is None:

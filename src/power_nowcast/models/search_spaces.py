@@ -1,4 +1,6 @@
-"""The options that may be tuned for each kind of model, with their bounds, by their names in the configuration."""
+"""The options with which commands train each kind of model, and those that may be tuned, by their names in its
+configuration.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +39,7 @@ type Parameter = Real | Whole | Choice
 type Space = Mapping[str, Parameter]
 
 _BOOSTING: Space = {
-    "n_estimators": Whole(200, 1500, log=True),
+    "n_estimators": Whole(100, 1500, log=True),
     "learning_rate": Real(0.02, 0.2, log=True),
     "min_child": Whole(20, 400, log=True),
     "subsample": Real(0.4, 1.0),
@@ -65,10 +67,26 @@ SPACES: Mapping[str, Space] = {
     "mlp": _LAYERS,
     "mlp_global": {"shared_width": Choice((64, 128, 256)), "shared_dropout": Real(0.0, 0.4), **_LAYERS},
     "mlp_local": _LAYERS,
-    "lstm": {"hidden": Choice((16, 32, 48, 64)), **_LAYERS},
+    "lstm": {**_LAYERS, "hidden": Choice((16, 32, 48, 64)), "width": Choice((64, 128, 256, 384))},
     "tft": {"hidden": Choice((16, 32, 48)), "dropout": Real(0.0, 0.5), "noise": Real(0.0, 0.5), **_TRAINING},
 }
 """Search spaces by kind. Baselines have no options to tune; the members of an ensemble are tuned separately."""
+
+
+DEFAULTS: Mapping[str, Mapping[str, float]] = {
+    "lightgbm": {"n_estimators": 250, "learning_rate": 0.08, "num_leaves": 15, "colsample": 0.3, "early_stopping": 30},
+    "xgboost": {"n_estimators": 150, "learning_rate": 0.12, "max_depth": 4, "colsample": 0.3, "early_stopping": 20},
+    "lstm": {"epochs": 6, "batch_size": 256, "width": 64, "hidden": 16},
+}
+"""The options of the commands that train on the feature tables (run, train, tune), where they differ from the values of
+the kind's own class. They fit months of data and take minutes on two cores; the class's values fit the years of
+backtests and benchmarks."""
+
+
+def with_defaults(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with which a command trains a kind: the `DEFAULTS`, replaced by the given ones that are not None."""
+    own = {name: value for name, value in given.items() if value is not None}
+    return {**DEFAULTS.get(ALIASES.get(kind, kind), {}), **own}
 
 
 def space_of(kind: str) -> Space:

@@ -1,5 +1,6 @@
 """The scorecard and a fan chart for a terminal: 80 columns, readable without colour."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from rich.text import Text
 from power_nowcast.contracts import Floats, Times
 from power_nowcast.evaluate.scorecard import Scorecard
 from power_nowcast.regions import Region
-from power_nowcast.report.words import headline, percent, power, relative, relative_name, shown_horizons
+from power_nowcast.report.words import headline, number, percent, power, relative, relative_name, shown_horizons
 from power_nowcast.scoring import BANDS
 
 HOURS = 3
@@ -65,6 +66,36 @@ def scorecard_table(card: Scorecard, series: str) -> Table:
             relative(row, 2),
             percent(row.get("coverage_80")),
             *(Text(percent(skill), style=_good(skill)) for skill in skills),
+        )
+    return table
+
+
+def families_table(card: Scorecard, families: Mapping[str, Mapping[str, float]], chosen_by: str) -> Table:
+    """Trained models beside each other on the period of a scorecard: its first series, at the furthest horizon.
+
+    Args:
+        card: the scorecard of one of them.
+        families: figures of each model by its name, as `evaluate.scorecard.figures` names them, and `chosen_by`.
+        chosen_by: name of the figure by which the best model is chosen; the table is sorted by it.
+    """
+    far, unit = shown_horizons(card.steps_minutes)[-1], card.unit
+    period = f"{card.first:%d %b} to {card.last:%d %b %Y}"
+    table = plain_table(f"Every trained model: {card.series[0]}, {far} min ahead, {period}, which no training saw")
+    relative_error = relative_name(card, card.series[0])
+    table.add_column("model", no_wrap=True)
+    for heading in (f"MAE {unit}", f"RMSE {unit}", relative_error, f"pinball {unit}", "in 80 %", "loss on valid"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, found in sorted(families.items(), key=lambda item: item[1].get(chosen_by, np.inf)):
+        at = {
+            figure.removesuffix(f"_{far}min"): value for figure, value in found.items() if figure.endswith(f"_{far}min")
+        }
+        table.add_row(
+            name,
+            *(power(at.get(figure), unit) for figure in ("MAE", "RMSE")),
+            relative(at, 2),
+            power(at.get("pinball"), unit),
+            percent(at.get("coverage_80")),
+            number(found.get(chosen_by), 4),
         )
     return table
 
