@@ -66,6 +66,28 @@ def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.
     )
 
 
+def skill(rows: pl.DataFrame) -> pl.DataFrame:
+    """Errors of live nowcasts against those of the last known value, by series and step.
+
+    Args:
+        rows: rows of `SCORES`; those that were caught up, and those without a value yet, do not count.
+
+    Returns:
+        Columns `series`, `horizon_min`, `n`, `mae_mw`, `persistence_mae_mw`, `skill` (1 minus their ratio; null if the
+        last value has no error) and `coverage_80`, by series and step.
+    """
+    known = rows.filter(pl.col("is_live") & pl.col("first_mw").is_not_null() & pl.col("median_mw").is_not_null())
+    found = known.group_by("series", "horizon_min").agg(
+        n=pl.len(),
+        mae_mw=pl.col("error_mw").abs().mean(),
+        persistence_mae_mw=(pl.col("origin_mw") - pl.col("first_mw")).abs().mean(),
+        coverage_80=pl.col("is_inside_80").mean(),
+    )
+    ratio = pl.col("mae_mw") / pl.col("persistence_mae_mw")
+    better = pl.when(pl.col("persistence_mae_mw") > 0).then(1 - ratio)
+    return found.with_columns(skill=better).sort("series", "horizon_min")
+
+
 def _rows(one: Published) -> pl.DataFrame:
     nowcast, steps = one.nowcast, len(one.nowcast.steps_minutes)
     series = np.repeat(np.array(nowcast.series, object), steps).tolist()

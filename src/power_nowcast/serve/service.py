@@ -277,7 +277,8 @@ class Service:
                 self.edition(name)  # says why there is none
             answer, nowcast, _ = self._from_store(name, None, None, None)
             found = as_published(self.store, one.region, nowcast, answer.model, now=now)
-        shown = Shown(found, one.loop is not None, one.archive and one.loop is None, self.events(name, None), self.told_time())
+        is_archive = one.archive and one.loop is None
+        shown = Shown(found, one.loop is not None, is_archive, self.events(name, None), self.told_time())
         return view_of(self.store, one.region, shown, now=now, hours=hours)
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:

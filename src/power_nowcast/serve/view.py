@@ -87,6 +87,18 @@ class View(BaseModel):
     events: list[EventCard]
 
 
+class SkillRow(BaseModel):
+    """How good the live nowcasts of a series and step were."""
+
+    series: str
+    horizon_min: int
+    n: int = Field(description="Number of nowcasts whose value is known.")
+    mae_mw: float
+    persistence_mae_mw: float = Field(description="Of the last known value, taken as the nowcast.")
+    skill: float | None = Field(description="1 minus the ratio of the two: above 0 the nowcast is better.")
+    coverage_80: float = Field(description="Share of values within the band of 80 %.")
+
+
 class Shown(NamedTuple):
     """A publication and its surroundings."""
 

@@ -1,13 +1,14 @@
 // The page of one region. What it shows comes from `v1/view`; the stream says when to ask for it.
 
 import { draw } from './draw.js';
-import { fill } from './parts.js';
+import { fill, skills } from './parts.js';
 import { ServerClock, Stream } from './stream.js';
 import { age, moment, number, timeOfDay, utc } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const TICK = 500;
 const HOURS = 4;
+const SKILL_EVERY = 30 * 60e3; // the figures of a day move slowly
 const LOST = 3000; // a connection that breaks for less is not worth a word
 const WORDS = { normal: '', warning: '⚠ Warning', alarm: '⛔ Alarm', waiting: '' };
 const VERSION = document.querySelector('meta[name=page-version]').content;
@@ -20,6 +21,8 @@ let kept = null; // the moment that the reader has chosen; null for the end of t
 let scenes = [];
 let said = '60';
 let stream = null;
+let skillRows = null;
+let skillAsked = -Infinity;
 let loading = false;
 let loadAgain = false;
 let region = new URLSearchParams(location.search).get('region');
@@ -36,6 +39,7 @@ async function load() {
     if (!response.ok) throw new Error([told.detail, told.remedy].filter(Boolean).join(' '));
     failure = null;
     take(told);
+    loadSkill();
   } catch (error) {
     failure = error instanceof SyntaxError || error instanceof TypeError || error.name === 'TimeoutError' ? '' : error.message;
     setTimeout(load, 3000);
@@ -61,6 +65,19 @@ function take(told) {
   render();
 }
 
+async function loadSkill() {
+  if (performance.now() - skillAsked < SKILL_EVERY) return;
+  skillAsked = performance.now();
+  try {
+    const response = await fetch(`v1/skill/${encodeURIComponent(region)}`, { signal: AbortSignal.timeout(60000) });
+    if (!response.ok) throw new Error(response.statusText);
+    skillRows = await response.json();
+    skills(view, shownSeries(), skillRows);
+  } catch {
+    skillAsked = performance.now() - SKILL_EVERY + 60e3; // in a minute again
+  }
+}
+
 // A service that was started with a newer page: open it, once the page itself arrives, and not a proxy's error.
 async function checkVersion(version) {
   if (version === VERSION || sessionStorage.getItem('opened') === version) return;
@@ -74,15 +91,20 @@ async function checkVersion(version) {
   }
 }
 
+function shownSeries() {
+  return view.series.find((one) => one.series === chosen);
+}
+
 function cursor() {
   const at = kept === null ? -1 : view.at.indexOf(kept);
   return at >= 0 ? at : view.at.length - 1;
 }
 
 function render() {
-  const series = view.series.find((one) => one.series === chosen);
+  const series = shownSeries();
   $('title').textContent = view.title;
   fill(view, series, { said, choose, setSaid });
+  skills(view, series, skillRows);
   scenes = [draw($('fan'), view, series, { said })];
   for (const svg of document.querySelectorAll('#multiples svg')) {
     scenes.push(draw(svg, view, view.series.find((one) => one.series === svg.dataset.series), { compact: true }));
@@ -104,7 +126,7 @@ function setSaid(minutes) {
 }
 
 function setCursor(n) {
-  const series = view.series.find((one) => one.series === chosen);
+  const series = shownSeries();
   for (const scene of scenes) scene.setCursor(n);
   $('moment').value = n;
   const at = view.at[n];

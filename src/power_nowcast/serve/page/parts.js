@@ -1,6 +1,6 @@
 // The parts of the page that are text: badges, small multiples, state, events, the table of every value.
 
-import { DASH, moment, number, signed, timeOfDay, utc } from './words.js';
+import { DASH, moment, number, percent, signed, timeOfDay, utc } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const TABLES = { power: 'Power', weather: 'Weather', forecast: 'Operator’s forecast', weather_forecast: 'Weather forecast' };
@@ -92,6 +92,25 @@ function facts(view) {
   $('facts').replaceChildren(...rows.flatMap(([name, what]) => [el('dt', {}, name), el('dd', {}, what)]));
 }
 
+// How good the nowcasts of the last 24 hours were. A band of 80 % that held less than 70 % or more than 90 % is marked.
+export function skills(view, series, rows) {
+  const own = (rows ?? []).filter((row) => row.series === series.series && row.horizon_min % 15 === 0);
+  if (!own.length) {
+    $('skill').replaceChildren();
+    return;
+  }
+  const caption = el('caption', {}, `${series.series}, live nowcasts of the last 24 hours`);
+  const head = ['Ahead', `Error, ${view.unit}`, 'Less error than the last value', '8-of-10 band held'];
+  const body = own.map((row) => {
+    const isOdd = row.coverage_80 < 0.7 || row.coverage_80 > 0.9;
+    const held = el('td', isOdd ? { class: 'late' } : {}, `${isOdd ? '⚠ ' : ''}${percent(row.coverage_80)}`);
+    const less = row.skill === null ? DASH : `${row.skill < 0 ? '⚠ ' : ''}${percent(row.skill)}`;
+    const better = el('td', row.skill !== null && row.skill < 0 ? { class: 'late' } : {}, less);
+    return el('tr', {}, el('th', { scope: 'row' }, `${row.horizon_min} min`), el('td', {}, number(row.mae_mw / view.mw_per_unit, series.digits)), better, held);
+  });
+  $('skill').replaceChildren(el('table', {}, caption, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...body)));
+}
+
 // Events of one kind at one time are one entry: a jump of the whole region would fill the list with its zones.
 function events(view) {
   const groups = new Map();
@@ -101,7 +120,7 @@ function events(view) {
   }
   const items = [...groups.values()].slice(0, 60).map((group) => {
     const [first, ...others] = group.reverse();
-    const more = others.length ? ` Also: ${others.map((one) => one.about || one.what).join(', ')}.` : '';
+    const more = others.length ? ` Also: ${others.map((one) => one.about || one.what).join(', ').replace(/\.$/, '')}.` : '';
     const at = el('time', { datetime: new Date(first.at).toISOString(), title: utc(first.at) }, moment(view.timezone, first.at));
     return el('li', {}, at, ' ', el('b', {}, first.kind), ` ${first.what}${more}`);
   });
@@ -121,8 +140,8 @@ function values(view, series, tell) {
     const when = el('time', { datetime: new Date(at).toISOString(), title: utc(at) }, timeOfDay(view.timezone, at, true));
     return el('tr', {}, el('th', { scope: 'row' }, when), ...cells.map((text) => el('td', {}, text)));
   });
-  const caption = el('caption', {}, `${series.series}, ${view.unit}, newest first. A level of 90 % is passed 1 time in 10, one of 5 % 19 times in 20.`);
-  const table = el('table', {}, caption, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...rows.reverse()));
+  $('values-note').textContent = `${series.series}, ${view.unit}, newest first. The level of 90 % is passed 1 time in 10, that of 5 % 19 times in 20.`;
+  const table = el('table', { 'aria-describedby': 'values-note' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...rows.reverse()));
   const box = $('table');
   const [top, left] = [box.scrollTop, box.scrollLeft];
   box.replaceChildren(table);
