@@ -21,8 +21,9 @@ class Asset:
     etag: str
 
 
-def _read() -> tuple[dict[str, Asset], str]:
-    files = {path.name: path.read_bytes() for path in sorted(HOME.iterdir()) if path.suffix in TYPES}
+def read(folder: Path) -> tuple[dict[str, Asset], str]:
+    """The files of a page by name, and the version that they have together."""
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in TYPES}
     version = hashlib.sha256(b"\0".join(part for item in files.items() for part in (item[0].encode(), item[1])))
     told = version.hexdigest()[:12]
     assets = {}
@@ -34,4 +35,4 @@ def _read() -> tuple[dict[str, Asset], str]:
     return assets, told
 
 
-ASSETS, VERSION = _read()
+ASSETS, VERSION = read(HOME)
