@@ -16,6 +16,7 @@ from tests.toy import toy_region
 
 ISSUE = np.datetime64("2024-05-01T18:00", "m")  # 14:00 in New York
 SPREAD = np.array([-300.0, -200.0, -100.0, 0.0, 100.0, 200.0, 300.0])
+MINUS = "\N{MINUS SIGN}"
 GOOD = (Quality.FULL, Quality.FULL, Quality.FULL)
 
 
@@ -53,7 +54,7 @@ def in_unit(unit: str) -> Region:
         ((20_500, 21_000), "ALL rises to 21,000 MW (+5.0 %) by 15:00; 1 in 10 that it is then above 21,200 MW"),
         (
             (19_500, 19_000),
-            "ALL falls to 19,000 MW (\N{MINUS SIGN}5.0 %) by 15:00; 1 in 10 that it is then below 18,800 MW",
+            f"ALL falls to 19,000 MW ({MINUS}5.0 %) by 15:00; 1 in 10 that it is then below 18,800 MW",
         ),
         ((21_000, 20_900), "ALL rises to 21,000 MW (+5.0 %) by 14:30; 1 in 10 that it is then above 21,200 MW"),
         (

@@ -30,9 +30,7 @@ def world(tmp_path: Path) -> World:
 def followed(world: World, slot: ModelSlot) -> Client:
     """A service that has published five intervals and is at the sixth."""
     loop = world.loop(slot)
-    client = Client(
-        create_app({"toy": Served(REGION, slot, loop)}, world.store, default_region="toy", clock=world.clock)
-    )
+    app = create_app({"toy": Served(REGION, slot, loop)}, world.store, default_region="toy", clock=world.clock)
     world.run(lambda _: [loop], BEGIN + 5 * HALF_HOUR)
     loop.step()
     return Client(app)
