@@ -34,7 +34,12 @@ export class Stream {
     this.close();
     this.heard = performance.now();
     this.source = new EventSource(this.url);
-    this.source.addEventListener('open', () => this.works());
+    this.source.addEventListener('open', () => {
+      // The service sends what is newer only; but it may have been started anew, with another page.
+      const wasBroken = this.brokenSince !== null;
+      this.works();
+      if (wasBroken) this.onNowcast();
+    });
     this.source.addEventListener('nowcast', () => {
       this.works();
       this.onNowcast();
