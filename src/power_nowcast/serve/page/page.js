@@ -24,12 +24,14 @@ let stream = null;
 let skillRows = null;
 let skillAsked = -Infinity;
 let loading = false;
-let loadAgain = false;
+let loadAgain = null; // what was asked for while the view was on its way
 let region = new URLSearchParams(location.search).get('region');
 
-async function load() {
+// Asks for the view, unless it shows the publication with this id already.
+async function load(id = null) {
+  if (id !== null && view?.id === id) return;
   if (loading) {
-    loadAgain = true;
+    loadAgain = { id };
     return;
   }
   loading = true;
@@ -47,8 +49,9 @@ async function load() {
     loading = false;
   }
   if (loadAgain) {
-    loadAgain = false;
-    load();
+    const again = loadAgain.id;
+    loadAgain = null;
+    load(again);
   }
   tick();
 }
@@ -169,6 +172,8 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+let told = null; // the minute that the clock shows
+
 // What only the passing of time changes: the sentence, ages, the line of now. By the service's clock.
 function tick() {
   const now = clock.now();
@@ -186,8 +191,12 @@ function tick() {
       setText(part, `${isLate ? '⚠ late: ' : ''}${age(old)} old`);
       part.classList.toggle('late', isLate);
     }
-    setText($('clock'), moment(view.timezone, now));
-    $('clock').title = utc(now);
+    const minute = Math.floor(now / 60e3);
+    if (minute !== told) {
+      told = minute;
+      setText($('clock'), moment(view.timezone, now));
+      $('clock').title = utc(now);
+    }
   } else if (failure) {
     level = 'alarm';
   }
@@ -205,8 +214,8 @@ function tick() {
     setText($('announce'), `${WORDS[level]} ${sentence}`);
   }
   const value = view?.series[0].origin_mw;
-  const told = value === null || value === undefined ? '' : `${view.series[0].series} ${number(value / view.mw_per_unit, view.series[0].digits)} ${view.unit}`;
-  const title = `${WORDS[level] ? `${WORDS[level]}: ` : ''}${told || 'power-nowcast'}`;
+  const power = value === null || value === undefined ? '' : `${view.series[0].series} ${number(value / view.mw_per_unit, view.series[0].digits)} ${view.unit}`;
+  const title = `${WORDS[level] ? `${WORDS[level]}: ` : ''}${power || 'power-nowcast'}`;
   if (document.title !== title) document.title = title;
 }
 

@@ -21,7 +21,7 @@ export class ServerClock {
   }
 }
 
-// Calls `onNowcast` with every publication and `onBeat` with every heartbeat. `brokenFor` says for how long nothing works.
+// Calls `onNowcast` with the id of every publication, without one after a break, and `onBeat` with every heartbeat. `brokenFor` says for how long nothing works.
 export class Stream {
   constructor(url, { onNowcast, onBeat }) {
     Object.assign(this, { url, onNowcast, onBeat });
@@ -40,9 +40,9 @@ export class Stream {
       this.works();
       if (wasBroken) this.onNowcast();
     });
-    this.source.addEventListener('nowcast', () => {
+    this.source.addEventListener('nowcast', (event) => {
       this.works();
-      this.onNowcast();
+      this.onNowcast(event.lastEventId);
     });
     this.source.addEventListener('heartbeat', (event) => {
       this.works();

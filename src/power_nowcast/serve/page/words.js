@@ -2,9 +2,9 @@
 
 const formats = new Map();
 
-function format(zone, options) {
-  const key = zone + JSON.stringify(options);
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat('en-GB', { timeZone: zone, ...options }));
+function format(zone, options, language = 'en-GB') {
+  const key = zone + language + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language, { timeZone: zone, ...options }));
   return formats.get(key);
 }
 
@@ -16,7 +16,7 @@ function offsetOf(zone, at) {
 
 // The name of the zone at a time, such as EDT; en-US knows the American names.
 function zoneName(zone, at) {
-  const parts = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'short' }).formatToParts(at);
+  const parts = format(zone, { timeZoneName: 'short' }, 'en-US').formatToParts(at);
   return parts.find((part) => part.type === 'timeZoneName').value;
 }
 
