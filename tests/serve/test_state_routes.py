@@ -180,5 +180,3 @@ def test_the_documentation_stands_alone(client: Client) -> None:
     assert "url(" not in response.text
     for path in client.get("/openapi.json").json()["paths"]:
         assert path in response.text
-    front = client.get("/")
-    assert (front.status_code, front.headers["location"]) == (307, "docs")

@@ -3,7 +3,7 @@
 from power_nowcast.collect.findings import Finding, State
 from power_nowcast.collect.flags import flags
 from power_nowcast.collect.follow import Follower
-from power_nowcast.collect.freshness import TableStatus, status
+from power_nowcast.collect.freshness import TableStatus, status, usual_age
 from power_nowcast.collect.gaps import Gap, fill, gaps
 from power_nowcast.collect.load import IngestReport, write, write_all
 from power_nowcast.collect.quarantine import FellOut, fell_out
@@ -25,6 +25,7 @@ __all__ = [
     "gaps",
     "rebuild",
     "status",
+    "usual_age",
     "verify",
     "write",
     "write_all",

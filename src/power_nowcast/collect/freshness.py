@@ -63,7 +63,7 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
         first = rows["valid_at"].min()
         last, first = (time if isinstance(time, datetime) else None for time in (last, first))
         until = known_until(region, last, now) if last is not None and table is Table.POWER else last
-        behind = timedelta(0) if until is None else max(now - until - _usual(region, table, spec), timedelta(0))
+        behind = timedelta(0) if until is None else max(now - until - usual_age(region, table, spec), timedelta(0))
         holes = gaps(store, region, end=None if table.is_forecast else last, tables=[table])
         live = not is_archive(store, region, table)
         late = Freshness.LATE if behind > timedelta(0) else Freshness.FRESH
@@ -84,8 +84,8 @@ def status(store: Store, region: Region, *, now: datetime) -> list[TableStatus]:
     return found
 
 
-def _usual(region: Region, table: Table, spec: SourceSpec) -> timedelta:
-    """The usual maximum age of the newest value of a live table."""
+def usual_age(region: Region, table: Table, spec: SourceSpec) -> timedelta:
+    """The usual maximum age of the newest value of a live table; an older one is late."""
     default = REPORT_MINUTES if table is Table.WEATHER else region.interval_minutes
     return timedelta(minutes=spec.delay_minutes + PATIENCE * (spec.interval_minutes or default))
 

@@ -65,14 +65,14 @@ def history(store: Reader, region: Region, start: datetime, end: datetime, *, de
     return assemble(region, frames, start, end, known_at=start, delay_minutes=delay_minutes, quarantine=quarantine)
 
 
-def window(store: Reader, region: Region, at: datetime) -> Panel:
-    """What is known at `at`, as far back as features look.
+def window(store: Reader, region: Region, at: datetime, *, back: timedelta = WINDOW) -> Panel:
+    """What is known at `at`, from `back` before it; by default as far back as features look.
 
     Raises:
         MissingDataError: the store holds no power of the region in that time.
     """
     end = region.slot(at)
-    start = end - WINDOW
+    start = end - back
     power = store.as_of(Table.POWER, region.name, at=at, start=start, end=end)
     frames = _frames(store, region, power, start, end)
     known = {table: frame.filter(pl.col("available_at") <= at) for table, frame in frames.items()}

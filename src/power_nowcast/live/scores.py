@@ -1,5 +1,6 @@
 """Scores of published nowcasts: a view of nowcasts and tables, against the first value and the corrected one."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -44,7 +45,7 @@ def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.
     told = {one.issue_time: one for one in published(store, region.name, first, last)}  # the last revision remains
     if not told:
         return SCORES.to_frame()
-    rows = pl.concat([_rows(one) for one in told.values()])
+    rows = _rows(list(told.values()))
     end = last + timedelta(minutes=max(region.steps_minutes))
     values = store.versions(Table.POWER, region.name, start=first, end=end).sort("available_at", "first_seen_at")
     known = values.group_by("series", "valid_at").agg(
@@ -62,27 +63,59 @@ def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.
     )
 
 
-def _rows(one: Published) -> pl.DataFrame:
-    nowcast, steps = one.nowcast, len(one.nowcast.steps_minutes)
-    series = np.repeat(np.array(nowcast.series, object), steps).tolist()
-    values = np.where(np.isfinite(nowcast.values), nowcast.values, np.nan).reshape(len(series), -1)
-    horizon = list(nowcast.steps_minutes) * len(nowcast.series)
-    return pl.DataFrame(
+def skill(rows: pl.DataFrame) -> pl.DataFrame:
+    """Errors of live nowcasts against those of the last known value, by series and step.
+
+    Args:
+        rows: rows of `SCORES`; those that were caught up, and those without a value yet, do not count.
+
+    Returns:
+        Columns `series`, `horizon_min`, `n`, `mae_mw`, `persistence_mae_mw`, `skill` (1 minus their ratio; null if the
+        last value has no error) and `coverage_80`, by series and step.
+    """
+    known = rows.filter(pl.col("is_live") & pl.col("first_mw").is_not_null() & pl.col("median_mw").is_not_null())
+    found = known.group_by("series", "horizon_min").agg(
+        n=pl.len(),
+        mae_mw=pl.col("error_mw").abs().mean(),
+        persistence_mae_mw=(pl.col("origin_mw") - pl.col("first_mw")).abs().mean(),
+        coverage_80=pl.col("is_inside_80").mean(),
+    )
+    ratio = pl.col("mae_mw") / pl.col("persistence_mae_mw")
+    better = pl.when(pl.col("persistence_mae_mw") > 0).then(1 - ratio)
+    return found.with_columns(skill=better).sort("series", "horizon_min")
+
+
+def _rows(told: Sequence[Published]) -> pl.DataFrame:
+    """The rows of publications in one frame, which is many times as fast as a frame for each of them."""
+    counts = [len(one.nowcast.series) * len(one.nowcast.steps_minutes) for one in told]
+    values = np.concatenate([one.nowcast.values.reshape(-1, len(QUANTILES)) for one in told])
+    values = np.where(np.isfinite(values), values, np.nan)
+    series = [name for one in told for name in one.nowcast.series for _ in one.nowcast.steps_minutes]
+    quality = [level.value for one in told for level in one.nowcast.quality for _ in one.nowcast.steps_minutes]
+    horizon = np.concatenate([np.tile(one.nowcast.steps_minutes, len(one.nowcast.series)) for one in told])
+    origin = np.concatenate([np.repeat(one.nowcast.origin_mw, len(one.nowcast.steps_minutes)) for one in told])
+    place = np.repeat(np.arange(len(told)), counts)
+    of_publication = pl.DataFrame(
         {
-            "issue_time": [one.issue_time] * len(series),
-            "series": series,
-            "horizon_min": horizon,
-            "valid_at": [one.issue_time + timedelta(minutes=step) for step in horizon],
-            "published_at": [one.published_at] * len(series),
-            "is_live": [one.is_live] * len(series),
-            "quality": np.repeat([quality.value for quality in nowcast.quality], steps).tolist(),
-            "model_version": [one.version] * len(series),
-            "origin_mw": np.repeat(nowcast.origin_mw, steps),
-            "median_mw": values[:, MEDIAN],
-            **{f"q{n}": values[:, n] for n in range(len(QUANTILES))},
+            "issue_time": [one.issue_time for one in told],
+            "published_at": [one.published_at for one in told],
+            "is_live": [one.is_live for one in told],
+            "model_version": [one.version for one in told],
         },
-        schema_overrides={"issue_time": UTC, "valid_at": UTC, "published_at": UTC},
-    ).with_columns(pl.col("origin_mw", "median_mw", *(f"q{n}" for n in range(len(QUANTILES)))).fill_nan(None))
+        schema_overrides={"issue_time": UTC, "published_at": UTC},
+    )
+    columns = {f"q{n}": values[:, n] for n in range(len(QUANTILES))}
+    numbers = pl.DataFrame({"horizon_min": horizon, "origin_mw": origin, "median_mw": values[:, MEDIAN], **columns})
+    rows = (
+        of_publication[place]
+        .hstack(numbers)
+        .with_columns(
+            pl.Series("series", series, pl.String),
+            pl.Series("quality", quality, pl.String),
+            pl.col("origin_mw", "median_mw", *columns).fill_nan(None),
+        )
+    )
+    return rows.with_columns(valid_at=pl.col("issue_time") + pl.duration(minutes="horizon_min"))
 
 
 def _pinball(joined: pl.DataFrame) -> pl.Series:

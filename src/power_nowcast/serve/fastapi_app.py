@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse
 
 from power_nowcast import __version__
 from power_nowcast.serve import docs, problems
@@ -77,10 +77,6 @@ def create_app(
     @app.get("/docs", include_in_schema=False)
     def documentation() -> HTMLResponse:
         return HTMLResponse(docs.page(app.openapi()), headers={"content-security-policy": docs.POLICY})
-
-    @app.get("/", include_in_schema=False)
-    def front() -> RedirectResponse:
-        return RedirectResponse("docs")
 
     return app
 

@@ -1,5 +1,6 @@
 """Observations that a caller brings, from the body's bytes to a panel; each fault with its column and row."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC as _UTC
 from datetime import datetime
@@ -23,6 +24,13 @@ MAX_SPAN_DAYS = 400
 _TIMES = TypeAdapter(list[Time])
 _READINGS = TypeAdapter(list[Reading | None])
 
+LOST_PLUS = re.compile(r"\d:\d\d\S* \d\d(:?\d\d)?$")
+"""A time and an offset with a space between them: an address turns a plus sign into this space."""
+LOST_PLUS_REMEDY = (
+    "a + in an address is read as a space: write the offset's plus sign as %2B, as in 2019-06-30T23:55:00%2B02:00, or "
+    "the time in UTC with a Z"
+)
+
 
 def read[Body: Observations](kind: type[Body], body: bytes) -> Body:
     """A request's body, validated except for its cells.
@@ -42,6 +50,8 @@ def parse_time(text: str, *where: str) -> Any:
     Raises:
         RequestValidationError: the text is no such time.
     """
+    if LOST_PLUS.search(text):
+        raise RequestValidationError([{"type": "lost_plus", "loc": where, "msg": LOST_PLUS_REMEDY}])
     try:
         return TypeAdapter(Time).validate_python(text)
     except ValidationError as error:

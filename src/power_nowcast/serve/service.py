@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,7 +27,7 @@ from power_nowcast.live.loader import POLL_SECONDS, Loader
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.live.present import Edition, Present
-from power_nowcast.live.records import Published
+from power_nowcast.live.records import Published, newest
 from power_nowcast.live.runner import Runner
 from power_nowcast.live.scores import scores
 from power_nowcast.live.slot import Loaded, ModelSlot
@@ -40,14 +39,18 @@ from power_nowcast.serve.answers import (
     answer_of_published,
     identity,
     iso,
+    iso_exact,
     model_card,
     paths_of,
     region_card,
 )
 from power_nowcast.serve.chances import Happening, chances_of
+from power_nowcast.serve.headline import ARCHIVE
 from power_nowcast.serve.observations import panel_of, parse_time
+from power_nowcast.serve.page import VERSION
 from power_nowcast.serve.schemas import (
     ChancesAnswer,
+    EventCard,
     ModelCard,
     NowcastAnswer,
     Observations,
@@ -56,22 +59,15 @@ from power_nowcast.serve.schemas import (
     RegionCard,
     RegionState,
 )
+from power_nowcast.serve.view import Clock, Shown, View, as_published, view_of
 from power_nowcast.store import Store
-from power_nowcast.store.events import Event, events, promoted
+from power_nowcast.store.events import events, promoted
 
 logger = logging.getLogger("power_nowcast.serve")
 
 LATEST = "latest"
-ARCHIVE = "archive"
-"""Flag of answers for the newest moment of data that do not grow."""
 READY_AGE_MINUTES = 60
 """A region whose newest observation is older is not ready; from a few steps on the model gives way to persistence."""
-LOST_PLUS = re.compile(r"\d:\d\d\S* \d\d(:?\d\d)?$")
-"""A time and an offset with a space between them: an address turns a plus sign into this space."""
-LOST_PLUS_REMEDY = (
-    "a + in an address is read as a space: write the offset's plus sign as %2B, as in 2019-06-30T23:55:00%2B02:00, or "
-    "the time in UTC with a Z"
-)
 PEAK_PATHS = 1000
 """Number of sample paths behind peaks and troughs, even where a request asks for fewer."""
 CHANCE_PATHS = 4000
@@ -262,10 +258,35 @@ class Service:
         rows = scores(self.store, region, first, last)
         return rows if series is None else rows.filter(pl.col("series").is_in(series))
 
-    def events(self, name: str, since: datetime | None) -> list[Event]:
+    def events(self, name: str, since: datetime | None) -> list[EventCard]:
         """The events of a region, of the last day by default, oldest first."""
         now = self.clock()
-        return events(self.store, self.of(name).region.name, since or now - timedelta(days=1), now)
+        found = events(self.store, self.of(name).region.name, since or now - timedelta(days=1), now)
+        return [EventCard(at=iso(one.at), kind=one.kind, about=one.about, what=one.what) for one in found]
+
+    def told_time(self) -> Clock:
+        """The service's clock, and the version of its page."""
+        return Clock(time=iso_exact(self.clock()), speed=getattr(self.clock, "speed", 1.0), page=VERSION)
+
+    def view(self, name: str, hours: int) -> View:
+        """What the page shows of a region: of a followed one its newest publication, however old that is.
+
+        Raises:
+            UnknownRegionError: there is no such region.
+            StaleDataError: nothing has been published, and no nowcast can be made.
+            ModelError: no model is loaded yet.
+        """
+        one, now = self.of(name), self.clock()
+        edition = self.present.of(name)
+        found = edition.published if edition is not None else newest(self.store, name, until=now)
+        if found is None:
+            if one.loop is not None:
+                self.edition(name)  # says why there is none
+            answer, nowcast, _ = self._from_store(name, None, None, None)
+            found = as_published(self.store, one.region, nowcast, answer.model, now=now)
+        is_past = one.loop is None and is_archive(self.store, one.region)
+        shown = Shown(found, one.loop is not None, is_past, self.events(name, None), self.told_time())
+        return view_of(self.store, one.region, shown, now=now, hours=hours)
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:
         """The nowcast from rows that the caller brings."""
@@ -325,10 +346,6 @@ class Service:
     def _issue_time(self, one: Served, asked: str | None, now: datetime) -> datetime:
         name = one.region.name
         if asked is not None and asked != LATEST:
-            if LOST_PLUS.search(asked):
-                raise RequestValidationError(
-                    [{"type": "lost_plus", "loc": ("query", "issue_time"), "msg": LOST_PLUS_REMEDY}]
-                )
             at: datetime = parse_time(asked, "query", "issue_time")
             if at > now + timedelta(minutes=1):
                 raise RequestValidationError(

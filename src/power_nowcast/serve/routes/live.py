@@ -11,7 +11,7 @@ from fastapi import FastAPI, Header, Query, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from power_nowcast.serve.answers import SIGNIFICANT, iso
+from power_nowcast.serve.answers import SIGNIFICANT
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.routes.nowcasts import SeriesQuery
 from power_nowcast.serve.schemas import EventCard, HistoryRow, Time
@@ -43,7 +43,7 @@ def add(app: FastAPI, service: Service) -> None:
         service.of(region)
         async for edition in service.present.follow(region, seen=last_event_id or "", beat_seconds=BEAT_SECONDS):
             if edition is None:
-                yield ServerSentEvent(event="heartbeat", data={"time": iso(service.clock())})
+                yield ServerSentEvent(event="heartbeat", data=service.told_time().model_dump())
             else:
                 yield ServerSentEvent(event="nowcast", id=edition.id, raw_data=edition.body.decode())
 
@@ -79,7 +79,4 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/v1/events/{region}", tags=["live"], responses=problems_of(404, 422, 503))
     def events(region: str, since: SinceQuery = None) -> list[EventCard]:
         """What happened while the region was followed, oldest first."""
-        return [
-            EventCard(at=iso(one.at), kind=one.kind, about=one.about, what=one.what)
-            for one in service.events(region, since)
-        ]
+        return service.events(region, since)

@@ -1,0 +1,282 @@
+// The page of one region. What it shows comes from `v1/view`; the stream says when to ask for it.
+
+import { draw } from './draw.js';
+import { fill, skills } from './parts.js';
+import { ServerClock, Stream } from './stream.js';
+import { age, moment, number, timeOfDay, utc } from './words.js';
+
+const $ = (id) => document.getElementById(id);
+const TICK = 500;
+const HOURS = 4;
+const SKILL_EVERY = 30 * 60e3; // the figures of a day move slowly
+const LOST = 3000; // a connection that breaks for less is not worth a word
+const WORDS = { normal: '', warning: '⚠ Warning', alarm: '⛔ Alarm', waiting: '' };
+const VERSION = document.querySelector('meta[name=page-version]').content;
+
+const clock = new ServerClock();
+let view = null;
+let failure = null;
+let chosen = null; // the series of the large picture
+let kept = null; // the moment that the reader has chosen; null for the end of the nowcast
+let scenes = [];
+let said = '60';
+let stream = null;
+let skillRows = null;
+let skillAsked = -Infinity;
+let loading = false;
+let loadAgain = null; // what was asked for while the view was on its way
+let region = new URLSearchParams(location.search).get('region');
+
+// Asks for the view, unless it shows the publication with this id already.
+async function load(id = null) {
+  if (id !== null && view?.id === id) return;
+  if (loading) {
+    loadAgain = { id };
+    return;
+  }
+  loading = true;
+  try {
+    const response = await fetch(`v1/view/${encodeURIComponent(region)}?hours=${HOURS}`, { signal: AbortSignal.timeout(15000) });
+    const told = await response.json();
+    if (!response.ok) throw new Error([told.detail, told.remedy].filter(Boolean).join(' '));
+    failure = null;
+    take(told);
+    loadSkill();
+  } catch (error) {
+    failure = error instanceof SyntaxError || error instanceof TypeError || error.name === 'TimeoutError' ? '' : error.message;
+    setTimeout(load, 3000);
+  } finally {
+    loading = false;
+  }
+  if (loadAgain) {
+    const again = loadAgain.id;
+    loadAgain = null;
+    load(again);
+  }
+  tick();
+}
+
+function take(told) {
+  clock.set(told.clock);
+  checkVersion(told.clock.page);
+  view = told;
+  view.at = told.times.map(Date.parse);
+  view.ahead = told.valid_at.map(Date.parse);
+  view.issued = Date.parse(told.issue_time);
+  view.happened = told.events.map((event) => ({ ...event, at: Date.parse(event.at) }));
+  if (!view.series.some((one) => one.series === chosen)) chosen = view.series[0].series;
+  render();
+}
+
+async function loadSkill() {
+  if (performance.now() - skillAsked < SKILL_EVERY) return;
+  skillAsked = performance.now();
+  try {
+    const response = await fetch(`v1/skill/${encodeURIComponent(region)}`, { signal: AbortSignal.timeout(60000) });
+    if (!response.ok) throw new Error(response.statusText);
+    skillRows = await response.json();
+    skills(view, shownSeries(), skillRows);
+  } catch {
+    skillAsked = performance.now() - SKILL_EVERY + 60e3; // in a minute again
+  }
+}
+
+// A service that was started with a newer page: open it, once the page itself arrives, and not a proxy's error.
+async function checkVersion(version) {
+  if (version === VERSION || sessionStorage.getItem('opened') === version) return;
+  try {
+    const response = await fetch('./', { cache: 'no-cache' });
+    if (!response.ok || !(await response.text()).includes(version)) return;
+    sessionStorage.setItem('opened', version);
+    location.reload();
+  } catch {
+    // The next heartbeat tries again.
+  }
+}
+
+function shownSeries() {
+  return view.series.find((one) => one.series === chosen);
+}
+
+function cursor() {
+  const at = kept === null ? -1 : view.at.indexOf(kept);
+  return at >= 0 ? at : view.at.length - 1;
+}
+
+function render() {
+  const series = shownSeries();
+  $('title').textContent = view.title;
+  fill(view, series, { said, choose, setSaid });
+  skills(view, series, skillRows);
+  scenes = [draw($('fan'), view, series, { said })];
+  for (const svg of document.querySelectorAll('#multiples svg')) {
+    scenes.push(draw(svg, view, view.series.find((one) => one.series === svg.dataset.series), { compact: true }));
+  }
+  $('moment').max = view.at.length - 1;
+  setCursor(cursor());
+  tick();
+}
+
+function choose(name) {
+  chosen = name;
+  render();
+  $('announce').textContent = `${name} is shown.`;
+}
+
+function setSaid(minutes) {
+  said = minutes;
+  render();
+}
+
+function setCursor(n) {
+  const series = shownSeries();
+  for (const scene of scenes) scene.setCursor(n);
+  $('moment').value = n;
+  const at = view.at[n];
+  $('moment').setAttribute('aria-valuetext', moment(view.timezone, at));
+  const later = view.ahead.indexOf(at);
+  const q = (name) => (later >= 0 ? series.quantiles[name][later] : null);
+  const tell = (value) => number(value === null ? null : value / view.mw_per_unit, series.digits);
+  const parts = [];
+  const value = later >= 0 ? q('q50') : series.measured[n];
+  if (later >= 0) {
+    parts.push(['nowcast', `${tell(q('q50'))} ${view.unit}`], ['8 of 10 times within', `${tell(q('q10'))} to ${tell(q('q90'))}`]);
+  } else {
+    parts.push(['measured', `${tell(series.measured[n])} ${view.unit}`]);
+  }
+  if (series.operator && series.operator[n] !== null) parts.push(['operator’s forecast', tell(series.operator[n])]);
+  for (const minutes of Object.keys(series.said).sort((a, b) => b - a)) {
+    const before = series.said[minutes][n];
+    if (before === null) continue;
+    const off = value === null ? '' : ` (${later >= 0 ? 'now' : 'came'} ${difference(value - before, series.digits)})`;
+    parts.push([`said ${minutes} minutes before`, `${tell(before)}${off}`]);
+  }
+  const heading = document.createElement('h3');
+  heading.textContent = `${chosen}, ${moment(view.timezone, at)}`;
+  heading.title = utc(at);
+  const list = document.createElement('dl');
+  for (const [name, text] of parts) {
+    const box = document.createElement('div');
+    box.append(Object.assign(document.createElement('dt'), { textContent: name }), Object.assign(document.createElement('dd'), { textContent: text }));
+    list.append(box);
+  }
+  $('readout').replaceChildren(heading, list);
+}
+
+function difference(mw, digits) {
+  const text = number(Math.abs(mw) / view.mw_per_unit, digits);
+  return /[1-9]/.test(text) ? `${text} ${mw > 0 ? 'higher' : 'lower'}` : 'the same';
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+let told = null; // the minute that the clock shows
+
+// What only the passing of time changes: the sentence, ages, the line of now. By the service's clock.
+function tick() {
+  const now = clock.now();
+  let level = 'waiting';
+  let sentence = failure || 'Waiting for the service.';
+  if (view) {
+    const stage = view.stages.filter((one) => Date.parse(one.since) <= now).pop() ?? view.stages[0];
+    level = stage.level;
+    sentence = stage.text.replace('{age}', age(now - Date.parse(view.newest)));
+    if (failure) [level, sentence] = ['alarm', `${failure} Before: ${sentence}`];
+    for (const scene of scenes) scene.setNow(now);
+    for (const part of document.querySelectorAll('[data-since]')) {
+      const old = now - Number(part.dataset.since);
+      const isLate = part.dataset.late !== undefined && old > Number(part.dataset.late);
+      setText(part, `${isLate ? '⚠ late: ' : ''}${age(old)} old`);
+      part.classList.toggle('late', isLate);
+    }
+    const minute = Math.floor(now / 60e3);
+    if (minute !== told) {
+      told = minute;
+      setText($('clock'), moment(view.timezone, now));
+      $('clock').title = utc(now);
+    }
+  } else if (failure) {
+    level = 'alarm';
+  }
+  const lost = stream && (stream.brokenFor > LOST || (failure === '' && stream.brokenFor > 0));
+  $('connection').hidden = !lost;
+  if (lost) {
+    if (level === 'normal') level = 'warning';
+    const of = view ? ` What you see is of ${timeOfDay(view.timezone, view.issued, true)}.` : '';
+    setText($('connection'), `No connection to the service for ${age(stream.brokenFor)}.${of} It tries again by itself.`);
+  }
+  setText($('word'), WORDS[level]);
+  setText($('sentence'), sentence);
+  if (document.body.dataset.level !== level) {
+    document.body.dataset.level = level;
+    setText($('announce'), `${WORDS[level]} ${sentence}`);
+  }
+  const value = view?.series[0].origin_mw;
+  const power = value === null || value === undefined ? '' : `${view.series[0].series} ${number(value / view.mw_per_unit, view.series[0].digits)} ${view.unit}`;
+  const title = `${WORDS[level] ? `${WORDS[level]}: ` : ''}${power || 'power-nowcast'}`;
+  if (document.title !== title) document.title = title;
+}
+
+// After sleep the clock of this page may have stood still: whatever wakes it asks for the present.
+let ticked = Date.now();
+function wake() {
+  stream?.open();
+  if (region) load();
+}
+
+setInterval(() => {
+  const gap = Date.now() - ticked;
+  ticked = Date.now();
+  if (Math.abs(gap) > 10 * TICK + 5000) wake();
+  stream?.check();
+  tick();
+}, TICK);
+document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && wake());
+document.addEventListener('resume', wake);
+addEventListener('pageshow', (event) => event.persisted && wake());
+addEventListener('online', wake);
+
+$('moment').addEventListener('input', () => {
+  const n = Number($('moment').value);
+  kept = n === view.at.length - 1 ? null : view.at[n];
+  setCursor(n);
+});
+$('fan').addEventListener('pointermove', (event) => view && setCursor(scenes[0].indexAt(event.clientX)));
+$('fan').addEventListener('pointerleave', () => view && setCursor(cursor()));
+$('fan').addEventListener('click', (event) => {
+  kept = view.at[scenes[0].indexAt(event.clientX)];
+  setCursor(cursor());
+});
+$('multiples').addEventListener('pointermove', (event) => {
+  const svg = event.target.closest('svg');
+  const place = svg ? [...document.querySelectorAll('#multiples svg')].indexOf(svg) : -1;
+  if (view && place >= 0) setCursor(scenes[place + 1].indexAt(event.clientX));
+});
+$('multiples').addEventListener('pointerleave', () => view && setCursor(cursor()));
+new ResizeObserver(() => view && render()).observe($('picture'));
+
+async function start() {
+  try {
+    const regions = await (await fetch('v1/regions')).json();
+    region = regions.some((one) => one.name === region) ? region : regions[0].name;
+    $('choice').hidden = regions.length < 2;
+    $('region').replaceChildren(...regions.map((one) => new Option(one.title, one.name, false, one.name === region)));
+  } catch {
+    setTimeout(start, 2000);
+    return;
+  }
+  $('region').addEventListener('change', () => location.assign(`?region=${encodeURIComponent($('region').value)}`));
+  stream = new Stream(`v1/stream/${encodeURIComponent(region)}`, {
+    onNowcast: load,
+    onBeat: (beat) => {
+      clock.set(beat);
+      checkVersion(beat.page);
+      if (!view || !view.followed) load();
+    },
+  });
+  load();
+}
+
+start();

@@ -1,0 +1,149 @@
+// The parts of the page that are text: badges, small multiples, state, events, the table of every value.
+
+import { DASH, moment, number, percent, signed, timeOfDay, utc } from './words.js';
+
+const $ = (id) => document.getElementById(id);
+const TABLES = { power: 'Power', weather: 'Weather', forecast: 'Operator’s forecast', weather_forecast: 'Weather forecast' };
+const NOTES = { replay: 'Replay of past data', sample: 'Sample of past data', archive: 'Data of the past' };
+const LEVELS = ['q05', 'q10', 'q25', 'q50', 'q75', 'q90', 'q95'];
+
+export function el(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+const time = (view, at) => el('time', { datetime: new Date(at).toISOString(), title: utc(at) }, timeOfDay(view.timezone, at));
+
+export function fill(view, series, { said, choose, setSaid }) {
+  const tell = (one, value) => number(value === null ? null : value / view.mw_per_unit, one.digits);
+  $('series-title').textContent = `${series.series}, ${view.unit}`;
+  $('fan-words').textContent = `Measured values of ${series.series} and the nowcast of the coming hour. All values are in the table below.`;
+  $('badges').replaceChildren(...view.notes.map((note) => el('span', { class: 'badge' }, NOTES[note] ?? note)));
+  $('version').textContent = `${view.model.name} ${view.model.version}`;
+  $('legend-operator').hidden = !series.operator || series.operator.every((value) => value === null);
+  $('legend-said').hidden = said === '';
+  $('legend-said').querySelector('span').textContent = `said ${said} minutes before`;
+  before(series, said, setSaid);
+  multiples(view, series, tell, choose);
+  facts(view);
+  events(view);
+  values(view, series, (value) => tell(series, value));
+}
+
+function before(series, said, setSaid) {
+  const box = $('before');
+  if (box.querySelector('input')) return;
+  for (const minutes of [...Object.keys(series.said), '']) {
+    const input = el('input', { type: 'radio', name: 'said', value: minutes });
+    input.checked = minutes === said;
+    input.addEventListener('change', () => setSaid(minutes));
+    box.append(el('label', {}, input, minutes ? `${minutes} min` : 'none'));
+  }
+}
+
+function multiples(view, series, tell, choose) {
+  const box = $('multiples');
+  const names = view.series.map((one) => one.series).join('\n');
+  if (box.dataset.names !== names) {
+    box.dataset.names = names;
+    box.replaceChildren(
+      ...view.series.map((one) => {
+        const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+        svg.setAttribute('aria-hidden', 'true');
+        svg.dataset.series = one.series;
+        const button = el('button', { type: 'button' }, el('b'), el('span', { class: 'value' }), el('span', { class: 'moves' }), svg);
+        button.addEventListener('click', () => choose(one.series));
+        return button;
+      }),
+    );
+  }
+  view.series.forEach((one, n) => {
+    const button = box.children[n];
+    const last = one.quantiles.q50.length - 1;
+    const [origin, median] = [one.origin_mw, one.quantiles.q50[last]];
+    const isKnown = origin !== null && median !== null;
+    const isSmall = isKnown && Math.abs(origin) < 0.05 * Math.abs(median);
+    const moves = !isKnown ? DASH : isSmall || origin === 0 ? `${signed((median - origin) / view.mw_per_unit, one.digits)} ${view.unit}` : `${signed((100 * (median - origin)) / Math.abs(origin), 1)} %`;
+    button.setAttribute('aria-pressed', String(one === series));
+    button.querySelector('b').textContent = one.series;
+    button.querySelector('.value').textContent = `${tell(one, origin)} ${view.unit}`;
+    button.querySelector('.moves').textContent = one.quality === 'full' ? `${moves} in ${view.interval_minutes * one.quantiles.q50.length} min` : `⚠ ${one.quality}`;
+    button.classList.toggle('odd', one.quality !== 'full');
+  });
+}
+
+function since(at, late) {
+  const made = el('span', { 'data-since': Date.parse(at), title: utc(Date.parse(at)) });
+  if (late !== null) made.dataset.late = late * 60e3;
+  return made;
+}
+
+function facts(view) {
+  const rows = view.sources.map((one) => [TABLES[one.table] ?? one.table, one.newest ? since(one.newest, one.late_minutes) : '⚠ nothing yet']);
+  const interval = view.interval_minutes;
+  rows.push(['Nowcast', since(view.published_at, view.followed ? 2.5 * interval : null)]);
+  rows.push(['Quality', view.reasons.length ? `⚠ ${view.quality}: ${view.reasons.join(', ')}` : view.quality === 'full' ? 'full, all inputs good' : `⚠ ${view.quality}`]);
+  const notes = view.notes.filter((note) => !(note in NOTES));
+  if (notes.length) rows.push(['Note', notes.join(', ')]);
+  rows.push(['Model', `${view.model.name}, version ${view.model.version} (${view.model.kind})`]);
+  rows.push(['Issued', time(view, view.issued)]);
+  $('facts').replaceChildren(...rows.flatMap(([name, what]) => [el('dt', {}, name), el('dd', {}, what)]));
+}
+
+// How good the nowcasts of the last 24 hours were. A band of 80 % that held less than 70 % or more than 90 % is marked.
+export function skills(view, series, rows) {
+  const own = (rows ?? []).filter((row) => row.series === series.series && row.horizon_min % 15 === 0);
+  if (!own.length) {
+    $('skill').replaceChildren();
+    return;
+  }
+  const caption = el('caption', {}, `${series.series}, live nowcasts of the last 24 hours`);
+  const head = ['Ahead', `Error, ${view.unit}`, 'Less error than the last value', '8-of-10 band held'];
+  const body = own.map((row) => {
+    const isOdd = row.coverage_80 < 0.7 || row.coverage_80 > 0.9;
+    const held = el('td', isOdd ? { class: 'late' } : {}, `${isOdd ? '⚠ ' : ''}${percent(row.coverage_80)}`);
+    const less = row.skill === null ? DASH : `${row.skill < 0 ? '⚠ ' : ''}${percent(row.skill)}`;
+    const better = el('td', row.skill !== null && row.skill < 0 ? { class: 'late' } : {}, less);
+    return el('tr', {}, el('th', { scope: 'row' }, `${row.horizon_min} min`), el('td', {}, number(row.mae_mw / view.mw_per_unit, series.digits)), better, held);
+  });
+  $('skill').replaceChildren(el('table', {}, caption, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...body)));
+}
+
+// Events of one kind at one time are one entry: a jump of the whole region would fill the list with its zones.
+function events(view) {
+  const groups = new Map();
+  for (const event of view.happened.slice().reverse()) {
+    const key = `${event.at} ${event.kind}`;
+    groups.set(key, [...(groups.get(key) ?? []), event]);
+  }
+  const items = [...groups.values()].slice(0, 60).map((group) => {
+    const [first, ...others] = group.reverse();
+    const more = others.length ? ` Also: ${others.map((one) => one.about || one.what).join(', ').replace(/\.$/, '')}.` : '';
+    const at = el('time', { datetime: new Date(first.at).toISOString(), title: utc(first.at) }, moment(view.timezone, first.at));
+    return el('li', {}, at, ' ', el('b', {}, first.kind), ` ${first.what}${more}`);
+  });
+  $('events').replaceChildren(...(items.length ? items : [el('li', {}, 'Nothing.')]));
+}
+
+function values(view, series, tell) {
+  const minutes = Object.keys(series.said).sort((a, b) => b - a);
+  const levels = LEVELS.filter((one) => one !== 'q50');
+  const head = ['Time', 'Measured', 'Nowcast', ...levels.map((one) => `${Number(one.slice(1))} %`)];
+  head.push(...(series.operator ? ['Operator'] : []), ...minutes.map((one) => `Said ${one} min before`));
+  const rows = view.at.map((at, n) => {
+    const later = view.ahead.indexOf(at);
+    const q = (name) => (later >= 0 ? tell(series.quantiles[name][later]) : '');
+    const cells = [later >= 0 ? '' : tell(series.measured[n]), q('q50'), ...levels.map(q)];
+    cells.push(...(series.operator ? [tell(series.operator[n])] : []), ...minutes.map((one) => tell(series.said[one][n])));
+    const when = el('time', { datetime: new Date(at).toISOString(), title: utc(at) }, timeOfDay(view.timezone, at, true));
+    return el('tr', {}, el('th', { scope: 'row' }, when), ...cells.map((text) => el('td', {}, text)));
+  });
+  $('values-note').textContent = `${series.series}, ${view.unit}, newest first. The level of 90 % is passed 1 time in 10, that of 5 % 19 times in 20.`;
+  const table = el('table', { 'aria-describedby': 'values-note' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...rows.reverse()));
+  const box = $('table');
+  const [top, left] = [box.scrollTop, box.scrollLeft];
+  box.replaceChildren(table);
+  [box.scrollTop, box.scrollLeft] = [top, left];
+}
