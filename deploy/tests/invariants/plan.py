@@ -1,6 +1,7 @@
 """A plan of Terraform as JSON, and the register of what must hold in every plan."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +40,9 @@ class Plan:
         return [one for one in found if not kinds or one.kind in kinds]
 
     def variable(self, name: str) -> Any:
-        """Value of a variable of the root."""
-        return self.told["variables"][name]["value"]
+        """Value of a variable of the root. Terraform gives back a value of the command line as the text that it was."""
+        value = self.told["variables"][name]["value"]
+        return json.loads(value) if isinstance(value, str) and re.fullmatch(r"true|false|\[.*]", value) else value
 
     @property
     def environment(self) -> str:

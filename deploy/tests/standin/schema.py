@@ -27,9 +27,9 @@ NESTINGS = {"struct": "single", "list": "list", "set": "set", "map": "map"}
 type Json = dict[str, "Json | list[str] | str | bool | int"]
 
 
-def kinds(folder: Path) -> set[str]:
-    """Kinds of resources and data sources that the HCL below a folder names; data sources begin with `data.`."""
-    found = (match for path in folder.rglob("*.tf") for match in KIND.finditer(path.read_text()))
+def kinds(files: list[Path]) -> set[str]:
+    """Kinds of resources and data sources that HCL in these files names; data sources begin with `data.`."""
+    found = (match for path in files for match in KIND.finditer(path.read_text()))
     return {("data." if match[1] == "data" else "") + match[2] for match in found}
 
 
@@ -142,5 +142,5 @@ def _computed_type(told: str) -> "list[str] | str":
 
 
 if __name__ == "__main__":
-    installed, hcl, target = map(Path, sys.argv[1:])
-    target.write_text(json.dumps(read(installed, kinds(hcl)), indent=0, sort_keys=True))
+    installed, target, *named = map(Path, sys.argv[1:])
+    target.write_text(json.dumps(read(installed, kinds(named)), indent=0, sort_keys=True))

@@ -13,6 +13,11 @@ variable "service_type" {
   description = "Instance type of the service: g6f.xlarge (an eighth of an L4) or g6.xlarge (a whole one)."
   type        = string
   default     = "g6f.xlarge"
+
+  validation {
+    condition     = contains(["g6f.xlarge", "g6.xlarge"], var.service_type)
+    error_message = "The service runs on g6f.xlarge or g6.xlarge."
+  }
 }
 
 variable "image_version" {

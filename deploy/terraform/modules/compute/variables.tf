@@ -16,11 +16,6 @@ variable "account_id" {
 variable "service_type" {
   description = "Instance type of the service: g6f.xlarge has an eighth of an L4, g6.xlarge a whole one."
   type        = string
-
-  validation {
-    condition     = contains(["g6f.xlarge", "g6.xlarge"], var.service_type)
-    error_message = "The service runs on g6f.xlarge or g6.xlarge."
-  }
 }
 
 variable "image_version" {
