@@ -71,6 +71,7 @@ lint: setup ## ruff, mypy, import-linter, and the rules of the tree
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	cd deploy/tests && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml invariants breaks terraform.py stage.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_tree.py
 
@@ -159,7 +160,7 @@ deploy-venv: setup .venv-deploy/schema.json ## make .venv-deploy with the pinned
 	$(BIN)/uv pip install --quiet --require-hashes --python .venv-deploy/bin/python -r deploy/tests/requirements.txt
 	@touch $@
 
-HCL := $(shell find deploy/terraform -name '*.tf') deploy/tests/breaks.py
+HCL := $(shell find deploy/terraform -name '*.tf') $(wildcard deploy/tests/breaks/*.py)
 
 # The schema of the AWS provider, for the kinds of resources that the HCL names. The package that it is read from is not kept.
 .venv-deploy/schema.json: .venv-deploy/installed deploy/tests/requirements-schema.txt deploy/tests/standin/schema.py $(HCL)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from invariants import Plan
 from terraform import HCL, PROVIDER, ROOTS, TESTS, Terraform
 

@@ -7,9 +7,30 @@ import shutil
 import subprocess
 from pathlib import Path
 
-REAL = (
-    "awk bash basename cat chmod dirname env grep head ln ls mkdir mktemp mv rm sed seq sleep sort tail touch tr".split()
-)
+REAL = [
+    "awk",
+    "bash",
+    "basename",
+    "cat",
+    "chmod",
+    "dirname",
+    "env",
+    "grep",
+    "head",
+    "ln",
+    "ls",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "rm",
+    "sed",
+    "seq",
+    "sleep",
+    "sort",
+    "tail",
+    "touch",
+    "tr",
+]
 STAND_IN = """#!{bash}
 printf '%s' "{name}" >>"{calls}"
 printf ' %q' "$@" >>"{calls}"

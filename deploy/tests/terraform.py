@@ -23,7 +23,7 @@ sys.exit(code)
 """
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Terraform ended with an error; the message is what it printed."""
 
 
@@ -43,7 +43,7 @@ class Terraform:
         """What a command prints.
 
         Raises:
-            Refused: it ended with another exit code than 0.
+            RefusedError: it ended with another exit code than 0.
         """
         done = subprocess.run(
             [sys.executable, "-c", RUN, *words],
@@ -54,10 +54,11 @@ class Terraform:
             check=False,
         )
         if done.returncode:
-            raise Refused(done.stdout + done.stderr)
+            raise RefusedError(done.stdout + done.stderr)
         return done.stdout
 
     def plan(self, root: str, *variables: str) -> dict[str, Any]:
         """A plan as JSON. Without a backend: the state is empty."""
         self.run(root, "plan", "-refresh=false", "-lock=false", "-out=plan", *VARIABLES[root], *variables)
-        return json.loads(self.run(root, "show", "-json", "plan"))
+        told: dict[str, Any] = json.loads(self.run(root, "show", "-json", "plan"))
+        return told

@@ -6,8 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from invariants.machines import TYPES
 from moto import mock_aws
+
+from invariants.machines import TYPES
 from terraform import HCL, TESTS
 
 DOCUMENT = TESTS.parents[1] / "docs/aws.md"

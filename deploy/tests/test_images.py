@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hcl2
 import pytest
+
 from stage import Stage, writable
 from terraform import TESTS
 
@@ -64,7 +65,9 @@ def test_templates_are_formatted(file: Path) -> None:
 
 def test_all_templates_parse_and_images_are_encrypted_and_take_a_token() -> None:
     read = [hcl2.loads(path.read_text()) for path in PACKER.glob("*.hcl")]
-    (source,) = (two for one in read for told in one.get("source", []) for kind in told.values() for two in kind.values())
+    (source,) = (
+        two for one in read for told in one.get("source", []) for kind in told.values() for two in kind.values()
+    )
     assert source["encrypt_boot"] is True
     assert source["metadata_options"][0]["http_tokens"].strip('"') == "required"
     assert source["ssh_interface"].strip('"') == "session_manager"
@@ -176,7 +179,10 @@ def test_a_whole_gpu_gets_the_drivers_of_the_data_centre(tmp_path: Path) -> None
 
 
 def test_a_fraction_gets_the_newest_grid_driver_of_the_branch(tmp_path: Path) -> None:
-    names = ["grid-19.9/NVIDIA-Linux-x86_64-580.95.05-grid-aws.run", "grid-19.1/NVIDIA-Linux-x86_64-580.82.07-grid-aws.run"]
+    names = [
+        "grid-19.9/NVIDIA-Linux-x86_64-580.95.05-grid-aws.run",
+        "grid-19.1/NVIDIA-Linux-x86_64-580.82.07-grid-aws.run",
+    ]
     stage, code, _ = _gpu(tmp_path, "grid", keys="\\n".join(names) + "\\n")
     assert code == 0
     (copied,) = (call for call in stage.calls if call.startswith("aws s3 cp"))

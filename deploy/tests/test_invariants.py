@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from breaks import BREAKS, Break
 from invariants import INVARIANTS, Plan, broken
 from terraform import Terraform

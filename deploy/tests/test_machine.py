@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from invariants import Plan
 from stage import Stage, writable
 from terraform import TESTS
@@ -91,6 +92,9 @@ def test_a_disk_that_never_comes_is_told(plans: Callable[..., Plan], tmp_path: P
     assert stage.calls == []
 
 
+OPTIONS = r"--recursive --with-decryption --query Parameters\[\].\[Name\,\ Value\] --output text"
+
+
 def _read(folder: Path, told: str) -> tuple[Stage, subprocess.CompletedProcess[str]]:
     stage = Stage(folder, aws=f"printf '%b' '{told}'")
     words = "MACHINE=service\nENVIRONMENT=power-nowcast-dev\nREGION=us-west-2\nVOLUME=\n"
@@ -104,8 +108,7 @@ def test_parameters_become_the_environment(tmp_path: Path) -> None:
     stage, done = _read(tmp_path, told)
     assert done.returncode == 0, done.stderr
     assert stage.calls == [
-        "aws ssm get-parameters-by-path --region us-west-2 --path /power-nowcast-dev/service --recursive"
-        " --with-decryption --query Parameters\\[\\].\\[Name\\,\\ Value\\] --output text"
+        f"aws ssm get-parameters-by-path --region us-west-2 --path /power-nowcast-dev/service {OPTIONS}"
     ]
     written = stage.root / "run/power-nowcast/environment"
     assert written.stat().st_mode & 0o077 == 0

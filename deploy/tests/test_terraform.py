@@ -7,7 +7,8 @@ from pathlib import Path
 
 import hcl2
 import pytest
-from terraform import HCL, PROVIDER, ROOTS, RUN, TESTS, VARIABLES, Refused, Terraform
+
+from terraform import HCL, PROVIDER, ROOTS, RUN, TESTS, VARIABLES, RefusedError, Terraform
 
 SCHEMA = TESTS.parents[1] / ".venv-deploy/schema.json"
 roots = pytest.mark.parametrize("root", ROOTS)
@@ -95,15 +96,25 @@ def test_dev_and_prod_differ_in_what_should_differ_only() -> None:
     ("file", "old", "new", "said"),
     [
         ("modules/compute/main.tf", "http_tokens ", "http_tokenz ", "Unsupported argument"),
-        ("modules/vpc/endpoints.tf", "private_dns_enabled = true", 'private_dns_enabled = "maybe"', "a bool is required"),
+        (
+            "modules/vpc/endpoints.tf",
+            "private_dns_enabled = true",
+            'private_dns_enabled = "maybe"',
+            "a bool is required",
+        ),
         ("modules/vpc/endpoints.tf", "  vpc_id              = aws_vpc.this.id\n", "", "Missing required argument"),
         ("modules/storage/main.tf", "  versioning_configuration {", "  versioning {", "Unsupported block type"),
-        ("modules/security/main.tf", "aws_security_group.service.id", "aws_security_group.other.id", "undeclared resource"),
+        (
+            "modules/security/main.tf",
+            "aws_security_group.service.id",
+            "aws_security_group.other.id",
+            "undeclared resource",
+        ),
     ],
 )
 def test_the_stand_in_knows_the_schema(broken_copy: Terraform, file: str, old: str, new: str, said: str) -> None:
     """A stand-in that took everything would make the other tests worthless."""
     _typo(broken_copy, file, old, new)
     root = "vpc" if "vpc" in file else "dev"
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(RefusedError, match=said):
         broken_copy.run(root, "validate", "-no-color")

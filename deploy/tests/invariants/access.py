@@ -85,7 +85,11 @@ def roles_have_the_policies_that_stand_here_and_no_other(plan: Plan) -> Iterator
     yield from (f"{one.address} is another way to grant" for one in plan.resources(*OTHER_KINDS))
     for role in plan.resources("aws_iam_role"):
         named = role.values["name"].removeprefix(f"{plan.environment}-")
-        found = [one.values["name"] for one in plan.resources("aws_iam_role_policy") if one.values["role"] == role.values["name"]]
+        found = [
+            one.values["name"]
+            for one in plan.resources("aws_iam_role_policy")
+            if one.values["role"] == role.values["name"]
+        ]
         if sorted(found) != POLICIES.get(named) or role.values["managed_policy_arns"]:
             yield f"{role.address} has the policies {sorted(found)}, {role.values['managed_policy_arns']}"
 

