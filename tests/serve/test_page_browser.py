@@ -31,23 +31,19 @@ PATH = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.wh
 DRAWN = "Boolean(document.querySelector('#fan .measured')?.getAttribute('d'))"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TWO_HOURS_OFF = """
-  const off = 2 * 3600e3, Real = Date;
-  window.Date = class extends Real {
-    constructor(...given) { super(...(given.length ? given : [Real.now() + off])); }
-    static now() { return Real.now() + off; }
-  };
+  const Real = Date, now = () => Real.now() + 2 * 3600e3;
+  window.Date = class extends Real { constructor(...all) { super(...(all.length ? all : [now()])); } };
+  window.Date.now = now;
 """
 PIXELS = """async ([one, other]) => {
   const pixels = async (text) => {
     const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]));
-    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-    canvas.getContext('2d').drawImage(bitmap, 0, 0);
-    return canvas.getContext('2d').getImageData(0, 0, bitmap.width, bitmap.height).data;
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+    context.drawImage(bitmap, 0, 0);
+    return context.getImageData(0, 0, bitmap.width, bitmap.height).data;
   };
-  const [a, b] = [await pixels(one), await pixels(other)];
-  let count = 0;
-  for (let n = 0; n < a.length; n += 4) count += a[n] !== b[n] || a[n + 1] !== b[n + 1] || a[n + 2] !== b[n + 2];
-  return count / (a.length / 4);
+  const [a, b] = [new Uint32Array((await pixels(one)).buffer), new Uint32Array((await pixels(other)).buffer)];
+  return a.reduce((count, pixel, n) => count + (pixel !== b[n]), 0) / a.length;
 }"""
 
 
