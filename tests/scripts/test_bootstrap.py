@@ -72,11 +72,12 @@ def test_the_choice_against_torch_is_remembered_until_the_next_one(
     worked: list[list[str]] = []
     monkeypatch.setattr(bootstrap, "run", worked.append)
     monkeypatch.setattr(bootstrap, "runs", lambda _: True)
+    monkeypatch.setattr(bootstrap, "with_lock", lambda: None)  # it lasts until the process ends
+    monkeypatch.setattr(bootstrap.os, "chdir", lambda _: None)
     for neural in ("0", "1"):
         monkeypatch.setenv("NEURAL", neural)
         (done / ".venv/set-up").unlink(missing_ok=True)
         (done / ".venv/set-up").write_text("\n".join((bootstrap.wanted(neural=False)[0], "other pins")))
-        monkeypatch.setattr(bootstrap.os, "chdir", lambda _: None)
         bootstrap.main()
         assert ("requirements-neural.txt" in worked[-2]) == (neural == "1")
         monkeypatch.delenv("NEURAL")
