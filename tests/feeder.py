@@ -1,4 +1,4 @@
-"""A feeder's CSV as its owner exports it: local stamps over a clock change, semicolons, decimal commas, one gap."""
+"""A feeder's CSV as its owner exports it: local stamps over a clock change, decimal commas, a gap, a fault."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,17 +10,22 @@ BERLIN = ZoneInfo("Europe/Berlin")
 TITLES = "Zeit;Leistung [kW]"
 STEP = timedelta(minutes=15)
 GAP_SLOTS = 13
+MISSING = GAP_SLOTS + 1
+"""Slots without a value: those of the gap, and one with a text in place of a number."""
 
 
 def write_feeder(file: Path, end: datetime, days: int) -> int:
     """Write quarter hours of a feeder of about 300 kW, labelled by their start, that end at `end` (aware).
 
     Returns:
-        The number of slots from the first to the last one. `GAP_SLOTS` of them are missing, ten days before the end.
+        The number of slots from the first to the last one. `GAP_SLOTS` of them are missing, ten days before the end;
+        five days before it a value is no number.
     """
     first = (end.astimezone(BERLIN) - timedelta(days=days)).astimezone(UTC)  # so many local days
     lines = _lines(first, end)
     gap = len(lines) - int(timedelta(days=10) / STEP)
+    fault = len(lines) - int(timedelta(days=5) / STEP)
+    lines[fault] = f"{lines[fault].partition(';')[0]};n/a"
     file.write_text("\n".join([TITLES, *lines[:gap], *lines[gap + GAP_SLOTS :]]) + "\n", encoding="utf-8")
     return len(lines)
 

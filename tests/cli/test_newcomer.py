@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.feeder import BERLIN, GAP_SLOTS, grow, write_feeder
+from tests.feeder import BERLIN, MISSING, grow, write_feeder
 
 pytestmark = pytest.mark.integration
 COMMAND = [sys.executable, "-m", "power_nowcast.cli"]
@@ -83,20 +83,24 @@ def test_from_a_feeders_csv_to_the_api_without_an_edit_by_hand(tmp_path: Path) -
     write_feeder(file, end, days)
 
     said = call(tmp_path, "regions", "new", "feeder.csv", "--timezone", "Europe/Berlin")
-    assert re.search(r"Without value +13 of ", said)
-    assert "Fell out" not in said
+    assert re.search(r"Without value +14 of ", said)
+    assert re.search(r"Fell out +not a number 1\n", said)
     following = re.search(r"Next +nowcast (.*)", said)
     assert following is not None
 
     said = call(tmp_path, *following[1].split())
     assert "In production  power-nowcast-feeder version" in said
     assert "MAE kW" in said
+    assert re.search(r"make api REGION=feeder +http", said)
+    shown = re.search(r"Fell out +1 rows \(not a number 1\): nowcast (.*)", said)
+    assert shown is not None
+    assert re.search(r"'n/a' of Leistung at '[\d.]+ [\d:]+' in feeder\.csv", call(tmp_path, *shown[1].split()))
     assert re.search(r"Leistung in 60 min: \d+ kW, 80 % within \d+ to \d+", said)
 
     answer = json.loads(call(tmp_path, "now", "--region", "feeder", "--json"))
     assert (answer["region"], len(answer["nowcasts"])) == ("feeder", 1)
     (status,) = json.loads(call(tmp_path, "data", "status", "--region", "feeder", "--json"))
-    assert (status["missing"], status["quarantined"], status["freshness"]) == (GAP_SLOTS, 0, "archive")
+    assert (status["missing"], status["quarantined"], status["freshness"]) == (MISSING, 1, "archive")
 
     grow(file, end, end + timedelta(hours=1))
     call(tmp_path, "ingest", "--region", "feeder")

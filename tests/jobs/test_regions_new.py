@@ -13,7 +13,7 @@ from power_nowcast import cli
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.jobs.regions_new import Asked, findings, new_region
 from power_nowcast.regions import available, load
-from tests.feeder import GAP_SLOTS, write_feeder
+from tests.feeder import MISSING, write_feeder
 
 NOW = datetime(2024, 12, 16, tzinfo=UTC)
 END = datetime(2024, 12, 14, 23, tzinfo=UTC)  # midnight in Berlin
@@ -54,7 +54,7 @@ def test_a_feeders_csv_becomes_a_region(feeder: Asked, folder: Path) -> None:
 def test_gaps_are_counted_after_the_clock_change(feeder: Asked) -> None:
     # The hour that clocks repeated on 27 October stands there twice, and is no duplicate.
     tried = new_region(feeder, now=NOW).tried
-    assert (tried.slots, tried.missing, tried.reasons) == (60 * 96 + 4, GAP_SLOTS, {})
+    assert (tried.slots, tried.missing, tried.reasons) == (60 * 96 + 4, MISSING, {"not a number": 1})
     assert tried.last == END
 
 
@@ -168,9 +168,9 @@ def test_the_findings_are_in_the_files_unit_and_local_time(feeder: Asked) -> Non
     assert said["Table"] == "CSV, fields by semicolon"
     assert said["Decimal sign"] == "comma"
     assert said["Series"].endswith(" kW")
-    assert said["Without value"] == "13 of 5,764 slots"
+    assert said["Without value"] == "14 of 5,764 slots"
     assert said["Rows"].endswith("to 2024-12-15 00:00 local time")
-    assert "Fell out" not in said
+    assert said["Fell out"] == "not a number 1"
 
 
 def test_the_command_names_the_file_and_the_next_command(feeder: Asked) -> None:

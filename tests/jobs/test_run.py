@@ -1,6 +1,7 @@
 """The main job as a whole on a small region; what is done is not done again."""
 
 import re
+import shlex
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -104,7 +105,8 @@ def test_the_command_finds_that_nothing_is_to_do(file: Path, outcome: Outcome, m
     assert done.exit_code == 0, done.output
     assert "Nothing to do" in done.stderr
     assert f"In production  jobland-nowcast version {outcome.production.version} (lightgbm)" in done.stdout
-    for target in ("make mlflow", f"make api REGION={file} ", f"make serve-mlflow REGION={file} "):
+    named = f"REGION={shlex.quote(str(file))} "
+    for target in ("make mlflow", f"make api {named}", f"make serve-mlflow {named}"):
         assert target in done.stdout
     report = re.search(r"Report  +(\S+)", done.stdout)
     assert report is not None
