@@ -19,6 +19,7 @@ from power_nowcast.jobs import backtest as rolling
 from power_nowcast.jobs.backtest import Question
 from power_nowcast.jobs.job import Job
 from power_nowcast.jobs.period import Period, backtest, known_before
+from power_nowcast.models.search_spaces import with_defaults
 from power_nowcast.store import Store
 from power_nowcast.workers import processes
 from tests.small_job import job_of, write_region
