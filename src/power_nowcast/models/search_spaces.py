@@ -78,8 +78,10 @@ DEFAULTS: Mapping[str, Mapping[str, float]] = {
     "xgboost": {"n_estimators": 150, "learning_rate": 0.12, "max_depth": 4, "colsample": 0.3, "early_stopping": 20},
     "lstm": {"epochs": 6, "batch_size": 256, "width": 64, "hidden": 16},
 }
-"""The options of every command that trains (run, train, tune, backtest), where they differ from the values of the kind's
-own class. They fit months of data and take minutes on two cores; the class's values fit the years of the benchmarks."""
+"""The options of every command that trains (run, train, tune, backtest), where they differ from the kind's own class.
+
+They fit months of data and take minutes on two cores; the values of the classes fit the years of the benchmarks.
+"""
 
 
 def with_defaults(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
