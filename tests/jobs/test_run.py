@@ -73,6 +73,7 @@ def test_the_printout_compares_every_trained_model(file: Path, outcome: Outcome)
     show.scorecard(job, outcome.evaluation, (before, other, outcome.trained[0]))
     lines = kept.read_text(encoding="utf-8").splitlines()
     assert max(map(len, lines)) <= 80, "one terminal wide"
+    assert "…" not in kept.read_text(encoding="utf-8"), "nothing is cut off"
     rows = [line.split() for line in lines if "(version" in line]
     assert [row[0] for row in rows] == ["lightgbm", "xgboost", "mlp"], "the best on valid first"
     card = outcome.evaluation.card.row("ALL", 60)

@@ -23,7 +23,7 @@ from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.runs import PARENT
 from power_nowcast.models.examples import expanding_folds
-from power_nowcast.models.search_spaces import SPACES
+from power_nowcast.models.search_spaces import DEFAULTS, SPACES
 from power_nowcast.store.lease import FileLease
 from tests.small_job import PLAN, job_of, write_region
 
@@ -83,7 +83,7 @@ def test_folds_follow_each_other_and_never_reach_the_test_part(job: Job) -> None
 def test_the_defaults_are_the_first_trial_and_nothing_is_worse(job: Job, tuned: tune.Tuned) -> None:
     trials = trials_of(job, "lightgbm", tuned.study)
     assert trials[0].user_attrs["default"]
-    assert trials[0].params["learning_rate"] == 0.05
+    assert trials[0].params["learning_rate"] == DEFAULTS["lightgbm"]["learning_rate"]
     assert trials[0].value == tuned.default_loss >= tuned.loss > 0
     assert tuned.gain == pytest.approx(1 - tuned.loss / tuned.default_loss)
     assert tuned.trials == len(trials) == 5

@@ -30,7 +30,8 @@ READ_BY = 2
 """Incremented when the parsers read the same bytes in another way: deliveries are then read again."""
 
 MOST_LOST = 0.5
-"""A file that loses a larger share of its values is refused as a whole."""
+"""A file that loses a larger share of its values, and at least `MANY`, is refused as a whole."""
+MANY = 10
 
 _READ_FOR: dict[str, Any] = {
     **dict.fromkeys(("name", "unit", "timezone", "interval_minutes", "total"), True),
@@ -149,16 +150,16 @@ def _batch_of(
 def _is_unusable(checked: Checked) -> bool:
     """Whether no row of a file passed, or most of those that have a value fell out: it is not what it is taken for.
 
-    Rows of the future and codes of missing values do not count, nor do values or stamps without a digit: they say that
-    there is no value, or are the lines of a total.
+    Rows of the future, codes of missing values and zeros in place of them do not count, nor do values or stamps without
+    a digit: they say that there is no value, or are the lines of a total.
     """
     bad = checked.bad
     if checked.rows.is_empty():
         return bool((bad["reason"] != Reason.FUTURE).any())
-    says_nothing = [Reason.FUTURE.value, Reason.MISSING_CODE.value]
+    says_nothing = [Reason.FUTURE.value, Reason.MISSING_CODE.value, Reason.ZERO.value]
     has_digits = pl.all_horizontal(pl.col("value", "stamp").str.contains(r"\d"))
     lost = bad.filter(has_digits, ~pl.col("reason").is_in(says_nothing))
-    return len(lost) > MOST_LOST * (len(lost) + len(checked.rows))
+    return len(lost) >= MANY and len(lost) > MOST_LOST * (len(lost) + len(checked.rows))
 
 
 def _played(request: Request, received: Received, origin: str) -> Batch:

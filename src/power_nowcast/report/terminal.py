@@ -80,10 +80,10 @@ def families_table(card: Scorecard, families: Mapping[str, Mapping[str, float]],
     """
     far, unit = shown_horizons(card.steps_minutes)[-1], card.unit
     period = f"{card.first:%d %b} to {card.last:%d %b %Y}"
-    table = plain_table(f"Every trained model: {card.series[0]}, {far} min ahead, {period}, which no training saw")
+    table = plain_table(f"Trained models: {card.series[0]}, {far} min ahead, {period}, unseen in training")
     relative_error = relative_name(card, card.series[0])
     table.add_column("model", no_wrap=True)
-    for heading in (f"MAE {unit}", f"RMSE {unit}", relative_error, f"pinball {unit}", "in 80 %", "loss on valid"):
+    for heading in (f"MAE {unit}", f"RMSE {unit}", relative_error, f"pinball {unit}", "in 80 %", "valid loss"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, found in sorted(families.items(), key=lambda item: item[1].get(chosen_by, np.inf)):
         at = {
