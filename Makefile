@@ -160,7 +160,7 @@ deploy-venv: setup .venv-deploy/schema.json ## make .venv-deploy with the pinned
 	$(BIN)/uv pip install --quiet --require-hashes --python .venv-deploy/bin/python -r deploy/tests/requirements.txt
 	@touch $@
 
-HCL := $(shell find deploy/terraform -name '*.tf') $(wildcard deploy/tests/breaks/*.py)
+HCL := $(shell find deploy/terraform -name '*.tf' 2>/dev/null) $(wildcard deploy/tests/breaks/*.py)
 
 # The schema of the AWS provider, for the kinds of resources that the HCL names. The package that it is read from is not kept.
 .venv-deploy/schema.json: .venv-deploy/installed deploy/tests/requirements-schema.txt deploy/tests/standin/schema.py $(HCL)

@@ -27,14 +27,14 @@ PUBLIC = {
     "power_nowcast.ingest": "ReplayClock fetch replayed with_source",
     "power_nowcast.store": "Address AppendReport Store",
     "power_nowcast.collect": """
-        Finding Follower Gap IngestReport Rebuilt State TableStatus fill flags gaps rebuild status verify write
-        write_all
+        FellOut Finding Follower Gap IngestReport Rebuilt State TableStatus fell_out fill flags gaps rebuild status
+        usual_age verify write write_all
     """,
     "power_nowcast.jobs.doctor": "FEW_BYTES MANY_BYTES NATIVE Outside Reply SKEW SKEW_AT_MOST ask examine load",
     "power_nowcast.mlflow_client": """
-        ALIASES CANDIDATE PRODUCTION Predictions Run STAGING Step Version by_alias check_reachable connect download
-        environment find git_sha has_run place predictions promote register rollback run serve_command server_command
-        set_alias shown_address versions
+        ALIASES CANDIDATE PRODUCTION Predictions RUN_AGAIN Run STAGING Step Version by_alias check_reachable connect
+        download environment find git_sha has_run history place predictions promote register rollback run serve_command
+        server_command set_alias shown_address versions
     """,
 }
 

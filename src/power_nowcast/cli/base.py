@@ -19,10 +19,19 @@ from power_nowcast.models.kinds import ALIASES, KINDS
 from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from rich.table import Table as Grid
+
     from power_nowcast.jobs.job import Job
 
 console = Console(markup=False)  # its texts contain names and titles from files
 log = Console(stderr=True)
+PIPE_WIDTH = 200
+"""Columns of a table that goes into a pipe or a file: nothing in it is cut or broken."""
+
+
+def show_table(table: "Grid") -> None:
+    """Print a table, as wide as it needs to be where the output is no terminal."""
+    (console if console.is_terminal else Console(markup=False, width=PIPE_WIDTH)).print(table)
 
 
 def _tell(title: str, message: str, remedy: str) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from rich.table import Table as Grid
 
-from power_nowcast.cli.base import DEFAULTS, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, RegionOption, console, open_job, show_table
 
 
 def models(region: RegionOption = DEFAULTS.region) -> None:
@@ -26,7 +26,10 @@ def models(region: RegionOption = DEFAULTS.region) -> None:
                 one.digest[:12],
             )
         nothing = f"No version of {job.region.model} is registered in {mlflow_client.place()}: nowcast train."
-        console.print(table if table.row_count else nothing, soft_wrap=not table.row_count)
+        if table.row_count:
+            show_table(table)
+        else:
+            console.print(nothing, soft_wrap=True)
         steps = mlflow_client.history(job.region)
         if not steps:
             return
@@ -36,4 +39,4 @@ def models(region: RegionOption = DEFAULTS.region) -> None:
         for step in reversed(steps):
             when = f"{datetime.fromisoformat(step.at):%Y-%m-%d %H:%M}"
             told.add_row(when, step.action, step.version, step.previous or "", step.person, step.reason)
-        console.print(told)
+        show_table(told)
