@@ -19,7 +19,7 @@ import pytest
 
 from tests.feeder import BERLIN, MISSING, grow, write_feeder
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # a run on a busy machine
 COMMAND = [sys.executable, "-m", "power_nowcast.cli"]
 SECONDS = 360
 """The whole way takes less processor time than this."""

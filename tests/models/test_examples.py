@@ -102,6 +102,9 @@ def test_too_few_days_are_counted(panel: Panel) -> None:
     assert caught.value.fields["needed"] == 68
     # What the message asks for is enough.
     Split.of(panel, SPEC, valid_days=20, test_days=11)
+    assert "8 of history before the first nowcast, 20 to train, 20 to validate, 20 to test" in caught.value.message
+    assert "--valid-days 17 --test-days 17" in caught.value.remedy
+    Split.of(panel, SPEC, valid_days=17, test_days=17)  # what the remedy says works
 
 
 def test_a_panel_without_power_is_told(panel: Panel) -> None:

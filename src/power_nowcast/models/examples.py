@@ -16,6 +16,10 @@ from power_nowcast.features.spec import FeatureSpec
 
 PARTS = ("train", "valid", "test")
 _KEYS = ("issue_time", "series", "origin_mw", "age_minutes", "scale_mw")
+HISTORY_DAYS = 8
+"""Features look back a week; a day is for the border on the hour."""
+FEWEST_DAYS = 7
+"""A part of fewer days does not hold each weekday once."""
 _DAY = np.timedelta64(24 * 60, "m")
 
 
@@ -80,10 +84,16 @@ class Split:
         back = days_with_data(panel.times, np.isfinite(panel.power.values).any(axis=1), test_start)
         valid_start = held_out_start(valid_days, back, test_start)
         if valid_start - start < valid_days * _DAY:
-            held, needed = (known[-1] - known[0]) / _DAY, 8 + 2 * valid_days + test_days
+            held, needed = (known[-1] - known[0]) / _DAY, HISTORY_DAYS + 2 * valid_days + test_days
+            fewer = int(held - HISTORY_DAYS) // 3
+            choice = f" --valid-days {fewer} --test-days {fewer}" if fewer >= FEWEST_DAYS else ""
             raise MissingDataError(
-                f"{panel.region} has {held:.0f} days of data; training, validation and test need {needed}.",
-                remedy="Ingest more days, or choose fewer --valid-days and --test-days.",
+                f"{panel.region} has {held:.0f} days of data; training, validation and test need {needed}: "
+                f"{HISTORY_DAYS} of history before the first nowcast, {valid_days} to train, {valid_days} to validate, "
+                f"{test_days} to test.",
+                remedy=f"Ingest more days, or choose fewer:{choice}. Bands and figures are then less certain."
+                if choice
+                else f"Ingest more days: {HISTORY_DAYS + 3 * FEWEST_DAYS} are the fewest that give figures.",
                 days=held,
                 needed=needed,
             )
