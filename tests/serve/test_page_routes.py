@@ -1,7 +1,6 @@
 """The page's files with their headers, and the view that the page shows."""
 
 import gzip
-import math
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -81,13 +80,12 @@ def test_the_view_has_what_was_measured_said_and_said_before(followed: Client, w
     assert zone.measured[-3] == pytest.approx(truth["value"][0], rel=1e-6)
     assert zone.measured[-2:] == [None, None]
     present = followed.get("/v1/nowcast/toy").json()["nowcasts"][1]
-    assert zone.quantiles["q50"] == pytest.approx(present["quantiles"]["q50"], rel=5e-6)
+    assert zone.quantiles["q50"] == pytest.approx(present["quantiles"]["q50"], rel=1e-5)
     hour_before = followed.get("/v1/history/toy", params={"series": "N.E.", "end": "2024-05-01T14:00:00Z"}).json()
     said = {row["valid_at"]: row["median_mw"] for row in hour_before if row["horizon_min"] == 60}
-    # The history has six digits.
-    expected = [said.get(time, math.nan) for time in view.times]
-    found = [math.nan if value is None else value for value in zone.said["60"]]
-    assert found == pytest.approx(expected, rel=5e-6, nan_ok=True)
+    for time, value in zip(view.times, zone.said["60"], strict=True):
+        assert value == (pytest.approx(said[time], rel=1e-5) if time in said else None)
+    assert len(said) > 2
     assert zone.said["60"][-1] is None, "the present says it now, not before"
     total = view.series[0]
     zones = [one for one in view.series if one.series != "ALL"]
@@ -125,7 +123,7 @@ def test_a_service_that_follows_nothing_shows_what_another_published_or_makes_it
     made = View.model_validate_json(client.get("/v1/view/toy").content)
     answer = client.get("/v1/nowcast/toy").json()
     assert made.issue_time == answer["issue_time"]
-    assert made.series[0].quantiles["q50"] == pytest.approx(answer["nowcasts"][0]["quantiles"]["q50"], rel=5e-6)
+    assert made.series[0].quantiles["q50"] == pytest.approx(answer["nowcasts"][0]["quantiles"]["q50"], rel=1e-5)
 
 
 def test_skill_is_against_the_last_value_and_counts_what_is_known(followed: Client, world: World) -> None:

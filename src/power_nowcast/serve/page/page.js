@@ -10,7 +10,7 @@ const TICK = 500;
 const HOURS = 4;
 const SKILL_EVERY = 30 * 60e3; // the figures of a day move slowly
 const LOST = 3000; // a connection that breaks for less is not worth a word
-const WORDS = { normal: '', warning: '⚠ Warning', alarm: '⛔ Alarm', waiting: '' };
+const WORDS = { normal: '', warning: '⚠ Warning', alarm: '✖ Alarm', waiting: '' };
 const VERSION = document.querySelector('meta[name=page-version]').content;
 
 const clock = new ServerClock();
