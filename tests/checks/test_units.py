@@ -145,9 +145,10 @@ def test_forecasts_are_checked_too() -> None:
         checked(rows(A=load(24), B=times(load(24), 0.001)), of, Table.FORECAST)
 
 
+# A load that is near zero, or below it, hides a factor of a thousand: from a level of 30 MW on, none of these does.
 @settings(deadline=None, max_examples=25)
 @given(
-    level=st.floats(15, 2000), seed=st.integers(0, 50), begin=st.integers(12, 180), factor=st.sampled_from([1e-3, 1e3])
+    level=st.floats(30, 2000), seed=st.integers(0, 50), begin=st.integers(12, 180), factor=st.sampled_from([1e-3, 1e3])
 )
 def test_no_part_of_a_load_in_another_unit_is_stored(level: float, seed: int, begin: int, factor: float) -> None:
     right = load(192, level, seed)
