@@ -49,9 +49,9 @@ def main():
     with open(CHOICE, "w") as file:
         file.write("1" if neural else "0")
     if neural:
-        say("Installing the pinned packages with torch and CUDA's libraries, 8.7 GB (without torch, NEURAL=0: 2.1 GB)")
+        say("Installing the pinned packages with torch and CUDA's libraries, 9.1 GB (without torch, NEURAL=0: 1.9 GB)")
     else:
-        say("Installing the pinned packages, 2.1 GB, without torch; NEURAL=1 adds it")
+        say("Installing the pinned packages, 1.9 GB, without torch; NEURAL=1 adds it")
     files = ["requirements.txt"] + ["requirements-neural.txt"] * neural
     run([UV, "pip", "sync", "--python", OWN, "--require-hashes", *files])
     # Built with the pinned hatchling, so that no build environment is fetched.

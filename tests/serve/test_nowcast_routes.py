@@ -14,7 +14,7 @@ from power_nowcast.contracts import MEDIAN, Batch, Table
 from power_nowcast.live.nowcaster import Nowcast
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region
-from power_nowcast.serve.answers import _number
+from power_nowcast.serve.answers import number
 from power_nowcast.serve.schemas import NowcastAnswer, PathsAnswer, ShortAnswer
 from power_nowcast.store import Store
 from tests.serve.conftest import NEWEST, NOW, Client, Clock, Place, Serve, fill, problem_of
@@ -139,7 +139,7 @@ def test_numbers_have_the_digits_that_mean_something(client: Client) -> None:
     [(17234.123456, 17234.1), (1.23456789, 1.23457), (0.0123456789, 0.012346), (1234567.8, 1234568), (-0.0, 0)],
 )
 def test_small_feeders_keep_their_watts(value: float, told: float) -> None:
-    assert _number(value) == told
+    assert number(value) == told
 
 
 def test_series_and_horizons_choose(client: Client, place: Place) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from power_nowcast.cli.base import DEFAULTS, console
+from power_nowcast.cli.base import DEFAULTS, console, show_table
 from power_nowcast.errors import NowcastError
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ def rows(found: Sequence[dict[str, Any]], title: str, *, as_json: bool) -> None:
         grid.add_column(name.replace("_", " "), justify="right" if isinstance(found[0][name], int) else "left")
     for row in found:
         grid.add_row(*(_cell(value) for value in row.values()))
-    console.print(grid if found else title)
+    if found:
+        show_table(grid)
+    else:
+        console.print(title)
 
 
 def _plain(value: object) -> object:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +276,7 @@ def _tried(region: Region, found: Look, data: bytes, origin: str, now: datetime)
     first, last = times.min(), times.max()
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         raise MissingDataError(f"{origin} has no values.", remedy="Check that it is the right file.", file=origin)
-    slots = int((last - first) / timedelta(minutes=region.interval_minutes)) + 1
+    slots = int((last - first) / region.interval) + 1
     missing = slots * len(region.zones) - len(batch.rows)
     return Tried(found.rows, first, last, slots, missing, reasons_of(batch.quarantined))
 

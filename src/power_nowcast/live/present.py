@@ -16,17 +16,19 @@ class Edition:
     Attributes:
         published: the publication.
         body: the answer, as JSON.
-        id: identifies the publication, such as "2019-06-30T23:55.0": issue time and revision.
         etag: identifies the bytes.
     """
 
     published: Published
     body: bytes
-    id: str = field(init=False)
     etag: str = field(init=False)
 
+    @property
+    def id(self) -> str:
+        """Identifies the publication."""
+        return self.published.id
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "id", f"{self.published.nowcast.issue_time}.{self.published.revision}")
         object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:16]}"')
 
 

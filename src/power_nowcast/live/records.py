@@ -53,6 +53,11 @@ class Published:
     def issue_time(self) -> datetime:
         return aware(self.nowcast.issue_time)
 
+    @property
+    def id(self) -> str:
+        """Identifies the publication, such as "2019-06-30T23:55.0": issue time and revision."""
+        return f"{self.nowcast.issue_time}.{self.revision}"
+
 
 def publish(store: Store, given: Published) -> Published:
     """Append a nowcast; returns what is published for its issue time and revision.

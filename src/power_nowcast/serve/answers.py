@@ -124,10 +124,10 @@ def answer_of(
             SeriesNowcast(
                 series=name,
                 quality=nowcast.quality[s],
-                origin_mw=_number(nowcast.origin_mw[s]),
-                age_minutes=_number(nowcast.age_minutes[s]),
+                origin_mw=number(nowcast.origin_mw[s]),
+                age_minutes=number(nowcast.age_minutes[s]),
                 quantiles={
-                    f"q{label(level)}": [_number(nowcast.values[s, h, q]) for h in places]
+                    f"q{label(level)}": [number(nowcast.values[s, h, q]) for h in places]
                     for q, level in enumerate(nowcast.quantiles)
                 },
             )
@@ -184,7 +184,7 @@ def paths_of(answer: NowcastAnswer, nowcast: Nowcast, paths_mw: Floats, *, told:
                 quality=one.quality,
                 peak=_levels(own.max(axis=1)),
                 trough=_levels(own.min(axis=1)),
-                paths=[[_number(value) for value in path] for path in own[:told]],
+                paths=[[number(value) for value in path] for path in own[:told]],
             )
         )
     facts = answer.model_dump(include=set(Facts.model_fields))
@@ -193,7 +193,7 @@ def paths_of(answer: NowcastAnswer, nowcast: Nowcast, paths_mw: Floats, *, told:
 
 def _levels(values_mw: Floats) -> dict[str, float | None]:
     found = np.quantile(values_mw, QUANTILES)
-    return {f"q{label(level)}": _number(value) for level, value in zip(QUANTILES, found, strict=True)}
+    return {f"q{label(level)}": number(value) for level, value in zip(QUANTILES, found, strict=True)}
 
 
 def short_of(answer: NowcastAnswer) -> ShortAnswer:
@@ -261,6 +261,6 @@ def region_card(region: Region, *, archive: bool) -> RegionCard:
     )
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
     """The value with `SIGNIFICANT` digits, None where there is none; power finer than a watt is left out."""
     return round(float(value), digits(float(value), SIGNIFICANT)) if np.isfinite(value) else None

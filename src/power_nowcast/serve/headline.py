@@ -69,11 +69,10 @@ def stages(region: Region, published: Published, *, newest: datetime, is_archive
         f"No nowcast for two intervals: the newest is of {issued}, and its data are {AGE} old. "
         f"Do not rely on what follows. At {issued} it said: {outlook}."
     )
-    interval = timedelta(minutes=region.interval_minutes)
     return [
         _stage(published.published_at, level, now),
         _stage(published.expires_at, max(level, Level.WARNING, key=list(Level).index), late),
-        _stage(published.expires_at + interval, Level.ALARM, gone),
+        _stage(published.expires_at + region.interval, Level.ALARM, gone),
     ]
 
 
@@ -154,8 +153,9 @@ def _stage(since: datetime, level: Level, text: str) -> Stage:
 def _clock(region: Region, time: datetime, beside: datetime) -> str:
     """The local time of day; with its zone's name where the clock changes between the two times or near them."""
     local = time.astimezone(region.tz)
-    day = timedelta(hours=3)
-    offsets = {(moment + shift).astimezone(region.tz).utcoffset() for moment in (time, beside) for shift in (-day, day)}
+    near = timedelta(hours=3)
+    shifts = (-near, near)
+    offsets = {(moment + shift).astimezone(region.tz).utcoffset() for moment in (time, beside) for shift in shifts}
     return f"{local:%H:%M}" if len(offsets) == 1 else f"{local:%H:%M %Z}"
 
 

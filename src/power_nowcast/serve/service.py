@@ -190,8 +190,7 @@ class Service:
         one = self.of(name)
         _check(one.region, series, horizons)
         now = self.clock()
-        flags = [ARCHIVE] if issue_time is None and is_archive(self.store, one.region) else []
-        at = self._issue_time(one, issue_time, now)
+        at, flags = self._issue_time(one, issue_time, now)
         loaded = one.slot.current
         nowcaster = Nowcaster(loaded.bundle, self._calibration(loaded, at))
         try:
@@ -343,7 +342,8 @@ class Service:
             newest_observation_age_minutes=age,
         )
 
-    def _issue_time(self, one: Served, asked: str | None, now: datetime) -> datetime:
+    def _issue_time(self, one: Served, asked: str | None, now: datetime) -> tuple[datetime, list[str]]:
+        """The issue time that a request asks for, and flags of the answer: an archive answers for its newest moment."""
         name = one.region.name
         if asked is not None and asked != LATEST:
             at: datetime = parse_time(asked, "query", "issue_time")
@@ -351,13 +351,15 @@ class Service:
                 raise RequestValidationError(
                     [{"type": "future", "loc": ("query", "issue_time"), "msg": f"lies after now, {iso(now)}"}]
                 )
-            return at.replace(second=0, microsecond=0)
+            return at.replace(second=0, microsecond=0), []
         last = self.store.last(Table.POWER, name, until=now)
         if last is None:
             raise self.store.no_power(name)
-        if asked == LATEST or is_archive(self.store, one.region):
-            return last
+        if asked == LATEST:
+            return last, []
         if now - known_until(one.region, last, now) > timedelta(minutes=MAX_AGE_MINUTES):
+            if is_archive(self.store, one.region):
+                return last, [ARCHIVE]
             raise StaleDataError(
                 f"The newest observation of {name} is of {iso(last)}; it is {iso(now)}.",
                 remedy=f"Ingest newer data, or ask about the past: issue_time={LATEST} or an ISO time.",
@@ -365,7 +367,7 @@ class Service:
                 newest=iso(last),
                 issue_time=iso(now),
             )
-        return now.astimezone(UTC).replace(second=0, microsecond=0)
+        return now.astimezone(UTC).replace(second=0, microsecond=0), []
 
     def _calibration(self, loaded: Loaded, at: datetime, wanted: str | None = None) -> Calibration:
         """The calibration in force at a time, or the wanted one: the frozen one, or one in force then or now."""

@@ -11,19 +11,17 @@ from power_nowcast.collect import usual_age
 from power_nowcast.contracts import Floats, Grid, Panel
 from power_nowcast.contracts.times import aware
 from power_nowcast.features.panel import window
+from power_nowcast.live.loop import PATIENCE
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.live.records import Published, published
 from power_nowcast.regions import Region
 from power_nowcast.regions.units import TO_MW
 from power_nowcast.report.words import digits, shown_horizons
 from power_nowcast.scoring import label
-from power_nowcast.serve.answers import answer_of_published, iso
+from power_nowcast.serve.answers import answer_of_published, iso, number
 from power_nowcast.serve.headline import ARCHIVE, INFORMATION, Stage, reasons, stages
 from power_nowcast.serve.schemas import EventCard, ModelIdentity
 from power_nowcast.store import Store
-
-SIGNIFICANT = 7
-"""Digits of values: they are for reading, and the answer is smaller."""
 
 type Values = list[float | None]
 
@@ -122,7 +120,7 @@ def view_of(store: Store, region: Region, shown: Shown, *, now: datetime, hours:
     Raises:
         StoreError: a table is damaged.
     """
-    one, step = shown.published, timedelta(minutes=region.interval_minutes)
+    one, step = shown.published, region.interval
     answer = answer_of_published(region, one)
     count = hours * 60 // region.interval_minutes
     ahead = max(one.nowcast.steps_minutes) // region.interval_minutes
@@ -141,7 +139,7 @@ def view_of(store: Store, region: Region, shown: Shown, *, now: datetime, hours:
         unit=region.unit,
         mw_per_unit=TO_MW[region.unit],
         clock=shown.clock,
-        id=f"{one.nowcast.issue_time}.{one.revision}",
+        id=one.id,
         issue_time=answer.issue_time,
         published_at=iso(one.published_at),
         expires_at=iso(one.expires_at),
@@ -171,9 +169,9 @@ def as_published(store: Store, region: Region, nowcast: Nowcast, model: ModelIde
         version=model.version,
         revision=0,
         published_at=now,
-        expires_at=now + 1.5 * timedelta(minutes=region.interval_minutes),
+        expires_at=now + (1 + PATIENCE) * region.interval,
         known_at=issue,
-        is_live=now - issue <= timedelta(minutes=region.interval_minutes),
+        is_live=now - issue <= region.interval,
         data_version="",
         sources={table.value: store.last(table, region.name, until=issue) for table in measured},
     )
@@ -188,14 +186,14 @@ def _series(
     return SeriesView(
         series=name,
         quality=nowcast.quality[s],
-        origin_mw=_short(nowcast.origin_mw[s]),
-        age_minutes=_short(nowcast.age_minutes[s]),
+        origin_mw=number(nowcast.origin_mw[s]),
+        age_minutes=number(nowcast.age_minutes[s]),
         digits=digits(float(high - low) / TO_MW[region.unit], 2),
         measured=_on(panel.power, times, name),
         operator=None if region.forecast is None else _on(panel.forecast, times, name),
-        said={str(minutes): [_short(value) for value in values[:, s]] for minutes, values in said.items()},
+        said={str(minutes): [number(value) for value in values[:, s]] for minutes, values in said.items()},
         quantiles={
-            f"q{label(level)}": [_short(value) for value in nowcast.values[s, :, q]]
+            f"q{label(level)}": [number(value) for value in nowcast.values[s, :, q]]
             for q, level in enumerate(nowcast.quantiles)
         },
     )
@@ -234,8 +232,4 @@ def _on(grid: Grid, times: list[datetime], name: str) -> Values:
         return [None] * len(times)
     column, first = grid.names.index(name), aware(grid.start)
     slots = [-int((first - time).total_seconds() // (60 * grid.step_minutes)) for time in times]
-    return [_short(grid.values[slot, column]) if 0 <= slot < len(grid) else None for slot in slots]
-
-
-def _short(value: float) -> float | None:
-    return float(f"{value:.{SIGNIFICANT}g}") if np.isfinite(value) else None
+    return [number(grid.values[slot, column]) if 0 <= slot < len(grid) else None for slot in slots]
