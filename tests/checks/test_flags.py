@@ -82,6 +82,15 @@ def test_the_operators_forecast_in_place_of_a_measurement_is_estimated() -> None
     assert estimated(rows(values), forecasts.clear(), NYISO).is_empty()
 
 
+def test_an_estimate_is_the_forecast_itself_of_any_vintage() -> None:
+    values, told = noisy(), [value + 30.5 for value in noisy(seed=9)]
+    values[20 : 20 + ESTIMATED_SAMPLES] = told[20 : 20 + ESTIMATED_SAMPLES]
+    old, new = rows(told, delay=-600, basis="written"), rows([value + 7 for value in told], delay=-60, basis="written")
+    assert places(estimated(rows(values), pl.concat([old, new]), NYISO)) == list(range(20, 20 + ESTIMATED_SAMPLES))
+    near = rows([value + 0.5 for value in told], delay=-60, basis="written")
+    assert estimated(rows(values), near, NYISO).is_empty(), "a good forecast is no measurement"
+
+
 @pytest.mark.parametrize("value", [0.0, 600.0])
 def test_calm_and_constant_forecasts_are_not_estimates(value: float) -> None:
     both = rows([value] * 30)

@@ -28,6 +28,32 @@ def test_codes_are_missing_whatever_the_variable_is_called(code: float, table: T
         assert found.rows["value"].to_list() == [value for value in level if value != code]
 
 
+@pytest.mark.parametrize("code", [999.0, 9999999.0, 999.9, 999.99, 9999.9, 32767.0])
+def test_high_codes_are_missing_far_above_the_others(code: float) -> None:
+    low = code / 2
+    for others, found in ((low - 1, {("X.glow", CODE): 1}), (low, {})):
+        sent = rows(**{"X.glow": [1.0, others, code]})
+        assert reasons(checked(sent, observed("X.glow"), Table.WEATHER)) == found
+
+
+@pytest.mark.parametrize("value", [99.0, 99999999.0, 32768.0, -99.0, -99999999.0, -32766.0, -999.8, 9.9e14, -9.9e14])
+def test_values_beside_the_codes_are_values(value: float) -> None:
+    sent = rows(**{"X.glow": [1.0, 2.0, value]})
+    assert reasons(checked(sent, observed("X.glow"), Table.WEATHER)) == {}
+
+
+@pytest.mark.parametrize(
+    ("variable", "least", "most"),
+    [("temperature_c", -60, 60), ("dew_point_c", -80, 45), ("wind_speed_ms", 0, 110), ("cloud_cover", 0, 1)],
+)
+def test_plausible_values_of_each_variable(variable: str, least: float, most: float) -> None:
+    name = f"X.{variable}"
+    sent = rows(**{name: [least - 0.1, float(least), float(most), most + 0.1]})
+    found = checked(sent, observed(name), Table.WEATHER)
+    assert found.rows["value"].to_list() == [least, most]
+    assert len(found.bad) == 2
+
+
 def test_a_high_value_among_its_like_is_none() -> None:
     bright: list[float | None] = [870.0, 985.0, 999.0, 980.0]
     assert reasons(checked(rows(**{"X.ghi_wm2": bright}), observed("X.ghi_wm2"), Table.WEATHER)) == {}

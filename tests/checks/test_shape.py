@@ -22,10 +22,10 @@ def calm(jump: float, count: int = 24, place: int = 12) -> list[float]:
     return values
 
 
-def jumps(values: list[float], times: list[datetime] | None = None) -> list[int]:
+def jumps(values: list[float], times: list[datetime] | None = None, high: float = MAX_MW) -> list[int]:
     """Places of the spikes."""
     at = times or [START + n * QUARTER for n in range(len(values))]
-    rows = pl.DataFrame({"series": "A", "at": at, "value": values, "high": MAX_MW}).with_row_index("row")
+    rows = pl.DataFrame({"series": "A", "at": at, "value": values, "high": high}).with_row_index("row")
     found = spikes(rows)
     assert found["reason"].unique().to_list() in ([], ["spike"])
     return found["row"].to_list()
@@ -34,6 +34,46 @@ def jumps(values: list[float], times: list[datetime] | None = None) -> list[int]
 @pytest.mark.parametrize(("jump", "found"), [(LEAST - 0.1, []), (LEAST + 0.1, [12]), (-LEAST - 0.1, [12])])
 def test_a_spike_is_more_than_fifty_usual_deviations(jump: float, found: list[int]) -> None:
     assert jumps(calm(jump)) == found
+
+
+@pytest.mark.parametrize(("jump", "found"), [(99.9, []), (100.1, [12]), (-99.9, []), (-100.1, [12])])
+def test_a_spike_is_more_than_a_tenth_of_the_level(jump: float, found: list[int]) -> None:
+    assert jumps([900 + value for value in calm(jump)]) == found
+
+
+@pytest.mark.parametrize(("back", "found"), [(19.9, [12]), (20.1, []), (-24.9, [12]), (-25.1, [])])
+def test_a_spike_returns_to_within_a_quarter_of_its_jump(back: float, found: list[int]) -> None:
+    values = calm(100.0)
+    values[13:] = [100 + back] * 11
+    assert jumps(values) == found
+
+
+@pytest.mark.parametrize("place", [11, 14], ids=["before it", "after it"])
+@pytest.mark.parametrize(("moved", "found"), [(24.9, [12]), (25.1, [])])
+def test_a_spike_is_four_times_what_the_series_moves_beside_it(moved: float, found: list[int], place: int) -> None:
+    values = calm(100.0)
+    if place == 11:
+        values[:11] = [100 + moved] * 11
+    else:
+        values[14:] = [100 + moved] * 10
+    assert jumps(values) == found
+
+
+@pytest.mark.parametrize("place", [1, 22])
+def test_a_spike_shows_from_one_value_on_each_side(place: int) -> None:
+    low = [value - 90 for value in calm(2.0, place=place)]
+    assert jumps(low, high=100.0) == [place]
+    assert jumps(low[place:] if place == 1 else low[: place + 1], high=100.0) == []
+
+
+def test_a_spike_is_told_by_its_smaller_jump() -> None:
+    values = [100.0] * 24
+    values[11:14] = [100.0, 400.0, 120.0]
+    values[14:] = [120.0] * 10
+    rows = pl.DataFrame(
+        {"series": "A", "at": [START + n * QUARTER for n in range(24)], "value": values, "high": MAX_MW}
+    )
+    assert spikes(rows.with_row_index("row"))["detail"].to_list() == ["jumps by 280.0 MW and returns"]
 
 
 @pytest.mark.parametrize(("count", "found"), [(23, []), (24, [12])])

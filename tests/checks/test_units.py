@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from power_nowcast.checks.units import SMALL_SHARE, check_units
+from power_nowcast.checks.units import ENOUGH, SMALL_SHARE, check_units, may_be_gw
 from power_nowcast.checks.usual import USUAL
 from power_nowcast.checks.zones import ZoneRows
 from power_nowcast.contracts import Table
@@ -121,6 +121,25 @@ def test_a_load_that_just_reaches_the_least_share_of_its_maximum_is_in_mw() -> N
     check_units([some("load", least)], "a.csv")
     with pytest.raises(SourceFormatError, match="look like GW"):
         check_units([some("load", float(np.nextafter(least, 0)))], "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "share", "minutes", "found"),
+    [
+        ("wind", ENOUGH, 0.999, 1440, True),
+        ("solar", ENOUGH, 0.999, 1440, True),
+        ("load", ENOUGH, 0.999, 1440, False),
+        ("wind", ENOUGH, 1.0, 1440, False),
+        ("wind", ENOUGH, 0.999, 1439, False),
+        ("wind", ENOUGH - 1, 0.999, 1440, False),
+    ],
+)
+def test_a_day_of_a_dozen_tiny_values_may_be_gw(
+    kind: str, values: int, share: float, minutes: int, found: bool
+) -> None:
+    hours = np.datetime64("2024-05-01T00:00", "us") + np.arange(values) * np.timedelta64(1, "h")
+    hours[-1] = hours[0] + np.timedelta64(minutes, "m")
+    assert may_be_gw(some(kind, share * SMALL_SHARE * 3000.0, hours)) is found
 
 
 @pytest.mark.parametrize(("height", "days", "refused"), [(15.5, 3, True), (14.5, 3, False), (15.5, 2, False)])
