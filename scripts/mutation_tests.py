@@ -34,7 +34,7 @@ LIBRARIES = (
     *("hypothesis", "holidays", "httpx", "matplotlib.pyplot", "typer", "rich", "torch", "onnx"),
 )
 ENVIRONMENT = {"NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
-LONGEST = 240.0
+LONGEST = 480.0
 """Maximum seconds to find what a file's tests reach; later tests of the file do not run against mutants."""
 NO_TESTS = 5
 """Exit code of pytest if it ran no test."""
@@ -216,7 +216,7 @@ def _child(place: Path, plugin: Callable[[Path], object], paths: list[str]) -> N
         os.dup2(log, 2)
         sys.path.insert(0, str(place / "src"))
         os.environ["PYTHONPATH"] = str(place / "src")
-        options = ["-q", "--assert=plain", "--timeout=120", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
+        options = ["-q", "--assert=plain", "--timeout=240", "-p", "no:cacheprovider", f"--basetemp={place / 'tmp'}"]
         code = int(pytest.main([*options, *paths], plugins=[plugin(place)]))
     finally:
         sys.stdout.flush()
@@ -252,12 +252,14 @@ class Map:
         return kept
 
     def tests_of(self, mutant: Mutant, budget: float) -> dict[str, float]:
-        """Tests that reach the mutant's function, with their seconds: the module's own first, then the quick files'.
+        """Tests that reach the mutant's function, with their seconds: the module's own first, then those of its room,
+        the quick files first.
 
         A module's and a class's own lines, and functions that the map does not know, are for the module's own tests and
         all that reach any function of it; a module without either is for the tests of its folder.
         """
         own = Path("tests", mutant.file).with_name(f"test_{Path(mutant.file).name}").as_posix()
+        room = "/".join(Path(own).parts[:2]) + "/"
         folder, functions = own.rpartition("/")[0], f"{mutant.file}::"
         reaching = (
             self._where(lambda _, reached: functions + mutant.function in reached)
@@ -265,7 +267,8 @@ class Map:
             or self._where(lambda path, _: path.startswith(folder))
         )
         chosen: dict[str, float] = {}
-        for path in sorted(reaching, key=lambda path: (path != own, sum(reaching[path].values()))):
+        cost = {path: (path != own, not path.startswith(room), sum(tests.values())) for path, tests in reaching.items()}
+        for path in sorted(reaching, key=cost.__getitem__):
             for test, seconds in reaching[path].items():
                 if path == own or sum(chosen.values()) + seconds <= budget:
                     chosen[test] = seconds

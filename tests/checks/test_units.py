@@ -52,6 +52,19 @@ def test_a_few_values_in_another_unit_are_kept_out() -> None:
     assert len(found.rows.filter(pl.col("series") == "A")) == 92
 
 
+@pytest.mark.parametrize(
+    ("small", "reason"),
+    [
+        ([1.1, 1.1, 1.2], "another unit"),
+        ([1.1, 1.1, 1.1], "zero in place of a value"),
+        ([1.1, 1.2], "zero in place of a value"),
+    ],
+)
+def test_three_small_values_that_are_not_the_same_are_in_another_unit(small: list[float], reason: str) -> None:
+    found = checked(rows(A=load(96) + small, B=load(99)), region())
+    assert reasons(found) == {("A", reason): len(small)}
+
+
 @pytest.mark.parametrize(("factor", "reason"), [(0.001, "another unit"), (1000.0, "implausible")])
 def test_a_short_file_is_compared_with_what_is_stored(factor: float, reason: str) -> None:
     day = times(load(24, 60.0, seed=4), factor)

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import polars as pl
 import pytest
 
@@ -78,6 +80,12 @@ def test_no_sun_while_it_stands_high_is_unknown(zero: float) -> None:
     whole[96:192] = [zero] * 96
     found = reasons(checked(rows(A=whole), region("solar")))
     assert 40 < found["A", ZERO] < 55, "the hours of that day in which the sun stands high"
+
+
+@pytest.mark.parametrize(("output", "found"), [(30.0, {("A", ZERO): 3}), (29.9, {})])
+def test_plants_had_output_today_from_a_hundredth_of_their_maximum_on(output: float, found: dict[object, int]) -> None:
+    morning = START + timedelta(hours=7)  # UTC: the sun stands above 15 degrees, and below 35 until 08:00
+    assert reasons(checked(rows(A=[output, 0.0, 0.0, 0.0], start=morning), region("solar"))) == found
 
 
 def test_mornings_behind_a_hill_are_true() -> None:
