@@ -135,6 +135,13 @@ def test_what_is_kept_out_is_told_when_it_shows() -> None:
     assert kept_out(spikes.clear(), NYISO).is_empty()
 
 
+def test_a_slot_holds_the_moments_after_the_one_before() -> None:
+    row = refused((10, "spike", timedelta(days=900)))
+    for microseconds, slot in ((0, 10), (1, 11), (300_000_000, 11)):
+        moved = row.with_columns(pl.col("at") + timedelta(microseconds=microseconds))
+        assert places(kept_out(moved, NYISO)) == [slot]
+
+
 @given(st.lists(st.floats(0, 1500).map(lambda value: round(value, 1)), max_size=60))
 def test_flags_are_of_slots_that_are_there(values: list[float]) -> None:
     table = rows(values)

@@ -102,6 +102,8 @@ def test_a_step_by_a_thousand_of_wind_or_sun_is_another_unit(kind: str) -> None:
     assert reasons(checked(rows(A=back, B=steady), region(kind))) == {("A", "another unit"): 4}
     follows = checked(rows(A=times(steady[:4], 0.001)), region(kind), usual=usual(800.0, 803.0))
     assert reasons(follows) == {("A", "another unit"): 4}
+    tiny = checked(rows(A=times(steady[:4], 1e-6)), region(kind, max_mw=60.0), usual=usual(0.8, 0.803))
+    assert reasons(tiny) == {("A", "another unit"): 4}
 
 
 def test_a_calm_is_no_other_unit(caplog: pytest.LogCaptureFixture) -> None:
