@@ -28,7 +28,18 @@ def test_capacity_that_grew_is_said_with_its_remedy(
     assert f"A {said} its max_mw of 3000 MW" in caplog.text or not said
 
 
-def test_one_outlier_is_no_capacity(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([3000.1] * 2, ""),
+        ([3000.1] * 3, "exceeds"),
+        ([4500.0] * 3, "exceeds"),
+        ([4500.1] * 3, ""),
+        ([2910.0], "comes near"),
+        ([2909.9], ""),
+    ],
+)
+def test_a_few_outliers_are_no_capacity(values: list[float], said: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        checked(rows(A=[100.0, 3100.0, 110.0]), region("wind"))
-    assert not caplog.text
+        checked(rows(A=[100.0, *values, 110.0]), region("wind"))
+    assert (f"A {said} its max_mw of 3000 MW" in caplog.text) if said else not caplog.text

@@ -15,6 +15,11 @@ def test_the_level_is_that_of_substantial_values() -> None:
     assert level_of(np.array([0.0, 0.0])) is None
     assert level_of(np.array([])) is None
     assert level_of(np.array([-500.0, 700.0, 600.0])) == 600.0
+    assert level_of(np.array([0.0] * 99 + [500.0])) == 500.0, "of zeros only, the largest value"
+    assert level_of(np.array([30.0, 900.0, 900.0])) == 900.0
+    assert level_of(np.array([30.0, 30.0, 900.0])) == 30.0, "a thirtieth counts"
+    assert level_of(np.array([29.9, 29.9, 900.0, 900.0, 800.0])) == 900.0
+    assert level_of(np.array([900.0] * 98 + [1e6] * 2)) == 900.0, "a few values in kW do not"
 
 
 def test_what_is_stored_tells_the_level_and_the_newest_value() -> None:
