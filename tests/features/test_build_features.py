@@ -55,6 +55,14 @@ def test_any_minute_and_delay_sees_what_was_there(seed: int, minutes: list[int],
             assert np.array_equal(one, other, equal_nan=True)
 
 
+def test_the_first_slots_of_a_panel_are_origins(calm: Panel) -> None:
+    power = calm.power.values.copy()
+    power[2:4] = np.nan
+    first = build(replace(calm, power=replace(calm.power, values=power)), region(), calm.times[:4], SPEC)
+    assert first.age_minutes.tolist() == [[age] * len(first.series) for age in (0, 0, 30, 60)]
+    np.testing.assert_array_equal(first.origin_mw, power[[0, 1, 1, 1]])
+
+
 @pytest.mark.parametrize("late", [0, 1, 29, 30, 179, 180, 181, 195, 209, 210, 400])
 def test_an_origin_is_at_most_three_hours_old_at_every_minute(calm: Panel, late: int) -> None:
     power = calm.power.values.copy()
