@@ -1,12 +1,14 @@
 """encoding: inputs of a network are standardised features, the same for one issue time as for many."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from power_nowcast.bundle.train import examples
 from power_nowcast.contracts import FeatureBlock
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.models.networks.encoding import CODES, HARMONICS, LIMIT, Encoder
+from power_nowcast.models.networks.encoding import CODES, HARMONICS, LIMIT, Encoder, Stack
 from tests.toy import toy_panel, toy_region
 
 
@@ -49,6 +51,24 @@ def test_one_issue_time_alone_has_the_same_inputs(block: FeatureBlock) -> None:
     whole = encoder.encode(block)
     for n in (0, 17, len(whole) - 1):
         np.testing.assert_array_equal(encoder.encode(block.take(np.array([n]))), whole[[n]])
+
+
+def test_a_stack_encodes_each_series_as_its_own_encoder_does(block: FeatureBlock) -> None:
+    x, origin = block.x.copy(), block.origin_mw.copy()
+    x[3, 1], origin[3, 1] = np.nan, np.nan  # one series has no origin
+    gap = replace(block, x=x, origin_mw=origin)
+    encoders = [Encoder.of(block.only((name,))) for name in block.series]
+    assert len({Stack.layout(one) for one in encoders}) == 1
+    assert len({one.own for one in encoders}) > 1, "the series read different columns"
+    inputs = Stack(encoders).encode(gap.x)
+    for s, (name, encoder) in enumerate(zip(block.series, encoders, strict=True)):
+        np.testing.assert_array_equal(inputs[s], encoder.encode(gap.only((name,))))
+    assert (inputs[1, 3] == 0).all()
+
+
+def test_encoders_of_other_features_have_another_layout(block: FeatureBlock) -> None:
+    one = block.only(block.series[:1])
+    assert Stack.layout(Encoder.of(one)) != Stack.layout(Encoder.of(one, ("range of past hours",)))
 
 
 def test_an_unknown_series_is_the_mean(block: FeatureBlock) -> None:

@@ -11,7 +11,7 @@ from power_nowcast.bundle.train import examples
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.examples import Examples
-from power_nowcast.models.networks.local import MlpLocal
+from power_nowcast.models.networks.local import INPUTS_AT_ONCE, MlpLocal, encoded_together
 from power_nowcast.models.networks.neural import Mlp
 from tests.toy import toy_panel, toy_region
 
@@ -76,6 +76,17 @@ def test_a_series_can_have_options_of_its_own(known: Examples, model: MlpLocal, 
     with pytest.raises(ConfigurationError, match="NOWHERE, which the model does not have") as raised:
         MlpLocal.of(series, KNOTS, by_series={"NOWHERE": {"width": 4}})
     assert raised.value.fields["names"] == ["NOWHERE"]
+
+
+def test_series_encode_together_as_far_as_memory_allows(known: Examples, model: MlpLocal) -> None:
+    encoders = [network.trained for network in model.networks]
+    assert list(encoded_together(encoders, 1)) == [[0, 1]]
+    assert list(encoded_together(encoders, INPUTS_AT_ONCE)) == [[0], [1]]
+    other = Mlp.of(model.series[:1], KNOTS, without=("range of past hours",), **SMALL)
+    other.fit(*[Examples(known.block.only(model.series[:1]), known.outcome_mw[:, :1])] * 2)
+    assert list(encoded_together([encoders[0], other.trained, encoders[1]], 1)) == [[0, 2], [1]]
+    few, every = known.block.take(np.arange(3)), model.predict(known.block)
+    np.testing.assert_array_equal(model.predict(few), every[:3])
 
 
 def test_its_options_are_known_before_its_series() -> None:

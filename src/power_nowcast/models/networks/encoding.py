@@ -1,9 +1,10 @@
 """From features to the standardised inputs of a network: one row for each issue time, with all series."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -116,13 +117,12 @@ class Encoder:
 
     def encode(self, block: FeatureBlock) -> NDArray[np.float32]:
         """Inputs of every issue time, shape (issue, input)."""
-        values = (self._columns(block) - self.mean) / self.spread
-        values[np.isnan(values)] = 0.0
-        return np.clip(values, -LIMIT, LIMIT, out=values).astype(np.float32)
+        return _standardised(self._columns(block), self.mean, self.spread)
 
     @cached_property
-    def _shares(self) -> "_Shares":
-        return _Shares.of([self.names[n] for n in self.shared], self.series * len(self.own))
+    def shares(self) -> "Shares":
+        """The positions of the shared inputs."""
+        return Shares.of(tuple(self.names[n] for n in self.shared), self.series * len(self.own))
 
     @cached_property
     def _taken(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -133,22 +133,8 @@ class Encoder:
         own, common = self._taken
         # From the first series that has them: a series without an origin has no features at all.
         first = np.isfinite(block.origin_mw).argmax(axis=1)
-        shared = block.x[np.arange(len(first)), first].take(common, axis=1).astype(np.float64)
-        shares = self._shares
-        out = np.empty((len(first), shares.end))
-        out[:, : shares.begin] = block.x.take(own, axis=2).reshape(len(first), -1)
-        out[:, shares.places] = shared[:, shares.plain]
-        workday = shared[:, shares.kind, None] == WORKDAY[1]
-        for k, name, at in shares.named:
-            value = shared[:, k, None]
-            if name in CYCLES:
-                angle = 2 * np.pi * value / CYCLES[name] * TURNS
-                waves = out[:, at.start : at.start + 2 * HARMONICS]
-                waves[:, :HARMONICS], waves[:, HARMONICS:] = np.sin(angle), np.cos(angle)
-                np.multiply(waves, workday, out=out[:, at.start + 2 * HARMONICS : at.stop])
-            else:
-                out[:, at] = np.where(np.isnan(value), np.nan, value == VALUES[name])
-        return out
+        shared = block.x[np.arange(len(first)), first].take(common, axis=1)
+        return self.shares.columns(block.x.take(own, axis=2).reshape(len(first), -1), shared)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -175,11 +161,12 @@ class Encoder:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shares:
+class Shares:
     """The positions of shared inputs: from `begin` to `end`, with unchanged `plain` features at `places` and each of
     the `named` (feature, name, slice) at its slice. `kind` is the feature of the kind of day.
     """
 
+    names: tuple[str, ...]
     begin: int
     end: int
     plain: NDArray[np.int64]
@@ -188,10 +175,62 @@ class _Shares:
     kind: int
 
     @classmethod
-    def of(cls, names: list[str], begin: int) -> Self:
+    def of(cls, names: tuple[str, ...], begin: int) -> Self:
         sizes = [4 * HARMONICS if name in CYCLES else len(CODES.get(name, "1")) for name in names]
         at = begin + np.cumsum([0, *sizes])
         named = [n for n, name in enumerate(names) if name in CYCLES or name in CODES]
         plain = np.delete(np.arange(len(names)), named)
         slices = tuple((n, names[n], slice(int(at[n]), int(at[n + 1]))) for n in named)
-        return cls(begin, int(at[-1]), plain, at[plain], slices, names.index(WORKDAY[0]))
+        return cls(names, begin, int(at[-1]), plain, at[plain], slices, names.index(WORKDAY[0]))
+
+    def columns(self, own: NDArray[np.float32], shared: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Inputs before their scale (row, input), from own and shared features (row, feature)."""
+        out = np.empty((len(own), self.end))
+        out[:, : self.begin] = own
+        out[:, self.places] = shared[:, self.plain]
+        workday = shared[:, self.kind, None] == WORKDAY[1]
+        for k, name, at in self.named:
+            value = shared[:, k, None].astype(np.float64)
+            if name in CYCLES:
+                angle = 2 * np.pi * value / CYCLES[name] * TURNS
+                waves = out[:, at.start : at.start + 2 * HARMONICS]
+                waves[:, :HARMONICS], waves[:, HARMONICS:] = np.sin(angle), np.cos(angle)
+                np.multiply(waves, workday, out=out[:, at.start + 2 * HARMONICS : at.stop])
+            else:
+                out[:, at] = np.where(np.isnan(value), np.nan, value == VALUES[name])
+        return out
+
+
+class Stack:
+    """Encoders of one series each that have as many own inputs and the same shared ones, and encode in one call: for
+    one row, the overhead of a call is larger than its work.
+    """
+
+    def __init__(self, encoders: Sequence[Encoder]) -> None:
+        self.inputs = encoders[0].inputs
+        self._shares = encoders[0].shares
+        self._own, self._shared = (
+            np.array([places(one) for one in encoders], np.intp)[:, None]
+            for places in (attrgetter("own"), attrgetter("shared"))
+        )
+        self._mean, self._spread = (
+            np.array([scale(one) for one in encoders])[:, None] for scale in (attrgetter("mean"), attrgetter("spread"))
+        )
+
+    @staticmethod
+    def layout(encoder: Encoder) -> tuple[int, tuple[str, ...]]:
+        """What encoders of one stack have in common."""
+        return len(encoder.own), encoder.shares.names
+
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Inputs (series, issue, input) from the features (issue, series, feature) of the encoders' series."""
+        by_series = x.swapaxes(0, 1)
+        own, shared = (np.take_along_axis(by_series, places, axis=2) for places in (self._own, self._shared))
+        columns = self._shares.columns(*(part.reshape(-1, part.shape[2]) for part in (own, shared)))
+        return _standardised(columns.reshape(*own.shape[:2], -1), self._mean, self._spread)
+
+
+def _standardised(values: Floats, mean: Floats, spread: Floats) -> NDArray[np.float32]:
+    values = (values - mean) / spread
+    values[np.isnan(values)] = 0.0
+    return np.clip(values, -LIMIT, LIMIT, out=values).astype(np.float32)

@@ -1,6 +1,6 @@
 """A network for each series: a joint network is least accurate for an unusual series."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,11 @@ from power_nowcast.errors import ConfigurationError
 from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder
+from power_nowcast.models.networks.encoding import Encoder, Stack
 from power_nowcast.models.networks.neural import Mlp
+
+INPUTS_AT_ONCE = 1_000_000
+"""Limit of the inputs that are encoded in one call: a nowcast encodes all series, a backtest one after the other."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class MlpLocal(Model):
             )
         self.common = common
         self.networks = tuple(Mlp((name,), knots, common | dict(by_series.get(name, {}))) for name in series)
+        self._stacks: dict[tuple[str, ...], Stack] = {}
 
     @classmethod
     def of(cls, series: tuple[str, ...], knots: tuple[int, ...], **options: Any) -> Self:
@@ -80,6 +85,7 @@ class MlpLocal(Model):
             report.metrics.update({f"{name}/{part}": value for part, value in told.metrics.items()})
             progress(f"{self.kind}: {name} trained ({len(networks)} of {len(self.series)})")
         self.networks = tuple(networks)
+        self._stacks.clear()
         return report, np.concatenate(answers, axis=1)
 
     def _job(self, train: Examples, valid: Examples, s: int) -> _Job:
@@ -89,10 +95,19 @@ class MlpLocal(Model):
         return _Job(network, *parts)
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
-        out = np.full((*block.origin_mw.shape, len(self.knots), len(QUANTILES)), np.nan)
-        for at, name in enumerate(block.series):
-            out[:, at] = self.networks[self.series.index(name)].predict(block.only((name,)))[:, 0]
-        return out
+        out = np.empty((*block.origin_mw.shape, len(self.knots), len(QUANTILES)))
+        networks = [self.networks[self.series.index(name)] for name in block.series]
+        for places in encoded_together([network.trained for network in networks], len(out)):
+            inputs = self._stack(tuple(block.series[at] for at in places)).encode(block.x[:, places])
+            for at, own in zip(places, inputs, strict=True):
+                out[:, at] = networks[at].run(own)[:, 0]
+        unit = np.array([network.unit[0] for network in networks]) * block.scale_mw[..., None]
+        return np.asarray(block.origin_mw[..., None, None] + out * unit[..., None])
+
+    def _stack(self, names: tuple[str, ...]) -> Stack:
+        if names not in self._stacks:
+            self._stacks[names] = Stack([self.networks[self.series.index(name)].trained for name in names])
+        return self._stacks[names]
 
     def save(self, folder: Path) -> None:
         for s, network in enumerate(self.networks):
@@ -119,6 +134,16 @@ class MlpLocal(Model):
     @property
     def configuration(self) -> dict[str, Any]:
         return {**Mlp(self.series, self.knots, self.common).configuration, "by_series": {}}
+
+
+def encoded_together(encoders: Sequence[Encoder], issues: int) -> Iterator[list[int]]:
+    """Places of encoders that encode so many issue times in one call."""
+    groups: dict[Hashable, list[int]] = {}
+    for at, encoder in enumerate(encoders):
+        groups.setdefault(Stack.layout(encoder), []).append(at)
+    for places in groups.values():
+        size = max(1, INPUTS_AT_ONCE // max(1, issues * encoders[places[0]].inputs))
+        yield from (places[first : first + size] for first in range(0, len(places), size))
 
 
 def _fitted(job: _Job) -> tuple[Mlp, FitReport, Floats]:

@@ -124,7 +124,8 @@ class NeuralModel(Model):
             rows, start = self._learnt(x, y), Linear.of(x, y)
             served = [learn("all data", rows, None, start, judged.epochs, n) for n in range(config.networks)]
         self.graph = training.export([one.network for one in served], encoder.inputs)
-        self.__dict__.pop("session", None)
+        for name in ("session", "_input"):
+            self.__dict__.pop(name, None)
         return FitReport(curves, {"inputs": encoder.inputs, "epochs": judged.epochs}), self._in_mw(ramps, valid.block)
 
     def _rows(self, known: Examples) -> tuple[Inputs, Inputs]:
@@ -134,7 +135,7 @@ class NeuralModel(Model):
         fresh = np.where((known.block.age_minutes == 0)[..., None], known.scaled_ramps, np.nan)
         some = np.isfinite(fresh).any(axis=(1, 2))
         ramps = fresh[some].reshape(int(some.sum()), -1).astype(np.float32)
-        return self._trained.encode(known.block.take(some)), ramps
+        return self.trained.encode(known.block.take(some)), ramps
 
     def _learnt(self, x: Inputs, ramps: Inputs) -> "Rows":
         """Rows of inputs with scaled ramps (row, series * knot), in units and with shape (row, series, knot)."""
@@ -143,12 +144,18 @@ class NeuralModel(Model):
         return rows
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
-        encoder = self._trained
+        encoder = self.trained
         whole = self._in_order(block)
-        ramps = self.session.run(None, {self.session.get_inputs()[0].name: encoder.encode(whole)})[0]
-        return self._in_mw(ramps, whole)[:, [self.series.index(name) for name in block.series]]
+        return self._in_mw(self.run(encoder.encode(whole)), whole)[
+            :, [self.series.index(name) for name in block.series]
+        ]
 
-    def _in_mw(self, ramps: NDArray[np.float64], block: FeatureBlock) -> NDArray[np.float64]:
+    def run(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Scaled ramps (row, series, knot, quantile) in the unit of their series and knot, from inputs (row, input)."""
+        ramps: NDArray[np.float32] = self.session.run(None, {self._input: inputs})[0]
+        return ramps
+
+    def _in_mw(self, ramps: NDArray[np.floating[Any]], block: FeatureBlock) -> NDArray[np.float64]:
         unit = self.unit * block.scale_mw[..., None]
         return np.asarray(block.origin_mw[..., None, None] + ramps * unit[..., None], np.float64)
 
@@ -180,8 +187,18 @@ class NeuralModel(Model):
         options.log_severity_level = 3
         return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
 
+    @cached_property
+    def _input(self) -> str:
+        """The name of the graph's input."""
+        return str(self.session.get_inputs()[0].name)
+
     @property
-    def _trained(self) -> Encoder:
+    def trained(self) -> Encoder:
+        """The encoder of the trained network.
+
+        Raises:
+            ModelError: the network is not trained.
+        """
         if self.encoder is None:
             raise ModelError("The network is not trained.", remedy="Train it: nowcast train.", kind=self.kind)
         return self.encoder
@@ -205,7 +222,7 @@ class NeuralModel(Model):
         return {name: value for name, value in self.options.items() if name in known and value is not None}
 
     def save(self, folder: Path) -> None:
-        head = {"options": self.options, "unit": self.unit.tolist(), "encoder": self._trained.to_json()}
+        head = {"options": self.options, "unit": self.unit.tolist(), "encoder": self.trained.to_json()}
         (folder / HEAD).write_text(json.dumps(head))
         (folder / FILE).write_bytes(self.graph)
 
