@@ -8,13 +8,21 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import aware
 from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.regions import Region
 from power_nowcast.store import Store
 from power_nowcast.store.tables import NOWCASTS
 
 NOT_LIVE = ("replay", "sample")
 """Sources whose data are of the past. They are flags of a nowcast, so that it cannot look live."""
+
+
+def not_live(region: Region) -> tuple[str, ...]:
+    """Flags of a region any of whose sources has data of the past."""
+    used = {spec.source for spec in region.specs.values()}
+    return tuple(name for name in NOT_LIVE if name in used)
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,8 @@ def _rows(given: Published) -> pl.DataFrame:
             "origin_mw": float(nowcast.origin_mw[s]),
             "age_minutes": float(nowcast.age_minutes[s]),
             "quality": nowcast.quality[s].value,
+            "rung": nowcast.rungs[s].value,
+            "reasons": list(nowcast.reasons[s]),
         }
         for s, name in enumerate(nowcast.series)
     ]
@@ -154,6 +164,8 @@ def _of(rows: pl.DataFrame) -> Published:
         flags=tuple(one["flags"]),
         model_digest=one["model_digest"],
         calibration_id=one["calibration_id"],
+        rungs=() if one["rung"] is None else tuple(Rung(rung) for rung in rows["rung"]),
+        reasons=() if one["rung"] is None else tuple(tuple(told or ()) for told in rows["reasons"].to_list()),
     )
     return Published(
         nowcast=nowcast,

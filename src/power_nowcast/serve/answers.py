@@ -8,6 +8,7 @@ from io import StringIO
 import numpy as np
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import minute
 from power_nowcast.errors import QualityError
 from power_nowcast.features.rows import optional_columns
@@ -112,7 +113,7 @@ def answer_of(
 ) -> NowcastAnswer:
     """The long answer; `series` and `horizons`, which the region must have, choose its content.
 
-    `flags` come before the nowcast's own.
+    `flags` come before the nowcast's own. Data of the past, by a flag of `NOT_LIVE`, are never live.
     """
     names = list(dict.fromkeys(series or nowcast.series))
     steps = list(dict.fromkeys(horizons or nowcast.steps_minutes))
@@ -124,6 +125,8 @@ def answer_of(
             SeriesNowcast(
                 series=name,
                 quality=nowcast.quality[s],
+                rung=nowcast.rungs[s],
+                reasons=list(nowcast.reasons[s]),
                 origin_mw=number(nowcast.origin_mw[s]),
                 age_minutes=number(nowcast.age_minutes[s]),
                 quantiles={
@@ -138,10 +141,11 @@ def answer_of(
         region=nowcast.region,
         issue_time=iso(nowcast.issue_time),
         answered_at=iso(now),
-        live=bool(0 <= behind <= region.interval_minutes),
+        live=bool(0 <= behind <= region.interval_minutes) and not set(NOT_LIVE) & {*flags, *nowcast.flags},
         newest_observation=iso(nowcast.issue_time - np.timedelta64(int(age), "m")),
         newest_observation_age_minutes=age,
         quality=max((one.quality for one in chosen), key=list(Quality).index),
+        rung=max((one.rung for one in chosen), key=list(Rung).index),
         flags=[*flags, *nowcast.flags],
         model=model,
         horizon_min=steps,
@@ -150,8 +154,8 @@ def answer_of(
     )
 
 
-def check_quality(answer: NowcastAnswer, least: Quality | None) -> None:
-    """Check that every series of an answer has at least this quality.
+def check_quality(answer: NowcastAnswer, least: Quality | None, rung: Rung | None = None) -> None:
+    """Check that every series of an answer has at least this quality, and at least this rung.
 
     Raises:
         QualityError: one is worse.
@@ -167,6 +171,18 @@ def check_quality(answer: NowcastAnswer, least: Quality | None) -> None:
             quality=answer.quality.value,
             min_quality=least.value,
             flags=answer.flags,
+        )
+    if rung is not None and not answer.rung.reaches(rung):
+        below = [one for one in answer.nowcasts if not one.rung.reaches(rung)]
+        reasons = "; ".join(dict.fromkeys(why for one in below for why in one.reasons))
+        raise QualityError(
+            f"The nowcast of {answer.region} for {answer.issue_time} has the rung {answer.rung}: {reasons}.",
+            remedy="Wait for the next one, accept a lower rung, or ask for the series that have a better one.",
+            region=answer.region,
+            issue_time=answer.issue_time,
+            rung=answer.rung.value,
+            min_rung=rung.value,
+            series=[one.series for one in below],
         )
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.live.nowcaster import Quality
 from power_nowcast.store.events import Kind
 
@@ -142,6 +143,7 @@ class Facts(BaseModel):
     newest_observation: str
     newest_observation_age_minutes: float = Field(description="At the issue time.")
     quality: Quality = Field(description="The worst of the series'.")
+    rung: Rung = Field(description="The lowest rung of the series'.")
     flags: list[str] = Field(
         description="What was missing; and `inside training data` or `before training data` where the model has learnt "
         "from outcomes of that time, or of later ones: such an answer says nothing about the model's accuracy."
@@ -154,6 +156,8 @@ class SeriesNowcast(BaseModel):
 
     series: str
     quality: Quality
+    rung: Rung = Field(description="How the answer was made when not everything was there; best first in the schema.")
+    reasons: list[str] = Field(description="Why it is this rung, and why answers of better rungs were held back.")
     origin_mw: float | None = Field(description="The last known value.")
     age_minutes: float | None = Field(description="How old it was at the issue time.")
     quantiles: dict[str, list[float | None]] = Field(description="MW by level, q05 to q95; q50 is the nowcast.")

@@ -108,6 +108,8 @@ NOWCASTS = RecordTable(
             "age_minutes": pl.Float64(),
             "quality": pl.String(),
             "flags": pl.List(pl.String()),
+            "rung": pl.String(),  # a contracts.rungs.Rung; null if the row was published before there were rungs
+            "reasons": pl.List(pl.String()),  # why it is this rung; null as for `rung`
             "model_kind": pl.String(),
             "model_version": pl.String(),
             "model_digest": pl.String(),
