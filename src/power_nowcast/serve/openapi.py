@@ -82,6 +82,7 @@ def _add_examples(description: dict[str, Any], region: Region) -> None:
         "newest_observation": EXAMPLE_TIME,
         "newest_observation_age_minutes": 0.0,
         "quality": "full",
+        "rung": "all inputs",
         "flags": [],
         "model": model,
     }
@@ -89,6 +90,8 @@ def _add_examples(description: dict[str, Any], region: Region) -> None:
     one = {
         "series": region.series[0],
         "quality": "full",
+        "rung": "all inputs",
+        "reasons": [],
         "origin_mw": level,
         "age_minutes": 0.0,
         "quantiles": quantiles,

@@ -158,7 +158,9 @@ class SeriesNowcast(BaseModel):
     quality: Quality
     rung: Rung = Field(description="How the answer was made when not everything was there; best first in the schema.")
     reasons: list[str] = Field(description="Why it is this rung, and why answers of better rungs were held back.")
-    origin_mw: float | None = Field(description="The last known value.")
+    origin_mw: float | None = Field(
+        description="The last known value; of a total without some of its zones, what it is by the others."
+    )
     age_minutes: float | None = Field(description="How old it was at the issue time.")
     quantiles: dict[str, list[float | None]] = Field(description="MW by level, q05 to q95; q50 is the nowcast.")
 
