@@ -11,20 +11,19 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import VALUES, Table
-from power_nowcast.contracts.rungs import Rung
 from power_nowcast.errors import ConfigurationError, ModelError
 from power_nowcast.features.panel import history
 from power_nowcast.live.calibration import FollowedCalibration
 from power_nowcast.live.loop import CATCH_UP, PATIENCE, Loop, jumps
-from power_nowcast.live.nowcaster import Nowcaster, Quality
+from power_nowcast.live.nowcaster import Quality
 from power_nowcast.live.records import published
 from power_nowcast.live.scores import scores
-from power_nowcast.live.slot import Fetched, ModelSlot
+from power_nowcast.live.slot import ModelSlot
 from power_nowcast.store import Store
 from power_nowcast.store.events import Kind, events
 from power_nowcast.store.records import Records
 from power_nowcast.store.tables import NOWCASTS
-from tests.toy import toy_bundle, toy_region, toy_rows
+from tests.toy import toy_region, toy_rows
 
 REGION = toy_region()
 HALF_HOUR = timedelta(minutes=30)
@@ -86,30 +85,6 @@ class World:
             for one in loops(self.now):
                 one.step()
             self.now += HALF_HOUR
-
-
-@pytest.fixture(scope="module")
-def bundles() -> list[Bundle]:
-    return [toy_bundle(REGION), toy_bundle(REGION, seed=2)]
-
-
-@pytest.fixture
-def slot_of(bundles: list[Bundle], tmp_path: Path) -> Callable[[int], ModelSlot]:
-    def slot(version: int) -> ModelSlot:
-        bundle = bundles[version - 1]
-        folder = tmp_path / "cache" / f"v{version}"
-        if not folder.exists():
-            bundle.save(folder)
-        made = ModelSlot(REGION, lambda: Fetched(folder, str(version), bundle.digest), tmp_path / "cache")
-        made.load()
-        return made
-
-    return slot
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path / "data")
 
 
 def test_a_day_is_its_backtest_to_the_last_bit(world: World, slot_of, bundles: list[Bundle]) -> None:
@@ -369,36 +344,3 @@ def test_a_median_that_leaves_the_band_before_is_a_jump(world: World, slot_of) -
     assert 1 in found
     assert found[1][0] == old.issue_time + np.timedelta64(60, "m")
     assert jumps(old, old) == {}
-
-
-def test_a_missing_zone_is_an_event_and_the_total_goes_on(world: World, slot_of) -> None:
-    """From the others and their usual share, for longer than a last value counts."""
-    loop = world.loop(slot_of(1))
-    world.silent = "N.E."
-    until = BEGIN + 9 * HALF_HOUR
-    while world.now < until:
-        loop.step()
-        world.now += timedelta(minutes=15)
-    found = published(world.store, "toy", BEGIN, until)
-    assert [one.nowcast.rungs[0] for one in found] == [Rung.ALL] + [Rung.ZONES] * (len(found) - 1)
-    assert found[-1].nowcast.rungs[1] is Rung.REFUSED
-    assert np.isfinite(found[-1].nowcast.values[0]).all()
-    told = [one.what for one in events(world.store, "toy", BEGIN, until) if one.kind is Kind.RUNG]
-    assert "ALL: all inputs before, zones missing now." in told
-    assert "N.E.: seasonal persistence before, refused now." in told
-
-
-def test_what_is_held_back_is_an_event(world: World, slot_of, bundles: list[Bundle]) -> None:
-    slot = slot_of(1)
-    ladder = bundles[0].ladder
-    assert ladder is not None
-    still = replace(ladder, limits=replace(ladder.limits, rise=np.zeros((3, 3)), fall=np.zeros((3, 3))))
-    nowcaster = Nowcaster(replace(bundles[0], ladder=still))
-    slot._loaded = replace(slot.current, nowcaster=nowcaster)
-    world.loop(slot).step()
-    (one,) = published(world.store, "toy", BEGIN, BEGIN)
-    assert not any(rung.is_model for rung in one.nowcast.rungs)
-    told = [each for each in events(world.store, "toy", BEGIN, world.now) if each.kind is Kind.HELD_BACK]
-    assert [each.about for each in told] == ["ALL", "N.E.", "SOUTH 1"]
-    assert told[0].what.startswith("ALL: a ramp of ")
-    assert told[0].what.endswith(f"The rung is {one.nowcast.rungs[0]}.")

@@ -16,6 +16,7 @@ from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
 from power_nowcast.features.panel import FORECAST_REACH
 from power_nowcast.live.calibration import FollowedCalibration
+from power_nowcast.live.interventions import adjusted, interventions
 from power_nowcast.live.nowcaster import HELD, Nowcast, Nowcaster
 from power_nowcast.live.records import Published, newest, not_live, publish, published
 from power_nowcast.live.slot import Loaded, ModelSlot
@@ -223,6 +224,7 @@ class Loop:
             is_live=is_live,
             data_version=self.window.data_version,
             sources=self._sources(known_at),
+            adjusted=adjusted(nowcast, loaded.bundle, interventions(self.store, self.region.name, known_at=known_at)),
         )
         before, self._made_by = self.present, loaded.bundle.digest
         self.present = publish(self.store, given)

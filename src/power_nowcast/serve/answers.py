@@ -19,6 +19,7 @@ from power_nowcast.regions import Region
 from power_nowcast.report.words import digits
 from power_nowcast.scoring import label
 from power_nowcast.serve.schemas import (
+    AdjustedSeries,
     Facts,
     ModelCard,
     ModelIdentity,
@@ -83,6 +84,7 @@ def answer_of_published(
         calibration_id=nowcast.calibration_id,
     )
     answer = answer_of(region, model, nowcast, series, horizons, now=at)
+    places = [nowcast.steps_minutes.index(step) for step in answer.horizon_min]
     sources = [
         SourceState(
             table=table,
@@ -97,6 +99,16 @@ def answer_of_published(
         "caught_up": not published.is_live,
         "live": published.is_live and not set(NOT_LIVE) & set(nowcast.flags),
         "sources": sources,
+        "adjusted": [
+            AdjustedSeries(
+                series=one.series,
+                adjustment_mw=done.mw,
+                why=done.why,
+                quantiles=_quantiles(done.values, nowcast.quantiles, places),
+            )
+            for one in answer.nowcasts
+            if (done := published.adjusted.get(one.series)) is not None
+        ],
     }
     return answer.model_copy(update=more)
 
@@ -129,10 +141,7 @@ def answer_of(
                 reasons=list(nowcast.reasons[s]),
                 origin_mw=number(nowcast.origin_mw[s]),
                 age_minutes=number(nowcast.age_minutes[s]),
-                quantiles={
-                    f"q{label(level)}": [number(nowcast.values[s, h, q]) for h in places]
-                    for q, level in enumerate(nowcast.quantiles)
-                },
+                quantiles=_quantiles(nowcast.values[s], nowcast.quantiles, places),
             )
         )
     age = float(np.nanmin(nowcast.age_minutes))
@@ -152,6 +161,11 @@ def answer_of(
         valid_at=[iso(nowcast.issue_time + np.timedelta64(step, "m")) for step in steps],
         nowcasts=chosen,
     )
+
+
+def _quantiles(values: Floats, levels: Sequence[float], places: Sequence[int]) -> dict[str, list[float | None]]:
+    """Quantiles (step, quantile) at some steps, by level."""
+    return {f"q{label(level)}": [number(values[h, q]) for h in places] for q, level in enumerate(levels)}
 
 
 def check_quality(answer: NowcastAnswer, least: Quality | None, rung: Rung | None = None) -> None:

@@ -173,6 +173,15 @@ class SourceState(BaseModel):
     age_minutes: float | None = Field(description="At `published_at`.")
 
 
+class AdjustedSeries(BaseModel):
+    """A series that a person has adjusted; the model's own stands among the nowcasts."""
+
+    series: str
+    adjustment_mw: float = Field(description="What was to be added; ramps beyond all history are not made.")
+    why: str = Field(description="The reason, who decided it, and when it ends.")
+    quantiles: dict[str, list[float | None]] = Field(description="MW by level, q05 to q95, by horizon.")
+
+
 class NowcastAnswer(Facts):
     """A nowcast with all that is needed to judge it."""
 
@@ -184,6 +193,7 @@ class NowcastAnswer(Facts):
     horizon_min: list[int]
     valid_at: list[str]
     nowcasts: list[SeriesNowcast]
+    adjusted: list[AdjustedSeries] = Field([], description="Series that a person has adjusted, beside the model's.")
 
 
 class SeriesPaths(BaseModel):
@@ -269,6 +279,9 @@ class HistoryRow(BaseModel):
     error_mw: float | None = Field(description="The median minus `first_mw`.")
     pinball_mw: float | None = Field(description="Mean over the quantiles, against `first_mw`.")
     is_inside_80: bool | None = Field(description="Whether `first_mw` is within the band of 80 %.")
+    rung: Rung = Field(description="How the answer was made when not everything was there.")
+    adjusted_mw: float | None = Field(description="The median that a person has adjusted, null without an adjustment.")
+    adjusted_error_mw: float | None = Field(description="It minus `first_mw`.")
 
 
 class EventCard(BaseModel):

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     HELD_BACK = "held back"
     REFUSED = "refused"
     JUMP = "jump"
+    MARKED = "marked"
+    ADJUSTED = "adjusted"
 
 
 @dataclass(frozen=True)
