@@ -72,8 +72,10 @@ def test_a_marked_zone_counts_as_missing_until_the_mark_ends(world: World, slot_
     found = published(world.store, "toy", BEGIN, world.now)
     # The value of the moment of the mark still counts, the next two do not.
     zones = [one.nowcast.rungs[1] for one in found]
-    assert zones == [Rung.ALL, Rung.ALL, Rung.LATE, Rung.SEASONAL, Rung.ALL, Rung.ALL]
-    assert [one.nowcast.rungs[0] for one in found] == [Rung.ALL] * 2 + [Rung.ZONES] * 2 + [Rung.ALL] * 2
+    assert zones == [Rung.ALL, Rung.ALL, Rung.LATE, Rung.SEASONAL, Rung.INPUTS, Rung.INPUTS]
+    assert [one.nowcast.rungs[0] for one in found] == [Rung.ALL] * 2 + [Rung.ZONES] * 2 + [Rung.INPUTS] * 2
+    assert found[-1].nowcast.reasons[1] == ("gaps in the recent hours",), "what was taken out stays out"
+    assert found[-1].nowcast.age_minutes.tolist() == [0.0, 0.0, 0.0]
     (told,) = [one for one in events(world.store, "toy", BEGIN, world.now) if one.kind is Kind.MARKED]
     assert told.what == ("N.E.: the telemetry does not count until 2024-05-01 13:30 UTC, by tester: the meter drifts.")
     assert len(world.store.read_quarantine("toy")) == 0, "nothing is taken out of the tables"
@@ -89,7 +91,8 @@ def test_a_later_mark_ends_the_one_before(world: World, slot_of) -> None:
     decide(world, MARK, "N.E.", world.now)
     world.now += HALF_HOUR
     step(world, loop)
-    assert published(world.store, "toy", BEGIN, world.now)[-1].nowcast.rungs[1] is Rung.ALL
+    last = published(world.store, "toy", BEGIN, world.now)[-1].nowcast
+    assert last.age_minutes.tolist() == [0.0, 0.0, 0.0]
     assert len(world.store.records[INTERVENTIONS].read("toy")) == 2
 
 

@@ -94,7 +94,7 @@ class Ladder:
 
     def _next(self, s: int) -> Answer:
         """The next answer of a series that is not held back."""
-        candidates = self._tried.setdefault(s, self._candidates(s))
+        candidates = self._tried.setdefault(s, self.candidates(s))
         checks, held = Checks(self.bundle, self.block.scale_mw[0]), list[str]()
         for one in candidates:
             why = "" if one.rung is Rung.REFUSED else checks.against(s, one.values, one.origin_mw, one.age_minutes)
@@ -103,7 +103,7 @@ class Ladder:
             held.append(why)
         raise AssertionError("a refusal is never held back")
 
-    def _candidates(self, s: int) -> Iterator[Answer]:
+    def candidates(self, s: int) -> Iterator[Answer]:
         """The answers of a series by rung, best first; the last one is a refusal."""
         if self.block.series[s] == self.bundle.region.total:
             shared = self._from_zones(s)

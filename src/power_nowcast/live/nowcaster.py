@@ -115,7 +115,7 @@ class Nowcaster:
                 issue_time=f"{issue}Z",
                 newest=newest,
             )
-        missing = (*self._flags(panel, issue), *flags)
+        missing = (*self.flags(panel, issue), *flags)
         answers = Ladder(bundle, self.calibration, panel, block, missing, region.power.delay_minutes).answers()
         told = (*missing, *(["zones missing"] if any(one.rung is Rung.ZONES for one in answers) else []))
         return Nowcast(
@@ -166,7 +166,7 @@ class Nowcaster:
             return ()
         return (INSIDE_TRAINING,) if issue >= first else (BEFORE_TRAINING,)
 
-    def _flags(self, panel: Panel, issue: np.datetime64) -> tuple[str, ...]:
+    def flags(self, panel: Panel, issue: np.datetime64) -> tuple[str, ...]:
         """Flags of what the model lacks: a family of inputs, some of its history, or much of the recent hours."""
         spec, region, flags = self.bundle.spec, self.bundle.region, []
         slot = min(int((issue - panel.start).astype(np.int64)) // panel.step_minutes, len(panel.power) - 1)
