@@ -312,7 +312,7 @@ class Bundle:
             info=Info(**head["info"]),
             golden=_block_from_json(golden),
             golden_mw=np.array(golden["answer"], np.float64),
-            ladder=Ladder.from_json(json.loads((files / LADDER).read_text())) if LADDER in files else None,
+            ladder=Ladder.from_json(json.loads((files / LADDER).read_text())) if LADDER in head["files"] else None,
         )
         told = {bundle.calibration.series, bundle.dependence.series, bundle.golden.series}
         whole = bundle.calibration.is_whole and np.isfinite(bundle.dependence.weights).all()

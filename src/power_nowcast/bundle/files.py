@@ -31,9 +31,6 @@ class Files:
     def __truediv__(self, name: str, /) -> "Files":
         return Files(self.content, f"{self.name}/{name}" if self.name else name)
 
-    def __contains__(self, name: str) -> bool:
-        return (self / name).name in self.content
-
     def read_bytes(self) -> bytes:
         """The file's content.
 

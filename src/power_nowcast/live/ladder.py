@@ -62,11 +62,11 @@ class Ladder:
 
     @cached_property
     def _model(self) -> Floats:
-        return self.bundle.from_features(self.block, self.calibration).values[0]
+        return np.asarray(self.bundle.from_features(self.block, self.calibration).values[0])
 
     @cached_property
     def _last_value(self) -> Floats:
-        return self.bundle.late(self.block).values[0]
+        return np.asarray(self.bundle.late(self.block).values[0])
 
     @cached_property
     def _shared(self) -> tuple[Shared, FeatureBlock, Floats] | None:
@@ -158,4 +158,4 @@ class Ladder:
         wide = median + (values - median) * np.exp(self.bundle.ladder.factors(missing, lead, s))
         wide[:, MEDIAN:] = np.maximum.accumulate(wide[:, MEDIAN:], axis=1)
         wide[:, MEDIAN::-1] = np.minimum.accumulate(wide[:, MEDIAN::-1], axis=1)
-        return self.bundle.possible(block.issue_times, (block.series[s],), wide[None, None])[0, 0]
+        return np.asarray(self.bundle.possible(block.issue_times, (block.series[s],), wide[None, None])[0, 0])
