@@ -18,12 +18,12 @@ from power_nowcast.live.loop import CATCH_UP, PATIENCE, Loop, jumps
 from power_nowcast.live.nowcaster import Quality
 from power_nowcast.live.records import published
 from power_nowcast.live.scores import scores
-from power_nowcast.live.slot import Fetched, ModelSlot
+from power_nowcast.live.slot import ModelSlot
 from power_nowcast.store import Store
 from power_nowcast.store.events import Kind, events
 from power_nowcast.store.records import Records
 from power_nowcast.store.tables import NOWCASTS
-from tests.toy import toy_bundle, toy_region, toy_rows
+from tests.toy import toy_region, toy_rows
 
 REGION = toy_region()
 HALF_HOUR = timedelta(minutes=30)
@@ -50,6 +50,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.store, self.now = Store(folder), BEGIN
         self.late: dict[datetime, timedelta] = {}
+        self.silent = ""
+        """A zone that has no values after the begin."""
         self.fill()
 
     def clock(self) -> datetime:
@@ -64,7 +66,8 @@ class World:
                 else:
                     late = pl.when(pl.col("valid_at") == valid_at).then(pl.lit(valid_at + delay))
                     known = known.with_columns(available_at=late.otherwise("available_at").cast(VALUES["available_at"]))
-            self.store.append(table, known, now=self.now)
+            spoken = (pl.col("series") != self.silent) | (pl.col("valid_at") <= BEGIN)
+            self.store.append(table, known.filter(spoken), now=self.now)
 
     @property
     def due(self) -> datetime:
@@ -82,30 +85,6 @@ class World:
             for one in loops(self.now):
                 one.step()
             self.now += HALF_HOUR
-
-
-@pytest.fixture(scope="module")
-def bundles() -> list[Bundle]:
-    return [toy_bundle(REGION), toy_bundle(REGION, seed=2)]
-
-
-@pytest.fixture
-def slot_of(bundles: list[Bundle], tmp_path: Path) -> Callable[[int], ModelSlot]:
-    def slot(version: int) -> ModelSlot:
-        bundle = bundles[version - 1]
-        folder = tmp_path / "cache" / f"v{version}"
-        if not folder.exists():
-            bundle.save(folder)
-        made = ModelSlot(REGION, lambda: Fetched(folder, str(version), bundle.digest), tmp_path / "cache")
-        made.load()
-        return made
-
-    return slot
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path / "data")
 
 
 def test_a_day_is_its_backtest_to_the_last_bit(world: World, slot_of, bundles: list[Bundle]) -> None:

@@ -115,7 +115,7 @@ def test_sentences_turn_by_time_alone() -> None:
     ],
 )
 def test_the_worst_comes_first(quality: tuple[Quality, ...], flags: tuple[str, ...], level: Level, begins: str) -> None:
-    told = published(replace(nowcast((20_500, 21_000)), quality=quality, flags=flags))
+    told = published(replace(nowcast((20_500, 21_000)), quality=quality, flags=flags, rungs=()))
     first, *later = stages(toy_region(), told, newest=told.issue_time)
     assert first.level is level
     assert first.text.startswith(begins)

@@ -12,6 +12,7 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Table
+from power_nowcast.live.interventions import Intervention, intervene
 from power_nowcast.live.scores import SCORES
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.serve.fastapi_app import create_app
@@ -203,3 +204,40 @@ def test_a_caller_may_refuse_a_lower_quality(live: Live) -> None:
         refused = problem_of(live.client.get("/v1/nowcast/toy", params={"min_quality": least}), 503, "Quality too low")
         assert (refused["quality"], refused["min_quality"]) == ("persistence", least)
     assert live.client.get("/v1/nowcast/toy", params={"min_quality": "best"}).status_code == 422
+
+
+def test_a_caller_may_refuse_a_lower_rung_and_sees_the_reasons(live: Live) -> None:
+    live.step()
+    told = live.client.get("/v1/nowcast/toy", params={"min_rung": "all inputs"}).json()
+    assert (told["rung"], told["nowcasts"][0]["rung"], told["nowcasts"][0]["reasons"]) == (
+        "all inputs",
+        "all inputs",
+        [],
+    )
+    live.world.silent = "N.E."
+    live.world.now += 1.5 * HALF_HOUR
+    live.step()
+    told = live.client.get("/v1/nowcast/toy").json()
+    assert [one["rung"] for one in told["nowcasts"]] == ["zones missing", "load late", "all inputs"]
+    assert told["rung"] == "load late", "the lowest one"
+    assert told["flags"] == ["zones missing"]
+    assert told["nowcasts"][1]["reasons"] == ["load 30 minutes late"]
+    ask = {"min_rung": "zones missing"}
+    refused = problem_of(live.client.get("/v1/nowcast/toy", params=ask), 503, "Quality too low")
+    assert "the rung load late: load 30 minutes late." in refused["detail"]
+    assert (refused["rung"], refused["min_rung"], refused["series"]) == ("load late", "zones missing", ["N.E."])
+    assert live.client.get("/v1/nowcast/toy", params=ask | {"series": "ALL"}).status_code == 200
+    assert live.client.get("/v1/nowcast/toy", params={"min_rung": "the best"}).status_code == 422
+    rows = live.client.get("/v1/history/toy").json()
+    assert {row["rung"] for row in rows} == {"all inputs", "zones missing", "load late"}
+
+
+def test_an_adjusted_series_stands_beside_the_models(live: Live) -> None:
+    until, now = BEGIN + 3 * HALF_HOUR, BEGIN
+    intervene(live.world.store, REGION, Intervention("adjust", "ALL", now, now, until, 15.0, "a reason", "tester"))
+    live.step()
+    told = live.client.get("/v1/nowcast/toy", params={"horizon": 60}).json()
+    (one,) = told["adjusted"]
+    assert (one["series"], one["adjustment_mw"], one["why"][:8]) == ("ALL", 15.0, "a reason")
+    assert one["quantiles"]["q50"][0] == pytest.approx(told["nowcasts"][0]["quantiles"]["q50"][0] + 15, abs=0.02)
+    assert live.client.get("/v1/nowcast/toy", params={"series": "N.E."}).json()["adjusted"] == []

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.files import FORMAT_VERSION, HEAD, digest_of, sums, verify
+from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import at_knots, known_now, local_hours, origin_times, target_times
 from power_nowcast.bundle.pending import Pending
 from power_nowcast.bundle.tracking import STEPS
@@ -28,6 +29,7 @@ from power_nowcast.models.files import Folder
 from power_nowcast.models.kinds import model_class
 from power_nowcast.regions import Region
 
+LADDER = "ladder.json"
 TOLERANCE = 1e-5
 """Tolerance relative to a series' largest golden answer: processors round single precision differently."""
 
@@ -57,7 +59,8 @@ class Bundle:
     """The unit that is registered, served and compared. Immutable; `digest` identifies its files.
 
     `fallback` answers when data are too late for the model. `golden` has a few rows of features with the model's
-    answers at training: a copy with other answers is not that model.
+    answers at training: a copy with other answers is not that model. `ladder` is None in a bundle of before there was
+    one.
     """
 
     region: Region
@@ -69,6 +72,7 @@ class Bundle:
     info: Info
     golden: FeatureBlock
     golden_mw: Floats
+    ladder: Ladder | None = None
 
     @property
     def history_minutes(self) -> int:
@@ -175,14 +179,14 @@ class Bundle:
             if np.isfinite(values_mw[s]).all():
                 rng = np.random.default_rng([seed, s])
                 made[s] = self.dependence.paths(name, values_mw[s], age_minutes[s] + steps, count, rng).T
-        possible = self._possible(np.array([issue_time]), self.model.series, made[None])[0]
+        possible = self.possible(np.array([issue_time]), self.model.series, made[None])[0]
         return np.asarray(possible.transpose(0, 2, 1))
 
     def _answer(self, block: FeatureBlock, values: Floats) -> Nowcasts:
-        values = self._possible(block.issue_times, block.series, values)
+        values = self.possible(block.issue_times, block.series, values)
         return Nowcasts(self.region.name, block.issue_times, block.series, self.region.steps_minutes, values)
 
-    def _possible(self, issue_times: Times, series: tuple[str, ...], values: Floats) -> NDArray[np.float64]:
+    def possible(self, issue_times: Times, series: tuple[str, ...], values: Floats) -> NDArray[np.float64]:
         """Values (issue, series, step, any) clipped to plausible limits; solar power at night is 0."""
         least, most = plants.bounds(self.region, series)
         values = np.clip(values, least[:, None, None], most[:, None, None])
@@ -200,7 +204,7 @@ class Bundle:
         """
         answer = self.from_features(self.golden).values
         # Older bundles have unclipped answers of loads, also beyond the plausible limits.
-        expected = self._possible(self.golden.issue_times, self.golden.series, self.golden_mw)
+        expected = self.possible(self.golden.issue_times, self.golden.series, self.golden_mw)
         gaps = np.nan_to_num(np.abs(answer - expected)).max(axis=(0, 2, 3))
         largest = np.nan_to_num(np.abs(expected)).max(axis=(0, 2, 3))
         gap = float(gaps.max())
@@ -252,6 +256,8 @@ class Bundle:
         (folder / "golden.json").write_text(
             json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)})
         )
+        if self.ladder is not None:
+            (folder / LADDER).write_text(json.dumps(self.ladder.to_json()))
         (folder / "region.json").write_text(self.region.model_dump_json(indent=1))
         head: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
@@ -306,6 +312,7 @@ class Bundle:
             info=Info(**head["info"]),
             golden=_block_from_json(golden),
             golden_mw=np.array(golden["answer"], np.float64),
+            ladder=Ladder.from_json(json.loads((files / LADDER).read_text())) if LADDER in head["files"] else None,
         )
         told = {bundle.calibration.series, bundle.dependence.series, bundle.golden.series}
         whole = bundle.calibration.is_whole and np.isfinite(bundle.dependence.weights).all()

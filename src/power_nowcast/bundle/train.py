@@ -10,6 +10,7 @@ from power_nowcast import __version__
 from power_nowcast.bundle.bundle import Bundle, Info, leads_of
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.dependence import Dependence
+from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import local_hours, origin_times, outcomes_known_at, target_times
 from power_nowcast.bundle.tracking import STEPS
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Progress, Times
@@ -91,6 +92,7 @@ def train_bundle(
         info,
         golden,
         np.empty(0),
+        Ladder.measured(region, spec, model, judged.calibration, judged.held_out, (train, valid)),
     )
     return replace(bundle, golden_mw=bundle.from_features(golden).values), judged.report
 
@@ -102,6 +104,10 @@ class Judged:
     report: FitReport
     calibration: Calibration
     dependence: Dependence
+    held_out: tuple[Floats, Floats]
+    """Out-of-sample quantiles of the hold-out time in MW before and after calibration, each of shape (issue, series,
+    knot, quantile).
+    """
 
 
 def fit_and_judge(
@@ -145,7 +151,7 @@ def fit_and_judge(
     )
     report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
     dependence = Dependence.from_held_out(model.series, model.knots, calibrated, valid.outcome_mw)
-    return Judged(report, calibration, dependence)
+    return Judged(report, calibration, dependence, (held_out, calibrated))
 
 
 def _span(block: FeatureBlock) -> str:

@@ -65,6 +65,8 @@ ModelOption = Annotated[
 MinutesOption = Annotated[str | None, typer.Option(metavar="MIN,MIN,...", help="Minutes, separated by commas.")]
 HorizonOption = Annotated[int, typer.Option(help="Furthest minutes ahead, at most 60.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; kept with the version.")]
+DecisionReason = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
+PersonOption = Annotated[str | None, typer.Option(help="Who decides; NOWCAST_OWNER if absent.")]
 ValidOption = Annotated[int, typer.Option(min=1, help="Days for early stopping and calibration.")]
 TestOption = Annotated[int, typer.Option(min=1, help="Days held back for the backtest.")]
 DataOption = Annotated[

@@ -55,7 +55,9 @@ def command(package: str, folder: Path, name: str) -> Any:
     app = getattr(module, "app", None)
     if app is None:
         app = typer.Typer(**SETTINGS)
-        app.command(name, help=told(folder, name))(getattr(module, name))
+        # A command whose argument may be a negative number must not take it for an option.
+        context = {"ignore_unknown_options": True} if getattr(module, "TAKES_NEGATIVE_NUMBERS", False) else None
+        app.command(name, help=told(folder, name), context_settings=context)(getattr(module, name))
     made = get_command(app)
     made.name = name
     return made

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, ReasonOption, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, PersonOption, ReasonOption, RegionOption, console, open_job
 
 
 def promote(
     region: RegionOption = DEFAULTS.region,
     version: Annotated[str, typer.Option(help="Version or alias to promote.")] = "candidate",
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the production version before.")] = False,
-    person: Annotated[str | None, typer.Option(help="Who decides; NOWCAST_OWNER if absent.")] = None,
+    person: PersonOption = None,
     reason: ReasonOption = "",
 ) -> None:
     from power_nowcast.jobs import promote as promoting

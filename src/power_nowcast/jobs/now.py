@@ -10,6 +10,7 @@ from power_nowcast.features.panel import window
 from power_nowcast.features.state import MAX_AGE_MINUTES
 from power_nowcast.jobs.job import Job
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
+from power_nowcast.live.records import not_live
 from power_nowcast.live.slot import Loaded
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import known_until
@@ -36,7 +37,7 @@ class Newest:
     def answer(self, series: list[str] | None = None) -> NowcastAnswer:
         """The API's answer for these series, by default for all."""
         model = identity(self.loaded, self.nowcast.calibration_id)
-        return answer_of(self.region, model, self.nowcast, series, None, now=self.made_at)
+        return answer_of(self.region, model, self.nowcast, series, None, now=self.made_at, flags=not_live(self.region))
 
     def fan(self, series: str | None = None) -> Fan:
         """The nowcast of one series, by default of the first, with the observations before it."""

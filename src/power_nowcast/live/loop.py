@@ -11,12 +11,14 @@ import numpy as np
 import polars as pl
 
 from power_nowcast.contracts import Table
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
 from power_nowcast.features.panel import FORECAST_REACH
 from power_nowcast.live.calibration import FollowedCalibration
-from power_nowcast.live.nowcaster import Nowcast, Nowcaster
-from power_nowcast.live.records import NOT_LIVE, Published, newest, publish, published
+from power_nowcast.live.interventions import adjusted, interventions
+from power_nowcast.live.nowcaster import HELD, Nowcast, Nowcaster
+from power_nowcast.live.records import Published, newest, not_live, publish, published
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
@@ -206,7 +208,7 @@ class Loop:
         try:
             panel = self.window.at(known_at)
             nowcast = Nowcaster(loaded.bundle, following.ahead(panel, moment)).nowcast(panel, moment)
-            nowcast = replace(nowcast, flags=(*nowcast.flags, *self._not_live))
+            nowcast = replace(nowcast, flags=(*nowcast.flags, *not_live(self.region)))
         except (MissingDataError, StaleDataError, HistoryError) as error:
             if is_live:
                 self.note(Kind.REFUSED, error.message, at=issue)
@@ -222,21 +224,18 @@ class Loop:
             is_live=is_live,
             data_version=self.window.data_version,
             sources=self._sources(known_at),
+            adjusted=adjusted(nowcast, loaded.bundle, interventions(self.store, self.region.name, known_at=known_at)),
         )
         before, self._made_by = self.present, loaded.bundle.digest
         self.present = publish(self.store, given)
         self._tell_present()
         # By what was known to the process that came first, as a restart would repeat it.
         following.step(self.window.at(self.present.known_at), moment, now=self.clock())
+        if self.present.is_live:
+            self._note(*held_back(self.present))
         if before is not None and self.present.is_live:
             self._note(*changes(before, self.present))
         return True
-
-    @property
-    def _not_live(self) -> tuple[str, ...]:
-        """A flag if the data are not those of the present: they must never look live."""
-        source = self.region.power.source
-        return (source,) if source in NOT_LIVE else ()
 
     def _sources(self, known_at: datetime) -> dict[str, datetime | None]:
         """By table, the time of its newest value; of a forecast, the time at which it became known."""
@@ -297,12 +296,38 @@ def changes(before: Published, after: Published) -> list[Event]:
             reasons = f" ({', '.join(new.flags)})" if new.flags else ""
             what = f"{series}: {was} before, {now} now{reasons}."
             found.append(Event(after.region, after.published_at, Kind.QUALITY, what, series))
+    found += rung_changes(before, after)
     for s, (valid_at, low, median, high) in jumps(old, new).items():
         what = (
             f"{new.series[s]}: {median:,.0f} MW for {valid_at} UTC, outside of {low:,.0f} to {high:,.0f} MW, "
             "the band of 80 % that was published before."
         )
         found.append(Event(after.region, after.published_at, Kind.JUMP, what, new.series[s]))
+    return found
+
+
+def rung_changes(before: Published, after: Published) -> list[Event]:
+    """One event for each pair of rungs from which and to which series have changed."""
+    old, new = before.nowcast, after.nowcast
+    moved: dict[tuple[Rung, Rung], list[str]] = {}
+    for series, was, now in zip(new.series, old.rungs, new.rungs, strict=True):
+        if was is not now:
+            moved.setdefault((was, now), []).append(series)
+    return [
+        Event(after.region, after.published_at, Kind.RUNG, f"{', '.join(names)}: {was} before, {now} now.", names[0])
+        for (was, now), names in moved.items()
+    ]
+
+
+def held_back(told: Published) -> list[Event]:
+    """The answers of better rungs that were held back, an event for each series."""
+    nowcast = told.nowcast
+    found = []
+    for series, rung, reasons in zip(nowcast.series, nowcast.rungs, nowcast.reasons, strict=True):
+        why = [one.removeprefix(HELD) for one in reasons if one.startswith(HELD)]
+        if why:
+            what = f"{series}: {'; '.join(why)}. The rung is {rung}."
+            found.append(Event(told.region, told.published_at, Kind.HELD_BACK, what, series))
     return found
 
 

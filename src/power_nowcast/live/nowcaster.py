@@ -12,9 +12,13 @@ from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.calibration_state import unpack
 from power_nowcast.contracts import QUANTILES, Floats, Grid, Panel
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.errors import HistoryError, ModelError, StaleDataError
 from power_nowcast.features.state import MAX_AGE_MINUTES
+from power_nowcast.live.ladder import Ladder
 
+HELD = "held back: "
+"""Begin of the reason why an answer of a better rung was held back."""
 GAP_HOURS = 3
 GAP_SHARE = 0.2
 INSIDE_TRAINING, BEFORE_TRAINING = "inside training data", "before training data"
@@ -27,8 +31,26 @@ class Quality(StrEnum):
 
     FULL = "full"  # the model with all that it was trained on
     REDUCED = "reduced"  # the model with a family of inputs missing, or gaps in the recent hours
-    PERSISTENCE = "persistence"  # data too late for the model: the last value with wide intervals
+    PERSISTENCE = "persistence"  # data too late for the model: a rule from the last value, with wide intervals
     REFUSED = "refused"  # no value recent enough: no answer for this series
+
+
+RUNG_OF = {
+    Quality.FULL: Rung.ALL,
+    Quality.REDUCED: Rung.INPUTS,
+    Quality.PERSISTENCE: Rung.PERSISTENCE,
+    Quality.REFUSED: Rung.REFUSED,
+}
+"""The rung of a row that was published before there were rungs."""
+
+
+def quality_of(rung: Rung, *, is_whole: bool) -> Quality:
+    """The quality of an answer of a rung; `is_whole`: no input is missing."""
+    if rung is Rung.REFUSED:
+        return Quality.REFUSED
+    if not rung.is_model:
+        return Quality.PERSISTENCE
+    return Quality.FULL if is_whole and rung is not Rung.ZONES else Quality.REDUCED
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,8 @@ class Nowcast:
     """One issue time: `values` (series, step, quantile) in MW, NaN for a series that is refused.
 
     `age_minutes` says how old each series' last value is; `flags` name what was missing, and whether the model had
-    learnt from outcomes of that time or of later ones.
+    learnt from outcomes of that time or of later ones. `rungs` and `reasons` say for each series how its answer was
+    made and why.
     """
 
     region: str
@@ -51,6 +74,15 @@ class Nowcast:
     flags: tuple[str, ...]
     model_digest: str
     calibration_id: str
+    rungs: tuple[Rung, ...] = ()
+    reasons: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        # Rows that were published before there were rungs tell the quality only.
+        if not self.rungs:
+            object.__setattr__(self, "rungs", tuple(RUNG_OF[one] for one in self.quality))
+        if not self.reasons:
+            object.__setattr__(self, "reasons", tuple(() for _ in self.series))
 
 
 class Nowcaster:
@@ -83,34 +115,24 @@ class Nowcaster:
                 issue_time=f"{issue}Z",
                 newest=newest,
             )
-        values = bundle.from_features(block, self.calibration).values[0]
-        late = np.isfinite(age) & ~np.isfinite(values).all(axis=(1, 2))
-        if late.any():
-            values[late] = bundle.late(block).values[0, late]
-        missing = (*self._flags(panel, issue), *flags)
-        quality = tuple(
-            Quality.REFUSED
-            if np.isnan(old)
-            else Quality.PERSISTENCE
-            if fallback
-            else Quality.REDUCED
-            if missing
-            else Quality.FULL
-            for old, fallback in zip(age, late, strict=True)
-        )
+        missing = (*self.flags(panel, issue), *flags)
+        answers = Ladder(bundle, self.calibration, panel, block, missing, region.power.delay_minutes).answers()
+        told = (*missing, *(["zones missing"] if any(one.rung is Rung.ZONES for one in answers) else []))
         return Nowcast(
             region=region.name,
             issue_time=issue,
             series=block.series,
             steps_minutes=region.steps_minutes,
             quantiles=QUANTILES,
-            values=values,
-            origin_mw=block.origin_mw[0],
-            age_minutes=age,
-            quality=quality,
-            flags=(*missing, *self._training_flags(issue)),
+            values=np.stack([one.values for one in answers]),
+            origin_mw=np.array([one.origin_mw for one in answers]),
+            age_minutes=np.array([one.age_minutes for one in answers]),
+            quality=tuple(quality_of(one.rung, is_whole=not missing) for one in answers),
+            flags=(*told, *self._training_flags(issue)),
             model_digest=bundle.digest,
             calibration_id=self.calibration.id,
+            rungs=tuple(one.rung for one in answers),
+            reasons=tuple((*one.reasons, *(f"{HELD}{why}" for why in one.held)) for one in answers),
         )
 
     def paths(self, nowcast: Nowcast, count: int, seed: int = 0) -> Floats:
@@ -144,7 +166,7 @@ class Nowcaster:
             return ()
         return (INSIDE_TRAINING,) if issue >= first else (BEFORE_TRAINING,)
 
-    def _flags(self, panel: Panel, issue: np.datetime64) -> tuple[str, ...]:
+    def flags(self, panel: Panel, issue: np.datetime64) -> tuple[str, ...]:
         """Flags of what the model lacks: a family of inputs, some of its history, or much of the recent hours."""
         spec, region, flags = self.bundle.spec, self.bundle.region, []
         slot = min(int((issue - panel.start).astype(np.int64)) // panel.step_minutes, len(panel.power) - 1)

@@ -2,19 +2,28 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 import polars as pl
 
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import aware
+from power_nowcast.live.interventions import Adjusted
 from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.regions import Region
 from power_nowcast.store import Store
 from power_nowcast.store.tables import NOWCASTS
 
 NOT_LIVE = ("replay", "sample")
 """Sources whose data are of the past. They are flags of a nowcast, so that it cannot look live."""
+
+
+def not_live(region: Region) -> tuple[str, ...]:
+    """Flags of a region any of whose sources has data of the past."""
+    used = {spec.source for spec in region.specs.values()}
+    return tuple(name for name in NOT_LIVE if name in used)
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Published:
         is_live: false if it was caught up after its interval; such a nowcast is never scored as live.
         data_version: versions of the tables that it was made from.
         sources: by table, the time of its newest value; of a forecast, the time at which it became known.
+        adjusted: by series, what a person has adjusted; it stands beside the model's answer.
     """
 
     nowcast: Nowcast
@@ -44,6 +54,7 @@ class Published:
     is_live: bool
     data_version: str
     sources: Mapping[str, datetime | None]
+    adjusted: Mapping[str, Adjusted] = field(default_factory=dict)
 
     @property
     def region(self) -> str:
@@ -131,10 +142,21 @@ def _rows(given: Published) -> pl.DataFrame:
             "origin_mw": float(nowcast.origin_mw[s]),
             "age_minutes": float(nowcast.age_minutes[s]),
             "quality": nowcast.quality[s].value,
+            "rung": nowcast.rungs[s].value,
+            "reasons": list(nowcast.reasons[s]),
         }
+        | _adjustment(given.adjusted.get(name))
         for s, name in enumerate(nowcast.series)
     ]
     return pl.DataFrame(rows, NOWCASTS.given)
+
+
+def _adjustment(one: Adjusted | None) -> dict[str, object]:
+    return {
+        "adjusted_mw": None if one is None else one.values.ravel().tolist(),
+        "adjustment_mw": None if one is None else one.mw,
+        "adjustment_why": None if one is None else one.why,
+    }
 
 
 def _of(rows: pl.DataFrame) -> Published:
@@ -154,6 +176,8 @@ def _of(rows: pl.DataFrame) -> Published:
         flags=tuple(one["flags"]),
         model_digest=one["model_digest"],
         calibration_id=one["calibration_id"],
+        rungs=() if one["rung"] is None else tuple(Rung(rung) for rung in rows["rung"]),
+        reasons=() if one["rung"] is None else tuple(tuple(told or ()) for told in rows["reasons"].to_list()),
     )
     return Published(
         nowcast=nowcast,
@@ -165,6 +189,12 @@ def _of(rows: pl.DataFrame) -> Published:
         known_at=one["known_at"],
         is_live=one["is_live"],
         data_version=one["data_version"],
+        adjusted={
+            row["series"]: Adjusted(
+                np.array(row["adjusted_mw"]).reshape(shape[1:]), row["adjustment_mw"], row["adjustment_why"]
+            )
+            for row in rows.filter(pl.col("adjusted_mw").is_not_null()).iter_rows(named=True)
+        },
         sources={
             name: None if at is None else datetime.fromisoformat(at) for name, at in json.loads(one["sources"]).items()
         },

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from power_nowcast.contracts import MEDIAN, QUANTILES, UTC, Table
+from power_nowcast.contracts import MEDIAN, QUANTILES, UTC, Floats, Table
 from power_nowcast.live.records import Published, published
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
@@ -29,6 +29,9 @@ SCORES = pl.Schema(
         "error_mw": pl.Float64(),  # median minus `first_mw`
         "pinball_mw": pl.Float64(),  # mean over the quantiles, against `first_mw`
         "is_inside_80": pl.Boolean(),  # whether `first_mw` is within the band of 80 %
+        "rung": pl.String(),  # by its quality if it was published before there were rungs
+        "adjusted_mw": pl.Float64(),  # the median that a person has adjusted, null without an adjustment
+        "adjusted_error_mw": pl.Float64(),  # it minus `first_mw`
     }
 )
 """One row for each published issue time (in its last revision), series and step."""
@@ -55,6 +58,7 @@ def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.
     joined = rows.join(known, on=["series", "valid_at"], how="left")
     scored = joined.with_columns(
         error_mw=pl.col("median_mw") - pl.col("first_mw"),
+        adjusted_error_mw=pl.col("adjusted_mw") - pl.col("first_mw"),
         pinball_mw=_pinball(joined),
         is_inside_80=pl.col("first_mw").is_between(f"q{QUANTILES.index(0.1)}", f"q{QUANTILES.index(0.9)}"),
     )
@@ -85,6 +89,27 @@ def skill(rows: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(skill=better).sort("series", "horizon_min")
 
 
+def adjusted_skill(rows: pl.DataFrame) -> pl.DataFrame:
+    """Errors of adjusted series against those of the model for the same moments, by series and step.
+
+    Args:
+        rows: rows of `SCORES`; only those with an adjustment and a known value count.
+
+    Returns:
+        Columns `series`, `horizon_min`, `n`, `adjusted_mae_mw` and `model_mae_mw`.
+    """
+    known = rows.filter(pl.col("is_live") & pl.col("adjusted_error_mw").is_not_null())
+    return (
+        known.group_by("series", "horizon_min")
+        .agg(
+            n=pl.len(),
+            adjusted_mae_mw=pl.col("adjusted_error_mw").abs().mean(),
+            model_mae_mw=pl.col("error_mw").abs().mean(),
+        )
+        .sort("series", "horizon_min")
+    )
+
+
 def _rows(told: Sequence[Published]) -> pl.DataFrame:
     """The rows of publications in one frame, which is many times as fast as a frame for each of them."""
     counts = [len(one.nowcast.series) * len(one.nowcast.steps_minutes) for one in told]
@@ -92,6 +117,8 @@ def _rows(told: Sequence[Published]) -> pl.DataFrame:
     values = np.where(np.isfinite(values), values, np.nan)
     series = [name for one in told for name in one.nowcast.series for _ in one.nowcast.steps_minutes]
     quality = [level.value for one in told for level in one.nowcast.quality for _ in one.nowcast.steps_minutes]
+    rung = [level.value for one in told for level in one.nowcast.rungs for _ in one.nowcast.steps_minutes]
+    adjusted = np.concatenate([_adjusted(one) for one in told])
     horizon = np.concatenate([np.tile(one.nowcast.steps_minutes, len(one.nowcast.series)) for one in told])
     origin = np.concatenate([np.repeat(one.nowcast.origin_mw, len(one.nowcast.steps_minutes)) for one in told])
     place = np.repeat(np.arange(len(told)), counts)
@@ -112,10 +139,21 @@ def _rows(told: Sequence[Published]) -> pl.DataFrame:
         .with_columns(
             pl.Series("series", series, pl.String),
             pl.Series("quality", quality, pl.String),
+            pl.Series("rung", rung, pl.String),
+            pl.Series("adjusted_mw", adjusted, pl.Float64).fill_nan(None),
             pl.col("origin_mw", "median_mw", *columns).fill_nan(None),
         )
     )
     return rows.with_columns(valid_at=pl.col("issue_time") + pl.duration(minutes="horizon_min"))
+
+
+def _adjusted(one: Published) -> Floats:
+    """The adjusted medians of a publication by series and step, NaN without an adjustment."""
+    steps = len(one.nowcast.steps_minutes)
+    nothing = np.full(steps, np.nan)
+    return np.concatenate(
+        [one.adjusted[name].values[:, MEDIAN] if name in one.adjusted else nothing for name in one.nowcast.series]
+    )
 
 
 def _pinball(joined: pl.DataFrame) -> pl.Series:

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from power_nowcast.contracts import Panel
 from power_nowcast.features.panel import window
+from power_nowcast.live.interventions import interventions, without_marked
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
+from power_nowcast.store.tables import INTERVENTIONS
 
 
 class Window:
@@ -20,16 +22,18 @@ class Window:
         self._panel: Panel | None = None
 
     def at(self, known_at: datetime) -> Panel:
-        """What is known at a time, as far back as features look.
+        """What is known at a time, as far back as features look, without telemetry that was marked by then.
 
         Raises:
             MissingDataError: the store has no power of the region in that time.
             StoreError: a table is damaged.
         """
         with self._lock:
-            key = (known_at, self.data_version)
+            key = (known_at, self.data_version, self._store.records[INTERVENTIONS].delta.version)
             if self._panel is None or self._key != key:
-                self._panel, self._key = window(self._store, self._region, known_at), key
+                decided = interventions(self._store, self._region.name, known_at=known_at)
+                panel = window(self._store, self._region, known_at)
+                self._panel, self._key = without_marked(panel, self._region, decided), key
             return self._panel
 
     @property

@@ -8,6 +8,7 @@ from io import StringIO
 import numpy as np
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import minute
 from power_nowcast.errors import QualityError
 from power_nowcast.features.rows import optional_columns
@@ -18,6 +19,7 @@ from power_nowcast.regions import Region
 from power_nowcast.report.words import digits
 from power_nowcast.scoring import label
 from power_nowcast.serve.schemas import (
+    AdjustedSeries,
     Facts,
     ModelCard,
     ModelIdentity,
@@ -82,6 +84,7 @@ def answer_of_published(
         calibration_id=nowcast.calibration_id,
     )
     answer = answer_of(region, model, nowcast, series, horizons, now=at)
+    places = [nowcast.steps_minutes.index(step) for step in answer.horizon_min]
     sources = [
         SourceState(
             table=table,
@@ -96,6 +99,16 @@ def answer_of_published(
         "caught_up": not published.is_live,
         "live": published.is_live and not set(NOT_LIVE) & set(nowcast.flags),
         "sources": sources,
+        "adjusted": [
+            AdjustedSeries(
+                series=one.series,
+                adjustment_mw=done.mw,
+                why=done.why,
+                quantiles=_quantiles(done.values, nowcast.quantiles, places),
+            )
+            for one in answer.nowcasts
+            if (done := published.adjusted.get(one.series)) is not None
+        ],
     }
     return answer.model_copy(update=more)
 
@@ -112,7 +125,7 @@ def answer_of(
 ) -> NowcastAnswer:
     """The long answer; `series` and `horizons`, which the region must have, choose its content.
 
-    `flags` come before the nowcast's own.
+    `flags` come before the nowcast's own. Data of the past, by a flag of `NOT_LIVE`, are never live.
     """
     names = list(dict.fromkeys(series or nowcast.series))
     steps = list(dict.fromkeys(horizons or nowcast.steps_minutes))
@@ -124,12 +137,11 @@ def answer_of(
             SeriesNowcast(
                 series=name,
                 quality=nowcast.quality[s],
+                rung=nowcast.rungs[s],
+                reasons=list(nowcast.reasons[s]),
                 origin_mw=number(nowcast.origin_mw[s]),
                 age_minutes=number(nowcast.age_minutes[s]),
-                quantiles={
-                    f"q{label(level)}": [number(nowcast.values[s, h, q]) for h in places]
-                    for q, level in enumerate(nowcast.quantiles)
-                },
+                quantiles=_quantiles(nowcast.values[s], nowcast.quantiles, places),
             )
         )
     age = float(np.nanmin(nowcast.age_minutes))
@@ -138,10 +150,11 @@ def answer_of(
         region=nowcast.region,
         issue_time=iso(nowcast.issue_time),
         answered_at=iso(now),
-        live=bool(0 <= behind <= region.interval_minutes),
+        live=bool(0 <= behind <= region.interval_minutes) and not set(NOT_LIVE) & {*flags, *nowcast.flags},
         newest_observation=iso(nowcast.issue_time - np.timedelta64(int(age), "m")),
         newest_observation_age_minutes=age,
         quality=max((one.quality for one in chosen), key=list(Quality).index),
+        rung=max((one.rung for one in chosen), key=list(Rung).index),
         flags=[*flags, *nowcast.flags],
         model=model,
         horizon_min=steps,
@@ -150,8 +163,13 @@ def answer_of(
     )
 
 
-def check_quality(answer: NowcastAnswer, least: Quality | None) -> None:
-    """Check that every series of an answer has at least this quality.
+def _quantiles(values: Floats, levels: Sequence[float], places: Sequence[int]) -> dict[str, list[float | None]]:
+    """Quantiles (step, quantile) at some steps, by level."""
+    return {f"q{label(level)}": [number(values[h, q]) for h in places] for q, level in enumerate(levels)}
+
+
+def check_quality(answer: NowcastAnswer, least: Quality | None, rung: Rung | None = None) -> None:
+    """Check that every series of an answer has at least this quality, and at least this rung.
 
     Raises:
         QualityError: one is worse.
@@ -167,6 +185,18 @@ def check_quality(answer: NowcastAnswer, least: Quality | None) -> None:
             quality=answer.quality.value,
             min_quality=least.value,
             flags=answer.flags,
+        )
+    if rung is not None and not answer.rung.reaches(rung):
+        below = [one for one in answer.nowcasts if not one.rung.reaches(rung)]
+        reasons = "; ".join(dict.fromkeys(why for one in below for why in one.reasons))
+        raise QualityError(
+            f"The nowcast of {answer.region} for {answer.issue_time} has the rung {answer.rung}: {reasons}.",
+            remedy="Wait for the next one, accept a lower rung, or ask for the series that have a better one.",
+            region=answer.region,
+            issue_time=answer.issue_time,
+            rung=answer.rung.value,
+            min_rung=rung.value,
+            series=[one.series for one in below],
         )
 
 

@@ -11,8 +11,9 @@ from enum import StrEnum
 import numpy as np
 from pydantic import BaseModel, Field
 
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import aware
-from power_nowcast.live.nowcaster import BEFORE_TRAINING, INSIDE_TRAINING, Nowcast, Quality
+from power_nowcast.live.nowcaster import BEFORE_TRAINING, HELD, INSIDE_TRAINING, Nowcast, Quality
 from power_nowcast.live.records import NOT_LIVE, Published
 from power_nowcast.regions import Region
 from power_nowcast.report.words import change, power, signed
@@ -27,6 +28,13 @@ INFORMATION = frozenset((*NOT_LIVE, ARCHIVE, INSIDE_TRAINING, BEFORE_TRAINING))
 SMALL_ORIGIN = 0.05
 """Below this share of the largest value in the answer a change is told in the unit: a percentage would be huge."""
 FEW = 3
+TOO_LATE, BELIEVED = "the data are too late for the model", "the model's answer cannot be believed"
+RULES = {
+    Rung.OPERATOR: "the operator's forecast with its last known error stands",
+    Rung.SEASONAL: "the last value and the usual change stand",
+    Rung.PERSISTENCE: "the last value stands",
+}
+"""What answers in place of the model, by rung."""
 
 
 class Level(StrEnum):
@@ -83,7 +91,7 @@ def trouble(nowcast: Nowcast) -> tuple[Level, str]:
     if refused:
         said.append(f"No nowcast of {_few(refused)}: no value is recent enough.")
     if late:
-        said.append(f"{_few(late)}: the data are too late for the model, the last value stands for the coming hour.")
+        said += _by_rule(nowcast)
     if missing := reasons(nowcast):
         said.append(f"Reduced quality: {', '.join(missing)}.")
     if said:
@@ -135,6 +143,16 @@ def outlook_of(region: Region, nowcast: Nowcast, name: str) -> str:
         f"{name} {'rises' if is_up else 'falls'} to {told} ({by_how_much}) by {by}; "
         f"1 in 10 that it is then {'above' if is_up else 'below'} {edge} {unit}"
     )
+
+
+def _by_rule(nowcast: Nowcast) -> list[str]:
+    """Sentences about the series that a rule answers in place of the model."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for series, rung, reasons in zip(nowcast.series, nowcast.rungs, nowcast.reasons, strict=True):
+        if rung in RULES:
+            is_held = any(one.startswith(HELD) for one in reasons)
+            groups.setdefault((BELIEVED if is_held else TOO_LATE, RULES[rung]), []).append(series)
+    return [f"{_few(names)}: {why}, {rule} for the coming hour." for (why, rule), names in groups.items()]
 
 
 def _having(nowcast: Nowcast, quality: Quality) -> list[str]:

@@ -82,17 +82,14 @@ def _add_examples(description: dict[str, Any], region: Region) -> None:
         "newest_observation": EXAMPLE_TIME,
         "newest_observation_age_minutes": 0.0,
         "quality": "full",
+        "rung": "all inputs",
         "flags": [],
         "model": model,
     }
     valid_at = [f"2019-07-01T00:{step - 5:02d}:00Z" for step in steps]
-    one = {
-        "series": region.series[0],
-        "quality": "full",
-        "origin_mw": level,
-        "age_minutes": 0.0,
-        "quantiles": quantiles,
-    }
+    made = {"quality": "full", "rung": "all inputs", "reasons": []}
+    known = {"origin_mw": level, "age_minutes": 0.0}
+    one = {"series": region.series[0], **made, **known, "quantiles": quantiles}
     schemas["NowcastAnswer"]["examples"] = [
         facts | {"unit": "MW", "horizon_min": steps, "valid_at": valid_at, "nowcasts": [one]}
     ]

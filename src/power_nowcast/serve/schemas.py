@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.live.nowcaster import Quality
 from power_nowcast.store.events import Kind
 
@@ -142,6 +143,7 @@ class Facts(BaseModel):
     newest_observation: str
     newest_observation_age_minutes: float = Field(description="At the issue time.")
     quality: Quality = Field(description="The worst of the series'.")
+    rung: Rung = Field(description="The lowest rung of the series'.")
     flags: list[str] = Field(
         description="What was missing; and `inside training data` or `before training data` where the model has learnt "
         "from outcomes of that time, or of later ones: such an answer says nothing about the model's accuracy."
@@ -154,7 +156,11 @@ class SeriesNowcast(BaseModel):
 
     series: str
     quality: Quality
-    origin_mw: float | None = Field(description="The last known value.")
+    rung: Rung = Field(description="How the answer was made when not everything was there; best first in the schema.")
+    reasons: list[str] = Field(description="Why it is this rung, and why answers of better rungs were held back.")
+    origin_mw: float | None = Field(
+        description="The last known value; of a total without some of its zones, what it is by the others."
+    )
     age_minutes: float | None = Field(description="How old it was at the issue time.")
     quantiles: dict[str, list[float | None]] = Field(description="MW by level, q05 to q95; q50 is the nowcast.")
 
@@ -165,6 +171,15 @@ class SourceState(BaseModel):
     table: str
     newest: str | None = Field(description="Time of the newest value; of a forecast, when it became known.")
     age_minutes: float | None = Field(description="At `published_at`.")
+
+
+class AdjustedSeries(BaseModel):
+    """A series that a person has adjusted; the model's own stands among the nowcasts."""
+
+    series: str
+    adjustment_mw: float = Field(description="What was to be added; ramps beyond all history are not made.")
+    why: str = Field(description="The reason, who decided it, and when it ends.")
+    quantiles: dict[str, list[float | None]] = Field(description="MW by level, q05 to q95, by horizon.")
 
 
 class NowcastAnswer(Facts):
@@ -178,6 +193,7 @@ class NowcastAnswer(Facts):
     horizon_min: list[int]
     valid_at: list[str]
     nowcasts: list[SeriesNowcast]
+    adjusted: list[AdjustedSeries] = Field([], description="Series that a person has adjusted, beside the model's.")
 
 
 class SeriesPaths(BaseModel):
@@ -263,6 +279,9 @@ class HistoryRow(BaseModel):
     error_mw: float | None = Field(description="The median minus `first_mw`.")
     pinball_mw: float | None = Field(description="Mean over the quantiles, against `first_mw`.")
     is_inside_80: bool | None = Field(description="Whether `first_mw` is within the band of 80 %.")
+    rung: Rung = Field(description="How the answer was made when not everything was there.")
+    adjusted_mw: float | None = Field(description="The median that a person has adjusted, null without an adjustment.")
+    adjusted_error_mw: float | None = Field(description="It minus `first_mw`.")
 
 
 class EventCard(BaseModel):

@@ -27,7 +27,7 @@ from power_nowcast.live.loader import POLL_SECONDS, Loader
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.live.present import Edition, Present
-from power_nowcast.live.records import Published, newest
+from power_nowcast.live.records import Published, newest, not_live
 from power_nowcast.live.runner import Runner
 from power_nowcast.live.scores import scores
 from power_nowcast.live.slot import Loaded, ModelSlot
@@ -207,7 +207,13 @@ class Service:
             ) from error
         return (
             answer_of(
-                one.region, identity(loaded, nowcast.calibration_id), nowcast, series, horizons, now=now, flags=flags
+                one.region,
+                identity(loaded, nowcast.calibration_id),
+                nowcast,
+                series,
+                horizons,
+                now=now,
+                flags=(*flags, *not_live(one.region)),
             ),
             nowcast,
             nowcaster,

@@ -20,8 +20,12 @@ class Kind(StrEnum):
     SWAPPED = "swapped"
     NOT_LOADED = "not loaded"
     QUALITY = "quality changed"
+    RUNG = "rung changed"
+    HELD_BACK = "held back"
     REFUSED = "refused"
     JUMP = "jump"
+    MARKED = "marked"
+    ADJUSTED = "adjusted"
 
 
 @dataclass(frozen=True)

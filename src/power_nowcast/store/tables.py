@@ -108,6 +108,11 @@ NOWCASTS = RecordTable(
             "age_minutes": pl.Float64(),
             "quality": pl.String(),
             "flags": pl.List(pl.String()),
+            "rung": pl.String(),  # a contracts.rungs.Rung; null if the row was published before there were rungs
+            "reasons": pl.List(pl.String()),  # why it is this rung; null as for `rung`
+            "adjusted_mw": pl.List(pl.Float64()),  # as `values_mw`, by a person's adjustment; null without one
+            "adjustment_mw": pl.Float64(),
+            "adjustment_why": pl.String(),
             "model_kind": pl.String(),
             "model_version": pl.String(),
             "model_digest": pl.String(),
@@ -143,5 +148,28 @@ EVENTS = RecordTable(
 )
 """Everything notable that happened while a region was followed."""
 
-RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS)
+INTERVENTIONS = RecordTable(
+    "interventions",
+    pl.Schema(
+        {
+            "region": pl.String(),
+            "kind": pl.String(),  # mark: the telemetry does not count; adjust: an adjusted series is published
+            "series": pl.String(),
+            "at": UTC,  # when it was decided
+            "since": UTC,
+            "until": UTC,
+            "mw": pl.Float64(),  # what is added; 0 for a mark
+            "reason": pl.String(),
+            "person": pl.String(),
+            "first_seen_at": UTC,
+        }
+    ),
+    key=("region", "kind", "series", "at"),
+    order=("at", "first_seen_at"),
+    time="at",
+    in_order=False,
+)
+"""What people decided while a region was followed."""
+
+RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS, INTERVENTIONS)
 """All declarations."""

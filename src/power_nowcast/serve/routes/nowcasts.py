@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from power_nowcast.contracts.rungs import Rung
 from power_nowcast.live.nowcaster import Quality
 from power_nowcast.serve.answers import check_quality, short_of
 from power_nowcast.serve.chances import Happening
@@ -33,6 +34,7 @@ IssueQuery = Annotated[
     ),
 ]
 QualityQuery = Annotated[Quality | None, Query(description="Refuse an answer of worse quality with 503.")]
+RungQuery = Annotated[Rung | None, Query(description="Refuse an answer of a lower rung of the ladder with 503.")]
 CountQuery = Annotated[int, Query(description="Number of sample paths in the answer; 0 for none.", ge=0, le=1000)]
 SeedQuery = Annotated[int, Query(description="The same seed draws the same paths.", ge=0, lt=2**32)]
 
@@ -65,10 +67,11 @@ def add(app: FastAPI, service: Service) -> None:
         horizon: HorizonQuery = None,
         issue_time: IssueQuery = None,
         min_quality: QualityQuery = None,
+        min_rung: RungQuery = None,
     ) -> NowcastAnswer:
         """The nowcast from the observations in the store; of a region that this process follows, the published one."""
         answer = service.from_store(region, series, horizon, issue_time)
-        check_quality(answer, min_quality)
+        check_quality(answer, min_quality, min_rung)
         return answer
 
     @app.get("/v1/nowcast/{region}/paths", tags=["nowcast"], responses=problems_of(404, 422, 503))
