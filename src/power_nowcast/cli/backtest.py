@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, MOMENT, DataOption, ModelOption, RegionOption, console, open_job
+from power_nowcast.cli.base import (
+    DEFAULTS,
+    MOMENT,
+    DataOption,
+    ModelOption,
+    RegionOption,
+    console,
+    open_job,
+    show_table,
+)
 
 
 def backtest(
@@ -58,7 +67,7 @@ def backtest(
         delays = tuple(dict.fromkeys(delay or [0]))
         question = Question(period, model, refit_days, delays, tuple(series) if series else None)
         result = run(job, question, in_parallel=folds_in_parallel)
-        console.print(summary(result.card))
+        show_table(summary(result.card))
         predictions = result.predictions
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)

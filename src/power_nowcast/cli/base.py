@@ -19,7 +19,7 @@ from power_nowcast.models.kinds import ALIASES, KINDS
 from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from rich.table import Table as Grid
+    from rich.console import RenderableType
 
     from power_nowcast.jobs.job import Job
 
@@ -29,9 +29,12 @@ PIPE_WIDTH = 200
 """Columns of a table that goes into a pipe or a file: nothing in it is cut or broken."""
 
 
-def show_table(table: "Grid") -> None:
-    """Print a table, as wide as it needs to be where the output is no terminal."""
-    (console if console.is_terminal else Console(markup=False, width=PIPE_WIDTH)).print(table)
+def show_table(shown: "RenderableType") -> None:
+    """Print a table, or several: as wide as they need to be in a pipe, with whole numbers in a narrow terminal."""
+    from power_nowcast.report.tables import fit
+
+    there = console if console.is_terminal else Console(markup=False, width=PIPE_WIDTH)
+    there.print(fit(shown, there.width), highlight=False)
 
 
 def _tell(title: str, message: str, remedy: str) -> None:

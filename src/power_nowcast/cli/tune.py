@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table as Grid
 
-from power_nowcast.cli.base import DEFAULTS, ModelOption, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, ModelOption, RegionOption, console, open_job, show_table
 from power_nowcast.errors import ConfigurationError
 
 
@@ -33,7 +33,7 @@ def tune(
         grid.add_column("value", justify="right")
         for name, value in tuned.params.items():
             grid.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-        console.print(grid)
+        show_table(grid)
         counted = f"{tuned.trials} trials, {tuned.pruned} of them stopped early"
         console.print(
             f"Pinball on the folds {tuned.loss:.4f} of persistence's MAE; the defaults reach {tuned.default_loss:.4f}: "
