@@ -32,9 +32,7 @@ from typing import ClassVar
 def install_remedy(extra: str) -> str:
     """How the optional packages of an extra (aws, grids or neural) are installed from a clone of this project."""
     choice = " NEURAL=1" if extra == "neural" else ""
-    return (
-        f"In a clone of this project: make setup{choice}, or elsewhere: pip install '.[{extra}]'."
-    )
+    return f"In a clone of this project: make setup{choice}, or elsewhere: pip install '.[{extra}]'."
 
 
 class NowcastError(Exception):

@@ -184,6 +184,8 @@ def history(region: Region) -> list[Step]:
     if model is None:
         return []
     steps = [Step(**json.loads(value)) for key, value in sorted(model.tags.items()) if key.startswith(HISTORY)]
+    if not steps:
+        return []
     current = model.aliases.get(PRODUCTION)
     # The next entry, or the alias, shows what really was in production after each.
     after = [step.previous for step in steps[1:]] + [None if current is None else str(current)]
