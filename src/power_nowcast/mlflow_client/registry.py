@@ -141,7 +141,7 @@ def promote(region: Region, version: str, *, decision: Decision, person: str, re
     if not decision.promoted:
         raise PromotionRefusedError(
             f"Version {version} of {region.model} is not promoted. {' '.join(decision.reasons)}",
-            remedy="Train on more or newer data, or leave the incumbent in production.",
+            remedy="Train on more or newer data, or keep the version in production; the rule: nowcast promote --help.",
             model=region.model,
             version=str(version),
             reasons=decision.reasons,
@@ -160,7 +160,7 @@ def rollback(region: Region, *, person: str, reason: str) -> Version:
     current = by_alias(region, PRODUCTION)
     if current is None:
         raise RegistryError(
-            f"No version of {region.model} is in production in {place()}: there is nothing to go back from.",
+            f"No version of {region.model} is in production in {place()}: there is nothing to go back to.",
             remedy="Promote one first: nowcast promote.",
             model=region.model,
         )
