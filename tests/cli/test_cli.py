@@ -220,6 +220,14 @@ def test_the_version_and_its_commit_are_told() -> None:
     assert re.fullmatch(r"power-nowcast \d+\.\d+\.\d+\S* \([0-9a-f]{40}(-dirty)?\)\n", shown.stdout), shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("2019-06-30", "2019-06-30T23:59Z"), (" 2019-06-30 ", "2019-06-30T23:59Z"), ("2019-06-30T00:00Z", "2019-06-30")],
+)
+def test_the_last_date_of_a_period_includes_its_day(text: str, last: str) -> None:
+    assert base.last_moment(text) == base.moment(last)
+
+
 def test_a_time_that_is_none_is_refused_with_examples() -> None:
     done = call("explain", "--at", "yesterday")
     assert done.exit_code == 2

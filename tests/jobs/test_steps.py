@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from power_nowcast import cli, mlflow_client, scoring
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.collect.load import write_all
-from power_nowcast.contracts import PREDICTIONS, Table
+from power_nowcast.contracts import Table
 from power_nowcast.errors import MissingDataError, ModelError, PromotionRefusedError, RegistryUnavailableError
-from power_nowcast.evaluate.backtest import truth
+from power_nowcast.evaluate.backtest import WRITTEN, truth
 from power_nowcast.evaluate.promotion import RULE
 from power_nowcast.jobs import promote as promoting
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
@@ -181,7 +181,7 @@ def test_evaluation_leaves_report_tables_and_predictions(job: Job, evaluated: Ev
     assert "Toyland" in page
     assert trained["lightgbm"].digest[:16] in page
     predictions = pl.read_parquet(folder / "predictions.parquet")
-    assert predictions.schema == PREDICTIONS
+    assert predictions.schema == WRITTEN
     assert set(predictions["series"]) == {"ALL", "N.E.", "SOUTH 1"}
     assert (predictions["q05"] <= predictions["q95"]).all()
     row = evaluated.card.row("ALL", 60)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,8 +100,20 @@ def moment(text: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+def last_moment(text: str) -> datetime:
+    """As `moment`; a date alone is its last minute, so that the day belongs to what ends with it.
+
+    >>> last_moment("2019-06-30") == moment("2019-06-30T23:59Z")
+    True
+    """
+    found = moment(text)
+    return found + timedelta(days=1, minutes=-1) if len(text.strip()) == len("2019-06-30") else found
+
+
 MOMENT: dict[str, Any] = {"parser": moment, "metavar": "TIME"}
 """The arguments of every option that takes a time."""
+LAST_MOMENT: dict[str, Any] = {"parser": last_moment, "metavar": "TIME"}
+"""The same for the last time of a period."""
 
 
 @contextmanager
