@@ -1,6 +1,7 @@
 """The documents name only what exists: paths, modules, commands, options, settings, targets of make, links, tests."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
@@ -25,6 +26,8 @@ PATH = re.compile(r"(?P<path>(?:[\w.-]+/)*(?:[\w-]+\.(?:py|toml|md|in|txt)|[\w.-
 MODULE = re.compile(r"(?:power_nowcast\.)?[a-z_]+(?:\.\w+)+")
 CALL = re.compile(r"\bnowcast (?P<command>(?:data [a-z]+|regions (?:check|new)|[a-z]+))(?P<rest>[^`\n#]*)")
 NAMED = re.compile(r"`(?P<file>[\w/]+\.py)?(?:::(?P<test>test_\w+))?`")
+WRITTEN = re.compile(r"(?:--out|--into|NOWCAST_(?:DATA|ARTIFACTS|REPORTS|REGIONS))[ =]([\w./-]+)|> ?([\w./-]+\.\w+)$")
+"""The files and folders that a command writes below the working folder."""
 every_page = pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 
 
@@ -136,3 +139,16 @@ def test_the_table_of_faults_names_tests_that_are_there() -> None:
             file = match["file"] or file
             text = (ROOT / "tests" / file).read_text()
             assert f"def {match['test'] or 'test_'}" in text, f"{file} has no {match['test']}"
+
+
+def test_git_ignores_what_the_commands_of_the_documents_write() -> None:
+    lines = (line for page in DOCS for line in _code(page) if "nowcast" in line or "make " in line)
+    found = {match[1] or match[2] for line in lines for match in WRITTEN.finditer(line)}
+    made = sorted(name for name in found if not _is_placeholder(name) and not Path(name).is_absolute())
+    assert {"played", "ramp.parquet", "lightgbm.parquet"} <= set(made)
+    # A folder's pattern ends with a slash, so git is asked for a file inside it.
+    asked = [name if Path(name).suffix else f"{name}/file" for name in made]
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--no-index", *asked], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ignored.stdout.splitlines() == asked

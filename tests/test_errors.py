@@ -1,11 +1,21 @@
 import re
+import tomllib
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
 from power_nowcast import errors
-from power_nowcast.errors import ConfigurationError, HistoryError, NowcastError, PromotionRefusedError
+from power_nowcast.errors import (
+    ConfigurationError,
+    HistoryError,
+    NowcastError,
+    PromotionRefusedError,
+    install_remedy,
+)
+
+ROOT = Path(__file__).parents[1]
 
 
 def _all(kind: type[NowcastError]) -> list[type[NowcastError]]:
@@ -70,3 +80,22 @@ def test_errors_come_whole_out_of_a_spawned_process(kind: type[NowcastError], po
 def pool():
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as made:
         yield made
+
+
+def test_the_remedy_for_a_missing_package_works_in_a_clone() -> None:
+    """No release is needed: `make setup` installs the pinned packages of an extra, and pip takes the clone."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras) == {"aws", "grids", "neural"}
+    for extra, packages in extras.items():
+        made_with = "requirements-neural.txt" if extra == "neural" else "requirements.txt"
+        assert ("NEURAL=1" in install_remedy(extra)) == (extra == "neural")
+        assert f"pip install '.[{extra}]'" in install_remedy(extra)
+        pins = (ROOT / made_with).read_text()
+        for package in packages:
+            assert f"\n{package.partition('>')[0]}==" in f"\n{pins}", (package, made_with)
+
+
+def test_no_text_names_an_extra_as_if_there_were_a_release() -> None:
+    texts = [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    assert len(texts) > 100
+    assert [path for path in texts if re.search(r"install '?power-nowcast\[", path.read_text(encoding="utf-8"))] == []

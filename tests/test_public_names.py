@@ -16,7 +16,7 @@ PUBLIC = {
         ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
         NowcastError PromotionRefusedError QualityError RegistryError RegistryUnavailableError SourceFormatError
         SourceUnavailableError StaleDataError StoreError UnknownCalibrationError UnknownHorizonError
-        UnknownRegionError UnknownSeriesError WriterBusyError
+        UnknownRegionError UnknownSeriesError WriterBusyError install_remedy
     """,
     "power_nowcast.settings": "Settings settings",
     "power_nowcast.scoring": """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from power_nowcast.errors import ConfigurationError
+from power_nowcast.errors import ConfigurationError, install_remedy
 from power_nowcast.settings import Settings, settings
 
 
@@ -121,4 +121,4 @@ def test_parameters_without_the_package_for_them_are_told(monkeypatch: pytest.Mo
     monkeypatch.setenv("NOWCAST_SSM_PREFIX", "/power")
     with pytest.raises(ConfigurationError, match="boto3 is not installed") as caught:
         settings()
-    assert "power-nowcast[aws]" in caught.value.remedy
+    assert install_remedy("aws") in caught.value.remedy

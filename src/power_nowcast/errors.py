@@ -29,6 +29,12 @@ show it in their own way.
 from typing import ClassVar
 
 
+def install_remedy(extra: str) -> str:
+    """How the optional packages of an extra (aws, grids or neural) are installed from a clone of this project."""
+    choice = " NEURAL=1" if extra == "neural" else ""
+    return f"In a clone of this project: make setup{choice}, or elsewhere: pip install '.[{extra}]'."
+
+
 class NowcastError(Exception):
     """Base of all errors of this package.
 

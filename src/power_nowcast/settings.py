@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from power_nowcast.errors import ConfigurationError
+from power_nowcast.errors import ConfigurationError, install_remedy
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -185,7 +185,7 @@ def _parameters(prefix: str) -> dict[str, str]:
     except ImportError as error:
         raise ConfigurationError(
             "NOWCAST_SSM_PREFIX is set, and boto3 is not installed.",
-            remedy="Install it: pip install 'power-nowcast[aws]', or unset the variable.",
+            remedy=f"Unset the variable, or install it. {install_remedy('aws')}",
             variable="NOWCAST_SSM_PREFIX",
         ) from error
     if not prefix.startswith("/"):

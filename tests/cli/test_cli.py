@@ -16,12 +16,16 @@ from typer.testing import CliRunner
 from power_nowcast import cli
 from power_nowcast.cli import base, plan
 from power_nowcast.cli.base import files_bar
+from power_nowcast.cli.tune import _advice
 from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.evaluate.promotion import RULE
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs.run import RUN_MODELS
+from power_nowcast.jobs.tune import Tuned
 from power_nowcast.settings import settings
 from tests.small_job import job_of, write_region
 
+ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
     "backtest", "compare", "data", "doctor", "tune", "explain", "now",
@@ -216,18 +220,34 @@ def test_the_version_and_its_commit_are_told() -> None:
     assert re.fullmatch(r"power-nowcast \d+\.\d+\.\d+\S* \([0-9a-f]{40}(-dirty)?\)\n", shown.stdout), shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("2019-06-30", "2019-06-30T23:59Z"), (" 2019-06-30 ", "2019-06-30T23:59Z"), ("2019-06-30T00:00Z", "2019-06-30")],
+)
+def test_the_last_date_of_a_period_includes_its_day(text: str, last: str) -> None:
+    assert base.last_moment(text) == base.moment(last)
+
+
 def test_a_time_that_is_none_is_refused_with_examples() -> None:
     done = call("explain", "--at", "yesterday")
     assert done.exit_code == 2
     assert "2019-06-30T23:55Z" in done.stderr
 
 
-def test_tuning_says_how_to_train_with_what_it_found(toml: Path, ingested: Result) -> None:
+def test_tuning_that_saves_nothing_trains_nothing(toml: Path, ingested: Result) -> None:
     fixed = ["--set", "n_estimators=5", "--set", "num-leaves=4", "--set", "max_bin=15"]
     done = call("tune", "-r", toml, "-m", "lgbm", "--trials", "1", "--folds", "1", *fixed)
     assert done.exit_code == 0, done.output
     assert "0.0 % saved (1 trials, 0 of them stopped early)" in done.stdout
-    command = re.search(r"Train with them: nowcast (train .*)", done.stdout)
+    assert "No trial was better than the defaults: there is nothing to train anew." in done.stdout
+    assert "Train with them" not in done.stdout
+
+
+def test_tuning_says_how_to_train_with_what_it_found(toml: Path, ingested: Result, tmp_path: Path) -> None:
+    file = tmp_path / "best.json"
+    file.write_text(json.dumps({"kind": "lightgbm", "params": {"n_estimators": 5, "num_leaves": 4, "max_bin": 15}}))
+    told = _advice(Tuned("lightgbm", {}, 0.42, 0.43, 20, 3, "study", file), str(toml))
+    command = re.fullmatch(r"Train with them: nowcast (train .*)", told)
     assert command is not None
     trained = call(*shlex.split(command[1]))
     assert trained.exit_code == 0, trained.output
@@ -255,6 +275,23 @@ def test_run_does_all_and_then_nothing(tmp_path: Path, work_in, monkeypatch: pyt
     assert "Nothing to do" in second.stderr
     card = Path("reports/runland/summary.txt").read_text(encoding="utf-8")
     assert card.splitlines()[0] in second.stdout, "the scorecard of the last run is shown again"
+
+
+def test_going_back_without_a_version_before_says_that_there_is_none(tmp_path: Path, work_in) -> None:
+    """MLFLOW_TRACKING_URI names a database that does not exist, and is not made for the question."""
+    folder = work_in(tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/none.db")
+    done = call("promote", "--rollback", "--region", write_region(folder, "freshland"))
+    assert done.exit_code == 1
+    assert "there is nothing to go back to." in said(done)[0]
+    assert said(done)[1] == "Promote one first: nowcast promote."
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_the_promotion_rule_stands_in_the_help_and_in_the_docs() -> None:
+    texts = {"help": call("promote", "--help").stdout, "docs": (ROOT / "docs/architecture.md").read_text()}
+    for where, text in texts.items():
+        assert RULE in " ".join(text.split()), where
+    assert "not worse than the version in production by more than 1 %" in RULE
 
 
 def test_no_version_is_said_so(tmp_path: Path, work_in) -> None:

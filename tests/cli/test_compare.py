@@ -9,6 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from power_nowcast import cli, mlflow_client
+from tests.cli.test_tables import check_digits
 from tests.small_job import job_of, write_region
 
 
@@ -41,6 +42,10 @@ def test_versions_are_compared_in_tables_with_a_page(toml: Path) -> None:
     assert "pairland-nowcast version 2 (persistence_ramp)" in page
     assert "power" in page  # the tables that hold the truth
     assert len(list(Path("reports/pairland/compare").glob("*.png"))) == 2
+
+
+def test_a_terminal_of_80_columns_shows_every_digit(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_digits(monkeypatch, "compare", "1", "2", "-r", toml)
 
 
 def test_a_file_a_version_and_a_run_are_the_same_predictions(toml: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from power_nowcast.bundle.train import examples, train_bundle
 from power_nowcast.contracts import PREDICTIONS, QUANTILES, Grid, Nowcasts, Panel, Patches, Times
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate import backtest as rolling
-from power_nowcast.evaluate.backtest import Backtest
+from power_nowcast.evaluate.backtest import WRITTEN, Backtest
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.baselines import Persistence, PersistenceRamp
 from power_nowcast.regions import Region, load
@@ -167,8 +167,23 @@ def test_predictions_are_written_in_the_agreed_schema(backtest: Backtest, tmp_pa
     path = backtest.write_predictions(tmp_path / "new folder" / "predictions.parquet")
 
     table = pl.read_parquet(path)
-    assert table.schema == PREDICTIONS
+    assert table.schema == WRITTEN
+    assert dict(table.select(PREDICTIONS).schema) == dict(PREDICTIONS)
     assert len(table) == backtest.nowcasts.values[..., 0].size
     row = table.row(5, named=True)  # issue 0, series 1, step 1
     assert (row["series"], row["horizon_min"]) == ("NORTH", 30)
     assert row["q90"] == backtest.nowcasts.values[0, 1, 1, 5]
+    assert row["valid_at"] - row["issue_time"] == timedelta(minutes=30)
+    assert (row["actual_mw"], row["at_issue_mw"]) == (backtest.actual[0, 1, 1], backtest.at_issue[0, 1])
+
+
+def test_what_was_not_published_and_what_was_not_said_is_told_from_a_number(backtest: Backtest, tmp_path: Path) -> None:
+    actual, at_issue, values = backtest.actual.copy(), backtest.at_issue.copy(), backtest.nowcasts.values.copy()
+    actual[0, 0, 0] = at_issue[0, 0] = np.nan
+    values[0, 0, 1] = np.nan
+    poor = replace(backtest, actual=actual, at_issue=at_issue, nowcasts=replace(backtest.nowcasts, values=values))
+    table = pl.read_parquet(poor.write_predictions(tmp_path / "predictions.parquet"))
+    first, second = table.row(0, named=True), table.row(1, named=True)
+    assert (first["actual_mw"], first["at_issue_mw"]) == (None, None)
+    assert second["horizon_min"] == backtest.nowcasts.steps_minutes[2], "the row without an answer is left out"
+    assert second["actual_mw"] == actual[0, 0, 2]

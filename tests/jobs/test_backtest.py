@@ -1,5 +1,6 @@
 """Rolling backtests: every issue time in one fold, no fold learns what came after it began, work is not done twice."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -61,6 +62,35 @@ def test_each_issue_time_lies_in_one_fold_that_learnt_before_it(
     ends = np.array([fold.train_end for fold in folds])
     assert (np.diff(ends) > np.timedelta64(0, "m")).all()
     assert refit_days is not None or len(folds) == 1
+
+
+def test_one_last_issue_time_has_no_fold_and_no_training_of_its_own() -> None:
+    days = np.timedelta64(1, "D")
+    folds = Question(replace(WHOLE, last=FIRST + 2 * days), refit_days=1).folds()
+    assert [(fold.first, fold.last) for fold in folds] == [
+        (FIRST, FIRST + days - np.timedelta64(60, "m")),
+        (FIRST + days, FIRST + 2 * days),
+    ]
+    daily = Question(replace(WHOLE, last=FIRST + 2 * days, every_minutes=1440), refit_days=1).folds()
+    assert len(daily) == 3, "folds that are all of one issue time stay"
+    alone = Question(replace(WHOLE, last=FIRST), refit_days=1).folds()
+    assert [(fold.first, fold.last) for fold in alone] == [(FIRST, FIRST)]
+
+
+def test_progress_names_fold_and_series_and_the_time_left(job: Job, tmp_path: Path) -> None:
+    told: list[str] = []
+    copytree(job.store.root, tmp_path / "data", ignore=ignore_patterns("documents"))
+    fresh = replace(job, store=Store(tmp_path / "data"), progress=told.append)
+    short = replace(WHOLE, last=FIRST + np.timedelta64(26, "h"))
+    rolling.run(fresh, Question(short, "lgbm", refit_days=1, options=QUICK))
+    begun = "backtest: 2024-04-22T00:00 to 2024-04-22T23:00: lightgbm: "
+    series = [text.removeprefix(begun) for text in told if text.startswith(begun)]
+    assert [re.sub(r"\d+ s left", "N s left", text) for text in series] == [
+        "ALL trained (1 of 3), N s left", "N.E. trained (2 of 3), N s left", "SOUTH 1 trained (3 of 3)"
+    ]  # fmt: skip
+    folds = [text for text in told if text.startswith("backtest: fold")]
+    assert re.fullmatch(r"backtest: fold 1 of 2: .*, \d+ s, \d+ s left", folds[0])
+    assert re.fullmatch(r"backtest: fold 2 of 2: .*, \d+ s", folds[1])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from power_nowcast import cli, mlflow_client
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.cli import base, show
 from power_nowcast.contracts import Table
-from power_nowcast.errors import MissingDataError, PromotionRefusedError
+from power_nowcast.errors import MissingDataError, PromotionRefusedError, install_remedy
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs import run as main_job
 from power_nowcast.jobs.job import Job, Plan
@@ -122,7 +122,7 @@ def test_a_model_without_its_packages_is_left_out_and_named(
     told: list[str] = []
     again = main_job.run(job_of(file, told), PLAN, MODELS | {"lstm": {}})
     assert again.production == outcome.production
-    assert any("lstm is left out: torch" in text and "power-nowcast[neural]" in text for text in told)
+    assert any("lstm is left out: torch" in text and install_remedy("neural") in text for text in told)
     assert told[-1].startswith("Nothing to do"), "it is the run that was"
 
 

@@ -1,5 +1,6 @@
 """The steps on a small region from CSV files, with a real MLflow database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from typer.testing import CliRunner
 from power_nowcast import cli, mlflow_client, scoring
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.collect.load import write_all
-from power_nowcast.contracts import PREDICTIONS, Table
+from power_nowcast.contracts import Table
 from power_nowcast.errors import MissingDataError, ModelError, PromotionRefusedError, RegistryUnavailableError
-from power_nowcast.evaluate.backtest import truth
+from power_nowcast.evaluate.backtest import WRITTEN, truth
+from power_nowcast.evaluate.promotion import RULE
 from power_nowcast.jobs import promote as promoting
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
 from power_nowcast.jobs.features import make_features, read_examples, read_manifest
@@ -179,7 +181,7 @@ def test_evaluation_leaves_report_tables_and_predictions(job: Job, evaluated: Ev
     assert "Toyland" in page
     assert trained["lightgbm"].digest[:16] in page
     predictions = pl.read_parquet(folder / "predictions.parquet")
-    assert predictions.schema == PREDICTIONS
+    assert predictions.schema == WRITTEN
     assert set(predictions["series"]) == {"ALL", "N.E.", "SOUTH 1"}
     assert (predictions["q05"] <= predictions["q95"]).all()
     row = evaluated.card.row("ALL", 60)
@@ -271,8 +273,10 @@ def test_promoting_what_is_in_production_changes_nothing(job: Job, promoted) -> 
 
 
 def test_a_refused_promotion_keeps_the_alias(job: Job, promoted, trained) -> None:
+    told: list[str] = []
     with pytest.raises(PromotionRefusedError, match="not promoted") as caught:
-        promote(job, trained["persistence_ramp"].version, person="ada", reason="try")
+        promote(replace(job, progress=told.append), trained["persistence_ramp"].version, person="ada", reason="try")
+    assert f"promote: {RULE}" in told
     assert caught.value.fields["reasons"]
     now = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
     assert now is not None

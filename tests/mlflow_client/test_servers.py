@@ -22,6 +22,7 @@ from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.mlflow_client import PRODUCTION
 from power_nowcast.regions import Region
 from tests.mlflow_client.test_connection import closed_port
+from tests.serving_examples import run, sections, write_recent
 from tests.toy import toy_bundle, toy_panel, toy_region, toy_rows
 
 HOST = "127.0.0.1"
@@ -108,6 +109,19 @@ def check_answers(url: str, bundle: Bundle) -> None:
         assert said in json.dumps(answer)
 
 
+def check_documented(url: str, folder: Path) -> None:
+    """The example of docs/serving.md runs as it stands there, and the answer has the columns that it names."""
+    (section,) = [one for one in sections() if "/invocations" in one.heading]
+    assert "http://127.0.0.1:5000/invocations" in section.python
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_recent(folder)
+        table = run(section.python.replace("http://127.0.0.1:5000", url))["table"]
+    assert isinstance(table, pl.DataFrame)
+    assert table.columns == list(section.keys)
+    assert table["horizon_min"].unique().to_list() == [60]
+
+
 def promoted(region: Region, bundle: Bundle, folder: Path) -> str:
     bundle.save(folder)
     with mlflow_client.run(region, "train") as run:
@@ -167,6 +181,7 @@ def test_mlflow_serves_it_from_here(registry_uri: str, tmp_path: Path, kind: str
     url = f"http://{HOST}:{port}"
     with serving(command, f"{url}/ping", cwd=tmp_path, env=mlflow_client.environment(), seconds=120):
         check_answers(url, bundle)
+        check_documented(url, tmp_path)
 
 
 @pytest.mark.integration

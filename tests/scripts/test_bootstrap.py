@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -166,3 +167,17 @@ def test_help_lists_every_target(folder: Path) -> None:
     targets = text[text.index(".PHONY:") : text.index("\n\n", text.index(".PHONY:"))].replace("\\", "").split()[1:]
     assert len(targets) > 20
     assert [target for target in targets if f"  make {target} " not in told.stdout] == []
+
+
+def test_cuda_is_installed_only_where_the_wheel_of_torch_loads_it() -> None:
+    """PyPI has no CPU build for Linux on x86-64; everywhere else the pins of CUDA do not apply."""
+    lines = (ROOT / "requirements-neural.txt").read_text().splitlines()
+    pins = [line for line in lines if re.match(r"(nvidia|cuda|triton)[\w-]*==", line)]
+    assert len(pins) > 10
+    assert {pin.partition(" ; ")[2].rstrip(" \\") for pin in pins} == {
+        "platform_machine == 'x86_64' and sys_platform == 'linux'"
+    }
+    assert not any(
+        re.match(r"(nvidia|cuda|triton|torch)[\w-]*==", line)
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+    )

@@ -7,12 +7,22 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, MOMENT, DataOption, ModelOption, RegionOption, console, open_job
+from power_nowcast.cli.base import (
+    DEFAULTS,
+    LAST_MOMENT,
+    MOMENT,
+    DataOption,
+    ModelOption,
+    RegionOption,
+    console,
+    open_job,
+    show_table,
+)
 
 
 def backtest(
     first: Annotated[datetime, typer.Option(help="First issue time.", **MOMENT)],
-    last: Annotated[datetime, typer.Option(help="Last issue time.", **MOMENT)],
+    last: Annotated[datetime, typer.Option(help="Last issue time; a date includes its day.", **LAST_MOMENT)],
     train_end: Annotated[
         datetime | None,
         typer.Option(help="The first model learns from data known then; default --first.", **MOMENT),
@@ -52,13 +62,13 @@ def backtest(
         before, begin, end = (
             np.datetime64(time.replace(tzinfo=None), "m") for time in (train_end or first, first, last)
         )
-        period = Period(
-            before, begin, end, max(every, job.region.interval_minutes), train_every, valid_days, train_days
-        )
+        every = max(every, job.region.interval_minutes)
+        end -= (end - begin) % np.timedelta64(every, "m")  # the last issue time itself
+        period = Period(before, begin, end, every, train_every, valid_days, train_days)
         delays = tuple(dict.fromkeys(delay or [0]))
         question = Question(period, model, refit_days, delays, tuple(series) if series else None)
         result = run(job, question, in_parallel=folds_in_parallel)
-        console.print(summary(result.card))
+        show_table(summary(result.card))
         predictions = result.predictions
         if out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)

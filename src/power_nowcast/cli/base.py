@@ -6,7 +6,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ from power_nowcast.models.kinds import ALIASES, KINDS
 from power_nowcast.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from rich.table import Table as Grid
+    from rich.console import RenderableType
 
     from power_nowcast.jobs.job import Job
 
@@ -29,9 +29,12 @@ PIPE_WIDTH = 200
 """Columns of a table that goes into a pipe or a file: nothing in it is cut or broken."""
 
 
-def show_table(table: "Grid") -> None:
-    """Print a table, as wide as it needs to be where the output is no terminal."""
-    (console if console.is_terminal else Console(markup=False, width=PIPE_WIDTH)).print(table)
+def show_table(shown: "RenderableType") -> None:
+    """Print a table, or several: as wide as they need to be in a pipe, with whole numbers in a narrow terminal."""
+    from power_nowcast.report.tables import fit
+
+    there = console if console.is_terminal else Console(markup=False, width=PIPE_WIDTH)
+    there.print(fit(shown, there.width), highlight=False)
 
 
 def _tell(title: str, message: str, remedy: str) -> None:
@@ -99,8 +102,20 @@ def moment(text: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+def last_moment(text: str) -> datetime:
+    """As `moment`; a date alone is its last minute, so that the day belongs to what ends with it.
+
+    >>> last_moment("2019-06-30") == moment("2019-06-30T23:59Z")
+    True
+    """
+    found = moment(text)
+    return found + timedelta(days=1, minutes=-1) if len(text.strip()) == len("2019-06-30") else found
+
+
 MOMENT: dict[str, Any] = {"parser": moment, "metavar": "TIME"}
 """The arguments of every option that takes a time."""
+LAST_MOMENT: dict[str, Any] = {"parser": last_moment, "metavar": "TIME"}
+"""The same for the last time of a period."""
 
 
 @contextmanager

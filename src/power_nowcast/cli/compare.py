@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, RegionOption, console, open_job, show_table
 
 
 def compare(
@@ -36,6 +36,6 @@ def compare(
             return
         for run in result.others:
             for loss in LOSSES:
-                console.print(told.table(result, run, loss), highlight=False)
+                show_table(told.table(result, run, loss))
         console.print(told.closing(result), highlight=False)
         console.print(f"Page: {page}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table as Grid
 
-from power_nowcast.cli.base import console
+from power_nowcast.cli.base import console, show_table
 
 if TYPE_CHECKING:
     from power_nowcast.jobs.explain import Explained, Overview
@@ -17,12 +17,13 @@ TOP = 15
 def show_overview(found: "Overview") -> None:
     grid = _grid(f"Features that the accuracy of {found.kind} depends on")
     for heading in ("family of features", "loss added", "spread", ""):
-        grid.add_column(heading, justify="right" if heading in ("loss added", "spread") else "left")
+        number = heading in ("loss added", "spread")
+        grid.add_column(heading, justify="right" if number else "left", no_wrap=not heading)  # a bar has no heading
     most = max((mean for mean, _ in found.rests_on.values()), default=0.0)
     for name, (mean, spread) in found.rests_on.items():
         bar = "\N{FULL BLOCK}" * round(BAR * max(0.0, mean) / most) if most > 0 else ""
         grid.add_row(name, f"{mean:+.4f}", f"{spread:.4f}", bar)
-    console.print(grid)
+    show_table(grid)
     console.print(
         f"Increase of the pinball loss, in units of persistence's MAE, when a family has values of other times: "
         f"{found.rows} issue times, {found.first} to {found.last}.",
@@ -34,7 +35,7 @@ def show_overview(found: "Overview") -> None:
             shares.add_column(heading, justify="right" if heading == "share" else "left")
         for name, share in list(found.gains.items())[:TOP]:
             shares.add_row(name, f"{100 * share:.1f} %")
-        console.print(shares)
+        show_table(shares)
 
 
 def show_one(found: "Explained", unit: str) -> None:
@@ -50,7 +51,7 @@ def show_one(found: "Explained", unit: str) -> None:
 
     grid = _grid(f"{found.series} {found.horizon_minutes} minutes after {found.issue_time}")
     for heading in ("", unit, "", "value (usual)"):
-        grid.add_column(heading, justify="right" if heading == unit else "left")
+        grid.add_column(heading, justify="right" if heading == unit else "left", no_wrap=not heading)
     grid.add_row("last known value", level(found.persistence_mw), "", f"{found.age_minutes:.0f} minutes old")
     most = max(abs(part.contribution_mw) for part in found.parts) or 1.0
     for part in found.parts:
@@ -62,7 +63,7 @@ def show_one(found: "Explained", unit: str) -> None:
     grid.add_row("nowcast", level(found.median_mw), "", band, style="bold")
     if found.outcome_mw is not None:
         grid.add_row("what came", level(found.outcome_mw), "", f"{moved(found.outcome_mw - found.median_mw)} beside")
-    console.print(grid)
+    show_table(grid)
     console.print(f"By {found.method}; usual: {found.compared_with}.", highlight=False)
     for one in found.similar:
         console.print(

@@ -14,7 +14,8 @@ def models(region: RegionOption = DEFAULTS.region) -> None:
     with open_job(region) as job:
         table = Grid(title=f"{job.region.model} ({job.region.title})", title_justify="left")
         for heading in ("version", "model", "aliases", "made", "validation loss", "digest"):
-            table.add_column(heading)
+            is_number = heading in ("version", "validation loss")
+            table.add_column(heading, justify="right" if is_number else "left", no_wrap=heading in ("made", "digest"))
         for one in mlflow_client.versions(job.region):
             loss = one.metrics.get(VALID_LOSS)
             table.add_row(
@@ -35,7 +36,8 @@ def models(region: RegionOption = DEFAULTS.region) -> None:
             return
         told = Grid(title="In production, newest first", title_justify="left")
         for heading in ("when", "what", "version", "in place of", "by", "why"):
-            told.add_column(heading)
+            is_number = heading in ("version", "in place of")
+            told.add_column(heading, justify="right" if is_number else "left", no_wrap=heading == "when")
         for step in reversed(steps):
             when = f"{datetime.fromisoformat(step.at):%Y-%m-%d %H:%M}"
             told.add_row(when, step.action, step.version, step.previous or "", step.person, step.reason)

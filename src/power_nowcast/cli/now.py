@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from power_nowcast.cli import show
-from power_nowcast.cli.base import DEFAULTS, MOMENT, JsonOption, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, MOMENT, JsonOption, RegionOption, console, open_job, show_table
 
 
 def now(
@@ -37,5 +37,5 @@ def now(
         else:
             fan = found.fan(series[0] if series else None)
             console.print(terminal.draw_fan(fan, width=min(80, console.width)))
-            console.print(terminal.fan_table(fan))
+            show_table(terminal.fan_table(fan))
             show.facts(answer)

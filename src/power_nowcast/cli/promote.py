@@ -1,4 +1,9 @@
-"""Put a version into production if it is better than the current one; or go back to the version before."""
+"""Put a version into production if the promotion rule allows it; or go back to the version before.
+
+A version goes into production if its pinball loss is lower than the best baseline's, if it is not worse than the
+version in production by more than 1 % (upper 95 % bound) and in no series by more than 3 %, if its 80 % band covers
+77 to 83 % within the sampling error and 70 to 90 % at each horizon, and if it answers whatever the others answer.
+"""
 
 from typing import Annotated
 

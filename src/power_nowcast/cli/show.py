@@ -33,7 +33,9 @@ def rows(found: Sequence[dict[str, Any]], title: str, *, as_json: bool) -> None:
         return
     grid = Grid(title=title, title_justify="left")
     for name in found[0] if found else ():
-        grid.add_column(name.replace("_", " "), justify="right" if isinstance(found[0][name], int) else "left")
+        is_whole = any(isinstance(row[name], datetime | timedelta) for row in found)
+        number = isinstance(found[0][name], int)
+        grid.add_column(name.replace("_", " "), justify="right" if number else "left", no_wrap=is_whole)
     for row in found:
         grid.add_row(*(_cell(value) for value in row.values()))
     if found:
@@ -61,6 +63,7 @@ def scorecard(job: "Job", evaluation: "Evaluation", trained: Sequence["Version"]
     """Print the scorecard and the `trained` models, and keep both for a later run that has nothing to do."""
     from power_nowcast.bundle.train import VALID_LOSS
     from power_nowcast.jobs.held_out import PART
+    from power_nowcast.report.tables import fit
     from power_nowcast.report.terminal import families_table, summary
 
     shown: RenderableType = summary(evaluation.card)
@@ -73,11 +76,11 @@ def scorecard(job: "Job", evaluation: "Evaluation", trained: Sequence["Version"]
         }
         shown = Group(shown, Text(), families_table(evaluation.card, families, VALID_LOSS))
     plain = StringIO()
-    Console(width=80, file=plain).print(shown)
+    Console(width=80, file=plain).print(fit(shown, 80))
     job.reports.mkdir(parents=True, exist_ok=True)
     (job.reports / "summary.txt").write_text(plain.getvalue(), encoding="utf-8")
-    console.print(shown)
-    console.print(f"Report: {evaluation.report}")
+    show_table(shown)
+    console.print(f"Report: {evaluation.report}", soft_wrap=True)
 
 
 def _told(age: timedelta) -> str:

@@ -2,13 +2,16 @@
 
 import json
 import shlex
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table as Grid
 
-from power_nowcast.cli.base import DEFAULTS, ModelOption, RegionOption, console, open_job
+from power_nowcast.cli.base import DEFAULTS, ModelOption, RegionOption, console, open_job, show_table
 from power_nowcast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from power_nowcast.jobs.tune import Tuned
 
 
 def tune(
@@ -33,16 +36,23 @@ def tune(
         grid.add_column("value", justify="right")
         for name, value in tuned.params.items():
             grid.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-        console.print(grid)
+        show_table(grid)
         counted = f"{tuned.trials} trials, {tuned.pruned} of them stopped early"
         console.print(
             f"Pinball on the folds {tuned.loss:.4f} of persistence's MAE; the defaults reach {tuned.default_loss:.4f}: "
             f"{100 * tuned.gain:.1f} % saved ({counted}).",
             highlight=False,
         )
-        where = ["--region", region] if region != DEFAULTS.region else []
-        command = shlex.join(["nowcast", "train", *where, "--model", tuned.kind, "--params", str(tuned.file)])
-        console.print(f"Train with them: {command}", highlight=False, soft_wrap=True)
+        console.print(_advice(tuned, region), highlight=False, soft_wrap=True)
+
+
+def _advice(tuned: "Tuned", region: str) -> str:
+    """What to do with the result: the command that trains with the options, unless they save nothing."""
+    if tuned.gain <= 0:
+        return f"No trial was better than the defaults: there is nothing to train anew. They stand in {tuned.file}."
+    where = ["--region", region] if region != DEFAULTS.region else []
+    command = shlex.join(["nowcast", "train", *where, "--model", tuned.kind, "--params", str(tuned.file)])
+    return f"Train with them: {command}"
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import Floats, Nowcasts, Panel, Times, to_table
+from power_nowcast.contracts import PREDICTIONS, UTC, Floats, Nowcasts, Panel, Times, to_table
 from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.features import plants
@@ -18,6 +19,9 @@ from power_nowcast.regions import Region
 
 DELAYS = (0, 5, 10)
 """Delays of the data in minutes, in every published table."""
+
+WRITTEN = pl.Schema({**PREDICTIONS, "valid_at": UTC, "actual_mw": pl.Float64(), "at_issue_mw": pl.Float64()})
+"""The predictions of a backtest as a file: what was said, for when, what came, and the value at the issue time."""
 
 
 class Forecaster(Protocol):
@@ -68,9 +72,21 @@ class Backtest:
         return aware(self.nowcasts.issue_times.max())
 
     def write_predictions(self, path: Path) -> Path:
-        """The model's nowcasts as Parquet of `contracts.PREDICTIONS`; returns the path."""
+        """The model's nowcasts as Parquet with the columns `WRITTEN`; returns the path.
+
+        `actual_mw` and `at_issue_mw` are the truth at `valid_at` and at the issue time (with data on time, the last value
+        that was known); they are null where nothing was published.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        to_table(self.nowcasts).write_parquet(path)
+        answered = np.isfinite(self.nowcasts.values).all(axis=-1)
+        at_issue = np.broadcast_to(self.at_issue[..., None], answered.shape)
+        after = pl.duration(minutes="horizon_min", time_unit="us")
+        told = to_table(self.nowcasts).with_columns(
+            valid_at=pl.col("issue_time") + after,
+            actual_mw=pl.Series(self.actual[answered], dtype=pl.Float64).fill_nan(None),
+            at_issue_mw=pl.Series(at_issue[answered], dtype=pl.Float64).fill_nan(None),
+        )
+        told.match_to_schema(WRITTEN).write_parquet(path)
         return path
 
 

@@ -24,6 +24,14 @@ HORIZON_COVERAGE = (0.70, 0.90)
 """A month of one series is a small sample: single horizons have more room than their mean."""
 BAND = BANDS[80]
 ONE_SIDED_95 = 1.6448536269514722
+RULE = (
+    "A version goes into production if its pinball loss is lower than the best baseline's, if it is not worse than the "
+    f"version in production by more than {100 * MAX_WORSE:.0f} % (upper 95 % bound) and in no series by more than "
+    f"{100 * MAX_SERIES_WORSE:.0f} %, if its 80 % band covers {100 * COVERAGE[0]:.0f} to {100 * COVERAGE[1]:.0f} % "
+    f"within the sampling error and {100 * HORIZON_COVERAGE[0]:.0f} to {100 * HORIZON_COVERAGE[1]:.0f} % at each "
+    "horizon, and if it answers whatever the others answer."
+)
+"""The rule of `decide` in words."""
 
 
 LIMITS: Mapping[str, float | str] = {

@@ -1,6 +1,9 @@
 """The register of sources: a new one is a file in `ingest.sources` and a line here."""
 
-from power_nowcast.errors import ConfigurationError
+from contextlib import suppress
+from pathlib import Path
+
+from power_nowcast.errors import ConfigurationError, DataError
 from power_nowcast.ingest.options import check_forms
 from power_nowcast.ingest.published import Request, Source
 from power_nowcast.ingest.sources.caiso import Caiso
@@ -61,6 +64,19 @@ def check_sources(region: Region) -> None:
     """
     for table, spec in region.specs.items():
         source_of(region, spec).check(Request(region, table, spec))
+
+
+def check_ready(region: Region, place: Path | None = None) -> None:
+    """Check, before a region is followed, that each source has what it needs: options, a contact, a key, its library.
+
+    Nothing is read: a server that is down now may answer later.
+
+    Raises:
+        ConfigurationError: something is missing or wrong.
+    """
+    for table, spec in region.specs.items():
+        with suppress(DataError):
+            next(iter(source_of(region, spec).deliveries(Request(region, table, spec, place=place))), None)
 
 
 def with_source(region: Region, source: str, **options: object) -> Region:

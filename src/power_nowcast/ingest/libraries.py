@@ -16,13 +16,19 @@ from typing import Any
 
 import polars as pl
 
-from power_nowcast.errors import ConfigurationError, DataError, NowcastError, SourceFormatError, SourceUnavailableError
+from power_nowcast.errors import (
+    ConfigurationError,
+    DataError,
+    NowcastError,
+    SourceFormatError,
+    SourceUnavailableError,
+    install_remedy,
+)
 from power_nowcast.ingest.published import Request, check_options
 from power_nowcast.ingest.web import Limits, redact
 from power_nowcast.ingest.web.libraries import limited
 from power_nowcast.ingest.web.limits import TooLargeError
 
-EXTRA = "pip install power-nowcast[grids]"
 NOT_FOUND = 404
 REFUSED = (401, 403)
 _LOGGERS = ("gridstatus", "entsoe.entsoe", "entsoe.decorators", "meteostat", "urllib3.connectionpool")
@@ -80,7 +86,7 @@ def check_library(name: str, *, source: str) -> None:
 def _missing(package: str, source: str) -> ConfigurationError:
     return ConfigurationError(
         f"The source {source} needs the package {package}, which is not installed.",
-        remedy=f"Install it: {EXTRA}.",
+        remedy=install_remedy("grids"),
         source=source,
         package=package,
     )

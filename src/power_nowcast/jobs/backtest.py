@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from power_nowcast import mlflow_client
-from power_nowcast.contracts import Nowcasts, Panel, Times, from_table, to_table
+from power_nowcast.contracts import Nowcasts, Panel, Progress, Times, from_table, to_table
+from power_nowcast.contracts.progress import Pace
 from power_nowcast.contracts.times import aware
 from power_nowcast.errors import ConfigurationError, MissingDataError
 from power_nowcast.evaluate.backtest import Backtest, truth
@@ -56,7 +58,7 @@ class Question:
         return ALIASES.get(self.model, self.model)
 
     def folds(self) -> list[Period]:
-        """The period, split at every refit; each issue time is in one fold.
+        """The period, split at every refit; each issue time is in one fold, a single last one in the fold before.
 
         Raises:
             ConfigurationError: the period has no issue time, or begins before the end of training.
@@ -77,6 +79,9 @@ class Question:
             if len(own):
                 end = whole.train_end if number == 0 else begin
                 found.append(replace(whole, train_end=end, first=own[0], last=own[-1]))
+        if len(found) > 1 and found[-1].first == found[-1].last and found[-2].first != found[-2].last:
+            # One issue time is not worth a training: the model before answers it.
+            found[-2:] = [replace(found[-2], last=found[-1].last)]
         return found
 
 
@@ -122,10 +127,11 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
     if len(missing) < len(folds):
         job.progress(f"backtest: {len(folds) - len(missing)} of {len(folds)} folds exist already")
     pool = job.executor()
+    pace = Pace(len(missing))
     for number, (fold, seconds) in enumerate(_answered(job, question, missing, pool, in_parallel=in_parallel), 1):
         done = len(folds) - len(missing) + number
         told = f"{fold.first} to {fold.last}, trained before {fold.train_end}"
-        job.progress(f"backtest: fold {done} of {len(folds)}: {told}, {seconds:.0f} s")
+        job.progress(f"backtest: fold {done} of {len(folds)}: {told}, {seconds:.0f} s{pace.next()}")
     result = _together(job, question, folds, files)
     card = scorecard(result)
     folder = job.reports / "backtests" / f"{question.name}-{digest[:8]}"
@@ -173,7 +179,13 @@ def _again(job: Job, question: Question) -> str:
 
 
 def answer(
-    address: Address, region: Region, fold: Period, question: Question, file: str, executor: Executor | None = None
+    address: Address,
+    region: Region,
+    fold: Period,
+    question: Question,
+    file: str,
+    executor: Executor | None = None,
+    progress: Progress = lambda _: None,
 ) -> float:
     """Train before a fold, nowcast it, and keep the nowcasts of model and baselines; returns the seconds it took.
 
@@ -184,7 +196,7 @@ def answer(
     begun = datetime.now(UTC)
     store = Store.open(address)
     learnt = known_before(store, region, fold, series=question.series, delay_minutes=question.delays[0])
-    bundles = {MODEL: learnt.train_model(question.name, question.options, executor=executor)}
+    bundles = {MODEL: learnt.train_model(question.name, question.options, executor=executor, progress=progress)}
     bundles |= {kind.replace("_", " "): learnt.train_model(kind) for kind in BASELINES}
     panel = _panel(store, region, fold)
     tables = []
@@ -204,7 +216,8 @@ def _answered(
     """Yields each fold when it is done."""
     if pool is None or not in_parallel:
         for fold, file in missing:
-            yield fold, answer(job.store.address, job.region, fold, question, file, pool)
+            told = partial(_of_fold, job.progress, fold)
+            yield fold, answer(job.store.address, job.region, fold, question, file, pool, told)
         return
     waiting: dict[Future[float], Period] = {
         pool.submit(answer, job.store.address, job.region, fold, question, file): fold for fold, file in missing
@@ -215,6 +228,10 @@ def _answered(
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _of_fold(progress: Progress, fold: Period, text: str) -> None:
+    progress(f"backtest: {fold.first} to {fold.last}: {text}")
 
 
 def _together(job: Job, question: Question, folds: list[Period], files: list[str]) -> Backtest:

@@ -14,7 +14,7 @@ from power_nowcast.collect.follow import Follower
 from power_nowcast.contracts import Batch
 from power_nowcast.errors import RegistryError
 from power_nowcast.ingest import ReplayClock, replayed, with_source
-from power_nowcast.ingest.catalog import reads_files
+from power_nowcast.ingest.catalog import check_ready, reads_files
 from power_nowcast.ingest.sources.replay import REPLAY
 from power_nowcast.jobs import commands
 from power_nowcast.jobs.job import Job
@@ -101,9 +101,11 @@ def follow(
     """Ingest every interval until a time, or forever; with `replay`, the clock begins at that time.
 
     Raises:
-        ConfigurationError: a source does not match the region file, or the speed is not above 0.
+        ConfigurationError: a source does not match the region file or lacks a key or a contact, or the speed is not
+            above 0.
     """
     if replay is None:
+        check_ready(feed.region, feed.place)
         return Follower(job.store, feed.region, feed.place, progress=job.progress).run(until)
     clock = ReplayClock(replay, speed)
     follower = Follower(

@@ -1,4 +1,4 @@
-"""Put a version into production if it is better than the current one; or go back to the version before."""
+"""Put a version into production if the promotion rule allows it; or go back to the version before."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from power_nowcast.bundle.calibration_state import pack
 from power_nowcast.contracts import Panel, Table, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.evaluate import backtest as backtests
-from power_nowcast.evaluate.promotion import LIMITS, Decision, decide
+from power_nowcast.evaluate.promotion import LIMITS, RULE, Decision, decide
 from power_nowcast.features.panel import WINDOW, history
 from power_nowcast.jobs.features import read_manifest
 from power_nowcast.jobs.job import EVERY_MINUTES, Job
@@ -50,6 +50,7 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
     first = max(np.datetime64(one.info.train_end.removesuffix("Z"), "m") for one in models.values())
     issues, panel = _held_out(job, first, manifest["every_minutes"])
     job.progress(f"promote: version {chosen.version} on {len(issues):,} issue times from {first} UTC")
+    job.progress(f"promote: {RULE}")
     replays = {name: one.replay(panel, issues) for name, one in models.items()}
     nowcasts = replays["challenger"][0]
     decision = decide(

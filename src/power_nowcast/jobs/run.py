@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from power_nowcast import mlflow_client
-from power_nowcast.errors import PromotionRefusedError, StoreError
+from power_nowcast.errors import PromotionRefusedError, StoreError, install_remedy
 from power_nowcast.jobs.evaluate import Evaluation, evaluate
 from power_nowcast.jobs.features import make_features
 from power_nowcast.jobs.ingest import feed_of, ingest
@@ -67,10 +67,7 @@ def _trainable(job: Job, models: dict[str, dict[str, Any]]) -> dict[str, dict[st
     """The models whose packages are installed; progress names the others."""
     lacking = {kind: missing for kind in models if (missing := model_class(kind).missing())}
     for kind, missing in lacking.items():
-        job.progress(
-            f"train: {kind} is left out: {', '.join(missing)} not installed. "
-            "It comes with: pip install 'power-nowcast[neural]'."
-        )
+        job.progress(f"train: {kind} is left out: {', '.join(missing)} not installed. {install_remedy('neural')}")
     return {kind: options for kind, options in models.items() if kind not in lacking}
 
 

@@ -141,7 +141,7 @@ def promote(region: Region, version: str, *, decision: Decision, person: str, re
     if not decision.promoted:
         raise PromotionRefusedError(
             f"Version {version} of {region.model} is not promoted. {' '.join(decision.reasons)}",
-            remedy="Train on more or newer data, or leave the incumbent in production.",
+            remedy="Train on more or newer data, or keep the version in production; the rule: nowcast promote --help.",
             model=region.model,
             version=str(version),
             reasons=decision.reasons,
@@ -160,7 +160,7 @@ def rollback(region: Region, *, person: str, reason: str) -> Version:
     current = by_alias(region, PRODUCTION)
     if current is None:
         raise RegistryError(
-            f"No version of {region.model} is in production in {place()}: there is nothing to go back from.",
+            f"No version of {region.model} is in production in {place()}: there is nothing to go back to.",
             remedy="Promote one first: nowcast promote.",
             model=region.model,
         )
@@ -184,6 +184,8 @@ def history(region: Region) -> list[Step]:
     if model is None:
         return []
     steps = [Step(**json.loads(value)) for key, value in sorted(model.tags.items()) if key.startswith(HISTORY)]
+    if not steps:
+        return []
     current = model.aliases.get(PRODUCTION)
     # The next entry, or the alias, shows what really was in production after each.
     after = [step.previous for step in steps[1:]] + [None if current is None else str(current)]

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from power_nowcast import mlflow_client
 from power_nowcast.collect import Follower
 from power_nowcast.ingest import ReplayClock, replayed
-from power_nowcast.ingest.catalog import check_sources
+from power_nowcast.ingest.catalog import check_ready, check_sources
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
@@ -64,7 +64,7 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
 
     Raises:
         UnknownRegionError: there is no such region.
-        ConfigurationError: a source does not match its region file, or cannot be replayed.
+        ConfigurationError: a source does not match its region file, cannot be replayed, or lacks a key or a contact.
     """
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
@@ -73,6 +73,8 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
     for region in (load(name) for name in names):
         followed = region if play is None else replayed(region, play.folder)
         check_sources(followed)
+        if play is None:
+            check_ready(followed)
         slot = production(region, settings())
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
         served[region.name] = Served(followed, slot, Loop(store, followed, slot, follower, clock, sleep))

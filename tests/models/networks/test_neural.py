@@ -9,7 +9,7 @@ import pytest
 
 from power_nowcast.bundle.train import examples
 from power_nowcast.contracts import MEDIAN
-from power_nowcast.errors import ModelError
+from power_nowcast.errors import ModelError, install_remedy
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.networks.neural import Lstm, Mlp, MlpGlobal, NeuralModel, Tft
@@ -129,4 +129,4 @@ def test_training_without_torch_names_the_remedy(parts: tuple[Examples, Examples
         "except ConfigurationError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "power-nowcast[neural]" in done.stdout
+    assert install_remedy("neural") in done.stdout

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Progress
+from power_nowcast.contracts.progress import Pace
 from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.boosters.trees import no_trees
 from power_nowcast.models.examples import Examples
@@ -273,7 +274,7 @@ class BoostedModel(Model):
         curves: dict[str, list[float]] = {}
         metrics: dict[str, float] = {}
         quantiles = np.full((*valid.outcome_mw.shape, len(QUANTILES)), np.nan)
-        self.boosters = []
+        self.boosters, pace = [], Pace(len(self.series))
         for s, (name, fitted) in enumerate(zip(self.series, results, strict=True)):
             row: list[Any] = []
             for column, one in enumerate((*fitted.ramps, *fitted.sides)):
@@ -285,7 +286,7 @@ class BoostedModel(Model):
                 metrics[f"rounds/{name}/{knot}min"] = one.rounds
             unit, origin = valid.block.scale_mw[:, s, None, None], valid.block.origin_mw[:, s, None, None]
             quantiles[:, s] = origin + fitted.quantiles * unit
-            progress(f"{self.kind}: {name} trained ({s + 1} of {len(self.series)})")
+            progress(f"{self.kind}: {name} trained ({s + 1} of {len(self.series)}){pace.next()}")
         return FitReport(curves, metrics), quantiles
 
     def _job(self, train: Examples, valid: Examples, s: int) -> SeriesJob:

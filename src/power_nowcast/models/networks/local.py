@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Progress
+from power_nowcast.contracts.progress import Pace
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.examples import Examples
@@ -77,13 +78,13 @@ class MlpLocal(Model):
             # Several trainings run in parallel processes, so each uses one thread.
             job.network.threads = 1
         results = executor.map(_fitted, jobs) if executor else map(_fitted, jobs)
-        report, networks, answers = FitReport(), [], []
+        report, networks, answers, pace = FitReport(), [], [], Pace(len(self.series))
         for name, (network, told, held_out) in zip(self.series, results, strict=True):
             networks.append(network)
             answers.append(held_out)
             report.curves.update({f"{name}/{part}": losses for part, losses in told.curves.items()})
             report.metrics.update({f"{name}/{part}": value for part, value in told.metrics.items()})
-            progress(f"{self.kind}: {name} trained ({len(networks)} of {len(self.series)})")
+            progress(f"{self.kind}: {name} trained ({len(networks)} of {len(self.series)}){pace.next()}")
         self.networks = tuple(networks)
         self._stacks.clear()
         return report, np.concatenate(answers, axis=1)

@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import FeatureBlock, Floats, Progress
-from power_nowcast.errors import ConfigurationError, ModelError
+from power_nowcast.errors import ConfigurationError, ModelError, install_remedy
 from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
@@ -212,7 +212,7 @@ class NeuralModel(Model):
                 raise
             raise ConfigurationError(
                 f"The model {self.kind} is trained with PyTorch; {error.name} is not installed.",
-                remedy="Install it: pip install 'power-nowcast[neural]'. Trained models serve without it.",
+                remedy=f"{install_remedy('neural')} Trained models serve without it.",
                 kind=self.kind,
                 package=error.name,
             ) from error

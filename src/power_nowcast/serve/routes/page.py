@@ -4,9 +4,11 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Query, Response
+from polars import selectors as cs
 from starlette.exceptions import HTTPException
 
 from power_nowcast.live.scores import skill
+from power_nowcast.serve.answers import SIGNIFICANT
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.page import ASSETS, POLICY
 from power_nowcast.serve.service import Service
@@ -30,6 +32,7 @@ def add(app: FastAPI, service: Service) -> None:
         """The errors of the last hours' live nowcasts against those of the last known value, and their coverage."""
         now = service.clock()
         rows = skill(service.history(region, None, now - timedelta(hours=hours), now))
+        rows = rows.with_columns(cs.float().round_sig_figs(SIGNIFICANT))
         return [SkillRow.model_validate(row) for row in rows.iter_rows(named=True)]
 
     @app.get("/", include_in_schema=False)
