@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicHermiteSpline
 
 from power_nowcast.features.interpolation import Scale, forget, read, spread
 
@@ -14,6 +15,22 @@ def test_a_straight_forecast_is_read_straight(step: int) -> None:
         assert value == pytest.approx(10 + 2 * (at + step / 2) / step, abs=1e-9)
     assert read(np.full(8, 7.0), 4 * step, step) == 7
     assert np.isnan(read(line, 100 * step, step))
+
+
+@pytest.mark.parametrize("unknown", [(), (0,), (6,), (0, 6)])
+def test_a_forecast_is_read_along_a_cubic_through_the_middles(unknown: tuple[int, ...]) -> None:
+    forecast, step = np.random.default_rng(2).normal(100, 10, 7), 30
+    forecast[list(unknown)] = np.nan
+    known = np.flatnonzero(np.isfinite(forecast))
+    slope = np.gradient(forecast[known])  # at the ends, that of the line to the neighbour
+    curve = CubicHermiteSpline(known.astype(float), forecast[known], slope)
+    for twice in range(-2 * step, 2 * step * 9, 7):
+        place = (twice / 2 + step / 2) / step  # an interval's mean stands at its middle
+        value = read(forecast, twice, step)
+        if known[0] <= place < known[-1]:
+            assert value == pytest.approx(float(curve(place)), abs=1e-9)
+        else:
+            assert np.isnan(value)
 
 
 @pytest.mark.parametrize(

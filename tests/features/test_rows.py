@@ -35,6 +35,16 @@ def test_wide_rows_carry_the_window_without_loss() -> None:
     assert np.isfinite(one.x[..., one.names.index("operator_ramp_h60")]).any()
 
 
+def test_forecasts_are_read_from_the_first_row_on() -> None:
+    sent = wide(8).with_columns(pl.Series("forecast.A", [10.0 + n for n in range(8)]))
+    panel = from_rows(region(), sent)
+    hourly = panel.forecast.values[:, panel.forecast.names.index("A")]
+    assert panel.forecast.start == panel.start
+    assert hourly.tolist() == [10, 12, 14, 16], "rows between the hours are no intervals of the forecast"
+    unread = from_rows(region(), wide(8)).forecast
+    assert np.isnan(unread.values).all()
+
+
 @pytest.mark.parametrize(
     ("rows_sent", "told"),
     [

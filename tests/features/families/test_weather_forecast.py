@@ -73,6 +73,13 @@ def test_values_errors_and_changes_by_hand() -> None:
     assert np.isnan(row["L.temperature_c_forecast"]), "no forecast was told"
 
 
+def test_the_first_slot_of_a_panel_has_its_forecast() -> None:
+    told = [("K.temperature_c", START + n * HOUR, 10.0 + 2 * n, START - 9 * HOUR, "written") for n in range(-3, 6)]
+    row = row_of(with_forecasts(*told), START)
+    assert row["K.temperature_c_forecast"] == 10
+    assert row["K.temperature_c_forecast_change_h60"] == 2
+
+
 def test_what_was_observed_is_never_a_forecast() -> None:
     issue = START + 10 * 48 * STEP
     archived = [("K.temperature_c", issue + n * HOUR, 10.0, issue + n * HOUR, "delay") for n in range(-9, 9)]
