@@ -38,6 +38,13 @@ def test_a_store_gives_the_same_history_and_window(tmp_path_factory: pytest.Temp
             assert np.array_equal(one.x, other.x, equal_nan=True)
 
 
+def test_of_values_known_at_once_the_one_stored_last_counts() -> None:
+    told = [("A", START + n % 4 * STEP, 1000.0 + n, START + 8 * STEP, "seen") for n in range(4000)]
+    frames = {table: frame.clear() for table, frame in past(8).items()} | {Table.POWER: rows(told)}
+    panel = assemble(region(), frames, START, START + 8 * STEP, known_at=START + 9 * STEP)
+    assert panel.power.values[:4, panel.series.index("A")].tolist() == [4996, 4997, 4998, 4999]
+
+
 def test_the_stores_vintages_and_quarantine_are_in_both(tmp_path: Path) -> None:
     of, store = rich_region(), Store(tmp_path)
     frames, bad = rich_past(24)
