@@ -171,7 +171,8 @@ class Ladder:
             x[..., columns] = np.nan
             block = replace(some.block, x=x)
             change = np.roll(model.predict(block) - answer, week, axis=0)
-            without = _calibrated(calibration, region, block, before + change)
+            # Another week's change may make quantiles cross.
+            without = _calibrated(calibration, region, block, np.sort(before + change, axis=-1))
             needed = _log_scores(without, some.outcome_mw) - _log_scores(full, some.outcome_mw)
             widths[missing] = np.maximum(np.nan_to_num(needed), 0.0)
             median = without[..., [MEDIAN]]
