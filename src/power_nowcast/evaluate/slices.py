@@ -107,8 +107,8 @@ def _rows(by: str, pairs: pl.DataFrame) -> Iterator[tuple[object, ...]]:
 def _interval(by: str, part: pl.DataFrame, name: str, overlap: int) -> Interval:
     if by == DAY:
         return mean_in_time(part[name].to_numpy(), overlap)
-    sums = part.group_by("date").agg(pl.col(name).sum(), n=pl.len()).sort("date")
-    return block_ratio(sums[name].to_numpy(), sums["n"].cast(pl.Float64).to_numpy())
+    _, day = np.unique(part["date"].to_physical().to_numpy(), return_inverse=True)
+    return block_ratio(np.bincount(day, part[name].to_numpy()), np.bincount(day).astype(np.float64))
 
 
 def _within(one: Interval, most: float) -> Sequence[float]:
