@@ -29,7 +29,7 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the 95 % confidence interval of its sampling error; `low` and `high` are NaN where it is unknown."""
+    """A figure with its 95 % confidence interval; `low` and `high` are NaN where its sampling error is unknown."""
 
     value: float
     low: float

@@ -95,7 +95,7 @@ def scorecard(backtest: Backtest) -> Scorecard:
     actual = np.where(np.isfinite(backtest.at_issue)[..., None], backtest.actual, np.nan)
     names = tuple(backtest.baselines)
     parts: dict[str, list[pl.DataFrame]] = {}
-    for column, series in enumerate(model.series):
+    for column in range(len(model.series)):
         # One series after the other: a table of all series at once would take gigabytes for a month.
         keys = _keys(backtest, column)
         others = {name: one.values[:, column] for name, one in backtest.baselines.items()}
