@@ -17,7 +17,7 @@ HOUR, PREDICTED_RAMP, OBSERVED_RAMP, DAY = "hour", "predicted ramp", "observed r
 CUTS = (0.1, 0.3, 0.7, 0.9)
 RAMPS = ("steepest fall", "fall", "middle", "rise", "steepest rise")
 """Classes of ramps between the `CUTS`: the lowest tenth, the next fifth, the middle two fifths, and so on."""
-COVERAGE = "coverage_80"
+COVERAGE, NOMINAL = "coverage_80", 0.8
 
 _SLICES = {
     "series": pl.String,

@@ -1,10 +1,12 @@
 """One self-contained HTML file for managers: figures, plots and limits. It needs no network."""
 
 import base64
+import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -14,18 +16,15 @@ from power_nowcast.contracts import Manifest
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard
-from power_nowcast.report.cells import (
-    delay_cells,
-    every_series_cells,
-    manifest_cells,
-    month_cells,
-    reliability_cells,
-    scorecard_cells,
-    tiles,
-    worst_days_cells,
-)
-from power_nowcast.report.plots import Explanation, Plot, plots
-from power_nowcast.report.words import headline, limits, shown_horizons
+from power_nowcast.report.cells import every_series_cells, importance_cells, manifest_cells
+from power_nowcast.report.plots import Explanation, Plot, explanation_plots, plots
+from power_nowcast.report.series import view
+from power_nowcast.report.words import limits
+
+MOST_SERIES = 24
+"""Series with sections of their own: more would make a page of many megabytes."""
+PICTURES = ("feature_importance", "shap")
+"""Plots that the page shows as they are; it draws its other charts itself."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ def write_report(
     card: Scorecard,
     *,
     now: datetime,
-    series: str | None = None,
     explanation: Explanation | None = None,
     provenance: Provenance | None = None,
     drawn: Iterable[Plot] | None = None,
@@ -70,18 +68,17 @@ def write_report(
         backtest: the scored backtest.
         card: its scorecard.
         now: time of the report, UTC.
-        series: the series to describe in detail; by default the first, which is the total.
         explanation: the explanation of the model.
         provenance: model and data.
-        drawn: existing plots; by default the plots are drawn now.
+        drawn: existing plots of the explanation; by default they are drawn now.
 
     Raises:
         ConfigurationError: the file cannot be written.
     """
-    name = series or card.series[0]
-    chosen = plots(backtest, card, series=name, explanation=explanation) if drawn is None else drawn
-    pictures = {plot.name: picture(plot) for plot in chosen}
-    return write_page(path, render(card, pictures, now=now, series=name, provenance=provenance))
+    found = explanation_plots(explanation) if drawn is None and explanation else drawn or ()
+    pictures = {plot.name: picture(plot) for plot in found if plot.name in PICTURES}
+    page = render(backtest, card, pictures, now=now, explanation=explanation, provenance=provenance)
+    return write_page(path, page)
 
 
 def write_evaluation(
@@ -136,30 +133,29 @@ def template(name: str) -> Template:
 
 
 def render(
+    backtest: Backtest,
     card: Scorecard,
     pictures: Mapping[str, Picture],
     *,
     now: datetime,
-    series: str,
+    explanation: Explanation | None = None,
     provenance: Provenance | None = None,
 ) -> str:
     """The report's HTML."""
     origin = provenance or Provenance()
+    script = (resources.files("power_nowcast.report") / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return template("pages.html.j2").render(
         card=card,
-        series=series,
         now=now,
         package_version=__version__,
-        headline=headline(card, series),
-        tiles=tiles(card, series),
+        script=script,
+        script_hash=f"sha256-{digest}",
+        views=[view(backtest, card, series) for series in card.series[:MOST_SERIES]],
+        left_out=len(card.series) > MOST_SERIES,
         pictures=pictures,
-        horizons=shown_horizons(card.steps_minutes),
-        scorecard=scorecard_cells(card, series),
         every_series=every_series_cells(card),
-        reliability=reliability_cells(card, series),
-        worst_days=worst_days_cells(card, series),
-        delays=delay_cells(card, series),
-        months=month_cells(card, series),
+        importance=importance_cells(explanation) if explanation else None,
         manifests=manifest_cells(origin.manifests),
         identity=origin.identity,
         limits=[*limits(card), *origin.further_limits],
