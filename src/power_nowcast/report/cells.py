@@ -267,10 +267,14 @@ def heat_cells(card: Scorecard, series: str) -> tuple[Heat, Heat]:
     few = f" Weekdays have fewer than {FEWEST_DAYS} days each and are merged." if merged else ""
     most = f"{int(cells['days'].min() or 0)} to {int(cells['days'].max() or 0)} days a cell.{few}"  # type: ignore[call-overload]
     error = shown("MAE", lambda mw: power(mw, card.unit), lambda mw: mw / highest)
-    inside = shown("coverage_80", percent, lambda share: (NOMINAL - share) / FULL_SHADE)
+    inside = shown("coverage_80", lambda share: number(100 * share), lambda share: (NOMINAL - share) / FULL_SHADE)
     return (
         Heat(f"Mean absolute error of {series} in {card.unit} by local hour and weekday; {most}", names, error),
-        Heat(f"Outcomes inside the 80 % band; the darker, the farther below 80 %; {most}", names, inside),
+        Heat(
+            f"Outcomes of {series} inside the 80 % band in percent; the darker, the farther below 80; {most}",
+            names,
+            inside,
+        ),
     )
 
 
@@ -297,9 +301,7 @@ def importance_cells(explanation: Explanation) -> Heat | None:
             share = gains.get(family, 0.0) / total
             cells.append((percent(share, 1), share / max(gains.values()) * total))
         rows.append((family, tuple(cells)))
-    caption = (
-        "Families of features by importance; \N{PLUS-MINUS SIGN}: standard deviation over the draws of other times"
-    )
+    caption = "Families of features by importance; \N{PLUS-MINUS SIGN}: standard deviation over draws of other times"
     return Heat(caption, tuple(columns), rows)
 
 

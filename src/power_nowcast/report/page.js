@@ -10,6 +10,8 @@ function make(parent, tag, name) {
   return made;
 }
 
+document.body.classList.add('chosen');
+
 // One series at a time, with links to its own sections.
 if (series.length > 1) {
   const choice = document.querySelector('.choice');
@@ -20,7 +22,6 @@ if (series.length > 1) {
     const suffix = series[select.selectedIndex].dataset.suffix;
     for (const link of links) link.hash = link.dataset.part + suffix;
   };
-  document.body.classList.add('chosen');
   choice.hidden = false;
   select.onchange();
 }

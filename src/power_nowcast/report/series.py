@@ -77,21 +77,26 @@ def view(backtest: Backtest, card: Scorecard, series: str) -> SeriesView:
 
 
 def _examples(backtest: Backtest, card: Scorecard, series: str) -> dict[str, Chart]:
-    """The last days, one nowcast, and a typical day beside the worst one."""
+    """One nowcast, the last days, and a typical day beside the worst one, as they were and relative to the nowcast."""
     far = shown_horizons(card.steps_minutes)[-1]
     last = (backtest.last + timedelta(minutes=far)).astimezone(backtest.region.tz).date()
-    found = {
-        "last_days": charts.days(
-            backtest, series, far, last - timedelta(days=FEW_DAYS - 1), FEW_DAYS, title="The last days"
-        )
-    }
+    shown: list[tuple[str, str, date | None, int]] = [
+        ("last_days", "The last days", last - timedelta(days=FEW_DAYS - 1), FEW_DAYS),
+        ("typical_day", "A typical day", _first_day(card.typical_days, series), 1),
+        ("worst_day", "The worst day", _first_day(card.worst_days, series), 1),
+    ]
+    found = {}
+    for name, title, day, count in shown:
+        if day is not None:
+            found[name] = charts.days(backtest, series, far, day, count, title=title)
+            found[f"{name}_relative"] = charts.days(
+                backtest, series, far, day, count, title=f"{title}: bands around the nowcast", relative=True
+            )
     if (fan := charts.fan(backtest, series)) is not None:
         found["fan"] = fan
-    for name, title, table in (
-        ("typical_day", "A typical day", card.typical_days),
-        ("worst_day", "The worst day", card.worst_days),
-    ):
-        day: date | None = table.filter(pl.col("series") == series)["date"].first()  # type: ignore[assignment]
-        if day is not None:
-            found[name] = charts.days(backtest, series, far, day, title=title)
     return found
+
+
+def _first_day(table: pl.DataFrame, series: str) -> date | None:
+    days: list[date] = table.filter(pl.col("series") == series)["date"].to_list()
+    return days[0] if days else None

@@ -165,11 +165,10 @@ def where(card: Scorecard, series: str) -> str:
     if not said:
         return "There are too few days to tell the coverage of single hours from chance."
     horizon, off_hours, count, low, high = said[-1]
-    expected = (1 - CONFIDENCE) * count
     return (
         f"{horizon} minutes ahead, the 80 % band of {series} holds {percent(low)} to {percent(high)} of the outcomes, "
-        f"depending on the hour. At {off_hours} of {count} hours the 95 % interval excludes 80 %; with right bands, chance alone "
-        f"would do so at about {number(expected, 1)}."
+        f"depending on the hour. At {off_hours} of {count} hours the 95 % interval excludes 80 %; if the bands held "
+        f"everywhere, chance alone would do that at 1 hour in {round(1 / (1 - CONFIDENCE))}."
     )
 
 

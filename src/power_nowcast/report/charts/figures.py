@@ -10,7 +10,7 @@ from power_nowcast.contracts import Floats
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard
 from power_nowcast.regions.units import TO_MW
-from power_nowcast.report.charts.chart import PERCENT, Axis, Chart, Mark, Tick, line, reach
+from power_nowcast.report.charts.chart import PERCENT, Axis, Chart, Mark, Tick, line, reach, round_ticks
 from power_nowcast.report.words import digits, shown_horizons, signed_number
 
 BASELINES = ("base1", "base2", "base3", "base4")
@@ -60,7 +60,7 @@ def reliability(card: Scorecard, series: str) -> Chart:
         )
     most = max(LEAST_REACH, *(abs(end) for end in reach(marks))) if any(mark.path for mark in marks) else LEAST_REACH
     shown = sorted(set(table["level"].to_list()))
-    ticks = tuple(Tick(100 * level, f"{100 * level:.0f} %", level not in (0.05, 0.95)) for level in shown)
+    ticks = tuple(Tick(100 * level, f"{100 * level:.0f} %") for level in shown[1:-1])
     return Chart(
         "Reliability of the quantiles",
         f"{series}: share of outcomes at or below each quantile minus the quantile's level; 0 % is right",
@@ -90,7 +90,7 @@ def residuals(backtest: Backtest, series: str, horizon_min: int) -> Chart:
         for name, look, _ in reversed(runs)
     )
     decimals = digits(end, 2)
-    ticks = (Tick(100 * share, signed_number(end * (2 * share - 1), decimals)) for share in (0.03, 0.26, 0.74, 0.97))
+    ticks = (Tick(50 + 50 * value / end, signed_number(value)) for value in round_ticks(-end, end)[::2])
     labels = (f"{signed_number(float(value), decimals)} {unit}" for value in (edges[1:] + edges[:-1]) / 2)
     return Chart(
         "Residuals",
@@ -116,12 +116,18 @@ def errors(card: Scorecard, table: pl.DataFrame, x: Floats) -> tuple[Mark, ...]:
     return tuple(line(name, look, x, column(table, which) / factor, 6) for name, (which, look) in names.items())
 
 
-def top_of(marks: Sequence[Mark]) -> tuple[float, str]:
-    """The end of an axis from 0, and words on the line that leaves the chart because it is far above all others."""
+def top_of(marks: Sequence[Mark], *, of: int = -2) -> tuple[float, str]:
+    """The end of an axis from 0, and words on the lines that leave the chart because they are far above the others.
+
+    Args:
+        marks: the lines.
+        of: the line that others are compared with, in order of their highest values; -2 is the second highest.
+    """
     ranked = sorted((mark for mark in marks if mark.path), key=lambda mark: mark.high)
-    cut = len(ranked) > 1 and ranked[-1].high > FAR_ABOVE * ranked[-2].high
-    _, top = reach(ranked[:-1] if cut else ranked, floor=0.0)
-    return top, f"; {ranked[-1].name} leaves the chart at the top" if cut else ""
+    limit = FAR_ABOVE * ranked[of].high if len(ranked) > 1 else np.inf
+    _, top = reach([mark for mark in ranked if mark.high <= limit], floor=0.0)
+    above = [mark.name for mark in ranked if mark.high > limit]
+    return top, f"; above the chart: {', '.join(above)}" if above else ""
 
 
 def _horizons(card: Scorecard) -> Axis:

@@ -19,8 +19,21 @@ GRID_MINUTES = 15
 """Offsets of time zones are multiples of it, so that every full local hour is met."""
 
 
-def days(backtest: Backtest, series: str, horizon_min: int, first: date, count: int = 1, *, title: str) -> Chart:
-    """Nowcasts made `horizon_min` ahead for `count` local days from `first`, with their bands and the outcomes."""
+def days(
+    backtest: Backtest,
+    series: str,
+    horizon_min: int,
+    first: date,
+    count: int = 1,
+    *,
+    title: str,
+    relative: bool = False,
+) -> Chart:
+    """Nowcasts made `horizon_min` ahead for `count` local days from `first`, with their bands and the outcomes.
+
+    A `relative` chart shows bands and outcomes minus the nowcast, so that bands can be seen that are narrow beside the
+    range of a day.
+    """
     region, nowcasts = backtest.region, backtest.nowcasts
     column, step = nowcasts.series.index(series), nowcasts.steps_minutes.index(horizon_min)
     target = nowcasts.issue_times + np.timedelta64(horizon_min, "m")
@@ -30,16 +43,20 @@ def days(backtest: Backtest, series: str, horizon_min: int, first: date, count: 
     minutes = (target[chosen] - begin).astype(np.int64)
     values = nowcasts.values[chosen, column, step] / TO_MW[region.unit]
     actual = backtest.actual[chosen, column, step] / TO_MW[region.unit]
+    if relative:
+        median = values[:, nowcasts.quantiles.index(0.5)]
+        values, actual = values - median[:, None], actual - median
     marks = _nowcast_marks(minutes, values, nowcasts.quantiles)
     marks += (line("actual", "actual", minutes, actual, _decimals(values)),)
     span = str(first) if count == 1 else f"{first} to {first + timedelta(days=count - 1)}"
+    what = f"{series}, {horizon_min} minutes ahead, {span}, in {region.unit}"
     return _over_time(
         region,
         begin,
         int((end - begin).astype(np.int64)),
         marks,
         title=title,
-        about=f"{series}, {horizon_min} minutes ahead, {span}, in {region.unit}",
+        about=f"{what} above or below the nowcast" if relative else what,
         alt=f"{series} {horizon_min} minutes ahead: the nowcasts with their bands and the outcomes of {span}.",
     )
 
@@ -109,7 +126,8 @@ def _time_ticks(region: Region, begin: np.datetime64, length: int) -> tuple[Tick
     """Local midnights; on short charts also the hours between them."""
     every = 1 if length <= SHORT_MINUTES else 3 if length <= TWO_DAYS_MINUTES else 24
     ticks = []
-    for minutes in range(0, length + 1, GRID_MINUTES):
+    # The last midnight of many days would stand outside of the chart.
+    for minutes in range(0, length + (every < 24), GRID_MINUTES):
         local = aware(begin + np.timedelta64(minutes, "m")).astimezone(region.tz)
         if local.minute == 0 and local.hour % every == 0:
             text = f"{local:%a %d %b}" if every == 24 else f"{local:%H:%M}"

@@ -9,6 +9,8 @@ from power_nowcast.regions.units import TO_MW
 from power_nowcast.report.charts.chart import PERCENT, Axis, Chart, Mark, Tick, dots, reach, whiskers
 from power_nowcast.report.charts.figures import column, errors, top_of
 
+HIGHEST = 1.02
+"""Room for the dots at 100 %."""
 APART = 0.14
 """Half the distance of near and far horizons at the same hour."""
 MOST_DAY_TICKS = 8
@@ -70,7 +72,7 @@ def error_by_day(card: Scorecard, series: str, horizon_min: int) -> Chart:
     """Mean absolute error of each whole local day, of the model and of each baseline."""
     table = whole_days(card.by_day, series, horizon_min)
     marks = errors(card, table, np.arange(len(table)))
-    top, beyond = top_of(marks)
+    top, beyond = top_of(marks, of=1)
     return Chart(
         f"Error by day, {horizon_min} minutes ahead",
         f"{series}: mean absolute error in {card.unit} of each local day{beyond}",
@@ -107,7 +109,7 @@ def _by_hour(card: Scorecard, series: str, name: str, factor: float) -> tuple[Ma
 
 
 def _shares(marks: tuple[Mark, ...]) -> tuple[float, float]:
-    return min([LOWEST, *(mark.low for mark in marks if mark.path)]), 1.0
+    return min([LOWEST, *(mark.low for mark in marks if mark.path)]), HIGHEST
 
 
 def _hours() -> Axis:
