@@ -87,20 +87,18 @@ def _labelled(pairs: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def _rows(by: str, pairs: pl.DataFrame) -> Iterator[tuple[object, ...]]:
-    times = pairs["issue_time"].unique().sort().diff().dt.total_minutes().drop_nulls()
-    spacing = max(1, times.min() or 1) if len(times) else 1  # type: ignore[operator]
-    keys = ["series", "horizon_min", "place", "group"]
-    for (series, horizon, place, group), part in sorted(
-        pairs.group_by(keys, maintain_order=True), key=lambda item: (item[0][1], item[0][2])
-    ):
-        found = [_interval(by, part, name, -(-int(horizon) // spacing)) for name in (COVERAGE, "absolute")]  # type: ignore[call-overload]
-        coverage, error = found
-        means = [part[name].mean() for name in ("below_80", "above_80", "predicted_ramp", "observed_ramp")]
+    minutes = np.diff(np.unique(pairs["issue_time"].to_numpy())) / np.timedelta64(1, "m")
+    spacing = max(1, int(minutes.min())) if len(minutes) else 1
+    for part in pairs.sort("horizon_min", "place", maintain_order=True).partition_by("horizon_min", "place"):
+        first = part.row(0, named=True)
+        overlap = -(-first["horizon_min"] // spacing)
+        coverage, error = (_interval(by, part, name, overlap) for name in (COVERAGE, "absolute"))
         yield (
-            *(series, horizon, by, place, group, len(part), part["date"].n_unique()),
+            *(first["series"], first["horizon_min"], by, first["place"], first["group"]),
+            *(len(part), part["date"].n_unique()),
             *(coverage.value, *_within(coverage, 1.0)),
             *(error.value, *_within(error, np.inf)),
-            *means,
+            *(part[name].mean() for name in ("below_80", "above_80", "predicted_ramp", "observed_ramp")),
         )
 
 

@@ -16,6 +16,7 @@ from power_nowcast.evaluate.slices import NOMINAL
 from power_nowcast.features.families import family_of
 from power_nowcast.report.plots import Explanation
 from power_nowcast.report.words import (
+    FEWEST_DAYS,
     NONE,
     WEEKDAYS,
     best_baseline,
@@ -27,11 +28,9 @@ from power_nowcast.report.words import (
     relative_name,
     shown_horizons,
     signed,
+    told_rows,
 )
 
-FEWEST_DAYS = 3
-LEAST_SHARE = 0.05
-"""A row with fewer days, or a smaller share of the fullest row's pairs, is left out."""
 SATURDAY = 6
 FULL_SHADE = 0.3
 """A coverage so far below 80 % has the darkest shade."""
@@ -188,11 +187,6 @@ def month_cells(card: Scorecard, series: str) -> Cells:
     return Cells(f"{series} by month (local time of the target){left_out}.", columns, rows, wide=True)
 
 
-def told_rows(table: pl.DataFrame) -> pl.DataFrame:
-    """The rows of at least `FEWEST_DAYS` days and `LEAST_SHARE` of the pairs of the fullest row."""
-    return table.filter((pl.col("days") >= FEWEST_DAYS) & (pl.col("n") >= LEAST_SHARE * pl.col("n").max()))
-
-
 def ramp_cells(card: Scorecard, series: str, by: str) -> Cells:
     """Coverage and error by size of ramp at the nearest and the farthest horizon, with their 95 % intervals."""
     unit = card.unit
@@ -214,8 +208,13 @@ def ramp_cells(card: Scorecard, series: str, by: str) -> Cells:
         if row["horizon_min"] in ends
     ]
     columns = ("Ramp", "Minutes ahead", f"Predicted, {unit}", f"Observed, {unit}", "Nowcasts", "In 80 % band")
-    columns += ("95 % interval", "Below", "Above", f"MAE, {unit}", "95 % interval")
-    return Cells(f"{series} by {by}: tenths, fifths and the middle two fifths of all ramps", columns, rows, wide=True)
+    figures = ("95 % interval", "Below", "Above", f"MAE, {unit}", "95 % interval")
+    return Cells(
+        f"{series} by {by}: tenths, fifths and the middle two fifths of all ramps",
+        (*columns, *figures),
+        rows,
+        wide=True,
+    )
 
 
 def _interval(row: Mapping[str, Any], name: str, text: Callable[[float], str]) -> str:
@@ -238,7 +237,7 @@ def heat_cells(card: Scorecard, series: str) -> tuple[Heat, Heat]:
     Where a weekday has fewer than `FEWEST_DAYS` days, working days and weekends are merged.
     """
     table = card.by_hour_weekday.filter(pl.col("series") == series).drop_nulls("days")
-    merged = table.is_empty() or (table["days"].min() or 0) < FEWEST_DAYS  # type: ignore[operator]
+    merged = bool((table["days"] < FEWEST_DAYS).any())
     names = ("Mon to Fri", "Sat, Sun") if merged else WEEKDAYS
     place = (pl.col("weekday") >= SATURDAY).cast(pl.Int64) if merged else pl.col("weekday") - 1
     whole = pl.col("n").sum()
@@ -265,7 +264,8 @@ def heat_cells(card: Scorecard, series: str) -> tuple[Heat, Heat]:
         ]
 
     few = f" Weekdays have fewer than {FEWEST_DAYS} days each and are merged." if merged else ""
-    most = f"{int(cells['days'].min() or 0)} to {int(cells['days'].max() or 0)} days a cell.{few}"  # type: ignore[call-overload]
+    days = sorted(cells["days"].to_list()) or [0]
+    most = f"{days[0]} to {days[-1]} days a cell.{few}"
     error = shown("MAE", lambda mw: power(mw, card.unit), lambda mw: mw / highest)
     inside = shown("coverage_80", lambda share: number(100 * share), lambda share: (NOMINAL - share) / FULL_SHADE)
     return (

@@ -32,7 +32,7 @@ function read(path) {
   let x = 0;
   for (const [, letter, first, second] of path.getAttribute('d').matchAll(/([MLV])(-?[\d.]+)(?: (-?[\d.]+))?/g)) {
     if (letter !== 'V') x = Number(first);
-    const y = -Number(letter === 'V' ? first : second);
+    const y = 0 - Number(letter === 'V' ? first : second);
     const [low, high] = found.get(x) ?? [y, y];
     found.set(x, [Math.min(low, y), Math.max(high, y)]);
   }
@@ -58,7 +58,8 @@ function activate(figure) {
   let shown = [left, right];
   let at = null;
   let from = null;
-  const number = (y) => (unit === '%' ? `${(100 * y).toFixed(1)} %` : y.toLocaleString('en', { maximumSignificantDigits: 5 }));
+  const plain = (y) => (unit === '%' ? `${(100 * y).toFixed(1)} %` : (y || 0).toLocaleString('en', { maximumSignificantDigits: 5 }));
+  const number = (y) => plain(y).replace('-', '\u2212');
   const clock = (x, options) => new Intl.DateTimeFormat('en-GB', { timeZone: zone, ...options }).format(1000 * start + 60000 * x);
   const percent = (x) => (100 * (x - shown[0])) / (shown[1] - shown[0]);
 

@@ -17,6 +17,9 @@ SEASONS = 330
 FEW = 6
 MOST_DECIMALS = 6
 """One watt, told in MW."""
+FEWEST_DAYS = 3
+LEAST_SHARE = 0.05
+"""A row with fewer days, or a smaller share of the fullest row's pairs, says nothing about a model."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 KNOTS = (15, 30, 45, 60)
 """Horizons in plots and tables, if a region has them."""
@@ -25,6 +28,11 @@ KNOTS = (15, 30, 45, 60)
 def shown_horizons(steps_minutes: tuple[int, ...]) -> tuple[int, ...]:
     """The `KNOTS` among the steps; all steps if there is none."""
     return tuple(step for step in steps_minutes if step in KNOTS) or steps_minutes
+
+
+def told_rows(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of at least `FEWEST_DAYS` days and `LEAST_SHARE` of the pairs `n` of the fullest row."""
+    return table.filter((pl.col("days") >= FEWEST_DAYS) & (pl.col("n") >= LEAST_SHARE * pl.col("n").max()))
 
 
 def number(value: object, digits: int = 0) -> str:
@@ -157,7 +165,8 @@ def headline(card: Scorecard, series: str | None = None) -> str:
 
 def where(card: Scorecard, series: str) -> str:
     """In how many local hours the coverage of the 80 % band differs from 80 % by more than its sampling error."""
-    hours = card.slices.filter((pl.col("series") == series) & (pl.col("by") == HOUR)).drop_nulls("coverage_80_low")
+    hours = told_rows(card.slices.filter((pl.col("series") == series) & (pl.col("by") == HOUR)))
+    hours = hours.drop_nulls("coverage_80_low")
     said = []
     for (horizon,), rows in hours.group_by("horizon_min", maintain_order=True):
         off = rows.filter((pl.col("coverage_80_low") > NOMINAL) | (pl.col("coverage_80_high") < NOMINAL))

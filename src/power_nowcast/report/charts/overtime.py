@@ -40,7 +40,7 @@ def days(
     begin, end = _midnight(region, first), _midnight(region, first + timedelta(days=count))
     chosen = np.flatnonzero((target >= begin) & (target < end))
     chosen = chosen[np.argsort(target[chosen], kind="stable")]
-    minutes = (target[chosen] - begin).astype(np.int64)
+    minutes = (target[chosen] - begin).astype(np.float64)
     values = nowcasts.values[chosen, column, step] / TO_MW[region.unit]
     actual = backtest.actual[chosen, column, step] / TO_MW[region.unit]
     if relative:
@@ -50,14 +50,14 @@ def days(
     marks += (line("actual", "actual", minutes, actual, _decimals(values)),)
     span = str(first) if count == 1 else f"{first} to {first + timedelta(days=count - 1)}"
     what = f"{series}, {horizon_min} minutes ahead, {span}, in {region.unit}"
-    return _over_time(
-        region,
-        begin,
-        int((end - begin).astype(np.int64)),
+    return Chart(
+        title,
+        f"{what} above or below the nowcast" if relative else what,
+        f"{series} {horizon_min} minutes ahead: the nowcasts with their bands and the outcomes of {span}.",
         marks,
-        title=title,
-        about=f"{what} above or below the nowcast" if relative else what,
-        alt=f"{series} {horizon_min} minutes ahead: the nowcasts with their bands and the outcomes of {span}.",
+        _axis(region, begin, int((end - begin).astype(np.int64))),
+        reach(marks),
+        region.unit,
     )
 
 
@@ -80,7 +80,7 @@ def fan(backtest: Backtest, series: str) -> Chart | None:
     recent = (times >= begin) & (times <= issue)
     seen, place = np.unique(times[recent], return_index=True)
     origin = backtest.at_issue[last, column] / TO_MW[region.unit]
-    ahead = HISTORY_MINUTES + np.array((0, *nowcasts.steps_minutes))
+    ahead = HISTORY_MINUTES + np.array((0, *nowcasts.steps_minutes), np.float64)
     levels = np.full((1, len(nowcasts.quantiles)), origin)
     quantiles = np.concatenate([levels, values[last] / TO_MW[region.unit]])
     decimals = _decimals(quantiles)
@@ -89,14 +89,14 @@ def fan(backtest: Backtest, series: str) -> Chart | None:
         line("actual", "actual", (seen - begin).astype(np.int64), power[recent][place], decimals),
         dots("outcome", "outcome", ahead[1:], actual[last] / TO_MW[region.unit], decimals),
     )
-    return _over_time(
-        region,
-        begin,
-        int(ahead[-1]),
+    return Chart(
+        "One nowcast",
+        f"{series}, issued {aware(issue).astimezone(region.tz):%a %d %b %Y %H:%M}, in {region.unit}",
+        f"The last hours of {series}, the bands of the next {nowcasts.steps_minutes[-1]} minutes and the outcomes.",
         marks,
-        title="One nowcast",
-        about=f"{series}, issued {aware(issue).astimezone(region.tz):%a %d %b %Y %H:%M}, in {region.unit}",
-        alt=f"The last hours of {series}, the bands of the next {nowcasts.steps_minutes[-1]} minutes and the outcomes.",
+        _axis(region, begin, int(ahead[-1])),
+        reach(marks),
+        region.unit,
     )
 
 
@@ -116,10 +116,9 @@ def _decimals(values: Floats) -> int:
     return digits(float(np.nanmax(width, initial=0.0)))
 
 
-def _over_time(region: Region, begin: np.datetime64, length: int, marks: tuple[Mark, ...], **texts: str) -> Chart:
+def _axis(region: Region, begin: np.datetime64, length: int) -> Axis:
     start = int(begin.astype("datetime64[s]").astype(np.int64))
-    axis = Axis((0, length), _time_ticks(region, begin, length), start=start)
-    return Chart(marks=marks, axis=axis, y=reach(marks), unit=region.unit, **texts)
+    return Axis((0, length), _time_ticks(region, begin, length), start=start)
 
 
 def _time_ticks(region: Region, begin: np.datetime64, length: int) -> tuple[Tick, ...]:

@@ -8,6 +8,7 @@ from power_nowcast.evaluate.slices import DAY, HOUR, NOMINAL
 from power_nowcast.regions.units import TO_MW
 from power_nowcast.report.charts.chart import PERCENT, Axis, Chart, Mark, Tick, dots, reach, whiskers
 from power_nowcast.report.charts.figures import column, errors, top_of
+from power_nowcast.report.words import told_rows
 
 HIGHEST = 1.02
 """Room for the dots at 100 %."""
@@ -71,7 +72,7 @@ def coverage_by_day(card: Scorecard, series: str) -> Chart:
 def error_by_day(card: Scorecard, series: str, horizon_min: int) -> Chart:
     """Mean absolute error of each whole local day, of the model and of each baseline."""
     table = whole_days(card.by_day, series, horizon_min)
-    marks = errors(card, table, np.arange(len(table)))
+    marks = errors(card, table, np.arange(len(table), dtype=np.float64))
     top, beyond = top_of(marks, of=1)
     return Chart(
         f"Error by day, {horizon_min} minutes ahead",
@@ -97,7 +98,7 @@ def sliced_horizons(card: Scorecard) -> list[int]:
 
 def _by_hour(card: Scorecard, series: str, name: str, factor: float) -> tuple[Mark, ...]:
     horizons = sliced_horizons(card)
-    table = card.slices.filter((pl.col("series") == series) & (pl.col("by") == HOUR))
+    table = told_rows(card.slices.filter((pl.col("series") == series) & (pl.col("by") == HOUR)))
     shown = {"near": (horizons[0], -APART), "far": (horizons[-1], APART)} if len(horizons) > 1 else {}
     marks: list[Mark] = []
     for look, (horizon, shift) in (shown or {"far": (horizons[-1], 0.0)}).items():
