@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats
 from power_nowcast.evaluate.inference import Interval, block_ratio, mean_in_time
@@ -18,6 +19,7 @@ CUTS = (0.1, 0.3, 0.7, 0.9)
 RAMPS = ("steepest fall", "fall", "middle", "rise", "steepest rise")
 """Classes of ramps between the `CUTS`: the lowest tenth, the next fifth, the middle two fifths, and so on."""
 COVERAGE, NOMINAL = "coverage_80", 0.8
+MEANS = ("below_80", "above_80", "predicted_ramp", "observed_ramp")
 
 _SLICES = {
     "series": pl.String,
@@ -28,10 +30,7 @@ _SLICES = {
     "n": pl.Int64,
     "days": pl.Int64,
     **{f"{name}{end}": pl.Float64 for name in (COVERAGE, "MAE") for end in ("", "_low", "_high")},
-    "below_80": pl.Float64,
-    "above_80": pl.Float64,
-    "predicted_ramp": pl.Float64,
-    "observed_ramp": pl.Float64,
+    **dict.fromkeys(MEANS, pl.Float64),
 }
 _SLOPES = {"series": pl.String, "horizon_min": pl.Int64, "days": pl.Int64} | dict.fromkeys(
     ("slope", "slope_low", "slope_high"), pl.Float64
@@ -79,7 +78,7 @@ def _labelled(pairs: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     yield HOUR, pairs.with_columns(place=hour, group=pl.format("{}:00", hour.cast(pl.String).str.zfill(2)))
     for by, name in ((PREDICTED_RAMP, "predicted_ramp"), (OBSERVED_RAMP, "observed_ramp")):
         # A ramp on a cut, as of a series that never moves, counts with the ramps below it.
-        edges = [pl.col(name).quantile(cut).over("horizon_min") for cut in CUTS]
+        edges = [pl.col(name).quantile(cut, interpolation="linear").over("horizon_min") for cut in CUTS]
         place = pl.sum_horizontal((pl.col(name) > edge).cast(pl.Int64) for edge in edges)
         yield by, pairs.with_columns(place=place, group=place.replace_strict(range(len(RAMPS)), RAMPS))
     date = pl.col("date")
@@ -87,26 +86,34 @@ def _labelled(pairs: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def _rows(by: str, pairs: pl.DataFrame) -> Iterator[tuple[object, ...]]:
+    # Arrays, because a table for each of some hundred slices would cost more than the figures.
+    pairs = pairs.sort("horizon_min", "place", maintain_order=True)
+    horizons, places, days = (pairs[name].to_physical().to_numpy() for name in ("horizon_min", "place", "date"))
+    columns = {name: pairs[name].to_numpy() for name in (COVERAGE, "absolute", *MEANS)}
     minutes = np.diff(np.unique(pairs["issue_time"].to_numpy())) / np.timedelta64(1, "m")
     spacing = max(1, int(minutes.min())) if len(minutes) else 1
-    for part in pairs.sort("horizon_min", "place", maintain_order=True).partition_by("horizon_min", "place"):
-        first = part.row(0, named=True)
-        overlap = -(-first["horizon_min"] // spacing)
-        coverage, error = (_interval(by, part, name, overlap) for name in (COVERAGE, "absolute"))
+    edges = np.flatnonzero((np.diff(horizons) != 0) | (np.diff(places) != 0)) + 1
+    for begin, end in zip([0, *edges], [*edges, len(pairs)], strict=True):
+        if begin == end:
+            continue
+        horizon, own = int(horizons[begin]), slice(begin, end)
+        overlap = -(-horizon // spacing)
+        hits, errors = columns[COVERAGE][own], columns["absolute"][own]
+        if by == DAY:
+            coverage, error = mean_in_time(hits, overlap), mean_in_time(errors, overlap)
+        else:
+            coverage, error = _over_days(hits, days[own]), _over_days(errors, days[own])
         yield (
-            *(first["series"], first["horizon_min"], by, first["place"], first["group"]),
-            *(len(part), part["date"].n_unique()),
-            *(coverage.value, *_within(coverage, 1.0)),
-            *(error.value, *_within(error, np.inf)),
-            *(part[name].mean() for name in ("below_80", "above_80", "predicted_ramp", "observed_ramp")),
+            *(pairs["series"][int(begin)], horizon, by, int(places[begin]), pairs["group"][int(begin)]),
+            *(int(end - begin), len(np.unique(days[own]))),
+            *(coverage.value, *_within(coverage, 1.0), error.value, *_within(error, np.inf)),
+            *(float(columns[name][own].mean()) for name in MEANS),
         )
 
 
-def _interval(by: str, part: pl.DataFrame, name: str, overlap: int) -> Interval:
-    if by == DAY:
-        return mean_in_time(part[name].to_numpy(), overlap)
-    _, day = np.unique(part["date"].to_physical().to_numpy(), return_inverse=True)
-    return block_ratio(np.bincount(day, part[name].to_numpy()), np.bincount(day).astype(np.float64))
+def _over_days(values: Floats, days: NDArray[np.int32]) -> Interval:
+    _, day = np.unique(days, return_inverse=True)
+    return block_ratio(np.bincount(day, values), np.bincount(day).astype(np.float64))
 
 
 def _within(one: Interval, most: float) -> Sequence[float]:

@@ -87,7 +87,7 @@ class Chart:
     def grid(self) -> str:
         """The path of the lines at the y ticks."""
         (left, right), (low, high) = self.axis.ends, self.y
-        return "".join(f"M{left:g} {-value:.10g}H{right:g}" for value in round_ticks(low, high))
+        return "".join(f"M{left:g} {0 - value:.10g}H{right:g}" for value in round_ticks(low, high))
 
 
 def tick_text(value: float, unit: str) -> str:
