@@ -298,8 +298,8 @@ def importance_cells(explanation: Explanation) -> Heat | None:
             spread = f" \N{PLUS-MINUS SIGN} {np.std(draws):.4f}" if len(draws) > 1 else ""
             cells.append((f"{number(mean, 4)}{spread}", max(0.0, (mean or 0.0) / most)))
         if gains:
-            share = gains.get(family, 0.0) / total
-            cells.append((percent(share, 1), share / max(gains.values()) * total))
+            gain = gains.get(family, 0.0)
+            cells.append((percent(gain / total, 1), gain / (max(gains.values()) or 1.0)))
         rows.append((family, tuple(cells)))
     caption = "Families of features by importance; \N{PLUS-MINUS SIGN}: standard deviation over draws of other times"
     return Heat(caption, tuple(columns), rows)
