@@ -120,7 +120,7 @@ def test_weekdays_of_few_days_are_merged_and_the_caption_says_so(card: Scorecard
 
 def test_importance_is_told_by_families_with_their_names() -> None:
     draws = {"recent hours": np.array([0.1, 0.3]), "weather": np.array([-0.01, -0.03])}
-    cells = importance_cells(Explanation({"ramp_h60": 6.0, "ramp_h30": 2.0, "sun_change_h60": 2.0}, rests_on=draws))
+    cells = importance_cells(Explanation({"ramp_15m": 6.0, "ramp_30m": 2.0, "sun_change_h60": 2.0}, rests_on=draws))
 
     assert cells is not None
     assert cells.columns == ("Permutation importance", "Share of the gain")

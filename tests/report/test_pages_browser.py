@@ -153,7 +153,7 @@ def test_the_keyboard_moves_over_a_chart(page: "sync_api.Page") -> None:
 def test_a_choice_shows_one_series_with_its_links(page: "sync_api.Page") -> None:
     assert page.locator("details.series:visible").count() == 1
 
-    page.get_by_label("Series").select_option("NORTH")
+    page.get_by_role("combobox", name="Series").select_option("NORTH")
 
     assert page.locator("details.series:visible .lead").inner_text().startswith("On average the nowcast of NORTH")
     page.get_by_role("link", name="Where the bands hold").click()
@@ -166,7 +166,7 @@ def test_without_scripts_every_series_can_be_opened(browser: "sync_api.Browser",
     page.goto(report.as_uri())
 
     assert page.locator("details.series summary:visible").all_inner_texts() == ["NYCA", "NORTH"]
-    assert not page.get_by_label("Series").is_visible()
+    assert not page.get_by_role("combobox", name="Series").is_visible()
     page.locator("summary").last.click()
     assert page.locator("#where-2 svg").first.is_visible()
     context.close()
