@@ -217,13 +217,17 @@ def held_back(bundle: Bundle, panel: Panel) -> dict[str, float]:
     nowcasts, _ = bundle.replay(panel, issues)
     block = bundle.features(panel, issues)
     held, answers, reasons = 0, 0, list[str]()
-    total = bundle.model.series.index(bundle.region.total or "")
+    whole = set(bundle.model.series) == set(bundle.region.series)
     for n, values in enumerate(nowcasts.values):
         checks = Checks(bundle, block.scale_mw[n])
         given = [s for s in range(len(values)) if np.isfinite(values[s]).all()]
         why = [checks.against(s, values[s], block.origin_mw[n, s], block.age_minutes[n, s]) for s in given]
-        if len(given) == len(values):
-            why.append(checks.total(values, total, float(block.age_minutes[n].max())))
+        if whole and len(given) == len(values):
+            why.append(
+                checks.total(
+                    values, bundle.model.series.index(bundle.region.total or ""), float(block.age_minutes[n].max())
+                )
+            )
         found = [
             f"{issues[n]} {bundle.model.series[s]}: {one}" for s, one in zip([*given, 0], why, strict=False) if one
         ]

@@ -33,7 +33,6 @@ EXCEPTIONS = {
     ("arguments", "ingest/fetch.py:fetch"): ONE_CALL,
     ("arguments", "ingest/web/asking.py:__init__"): "clock, timer, sleep, chance and transport, which tests replace",
     ("arguments", "jobs/period.py:backtest"): ONE_CALL,
-    ("arguments", "report/pages.py:write_report"): ONE_CALL,
 }
 # Put together from parts, so that this file does not break its own rule.
 HOSTS = "|".join(("py" + r"pi\.org", "pythonhosted" + r"\.org", "deb" + r"\.debian\.org", "npm" + r"js\.org"))

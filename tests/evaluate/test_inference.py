@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from power_nowcast.evaluate.inference import (
+    block_ratio,
     diebold_mariano,
     hac_variance_of_mean,
     holm,
+    mean_in_time,
     student_p,
     student_quantile,
 )
@@ -150,3 +152,50 @@ def test_what_was_not_tested_is_no_part_of_the_family() -> None:
     adjusted = holm([0.02, float("nan"), 0.5])
     assert adjusted[0] == pytest.approx(0.04)
     assert np.isnan(adjusted[1])
+
+
+def test_a_ratio_over_blocks_has_the_clustered_error_reckoned_by_hand() -> None:
+    found = block_ratio(np.array([2.0, 4.0, 3.0]), np.array([4.0, 4.0, 4.0]))
+
+    assert found.value == 0.75
+    # Residuals -1, 1 and 0: a standard error of sqrt(3/2 * 2) / 12, and Student's t of 2 degrees is 4.303.
+    assert found.high - found.value == pytest.approx(4.3027 * np.sqrt(3) / 12, abs=1e-4)
+    assert found.value - found.low == pytest.approx(found.high - found.value)
+
+
+def test_blocks_of_unlike_size_weigh_by_their_size() -> None:
+    assert block_ratio(np.array([1.0, 0.0]), np.array([1.0, 3.0])).value == 0.25
+
+
+@pytest.mark.parametrize("sums", [[1.0], [0.5, 0.5, 0.5], [0.0, 0.0]])
+def test_one_block_or_equal_blocks_have_no_interval(sums: list[float]) -> None:
+    found = block_ratio(np.array(sums), np.ones(len(sums)))
+
+    assert found.value == pytest.approx(sums[0])
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_no_block_has_no_figure() -> None:
+    assert np.isnan(block_ratio(np.array([]), np.array([])).value)
+    assert np.isnan(mean_in_time(np.array([]), 1).value)
+
+
+def test_block_intervals_hold_for_days_that_are_correlated_inside() -> None:
+    rng = np.random.default_rng(3)
+    held = 0
+    for _ in range(400):
+        # Thirty days of 48 nowcasts that share a shock of their day: alone they would seem far more certain.
+        hits = rng.random((30, 48)) < np.clip(0.8 + 0.15 * rng.normal(size=(30, 1)), 0, 1)
+        found = block_ratio(hits.sum(axis=1).astype(float), np.full(30, 48.0))
+        held += found.low <= 0.793 <= found.high
+    assert held / 400 == pytest.approx(0.95, abs=0.03)
+
+
+def test_a_mean_in_time_has_the_error_of_newey_and_west() -> None:
+    values = np.array([1.0, 2.0, 4.0, 1.0])
+
+    found = mean_in_time(values, 1)
+
+    assert found.value == 2.0
+    room = student_quantile(0.975, 3) * np.sqrt(hac_variance_of_mean(values, at_least=1))
+    assert (found.low, found.high) == (pytest.approx(2 - room), pytest.approx(2 + room))

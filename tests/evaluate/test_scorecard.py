@@ -260,3 +260,47 @@ def test_tables_are_written_as_csv(card: Scorecard, tmp_path: Path) -> None:
 
 def test_a_row_that_does_not_exist_is_empty(card: Scorecard) -> None:
     assert card.row("NYCA", 20) == {}
+
+
+def test_the_typical_day_is_the_one_of_the_median_error(backtest: Backtest) -> None:
+    values = backtest.nowcasts.values.copy()
+    days = ((backtest.nowcasts.issue_times - np.datetime64("2019-10-28T04:00")) // np.timedelta64(1, "D")).astype(int)
+    # The error of a day grows from the first to the last: the fifth of nine whole days is in the middle.
+    values[:, 0] = backtest.actual[:, 0, :, None] + 100.0 * (1 + days[:, None, None])
+    card = scorecard(replace(backtest, nowcasts=replace(backtest.nowcasts, values=values)))
+
+    typical = card.typical_days.filter(pl.col("series") == "NYCA")
+    worst = card.worst_days.filter(pl.col("series") == "NYCA").sort("scaled_error")
+
+    assert typical["date"].to_list() == [worst["date"][len(worst) // 2 - (len(worst) + 1) % 2]]
+    assert typical["MAE"].item() == pytest.approx(worst["MAE"].median(), rel=0.05)
+
+
+def test_worst_days_have_their_coverage(backtest: Backtest, card: Scorecard) -> None:
+    row = card.worst_days.filter(pl.col("series") == "NORTH").row(0, named=True)
+    days = card.by_day.filter((pl.col("series") == "NORTH") & (pl.col("date") == row["date"]))
+
+    assert row["coverage_80"] == pytest.approx((days["coverage_80"] * days["n"]).sum() / days["n"].sum())
+
+
+def test_hours_by_weekday_are_local_and_count_their_days(make_backtest: Maker) -> None:
+    # 03:30 UTC on Friday is 23:30 on Thursday in New York; the target an hour later is on Friday.
+    one = make_backtest(first="2019-11-01T03:30", days=1, every=1440, steps=(15, 60))
+
+    table = scorecard(one).by_hour_weekday.filter(pl.col("series") == "NYCA")
+
+    assert table.select("hour", "weekday", "n", "days").rows() == [(0, 5, 1, 1), (23, 4, 1, 1)]
+
+
+def test_ramps_are_measured_from_the_issue_time(make_backtest: Maker) -> None:
+    one = make_backtest(days=1, steps=(60,), series=("NYCA",))
+    card = scorecard(one)
+    predicted = one.nowcasts.values[:, 0, 0, 3] - one.at_issue[:, 0]
+    observed = one.actual[:, 0, 0] - one.at_issue[:, 0]
+
+    slope = card.slopes.row(0, named=True)["slope"]
+    days = card.slices.filter(pl.col("by") == "day")
+
+    assert slope == pytest.approx(np.polyfit(predicted, observed, 1)[0])
+    assert (days["predicted_ramp"] * days["n"]).sum() / len(predicted) == pytest.approx(predicted.mean())
+    assert (days["observed_ramp"] * days["n"]).sum() / len(observed) == pytest.approx(observed.mean())

@@ -10,6 +10,7 @@ from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.ladder import Ladder, Limits
 from power_nowcast.contracts import MEDIAN, Grid, Panel
 from power_nowcast.contracts.rungs import Rung
+from power_nowcast.live import ladder as climb
 from power_nowcast.live.nowcaster import HELD, Nowcast, Nowcaster, Quality
 from power_nowcast.live.records import Published
 from tests.toy import toy_bundle, toy_panel, toy_region
@@ -202,3 +203,25 @@ def test_limits_are_the_worst_of_history_or_what_its_tail_reaches(bundle: Bundle
     np.testing.assert_allclose(rise, [limits.rise[1, 0], limits.rise[1, :2].mean(), limits.rise[1, [2, 0]].sum()])
     assert (fall < 0).all()
     assert Limits.from_json(limits.to_json()).gap.tolist() == limits.gap.tolist()
+
+
+def test_a_model_that_is_no_better_than_the_usual_change_is_left_out(bundle: Bundle, panel: Panel) -> None:
+    """As training found it for a missing family; where history is too short for the usual change, it still answers."""
+    assert bundle.ladder is not None
+    assert bundle.ladder.left_out == (), "this baseline is no better with all inputs"
+    out = replace(bundle, ladder=replace(bundle.ladder, left_out=("weather",)))
+    assert answer(out, panel).rungs == (Rung.ALL,) * 3
+    assert answer(out, without_weather(panel)).rungs == (Rung.SEASONAL,) * 3
+    first = len(panel.power) - 20 * 48
+    power = replace(panel.power, start=panel.times[first], values=panel.power.values[first:])
+    weather = replace(panel.weather, start=panel.times[first], values=panel.weather.values[first:])
+    short = without_weather(replace(panel, power=power, weather=weather))
+    assert answer(out, short).rungs == (Rung.INPUTS,) * 3
+
+
+def test_a_total_of_the_last_whole_sum_is_left_out_beside_that_of_the_zones(bundle: Bundle, panel: Panel) -> None:
+    late = blank(panel, 1, "N.E.")
+    nowcaster = Nowcaster(bundle)
+    block = bundle.features(late, np.array([panel.end]))
+    candidates = climb.Ladder(bundle, nowcaster.calibration, late, block).candidates(0)
+    assert [one.rung for one in candidates] == [Rung.ZONES, Rung.SEASONAL, Rung.PERSISTENCE, Rung.REFUSED]

@@ -1,21 +1,23 @@
 """report: one file without any reference outside of it, holding the figures of the scorecard."""
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from power_nowcast.contracts import Manifest
 from power_nowcast.errors import ConfigurationError
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
-from power_nowcast.report import plots
+from power_nowcast.report import pages, plots
 from power_nowcast.report.pages import Provenance, render, write_report
-from power_nowcast.report.plots import Plot
+from power_nowcast.report.plots import Explanation, Plot
 from power_nowcast.report.words import headline
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -57,11 +59,12 @@ def text(backtest: Backtest, card: Scorecard, tmp_path_factory: pytest.TempPathF
         further_limits=["Trained on <one> spring & summer."],
     )
     drawn = [
-        Plot("pred_vs_actual", plots.pred_vs_actual(backtest, "NYCA", 60, days=1), "A day of nowcasts."),
-        Plot("reliability", plots.reliability(card, "NYCA"), "Quantiles and outcomes."),
+        Plot("feature_importance", plots.feature_importance({"ramp": 2.0, "level": 1.0}), "Bars of two features."),
+        Plot("pred_vs_actual", plots.pred_vs_actual(backtest, "NYCA", 60, days=1), "A plot for files only."),
     ]
+    known = Explanation({"ramp_h60": 3.0, "sun_change_h60": 1.0}, rests_on={"recent hours": np.array([0.2, 0.4])})
     path = tmp_path_factory.mktemp("reports") / "deep" / "report.html"
-    assert write_report(path, backtest, card, now=NOW, provenance=origin, drawn=drawn) == path
+    assert write_report(path, backtest, card, now=NOW, explanation=known, provenance=origin, drawn=drawn) == path
     return path.read_text(encoding="utf-8")
 
 
@@ -79,13 +82,22 @@ def test_the_page_refers_to_nothing_outside(text: str) -> None:
     assert "http" not in text.replace("http-equiv", "")
     assert "url(" not in text
     assert "@import" not in text
-    assert not page.all("script")
+
+
+def test_only_the_script_of_the_page_may_run(text: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    (policy,) = [meta["content"] or "" for meta in Page(text).all("meta") if "http-equiv" in meta]
+
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert not re.search(r" on[a-z]+=", text.replace(script, ""))
 
 
 def test_images_are_whole_pngs_with_words_and_size(text: str) -> None:
     images = Page(text).all("img")
 
-    assert [image["alt"] for image in images] == ["A day of nowcasts.", "Quantiles and outcomes."]
+    assert [image["alt"] for image in images] == ["Bars of two features."]
     for image in images:
         data = base64.b64decode((image["src"] or "").partition(",")[2], validate=True)
         assert data.startswith(b"\x89PNG")
@@ -103,6 +115,51 @@ def test_the_headline_and_the_figures_are_those_of_the_scorecard(text: str, card
     assert str(worst["date"]) in words
     change = card.delays.filter(card.delays["delay_min"] == 10).row(0, named=True)["MAE_change"]
     assert f"+{change:,.1f} %" in words
+
+
+def test_every_series_has_its_sections(text: str, card: Scorecard) -> None:
+    page = Page(text)
+    words = " ".join(page.words)
+
+    assert headline(card, "NORTH") in words
+    assert f"{card.row('NORTH', 60)['MAPE']:.3f} %" in words
+    assert [("open" in one, one["data-suffix"]) for one in page.all("details")] == [(True, ""), (False, "-2")]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    places = [link["data-part"] for link in page.all("a") if "data-part" in link]
+    assert {f"{place}{suffix}" for place in places for suffix in ("", "-2")} <= set(ids)
+
+
+def test_many_series_have_a_table_only_and_the_page_says_so(
+    backtest: Backtest, card: Scorecard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_SERIES", 1)
+
+    page = Page(render(backtest, card, {}, now=NOW))
+
+    assert len(page.all("details")) == 1
+    assert "show the first 1 of 2 series" in " ".join(page.words)
+
+
+def test_the_two_kinds_of_importance_are_explained(text: str, backtest: Backtest, card: Scorecard) -> None:
+    words = " ".join(Page(text).words)
+
+    for said in ("Permutation importance", "Gain", "recent hours", "sun and season", "0.3000", "75.0 %", "25.0 %"):
+        assert said in words
+    assert "Permutation importance" not in render(backtest, card, {}, now=NOW)
+
+
+def test_charts_hold_the_data_that_the_script_reads(text: str) -> None:
+    page = Page(text)
+
+    figures = [figure for figure in page.all("figure") if figure.get("class") == "chart"]
+    assert len(figures) == 2 * 16
+    over_time = [figure for figure in figures if "data-start" in figure]
+    assert len(over_time) == 2 * 7
+    assert {figure["data-zone"] for figure in over_time} == {"America/New_York"}
+    assert all(figure.get("data-labels") for figure in figures if "data-start" not in figure)
+    assert len([path for path in page.all("path") if path.get("data-name") == "nowcast" and path["d"]]) == 2 * 7
+    assert all(picture["aria-label"] for picture in page.all("svg"))
 
 
 def test_model_and_data_are_named(text: str) -> None:
@@ -158,11 +215,11 @@ def test_poor_data_make_a_page_all_the_same(which: str, request: pytest.FixtureR
     one: Backtest = request.getfixturevalue(which)
     card = scorecard(one)
 
-    for series in card.series:
-        page = Page(render(card, {}, now=NOW, series=series))
-        words = " ".join(page.words)
-        assert headline(card, series) in words
-        assert not re.search(r"\b(nan|None|inf)\b", words)
+    text = render(one, card, {}, now=NOW)
+    words = " ".join(Page(text).words)
+    assert all(headline(card, series) in words for series in card.series)
+    script = re.findall(r"<script>.*?</script>", text, re.DOTALL)[0]
+    assert not re.search(r"\b(nan|None|inf)\b", text.replace(script, "").replace("'none'", ""))
 
 
 def test_a_path_that_cannot_be_written_is_a_clear_error(backtest: Backtest, card: Scorecard, tmp_path: Path) -> None:

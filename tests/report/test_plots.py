@@ -135,8 +135,10 @@ def test_heat_map_holds_the_hours(card: Scorecard) -> None:
     figure = plots.error_heatmap(card, "NYCA")
 
     drawn = np.ma.filled(figure.axes[0].collections[0].get_array(), np.nan)
-    rows = card.by_hour_month.filter((pl.col("series") == "NYCA") & (pl.col("month") == "2019-11")).sort("hour")
-    np.testing.assert_allclose(drawn[-1], rows["MAE"].to_numpy())
+    for place in (0, 6):
+        rows = card.by_hour_weekday.filter((pl.col("series") == "NYCA") & (pl.col("weekday") == place + 1)).sort("hour")
+        np.testing.assert_allclose(drawn[place][rows["hour"].to_numpy()], rows["MAE"].to_numpy())
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(words.WEEKDAYS)
     assert "America/New_York" in figure.axes[0].get_xlabel()
 
 

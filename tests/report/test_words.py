@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard, scorecard
+from power_nowcast.report import words
 from power_nowcast.report.words import best_baseline, change, headline, limits, number, percent, power
 
 DASH = "\N{EN DASH}"
@@ -116,3 +118,44 @@ def test_the_best_baseline_has_the_least_error(card: Scorecard) -> None:
         for name in card.baselines
     }
     assert best_baseline(card, "NYCA") == min(means, key=lambda name: means[name])
+
+
+def _hours(card: Scorecard, *rows: tuple[int, float, float | None, float | None]) -> Scorecard:
+    named = ("place", "coverage_80", "coverage_80_low", "coverage_80_high")
+    same = {"series": "NYCA", "horizon_min": 60, "by": "hour", "n": 120, "days": 30}
+    return replace(card, slices=pl.DataFrame([same | dict(zip(named, row, strict=True)) for row in rows]))
+
+
+def test_hours_off_80_percent_are_counted_beside_what_chance_would_do(card: Scorecard) -> None:
+    off = _hours(card, (7, 0.6, 0.5, 0.7), (8, 0.82, 0.75, 0.89), (9, 0.95, 0.9, 1.0), (10, 1.0, None, None))
+
+    text = words.where(off, "NYCA")
+
+    assert "60 minutes ahead, the 80 % band of NYCA holds 60 % to 95 % of the outcomes" in text
+    assert "At 2 of 3 hours the 95 % interval excludes 80 %" in text
+    assert "1 hour in 20" in text
+    assert words.where(_hours(card, (7, 1.0, None, None)), "NYCA").startswith("There are too few days")
+
+
+@pytest.mark.parametrize(
+    ("slope", "low", "high", "said"),
+    [
+        (1.05, 1.02, 1.08, "1.05 times the predicted ones (95 % interval 1.02 to 1.08): the median predicts too small"),
+        (0.9, 0.85, 0.95, "the median predicts too large ramps."),
+        (1.01, 0.99, 1.03, "does not differ from 1 by more than chance."),
+        (1.01, None, None, "60 minutes ahead, observed ramps are 1.01 times the predicted ones."),
+    ],
+)
+def test_ramps_are_told_with_their_interval(
+    card: Scorecard, slope: float, low: float | None, high: float | None, said: str
+) -> None:
+    schema = {"series": pl.String, "horizon_min": pl.Int64, "slope": pl.Float64}
+    schema |= {"slope_low": pl.Float64, "slope_high": pl.Float64}
+    slopes = pl.DataFrame([("NYCA", 60, slope, low, high)], schema=schema, orient="row")
+
+    assert said in words.ramps(replace(card, slopes=slopes), "NYCA")
+    assert words.ramps(replace(card, slopes=slopes.clear()), "NYCA") == ""
+
+
+def test_signed_numbers() -> None:
+    assert [words.signed_number(value) for value in (12.0, -12.0, 0.0)] == ["+12", "\N{MINUS SIGN}12", "0"]

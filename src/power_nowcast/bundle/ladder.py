@@ -3,6 +3,9 @@ beyond which no nowcast is believed.
 
 Widths are measured on hold-out time. The columns of a family are emptied, the change of the model's answer is added to
 its out-of-sample quantiles, and a split-conformal factor for each side of the band makes their coverage nominal again.
+The change is taken from a week before: a model that was fitted once more on hold-out time knows its outcomes, and its
+change at the same time would tell of that. If the answer is then not 10 % better in pinball loss than the usual change
+of the last four weeks, the model is left out while that family is missing.
 Limits come from all of history: the most extreme value that ever was, or the level that an exponential tail exceeds
 once in a million, if that is further out.
 """
@@ -21,13 +24,18 @@ from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats
 from power_nowcast.features.build_features import layout
 from power_nowcast.features.families import FAMILIES
 from power_nowcast.features.family import Scope
-from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.features.spec import DAY_MINUTES, FeatureSpec
 from power_nowcast.models.base import Model
 from power_nowcast.models.examples import Examples
 from power_nowcast.regions import Region
+from power_nowcast.scoring import pinball_losses
 
 MISSABLE = ("weather", "forecast", "weather_forecast")
 """The families of inputs that a source may fail to deliver."""
+WEEKS = (7, 14, 21, 28)
+"""Days before, whose changes at the same time make the usual change."""
+BETTER = 0.1
+"""The least by which a rung is better in pinball loss than the next one; otherwise it is left out."""
 MOST_ROWS = 2000
 """Issue times of hold-out time on which widths are measured; more would slow down training."""
 ROUNDING = 1e-5
@@ -117,6 +125,8 @@ class Ladder:
     """What a bundle knows about answers that are not made from all inputs.
 
     Attributes:
+        left_out: missing families, joined as for `widths`, without which the usual change of the last four weeks is
+            the better answer.
         widths: by the missing families, joined by a comma in the order of `MISSABLE`, log factors of the distance of
             each quantile from the median, shape (series, knot, quantile); never negative.
         limits: limits of believable nowcasts.
@@ -124,6 +134,7 @@ class Ladder:
 
     widths: Mapping[str, Floats]
     limits: Limits
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def measured(
@@ -152,15 +163,24 @@ class Ladder:
         before = held_out[0][rows]
         answer = model.predict(some.block)
         full = _calibrated(calibration, region, some.block, before)
-        widths = {}
+        usual, week, widths, left_out = _usual_loss(some), _rows_of_a_week(some.block), {}, list[str]()
+        # A model that is hardly better with all inputs, such as a baseline, is not left out for a missing one.
+        is_worth_it = usual is not None and float(np.mean(_mean_loss(some, full) / usual)) <= 1 - BETTER
         for missing, columns in _missing_columns(region, spec, some.block).items():
             x = some.block.x.copy()
             x[..., columns] = np.nan
             block = replace(some.block, x=x)
-            without = _calibrated(calibration, region, block, before + model.predict(block) - answer)
+            change = np.roll(model.predict(block) - answer, week, axis=0)
+            # Another week's change may make quantiles cross.
+            without = _calibrated(calibration, region, block, np.sort(before + change, axis=-1))
             needed = _log_scores(without, some.outcome_mw) - _log_scores(full, some.outcome_mw)
             widths[missing] = np.maximum(np.nan_to_num(needed), 0.0)
-        return cls(widths, Limits.of(region, (train, valid), model.knots, held_out[1]))
+            median = without[..., [MEDIAN]]
+            loss = _mean_loss(some, median + (without - median) * np.exp(widths[missing]))
+            if usual is not None and is_worth_it and float(np.mean(loss / usual)) > 1 - BETTER:
+                left_out.append(missing)
+        limits = Limits.of(region, (train, valid), model.knots, held_out[1])
+        return cls(widths, limits, tuple(left_out))
 
     def factors(self, missing: tuple[str, ...], lead: NDArray[np.float64], series: int) -> NDArray[np.float64]:
         """Log factors of a series' widths at minutes after the origin, shape (lead, quantile); 0 where not measured."""
@@ -175,12 +195,13 @@ class Ladder:
         return {
             "widths": {name: one.tolist() for name, one in self.widths.items()},
             "limits": self.limits.to_json(),
+            "left_out": list(self.left_out),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         widths = {name: np.array(one, np.float64) for name, one in values["widths"].items()}
-        return cls(widths, Limits.from_json(values["limits"]))
+        return cls(widths, Limits.from_json(values["limits"]), tuple(values["left_out"]))
 
 
 def bends(ramps: Floats, knots: Floats) -> NDArray[np.float64]:
@@ -228,6 +249,36 @@ def _log_scores(quantiles: Floats, outcome: Floats) -> NDArray[np.float64]:
         np.datetime64(0, "m"),
     )
     return np.asarray(held.base)
+
+
+def _rows_of_a_week(block: FeatureBlock) -> int:
+    """Rows from one time to the same time a week later, half of all if there are fewer."""
+    issues = block.issue_times
+    spacing = max(1, int(np.median(np.diff(issues).astype(np.int64)))) if len(issues) > 1 else 1
+    return min(7 * DAY_MINUTES // spacing, len(issues) // 2)
+
+
+def _usual_loss(examples: Examples) -> Floats | None:
+    """Mean pinball loss (series, knot) of the last value plus the usual change of the last four weeks, with the
+    quantiles of its own errors; None if the features do not have it.
+    """
+    block, knots = examples.block, sorted({horizon for horizon in examples.block.horizons if horizon})
+    names = [[f"day{days}_ramp_h{knot}" for days in WEEKS] for knot in knots]
+    if not knots or not {name for row in names for name in row} <= set(block.names):
+        return None
+    columns = np.array([[block.names.index(name) for name in row] for row in names])
+    ramps = block.x[..., columns].astype(np.float64).mean(axis=-1) * block.scale_mw[..., None]
+    centre = block.origin_mw[..., None] + ramps
+    error = examples.outcome_mw - centre
+    if not np.isfinite(error).any(axis=0).all():
+        return None
+    spread = np.moveaxis(np.nanquantile(error, QUANTILES, axis=0), 0, -1)
+    return _mean_loss(examples, centre[..., None] + spread)
+
+
+def _mean_loss(examples: Examples, quantiles: Floats) -> NDArray[np.float64]:
+    """Mean pinball loss by series and knot."""
+    return np.asarray(np.nanmean(pinball_losses(examples.outcome_mw, quantiles, QUANTILES).mean(axis=-1), axis=0))
 
 
 def _missing_columns(region: Region, spec: FeatureSpec, block: FeatureBlock) -> dict[str, NDArray[np.int64]]:

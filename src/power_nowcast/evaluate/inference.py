@@ -1,7 +1,8 @@
-"""Is a difference between two nowcasts significant? Tests of paired losses that are correlated in time."""
+"""Sampling errors of figures that are correlated in time, and tests of paired losses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, inf, lgamma, log, log1p, sqrt
 
 import numpy as np
@@ -24,6 +25,60 @@ class PairedTest:
     high: float
     statistic: float
     p: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % confidence interval; `low` and `high` are NaN where its sampling error is unknown."""
+
+    value: float
+    low: float
+    high: float
+
+
+def block_ratio(numerators: Floats, denominators: Floats) -> Interval:
+    """Ratio of two sums over blocks, such as hits and nowcasts by day, where values of one block are correlated.
+
+    The variance is the sandwich estimator for clusters (Liang and Zeger 1986) with the factor blocks / (blocks - 1),
+    the interval that of Student's t with blocks - 1 degrees of freedom. It needs two blocks that differ.
+
+    Args:
+        numerators: sum of each block, shape (block,).
+        denominators: what each sum is divided by, in the same order.
+
+    >>> found = block_ratio(np.array([1.0, 3.0]), np.array([2.0, 4.0]))
+    >>> round(found.value, 3), round(found.high - found.value, 3)
+    (0.667, 1.412)
+    """
+    blocks, total = len(numerators), float(np.sum(denominators))
+    if total == 0:
+        return Interval(*3 * (float("nan"),))
+    ratio = float(np.sum(numerators)) / total
+    residual = np.asarray(numerators, np.float64) - ratio * np.asarray(denominators, np.float64)
+    # What is left of a sum of equal terms is rounding.
+    if blocks < 2 or np.abs(residual).max() <= 1e-12 * np.abs(numerators).max(initial=0.0):
+        return Interval(ratio, float("nan"), float("nan"))
+    error = sqrt(blocks / (blocks - 1) * float(residual @ residual)) / total
+    room = student_quantile((1 + CONFIDENCE) / 2, blocks - 1) * error
+    return Interval(ratio, ratio - room, ratio + room)
+
+
+def mean_in_time(values: Floats, overlap: int) -> Interval:
+    """Mean of a series with autocorrelation and its 95 % interval, see `hac_variance_of_mean`.
+
+    Args:
+        values: in order of time, shape (time,).
+        overlap: how many neighbours are correlated at least.
+
+    >>> mean_in_time(np.array([1.0, 1.0, 1.0]), 1)
+    Interval(value=1.0, low=nan, high=nan)
+    """
+    mean = float(np.mean(values)) if len(values) else float("nan")
+    variance = hac_variance_of_mean(values, at_least=overlap) if len(values) > 1 else 0.0
+    if variance == 0:
+        return Interval(mean, float("nan"), float("nan"))
+    room = student_quantile((1 + CONFIDENCE) / 2, len(values) - 1) * sqrt(variance)
+    return Interval(mean, mean - room, mean + room)
 
 
 def diebold_mariano(differences: Floats, steps_ahead: int = 1, *, overlap: int = OVERLAP) -> PairedTest:
@@ -107,6 +162,7 @@ def student_p(statistic: float, degrees: int) -> float:
     return _beta(degrees / (degrees + statistic**2), degrees / 2, 0.5)
 
 
+@lru_cache(maxsize=4096)
 def student_quantile(level: float, degrees: int) -> float:
     """Quantile of Student's t for a level of .5 or more.
 

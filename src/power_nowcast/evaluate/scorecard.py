@@ -11,13 +11,14 @@ import polars as pl
 from power_nowcast import scoring
 from power_nowcast.contracts import Floats, Nowcasts
 from power_nowcast.evaluate.backtest import Backtest
+from power_nowcast.evaluate.slices import slices, slopes
 from power_nowcast.features import plants
 from power_nowcast.regions import Region
 
 WORST_DAYS = 10
 PERSISTENCE = "persistence"
 MOST_HORIZONS = 4
-"""Horizons of `figures`: with six figures each, a run still has few."""
+"""Horizons of `figures` and slices: with six figures each, a run still has few."""
 HALF_A_DAY = 0.5
 """A day with a smaller share of its pairs than this is an edge of the period, not a bad day."""
 
@@ -49,13 +50,20 @@ class Scorecard:
     by_hour: pl.DataFrame
     """(series, horizon_min, hour)."""
     by_month: pl.DataFrame
-    """(series, horizon_min, month as YYYY-MM)."""
+    """(series, horizon_min, month as YYYY-MM), with the number of `days`."""
     by_day: pl.DataFrame
     """(series, horizon_min, date)."""
-    by_hour_month: pl.DataFrame
-    """(series, hour, month), all horizons together."""
+    by_hour_weekday: pl.DataFrame
+    """(series, hour, weekday from Monday = 1), all horizons together, with the number of `days`."""
     worst_days: pl.DataFrame
-    """series, rank, date, weekday, scaled_error, MAE, worst_hour, worst_error, scaled_<baseline>; see `_worst_days`."""
+    """series, rank, date, weekday, scaled_error, MAE, coverage_80, worst_hour, worst_error, scaled_<baseline>; see
+    `_by_error`."""
+    typical_days: pl.DataFrame
+    """The day of the median error of each series, in the columns of `worst_days`; its rank is among all whole days."""
+    slices: pl.DataFrame
+    """Coverage and error by hour, ramp and day at a few horizons, with sampling errors; see `slices.slices`."""
+    slopes: pl.DataFrame
+    """Observed ramps against predicted ones at a few horizons; see `slices.slopes`."""
     reliability: pl.DataFrame
     """series, horizon_min, level, share of truths at or below the quantile, n."""
     delays: pl.DataFrame
@@ -87,9 +95,9 @@ def scorecard(backtest: Backtest) -> Scorecard:
     actual = np.where(np.isfinite(backtest.at_issue)[..., None], backtest.actual, np.nan)
     names = tuple(backtest.baselines)
     parts: dict[str, list[pl.DataFrame]] = {}
-    for column, series in enumerate(model.series):
+    for column in range(len(model.series)):
         # One series after the other: a table of all series at once would take gigabytes for a month.
-        keys = _keys(model, region, series)
+        keys = _keys(backtest, column)
         others = {name: one.values[:, column] for name, one in backtest.baselines.items()}
         pairs = scoring.losses(keys, actual[:, column], model.values[:, column], model.quantiles, others)
         for name, by in {
@@ -97,10 +105,19 @@ def scorecard(backtest: Backtest) -> Scorecard:
             "by_hour": ["series", "horizon_min", "hour"],
             "by_month": ["series", "horizon_min", "month"],
             "by_day": ["series", "horizon_min", "date"],
-            "by_hour_month": ["series", "hour", "month"],
+            "by_hour_weekday": ["series", "hour", "weekday"],
         }.items():
-            parts.setdefault(name, []).append(scoring.summarise(pairs, by).sort(by))
-        parts.setdefault("worst_days", []).append(_worst_days(pairs, names))
+            table = scoring.summarise(pairs, by).sort(by)
+            if name in ("by_month", "by_hour_weekday"):
+                days = pairs.filter("answered").group_by(by).agg(days=pl.col("date").n_unique().cast(pl.Int64))
+                table = table.join(days, on=by, how="left", maintain_order="left")
+            parts.setdefault(name, []).append(table)
+        ranked = _by_error(pairs, names)
+        parts.setdefault("worst_days", []).append(ranked.head(WORST_DAYS))
+        parts.setdefault("typical_days", []).append(ranked.slice(len(ranked) // 2, 1))
+        chosen = pairs.filter(pl.col("horizon_min").is_in(_few(model.steps_minutes)))
+        parts.setdefault("slices", []).append(slices(chosen))
+        parts.setdefault("slopes", []).append(slopes(chosen))
         parts.setdefault("reliability", []).append(_reliability(model, actual, column))
         parts.setdefault("delays", []).append(_delays(backtest, keys, actual, column))
     tables = {name: _relative(pl.concat(frames), region) for name, frames in parts.items()}
@@ -153,13 +170,12 @@ def figures(by_series: pl.DataFrame, horizons: Sequence[int]) -> dict[str, float
 
     Args:
         by_series: figures by series and horizon.
-        horizons: minutes ahead; of more than `MOST_HORIZONS`, evenly chosen ones count, with the last one.
+        horizons: minutes ahead, of which `_few` count.
 
     Returns:
         The figures by name. A figure without a scored pair is left out.
     """
-    count = min(MOST_HORIZONS, len(horizons))
-    few = [horizons[len(horizons) * (n + 1) // count - 1] for n in range(count)]
+    few = _few(horizons)
     names = {name: name for name in ("MAE", "RMSE", "MAPE", "nMAE", "pinball", "coverage_80")}
     names["skill"] = f"skill_{PERSISTENCE}"
     first = by_series.filter(pl.col("series") == by_series["series"].first(), pl.col("horizon_min").is_in(few))
@@ -175,17 +191,37 @@ def figures(by_series: pl.DataFrame, horizons: Sequence[int]) -> dict[str, float
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _keys(nowcasts: Nowcasts, region: Region, series: str) -> pl.DataFrame:
-    """One row a pair of one series, in the order of (issue, step), with the target's local day, hour and month."""
+def _few(horizons: Sequence[int]) -> list[int]:
+    """The horizons, or of more than `MOST_HORIZONS` evenly chosen ones, with the last one."""
+    count = min(MOST_HORIZONS, len(horizons))
+    return [horizons[len(horizons) * (n + 1) // count - 1] for n in range(count)]
+
+
+def _keys(backtest: Backtest, column: int) -> pl.DataFrame:
+    """One row a pair of one series, in the order of (issue, step): the target's local time, and its ramps in MW."""
+    nowcasts, region = backtest.nowcasts, backtest.region
     issues, steps = len(nowcasts.issue_times), len(nowcasts.steps_minutes)
     times = np.repeat(nowcasts.issue_times.astype("datetime64[us]"), steps)
     horizons = np.tile(np.array(nowcasts.steps_minutes, np.int64), issues)
-    frame = pl.DataFrame({"issue_time": times, "horizon_min": horizons})
+    origin = backtest.at_issue[:, column, None]
+    median = nowcasts.values[:, column, :, nowcasts.quantiles.index(0.5)]
+    frame = pl.DataFrame(
+        {
+            "issue_time": times,
+            "horizon_min": horizons,
+            "predicted_ramp": (median - origin).ravel().astype(np.float64),
+            "observed_ramp": (backtest.actual[:, column] - origin).ravel().astype(np.float64),
+        }
+    )
     target = (pl.col("issue_time") + pl.duration(minutes=pl.col("horizon_min"))).dt.replace_time_zone("UTC")
     local = target.dt.convert_time_zone(region.timezone)
     return frame.select(
-        pl.lit(series).alias("series"),
+        pl.lit(nowcasts.series[column]).alias("series"),
+        "issue_time",
         "horizon_min",
+        "predicted_ramp",
+        "observed_ramp",
+        weekday=local.dt.weekday().cast(pl.Int64),
         hour=local.dt.hour().cast(pl.Int64),
         month=local.dt.strftime("%Y-%m"),
         date=local.dt.date(),
@@ -212,8 +248,8 @@ def _by_horizon(by_series: pl.DataFrame) -> pl.DataFrame:
     return by_series.group_by("horizon_min").agg(pl.col("n").sum(), pl.col(means).mean()).sort("horizon_min")
 
 
-def _worst_days(pairs: pl.DataFrame, baselines: tuple[str, ...]) -> pl.DataFrame:
-    """The days of the largest scaled error, the worst first.
+def _by_error(pairs: pl.DataFrame, baselines: tuple[str, ...]) -> pl.DataFrame:
+    """The whole days by their scaled error, the largest first.
 
     An error is scaled by the mean error, at its horizon, of the first baseline over the whole period (of the model
     where there is no baseline), so that short and long horizons weigh alike: 1 is an ordinary error of the baseline.
@@ -224,6 +260,7 @@ def _worst_days(pairs: pl.DataFrame, baselines: tuple[str, ...]) -> pl.DataFrame
         n=pl.len(),
         scaled_error=(pl.col("absolute") / pl.when(pl.col("scale") > 0).then("scale")).mean(),
         MAE=pl.col("absolute").mean(),
+        coverage_80=pl.col("coverage_80").mean(),
         worst_hour=pl.col("hour").sort_by("absolute").last(),
         worst_error=pl.col("error").sort_by("absolute").last(),
         **{
@@ -234,7 +271,6 @@ def _worst_days(pairs: pl.DataFrame, baselines: tuple[str, ...]) -> pl.DataFrame
     return (
         by_day.filter((pl.col("n") >= HALF_A_DAY * pl.col("n").max()) & pl.col("scaled_error").is_not_null())
         .sort(["scaled_error", "date"], descending=[True, False])
-        .head(WORST_DAYS)
         .with_row_index("rank", 1)
         .select(
             "series",

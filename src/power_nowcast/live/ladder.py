@@ -105,14 +105,18 @@ class Ladder:
 
     def candidates(self, s: int) -> Iterator[Answer]:
         """The answers of a series by rung, best first; the last one is a refusal."""
+        is_shared = False
         if self.block.series[s] == self.bundle.region.total:
             shared = self._from_zones(s)
             if shared is not None:
                 yield shared
+                is_shared = True
         age, origin = float(self.block.age_minutes[0, s]), float(self.block.origin_mw[0, s])
         if np.isfinite(age):
             late = (f"load {age:.0f} minutes late",) if age >= self.usual_age + self.panel.step_minutes else ()
-            if age + max(self.bundle.region.steps_minutes) <= self.bundle.leads[-1]:
+            is_reached = age + max(self.bundle.region.steps_minutes) <= self.bundle.leads[-1]
+            # Beside a total from its other zones, one from the last whole sum is hardly better or worse: left out.
+            if is_reached and not is_shared and not self._is_left_out:
                 yield self._by_model(s, late)
             column, slots = self.panel.series.index(self.block.series[s]), int(age) // self.panel.step_minutes
             rules: tuple[tuple[Rung, Callable[[int, int], Floats | None], str], ...] = (
@@ -124,10 +128,22 @@ class Ladder:
                 if values is not None:
                     possible = self.bundle.possible(self.block.issue_times, (self.block.series[s],), values[None, None])
                     yield Answer(rung, possible[0, 0], origin, age, (*late, words))
+            if is_reached and self._is_left_out:
+                yield self._by_model(s, late)
             if np.isfinite(self._last_value[s]).all():
                 yield Answer(Rung.PERSISTENCE, self._last_value[s], origin, age, (*late, "the last value"))
         nothing = np.full(self._model.shape[1:], np.nan)
         yield Answer(Rung.REFUSED, nothing, origin, age, ("no value is recent enough",))
+
+    @cached_property
+    def _missing(self) -> tuple[str, ...]:
+        """The families of inputs that are missing."""
+        return tuple(name for name, flag in FLAGS.items() if flag in self.flags)
+
+    @property
+    def _is_left_out(self) -> bool:
+        """Whether the model without its missing families is worse than the usual change of the last weeks."""
+        return self.bundle.ladder is not None and ",".join(self._missing) in self.bundle.ladder.left_out
 
     def _by_model(self, s: int, late: tuple[str, ...]) -> Answer:
         """The model's answer, its widths as its missing families of inputs need them."""
@@ -150,7 +166,7 @@ class Ladder:
 
     def _widened(self, values: Floats, s: int, block: FeatureBlock) -> Floats:
         """Quantiles (step, quantile) of the model, as wide as the missing families of inputs need them."""
-        missing = tuple(name for name, flag in FLAGS.items() if flag in self.flags)
+        missing = self._missing
         if not missing or self.bundle.ladder is None:
             return values
         lead = block.age_minutes[0, s] + np.array(self.bundle.region.steps_minutes, np.float64)

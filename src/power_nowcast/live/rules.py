@@ -11,14 +11,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from power_nowcast.bundle.ladder import WEEKS
 from power_nowcast.contracts import MEDIAN, QUANTILES, Floats, Panel, Part
 from power_nowcast.features.interpolation import spread
 from power_nowcast.features.spec import DAY_MINUTES, FeatureSpec
 from power_nowcast.features.state import State
 from power_nowcast.regions import Region
 
-WEEKS = (7, 14, 21, 28)
-"""Days before, whose changes at the same time make the usual change."""
 SHARE_DAYS = 7
 """Days before, whose changes of the zones' shares make the usual change of a share."""
 ERROR_DAYS = 28

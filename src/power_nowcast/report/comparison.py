@@ -11,7 +11,8 @@ from rich.text import Text
 from power_nowcast import __version__
 from power_nowcast.contracts import Manifest
 from power_nowcast.evaluate.comparison import LOSSES, SIGNIFICANT, Comparison
-from power_nowcast.report.pages import Cells, manifest_cells, picture, template, write_page
+from power_nowcast.report.cells import Cells, manifest_cells
+from power_nowcast.report.pages import picture, template, write_page
 from power_nowcast.report.plots import Plot
 from power_nowcast.report.plots.comparison import comparison_plots
 from power_nowcast.report.terminal import plain_table

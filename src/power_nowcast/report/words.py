@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from power_nowcast.evaluate.inference import CONFIDENCE
 from power_nowcast.evaluate.promotion import COVERAGE
 from power_nowcast.evaluate.scorecard import Scorecard
+from power_nowcast.evaluate.slices import HOUR, NOMINAL
 from power_nowcast.regions.units import TO_MW
 
 NONE = "\N{EN DASH}"
@@ -15,6 +17,10 @@ SEASONS = 330
 FEW = 6
 MOST_DECIMALS = 6
 """One watt, told in MW."""
+FEWEST_DAYS = 3
+LEAST_SHARE = 0.05
+"""A row with fewer days, or a smaller share of the fullest row's pairs, says nothing about a model."""
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 KNOTS = (15, 30, 45, 60)
 """Horizons in plots and tables, if a region has them."""
 
@@ -22,6 +28,11 @@ KNOTS = (15, 30, 45, 60)
 def shown_horizons(steps_minutes: tuple[int, ...]) -> tuple[int, ...]:
     """The `KNOTS` among the steps; all steps if there is none."""
     return tuple(step for step in steps_minutes if step in KNOTS) or steps_minutes
+
+
+def told_rows(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of at least `FEWEST_DAYS` days and `LEAST_SHARE` of the pairs `n` of the fullest row."""
+    return table.filter((pl.col("days") >= FEWEST_DAYS) & (pl.col("n") >= LEAST_SHARE * pl.col("n").max()))
 
 
 def number(value: object, digits: int = 0) -> str:
@@ -51,7 +62,16 @@ def signed(value: object, digits: int = 1) -> str:
     ('+3.1 %', '\N{MINUS SIGN}2.0 %')
     """
     text = number(value, digits)
-    return text if text == NONE else f"{'+' if text.strip('0.,') and text[0].isdigit() else ''}{text} %"
+    return text if text == NONE else f"{_plus(text)} %"
+
+
+def signed_number(value: float, digits: int = 0) -> str:
+    """A figure like `number`, with its sign.
+
+    >>> signed_number(1234.56, 1), signed_number(-2.0)
+    ('+1,234.6', '\N{MINUS SIGN}2')
+    """
+    return _plus(number(value, digits))
 
 
 def digits(size: float, significant: int = 3) -> int:
@@ -92,8 +112,7 @@ def change(mw: float, unit: str, *, beside: float | None = None) -> str:
     >>> change(0.0123, "kW"), change(-312.4, "MW")
     ('+12.3', '\N{MINUS SIGN}312')
     """
-    text = power(mw, unit, beside=beside)
-    return f"+{text}" if text.strip("0.,") and text[0].isdigit() else text
+    return _plus(power(mw, unit, beside=beside))
 
 
 def best_baseline(card: Scorecard, series: str) -> str | None:
@@ -144,6 +163,41 @@ def headline(card: Scorecard, series: str | None = None) -> str:
     return text
 
 
+def where(card: Scorecard, series: str) -> str:
+    """In how many local hours the coverage of the 80 % band differs from 80 % by more than its sampling error."""
+    hours = told_rows(card.slices.filter((pl.col("series") == series) & (pl.col("by") == HOUR)))
+    hours = hours.drop_nulls("coverage_80_low")
+    said = []
+    for (horizon,), rows in hours.group_by("horizon_min", maintain_order=True):
+        off = rows.filter((pl.col("coverage_80_low") > NOMINAL) | (pl.col("coverage_80_high") < NOMINAL))
+        said.append((horizon, len(off), len(rows), rows["coverage_80"].min(), rows["coverage_80"].max()))
+    if not said:
+        return "There are too few days to tell the coverage of single hours from chance."
+    horizon, off_hours, count, low, high = said[-1]
+    return (
+        f"{horizon} minutes ahead, the 80 % band of {series} holds {percent(low)} to {percent(high)} of the outcomes, "
+        f"depending on the hour. At {off_hours} of {count} hours the 95 % interval excludes 80 %; if the bands held "
+        f"everywhere, chance alone would do that at 1 hour in {round(1 / (1 - CONFIDENCE))}."
+    )
+
+
+def ramps(card: Scorecard, series: str) -> str:
+    """How observed ramps compare with predicted ones at the farthest horizon."""
+    rows = card.slopes.filter(pl.col("series") == series).drop_nulls("slope").sort("horizon_min")
+    if rows.is_empty():
+        return ""
+    row = rows.row(-1, named=True)
+    text = f"{row['horizon_min']} minutes ahead, observed ramps are {number(row['slope'], 2)} times the predicted ones"
+    if row["slope_low"] is None:
+        return f"{text}."
+    interval = f"95 % interval {number(row['slope_low'], 2)} to {number(row['slope_high'], 2)}"
+    if row["slope_low"] > 1:
+        return f"{text} ({interval}): the median predicts too small a part of a ramp."
+    if row["slope_high"] < 1:
+        return f"{text} ({interval}): the median predicts too large ramps."
+    return f"{text} ({interval}), which does not differ from 1 by more than chance."
+
+
 def limits(card: Scorecard) -> list[str]:
     """The limits of the figures, derived from the tables."""
     days = (card.last - card.first).days + 1
@@ -181,6 +235,11 @@ def limits(card: Scorecard) -> list[str]:
         "The coverage of bands holds on average over a period; on an unusual day it can be lower, see the worst days.",
     ]
     return said
+
+
+def _plus(text: str) -> str:
+    """A figure's text with a plus sign if it is above 0."""
+    return f"+{text}" if text.strip("0.,") and text[0].isdigit() else text
 
 
 def _few(items: list[str]) -> str:

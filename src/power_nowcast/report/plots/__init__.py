@@ -8,7 +8,7 @@ from power_nowcast.report.plots.accuracy import (
 )
 from power_nowcast.report.plots.explain import feature_importance, rests_on, shap
 from power_nowcast.report.plots.overtime import backtest_horizon, nowcast_fan, pred_vs_actual
-from power_nowcast.report.plots.save import Explanation, Plot, plots, save_all
+from power_nowcast.report.plots.save import Explanation, Plot, explanation_plots, plots, save_all
 from power_nowcast.report.plots.tuning import study_plot
 from power_nowcast.report.plots.waterfall import waterfall
 
@@ -17,6 +17,7 @@ __all__ = [
     "Plot",
     "backtest_horizon",
     "error_heatmap",
+    "explanation_plots",
     "feature_importance",
     "nowcast_fan",
     "plots",

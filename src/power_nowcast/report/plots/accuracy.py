@@ -27,11 +27,9 @@ from power_nowcast.report.plots.style import (
     scale_from_zero,
     style,
 )
-from power_nowcast.report.words import change, power, shown_horizons
+from power_nowcast.report.words import WEEKDAYS, change, power, shown_horizons
 
 BINS = 61
-EDGE = 0.05
-"""A month with fewer pairs than this share of the fullest month is at an edge of the period and is left out."""
 LADDER = ("#a9cbe8", "#6ba3d3", "#2f77b5", "#0a3f73")
 """Colours of horizons from near to far."""
 
@@ -170,18 +168,17 @@ def _tails(axes: Axes, card: Scorecard, series: str, steps: tuple[int, ...]) -> 
 
 
 def error_heatmap(card: Scorecard, series: str) -> Figure:
-    """Mean absolute error by local hour and month, all horizons together."""
-    table = card.by_hour_month.filter(pl.col("series") == series)
-    size = pl.col("n").sum().over("month")
-    table = table.filter(size >= EDGE * size.max())
-    months = sorted(table["month"].unique().to_list())
-    grid = np.full((len(months), 24), np.nan)
-    for hour, month, value in table.select("hour", "month", "MAE").iter_rows():
-        grid[months.index(month), hour] = np.nan if value is None else value
+    """Mean absolute error by local hour and weekday, all horizons together."""
+    table = card.by_hour_weekday.filter(pl.col("series") == series)
+    days = sorted(table["weekday"].unique().to_list())
+    names = [WEEKDAYS[day - 1] for day in days]
+    grid = np.full((len(days), 24), np.nan)
+    for hour, day, value in table.select("hour", "weekday", "MAE").iter_rows():
+        grid[days.index(day), hour] = np.nan if value is None else value
     with style():
-        figure, (axes,) = canvas(11, 1.75 + 0.5 * max(1, len(months)))
+        figure, (axes,) = canvas(11, 1.75 + 0.5 * max(1, len(days)))
         mesh = axes.pcolormesh(
-            np.arange(25), np.arange(len(months) + 1), grid, cmap="Blues", vmin=0, edgecolor=PAPER, lw=1.5
+            np.arange(25), np.arange(len(days) + 1), grid, cmap="Blues", vmin=0, edgecolor=PAPER, lw=1.5
         )
         limit = float(np.nanmax(grid, initial=0.0))
         mesh.set_clim(0, 1.25 * limit or 1.0)
@@ -198,7 +195,7 @@ def error_heatmap(card: Scorecard, series: str) -> Figure:
                     color=ink,
                 )
         axes.invert_yaxis()
-        axes.set_yticks(np.arange(len(months)) + 0.5, months)
+        axes.set_yticks(np.arange(len(days)) + 0.5, names)
         axes.set_xticks(np.arange(0, 24, 2) + 0.5, [f"{hour:02d}" for hour in range(0, 24, 2)])
         axes.set_xlabel(f"hour of day ({card.timezone})")
         axes.grid(False)
@@ -210,7 +207,7 @@ def error_heatmap(card: Scorecard, series: str) -> Figure:
         headline(
             axes,
             f"{series}: when the errors happen",
-            f"Mean absolute error in {card.unit} by local hour and month, {span}",
+            f"Mean absolute error in {card.unit} by local hour and weekday, {span}",
         )
     return figure
 

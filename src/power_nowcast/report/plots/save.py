@@ -70,7 +70,7 @@ def plots(
     yield from _of_accuracy(backtest, card, name)
     yield from _of_days(backtest, card, name)
     if explanation is not None:
-        yield from _of_explanation(explanation)
+        yield from explanation_plots(explanation)
 
 
 def _of_accuracy(backtest: Backtest, card: Scorecard, name: str) -> Iterator[Plot]:
@@ -103,9 +103,9 @@ def _of_accuracy(backtest: Backtest, card: Scorecard, name: str) -> Iterator[Plo
         f"Histograms of the errors of {name} at each horizon, around zero.",
     )
     yield Plot(
-        "error_by_hour_and_month",
+        "error_by_hour_and_weekday",
         error_heatmap(card, name),
-        f"Table of shades: mean absolute error of {name} by local hour and month.",
+        f"Table of shades: mean absolute error of {name} by local hour and weekday.",
     )
 
 
@@ -125,7 +125,8 @@ def _of_days(backtest: Backtest, card: Scorecard, name: str) -> Iterator[Plot]:
         )
 
 
-def _of_explanation(explanation: Explanation) -> Iterator[Plot]:
+def explanation_plots(explanation: Explanation) -> Iterator[Plot]:
+    """The plots of an explanation."""
     if explanation.rests_on:
         yield Plot(
             "rests_on",
