@@ -8,24 +8,19 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import typer
 from click.testing import Result
-from rich.console import Console
 from typer.testing import CliRunner
 
 from power_nowcast import cli
 from power_nowcast.cli import base, plan
-from power_nowcast.cli.base import files_bar
 from power_nowcast.cli.tune import _advice
-from power_nowcast.errors import ConfigurationError, MissingDataError
-from power_nowcast.evaluate.promotion import RULE
+from power_nowcast.errors import ConfigurationError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs.run import RUN_MODELS
 from power_nowcast.jobs.tune import Tuned
 from power_nowcast.settings import settings
 from tests.small_job import job_of, write_region
 
-ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "ingest", "features", "train", "evaluate", "promote", "models", "regions", "serve", "api", "mlflow", "run",
     "backtest", "compare", "data", "doctor", "tune", "explain", "now",
@@ -220,20 +215,6 @@ def test_the_version_and_its_commit_are_told() -> None:
     assert re.fullmatch(r"power-nowcast \d+\.\d+\.\d+\S* \([0-9a-f]{40}(-dirty)?\)\n", shown.stdout), shown.stdout
 
 
-@pytest.mark.parametrize(
-    ("text", "last"),
-    [("2019-06-30", "2019-06-30T23:59Z"), (" 2019-06-30 ", "2019-06-30T23:59Z"), ("2019-06-30T00:00Z", "2019-06-30")],
-)
-def test_the_last_date_of_a_period_includes_its_day(text: str, last: str) -> None:
-    assert base.last_moment(text) == base.moment(last)
-
-
-def test_a_time_that_is_none_is_refused_with_examples() -> None:
-    done = call("explain", "--at", "yesterday")
-    assert done.exit_code == 2
-    assert "2019-06-30T23:55Z" in done.stderr
-
-
 def test_tuning_that_saves_nothing_trains_nothing(toml: Path, ingested: Result) -> None:
     fixed = ["--set", "n_estimators=5", "--set", "num-leaves=4", "--set", "max_bin=15"]
     done = call("tune", "-r", toml, "-m", "lgbm", "--trials", "1", "--folds", "1", *fixed)
@@ -277,23 +258,6 @@ def test_run_does_all_and_then_nothing(tmp_path: Path, work_in, monkeypatch: pyt
     assert card.splitlines()[0] in second.stdout, "the scorecard of the last run is shown again"
 
 
-def test_going_back_without_a_version_before_says_that_there_is_none(tmp_path: Path, work_in) -> None:
-    """MLFLOW_TRACKING_URI names a database that does not exist, and is not made for the question."""
-    folder = work_in(tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/none.db")
-    done = call("promote", "--rollback", "--region", write_region(folder, "freshland"))
-    assert done.exit_code == 1
-    assert "there is nothing to go back to." in said(done)[0]
-    assert said(done)[1] == "Promote one first: nowcast promote."
-    assert not (tmp_path / "none.db").exists()
-
-
-def test_the_promotion_rule_stands_in_the_help_and_in_the_docs() -> None:
-    texts = {"help": call("promote", "--help").stdout, "docs": (ROOT / "docs/architecture.md").read_text()}
-    for where, text in texts.items():
-        assert RULE in " ".join(text.split()), where
-    assert "not worse than the version in production by more than 1 %" in RULE
-
-
 def test_no_version_is_said_so(tmp_path: Path, work_in) -> None:
     done = call("models", "-r", write_region(work_in(tmp_path), "newbornland"))
     assert done.exit_code == 0
@@ -327,24 +291,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, work_in, varia
     work_in(tmp_path, **normal)
     assert done.exit_code == code, done.output
     assert where in " ".join(said(done))
-
-
-def test_ctrl_c_is_one_line_and_130() -> None:
-    with pytest.raises(typer.Exit) as caught, base.errors():
-        raise KeyboardInterrupt
-    assert caught.value.exit_code == 130
-
-
-def test_a_defect_keeps_its_trace() -> None:
-    with pytest.raises(ZeroDivisionError), base.errors():
-        _ = 1 / 0
-
-
-def test_brackets_in_a_message_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as caught, base.errors():
-        raise MissingDataError("There is no [red]file[/red].", remedy="Look in [here].")
-    assert caught.value.exit_code == 1
-    assert "[red]file[/red]" in capsys.readouterr().err
 
 
 def test_options_reach_the_plan(toml: Path) -> None:
@@ -423,13 +369,3 @@ def test_the_regions_of_the_benchmarks_are_regions() -> None:
     assert len(files) >= 5
     for one in files:
         assert call("regions", "check", one).exit_code == 0
-
-
-def test_a_bar_counts_files_and_rows_on_a_terminal_only() -> None:
-    shown, piped = StringIO(), StringIO()
-    for file, is_terminal in ((shown, True), (piped, False)):
-        with files_bar("ingest", Console(file=file, force_terminal=is_terminal, width=80)) as advance:
-            advance(1_200)
-            advance(34)
-    assert "2 files, 1,234 new rows" in shown.getvalue()
-    assert piped.getvalue() == ""

@@ -168,7 +168,7 @@ def test_predictions_are_written_in_the_agreed_schema(backtest: Backtest, tmp_pa
 
     table = pl.read_parquet(path)
     assert table.schema == WRITTEN
-    assert dict(table.select(PREDICTIONS).schema) == dict(PREDICTIONS)
+    assert table.select(*PREDICTIONS).schema == PREDICTIONS, "what a comparison reads comes first"
     assert len(table) == backtest.nowcasts.values[..., 0].size
     row = table.row(5, named=True)  # issue 0, series 1, step 1
     assert (row["series"], row["horizon_min"]) == ("NORTH", 30)

@@ -74,8 +74,8 @@ class Backtest:
     def write_predictions(self, path: Path) -> Path:
         """The model's nowcasts as Parquet with the columns `WRITTEN`; returns the path.
 
-        `actual_mw` and `at_issue_mw` are the truth at `valid_at` and at the issue time (with data on time, the last value
-        that was known); they are null where nothing was published.
+        `actual_mw` and `at_issue_mw` are the truth at `valid_at` and at the issue time (with data on time, the last
+        value that was known); they are null where nothing was published.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         answered = np.isfinite(self.nowcasts.values).all(axis=-1)
