@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from power_nowcast.serve.guard import Limits
 from power_nowcast.serve.middleware import AccessLog, BodyLimit
 from tests.serve.conftest import Client, Serve
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_too_large_a_body_is_refused(serve: Serve, streamed: bool) -> None:
-    client = serve(max_body=1000)
+    client = serve(limits=Limits(max_body=1000))
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(11):
@@ -29,7 +30,7 @@ def test_too_large_a_body_is_refused(serve: Serve, streamed: bool) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_body_within_the_limit_arrives_whole(serve: Serve, streamed: bool) -> None:
-    client = serve(max_body=1000)
+    client = serve(limits=Limits(max_body=1000))
     body = b'{"rows": []' + b" " * 988 + b"}"
     assert len(body) == 1000
 

@@ -14,12 +14,21 @@ from power_nowcast.errors import NowcastError
 from power_nowcast.live.present import Edition
 from power_nowcast.serve import problems
 from power_nowcast.serve.metrics import UNKNOWN_ROUTE
+from power_nowcast.store.keys import PREFIX, SECRET
 
 logger = logging.getLogger("power_nowcast.access")
 type Count = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route, status, seconds."""
 
 PRESENT_ROUTE = "/v1/nowcast/{region}"
+SECURITY_TEXT = (
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+)
+"""Headers of every answer that has none of its own: an answer is data, and no other site shows or embeds it."""
+SECURITY = tuple((name.encode(), value.encode()) for name, value in SECURITY_TEXT)
 _PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -42,7 +51,7 @@ class FromPresent:
         headers = [
             (b"etag", edition.etag.encode()),
             (b"cache-control", b"no-cache"),
-            (b"x-content-type-options", b"nosniff"),
+            *SECURITY,
             (b"x-request-id", _request_id(brought.get(b"x-request-id", b"").decode("latin-1")).encode()),
         ]
         is_known = brought.get(b"if-none-match") == edition.etag.encode()
@@ -99,7 +108,7 @@ class BodyLimit:
     async def _refuse(self, scope: Scope, send: Send) -> None:
         detail = f"The body is larger than {self.limit:,} bytes."
         remedy = "Send only the history that /v1/models asks for."
-        await _send_problem(scope, send, 413, "Request too large", detail, remedy)
+        await problems.send(scope, send, 413, "Request too large", detail, remedy)
 
 
 class AccessLog:
@@ -127,8 +136,9 @@ class AccessLog:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
-                headers["x-content-type-options"] = "nosniff"
                 headers.setdefault("cache-control", "no-store")
+                for name, value in SECURITY_TEXT:
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
@@ -138,7 +148,7 @@ class AccessLog:
             if status:
                 raise
             remedy = f"Report it with the request id {request_id}."
-            await _send_problem(scope, tagged, 500, "Internal error", "The service failed on this request.", remedy)
+            await problems.send(scope, tagged, 500, "Internal error", "The service failed on this request.", remedy)
         finally:
             seconds = self.clock() - begin
             route = scope.get("route")
@@ -146,20 +156,16 @@ class AccessLog:
             line = {
                 "request_id": request_id,
                 "method": scope["method"],
-                "path": scope["path"],
+                "path": SECRET.sub("KEY", scope["path"]),
                 "status": status,
                 "milliseconds": round(1000 * seconds, 2),
             }
+            if "key" in scope:
+                line["key"] = scope["key"]  # its id
             logger.info(json.dumps(line))
 
 
 def _request_id(brought: str) -> str:
     """The caller's id if it is a plain one, else a new one."""
-    return brought if _PLAIN_ID.fullmatch(brought) else uuid.uuid4().hex
-
-
-async def _send_problem(scope: Scope, send: Send, status: int, title: str, detail: str, remedy: str) -> None:
-    body = problems.body(scope["path"], status, title, detail, remedy)
-    headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    is_plain = _PLAIN_ID.fullmatch(brought) and not brought.startswith(PREFIX)  # a key must not get into the log
+    return brought if is_plain else uuid.uuid4().hex

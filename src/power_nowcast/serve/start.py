@@ -20,6 +20,7 @@ from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
 from power_nowcast.serve.fastapi_app import create_app
+from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
 from power_nowcast.settings import Settings, settings
 from power_nowcast.store import Store
@@ -47,7 +48,7 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
     served = {region.name: Served(region, production(region, settings())) for region in found}
-    run_server(create_app(served, store, default_region=found[0].name), host, port)
+    run_server(create_app(served, store, default_region=found[0].name, limits=_limits(host)), host, port)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,12 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
         slot = production(region, settings())
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
         served[region.name] = Served(followed, slot, Loop(store, followed, slot, follower, clock, sleep))
-    run_server(create_app(served, store, default_region=next(iter(served)), clock=clock), host, port)
+    app = create_app(served, store, default_region=next(iter(served)), clock=clock, limits=_limits(host))
+    run_server(app, host, port)
+
+
+def _limits(host: str) -> Limits:
+    return limits_of(host, settings().api_keys, settings().api_rate)
 
 
 def system_clock() -> datetime:

@@ -143,5 +143,22 @@ EVENTS = RecordTable(
 )
 """Everything notable that happened while a region was followed."""
 
-RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS)
+KEYS = RecordTable(
+    "keys",
+    pl.Schema(
+        {
+            "region": pl.String(),  # `keys.EVERYWHERE`: a key is for the whole service
+            "id": pl.String(),
+            "name": pl.String(),
+            "scope": pl.String(),
+            "sha256": pl.String(),  # of the key, in hex; the key itself is stored nowhere
+            "is_revoked": pl.Boolean(),  # a key is made by one row, and revoked by a second one
+            "first_seen_at": UTC,
+        }
+    ),
+    key=("region", "id", "is_revoked"),
+)
+"""The keys of the API, made and revoked."""
+
+RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS, KEYS)
 """All declarations."""
