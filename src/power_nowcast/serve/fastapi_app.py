@@ -67,7 +67,7 @@ def create_app(
             *([guard] if limits.needs_key or limits.rate else []),
             Middleware(FromPresent, edition=service.edition, count=metrics.count),
             Middleware(AccessLog, count=metrics.count),
-            Middleware(BodyLimit, limit=limits.max_body),
+            Middleware(BodyLimit, limit=limits.max_body, posts=limits.posts, waiting=limits.waiting),
         ],
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(_known_query)],

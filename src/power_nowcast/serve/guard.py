@@ -31,13 +31,15 @@ class Limits:
 
     Attributes:
         max_body: the most bytes of a request's body.
-        bodies: the most requests with a body that are read or answered at a time.
+        posts: the most requests with a body that are worked on at a time; further ones wait.
+        waiting: the most requests with a body that wait; further ones are refused.
         needs_key: scopes for which a request needs a key.
         rate: requests a minute of each key, or of each address without one; 0 for any number.
     """
 
     max_body: int = 32 * 1024 * 1024
-    bodies: int = 8
+    posts: int = 4
+    waiting: int = 64
     needs_key: frozenset[keys.Scope] = frozenset()
     rate: int = 0
 

@@ -1,5 +1,6 @@
 """Pure ASGI middleware: the present from its bytes, a limit on bodies, a request id with one structured log line."""
 
+import asyncio
 import json
 import logging
 import re
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from power_nowcast.errors import NowcastError
 from power_nowcast.live.present import Edition
 from power_nowcast.serve import problems
+from power_nowcast.serve.logs import FIELDS
 from power_nowcast.serve.metrics import UNKNOWN_ROUTE
 from power_nowcast.store.keys import PREFIX, SECRET
 
@@ -21,6 +23,8 @@ type Count = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route, status, seconds."""
 
 PRESENT_ROUTE = "/v1/nowcast/{region}"
+HELD_BODIES = 4
+"""So many whole bodies may be in memory at a time, or more that are smaller."""
 SECURITY_TEXT = (
     ("x-content-type-options", "nosniff"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -74,10 +78,23 @@ class FromPresent:
 
 
 class BodyLimit:
-    """Refuses bodies of more than `limit` bytes with 413, whether announced or streamed."""
+    """Reads bodies before the application runs, and lets few of them be worked on at a time.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app, self.limit = app, limit
+    It refuses a body of more than `limit` bytes with 413, whether announced or streamed, and with 503 what comes while
+    `HELD_BODIES` whole bodies' bytes are in memory or `waiting` requests wait. The body is read first: once the
+    application has begun to answer, a refusal comes too late, and a slow sender must not keep a place from others.
+
+    Args:
+        app: the application.
+        limit: the most bytes of a body.
+        posts: the most requests with a body that the application works on at a time.
+        waiting: the most requests with a body that wait for that.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, posts: int = 4, waiting: int = 64) -> None:
+        self.app, self.limit, self._waiting_at_most = app, limit, waiting
+        self._places = asyncio.Semaphore(posts)
+        self._held = self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,30 +102,59 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdecimal() or int(announced) > self.limit:
-            await self._refuse(scope, send)
+            await self._refuse_large(scope, send)
             return
-        # Read before the application runs: once it has begun to answer, a refusal comes too late.
         parts: list[Message] = []
         size = 0
-        while True:
-            message = await receive()
-            parts.append(message)
-            size += len(message.get("body", b""))
-            if size > self.limit:
-                await self._refuse(scope, send)
-                return
-            if message["type"] != "http.request" or not message.get("more_body", False):
-                break
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                parts.append(message)
+                brought = len(message.get("body", b""))
+                size, self._held = size + brought, self._held + brought
+                if size > self.limit:
+                    await self._refuse_large(scope, send)
+                    return
+                if self._held > HELD_BODIES * self.limit:
+                    await self._refuse_busy(scope, send)
+                    return
+                if not message.get("more_body", False):
+                    break
 
-        async def replay() -> Message:
-            return parts.pop(0) if parts else await receive()
+            async def replay() -> Message:
+                return parts.pop(0) if parts else await receive()
 
-        await self.app(scope, replay, send)
+            if size:
+                await self._in_its_turn(scope, replay, send)
+            else:
+                await self.app(scope, replay, send)
+        finally:
+            self._held -= size
 
-    async def _refuse(self, scope: Scope, send: Send) -> None:
+    async def _in_its_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._waiting >= self._waiting_at_most:
+            await self._refuse_busy(scope, send)
+            return
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._places.release()
+
+    async def _refuse_large(self, scope: Scope, send: Send) -> None:
         detail = f"The body is larger than {self.limit:,} bytes."
         remedy = "Send only the history that /v1/models asks for."
         await problems.send(scope, send, 413, "Request too large", detail, remedy)
+
+    async def _refuse_busy(self, scope: Scope, send: Send) -> None:
+        detail, remedy = "Too many requests with a body are in work.", "Send it again in a second."
+        await problems.send(scope, send, 503, "Too busy", detail, remedy, [(b"retry-after", b"1")])
 
 
 class AccessLog:
@@ -153,7 +199,7 @@ class AccessLog:
             seconds = self.clock() - begin
             route = scope.get("route")
             self.count(scope["method"], getattr(route, "path", UNKNOWN_ROUTE), status, seconds)
-            line = {
+            line: dict[str, object] = {
                 "request_id": request_id,
                 "method": scope["method"],
                 "path": SECRET.sub("KEY", scope["path"]),
@@ -162,7 +208,7 @@ class AccessLog:
             }
             if "key" in scope:
                 line["key"] = scope["key"]  # its id
-            logger.info(json.dumps(line))
+            logger.info(json.dumps(line), extra={FIELDS: line})
 
 
 def _request_id(brought: str) -> str:

@@ -19,6 +19,8 @@ from power_nowcast.ingest.catalog import check_sources
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
+from power_nowcast.serve import logs
+from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, connection
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
@@ -90,13 +92,19 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def run_server(app: FastAPI, host: str, port: int) -> None:
-    """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up."""
+def run_server(app: FastAPI, host: str, port: int, *, request_seconds: float = REQUEST_SECONDS) -> None:
+    """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up.
+
+    A request has `request_seconds` to arrive.
+    """
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        log_config=_LOGGING,
+        http=connection(request_seconds),
+        ws="none",
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        log_config=logs.config(),
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
@@ -114,15 +122,3 @@ class _Server(uvicorn.Server):
 
 def _told(text: str) -> None:
     logger.info("%s", text)
-
-
-_LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "uvicorn": {"handlers": ["console"], "level": "INFO"},
-        "power_nowcast": {"handlers": ["console"], "level": "INFO"},
-    },
-}
