@@ -94,7 +94,7 @@ async def _known_query(request: Request) -> None:
     route: APIRoute = request.scope["route"]
     if HTTPStatus.UNPROCESSABLE_ENTITY not in route.responses:
         return
-    known = [one.alias for one in route.dependant.query_params]
+    known = [one.alias for part in (*route.dependant.dependencies, route.dependant) for one in part.query_params]
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
         what = f"is not known here; known are {', '.join(known)}" if known else "is not known: this takes no query"

@@ -26,6 +26,11 @@ def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def tables_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The answer of an operation that also gives tables of these media types."""
+    return {200: {"content": {one: {"schema": {"type": "string"}} for one in media_types}}}
+
+
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:
     """The request body of an operation that parses it itself."""
     schema = {"$ref": _REFERENCE.format(model=kind.__name__)}
@@ -131,7 +136,7 @@ def _add_examples(description: dict[str, Any], region: Region) -> None:
     ]
     for operation in (one for methods in paths.values() for one in methods.values()):
         for parameter in operation.get("parameters", []):
-            examples = {"region": region.name, "series": [region.series[0]], "horizon": steps}
+            examples = {"region": region.name, "series": [region.series[0]], "horizons": steps, "quantiles": [0.1, 0.9]}
             if parameter["name"] in examples:
                 parameter["example"] = examples[parameter["name"]]
 

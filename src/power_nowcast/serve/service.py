@@ -29,7 +29,7 @@ from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_forc
 from power_nowcast.live.present import Edition, Present
 from power_nowcast.live.records import Published, newest
 from power_nowcast.live.runner import Runner
-from power_nowcast.live.scores import scores
+from power_nowcast.live.scores import scores, skill
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
@@ -37,6 +37,7 @@ from power_nowcast.regions.sun import known_until
 from power_nowcast.serve.answers import (
     answer_of,
     answer_of_published,
+    event_card,
     identity,
     iso,
     iso_exact,
@@ -46,6 +47,7 @@ from power_nowcast.serve.answers import (
 )
 from power_nowcast.serve.chances import Happening, chances_of
 from power_nowcast.serve.headline import ARCHIVE
+from power_nowcast.serve.history import Span, page
 from power_nowcast.serve.observations import panel_of, parse_time
 from power_nowcast.serve.page import VERSION
 from power_nowcast.serve.schemas import (
@@ -246,22 +248,27 @@ class Service:
     def _render(self, published: Published) -> bytes:
         return answer_of_published(self.of(published.region).region, published).model_dump_json().encode()
 
-    def history(self, name: str, series: Sequence[str] | None, first: datetime, last: datetime) -> pl.DataFrame:
-        """Rows of `live.scores.SCORES` of the issue times from `first` to `last`.
+    def history(self, name: str, series: Sequence[str] | None, span: Span) -> tuple[pl.DataFrame, datetime | None]:
+        """The first page of a span; what `serve.history.page` gives.
 
         Raises:
             UnknownRegionError, UnknownSeriesError: there is no such region or series.
         """
         region = self.of(name).region
         _check(region, series, None)
-        rows = scores(self.store, region, first, last)
-        return rows if series is None else rows.filter(pl.col("series").is_in(series))
+        return page(self.store, region, span, None if series is None else tuple(dict.fromkeys(series)))
 
-    def events(self, name: str, since: datetime | None) -> list[EventCard]:
-        """The events of a region, of the last day by default, oldest first."""
+    def skill(self, name: str, hours: int) -> pl.DataFrame:
+        """Rows of `live.scores.skill` of the issue times of the last hours."""
         now = self.clock()
-        found = events(self.store, self.of(name).region.name, since or now - timedelta(days=1), now)
-        return [EventCard(at=iso(one.at), kind=one.kind, about=one.about, what=one.what) for one in found]
+        return skill(scores(self.store, self.of(name).region, now - timedelta(hours=hours), now))
+
+    def events(self, names: Sequence[str], since: datetime | None) -> list[EventCard]:
+        """The events of these regions, of the last day by default, oldest first."""
+        now = self.clock()
+        first = since or now - timedelta(days=1)
+        found = [one for name in names for one in events(self.store, self.of(name).region.name, first, now)]
+        return [event_card(one) for one in sorted(found, key=lambda one: one.at)]
 
     def told_time(self) -> Clock:
         """The service's clock, and the version of its page."""
@@ -284,7 +291,7 @@ class Service:
             answer, nowcast, _ = self._from_store(name, None, None, None)
             found = as_published(self.store, one.region, nowcast, answer.model, now=now)
         is_past = one.loop is None and is_archive(self.store, one.region)
-        shown = Shown(found, one.loop is not None, is_past, self.events(name, None), self.told_time())
+        shown = Shown(found, one.loop is not None, is_past, self.events([name], None), self.told_time())
         return view_of(self.store, one.region, shown, now=now, hours=hours)
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:

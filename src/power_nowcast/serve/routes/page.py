@@ -1,12 +1,10 @@
 """Routes of the page: its files, and what it shows."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Query, Response
 from starlette.exceptions import HTTPException
 
-from power_nowcast.live.scores import skill
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.page import ASSETS, POLICY
 from power_nowcast.serve.service import Service
@@ -28,9 +26,7 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/v1/skill/{region}", tags=["live"], responses=problems_of(404, 422, 503))
     def skill_of_day(region: str, hours: SpanQuery = 24) -> list[SkillRow]:
         """The errors of the last hours' live nowcasts against those of the last known value, and their coverage."""
-        now = service.clock()
-        rows = skill(service.history(region, None, now - timedelta(hours=hours), now))
-        return [SkillRow.model_validate(row) for row in rows.iter_rows(named=True)]
+        return [SkillRow.model_validate(row) for row in service.skill(region, hours).iter_rows(named=True)]
 
     @app.get("/", include_in_schema=False)
     def front(if_none_match: IfNoneMatch = None) -> Response:
