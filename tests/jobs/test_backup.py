@@ -101,9 +101,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory, enter: Callable[[Path], Set
         version = mlflow_client.register(
             bundle, folder / "artifacts/kept/bundle", run_id=run.id, metrics={"MAE 30": 2.5}, tags={}
         )
-    mlflow_client.promote(
-        REGION, version.version, Decision(True, ("It is the first.",), {}), person="me", reason="test"
-    )
+    first = Decision(True, ("It is the first.",), {})
+    mlflow_client.promote(REGION, version.version, decision=first, person="me", reason="test")
     facts = Facts.of(folder)
     assert facts.calibration is not None
     assert np.isfinite(facts.values).all()
