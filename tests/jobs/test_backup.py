@@ -230,7 +230,10 @@ def test_nothing_is_replaced_and_no_backup_holds_itself(small: Path, tmp_path: P
     with pytest.raises(ConfigurationError, match="There is no"):
         restore(tmp_path / "nothing", setting(tmp_path / "x"))
     (tmp_path / "empty/data").mkdir(parents=True)
+    (tmp_path / "empty/.data.restoring").mkdir()
+    (tmp_path / "empty/.data.restoring/left").write_text("of a killed restore")
     restore(small, setting(tmp_path / "empty"))
+    assert not (tmp_path / "empty/data/left").exists()
     assert [one.name for one in keys(Store(tmp_path / "empty/data"))] == ["desk"]
 
 

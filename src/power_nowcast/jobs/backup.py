@@ -113,6 +113,7 @@ def restore(place: Path, chosen: Settings, progress: Progress = lambda _: None) 
         homes = _homes(chosen, has_registry=facts["registry_folder"] is not None)
         _check_free(homes)
         parts = {name: home.with_name(f".{home.name}.restoring") for name, home in homes.items()}
+        _remove(parts)  # a killed restore may have left some
         try:
             progress(f"restore: {len(files):,} files")
             for name, (size, digest) in files.items():
@@ -133,9 +134,7 @@ def restore(place: Path, chosen: Settings, progress: Progress = lambda _: None) 
                         homes[name].rmdir()
                     part.rename(homes[name])
         finally:
-            for part in parts.values():
-                shutil.rmtree(part, ignore_errors=True)
-                part.unlink(missing_ok=True)
+            _remove(parts)
     return Told(len(files), sum(size for size, _ in files.values()), DATABASE in files)
 
 
@@ -158,6 +157,14 @@ def _homes(chosen: Settings, *, has_registry: bool) -> dict[str, Path]:
             )
         homes |= {DATABASE: database, f"registry/{mlflow_client.ARTIFACTS}": database.parent / mlflow_client.ARTIFACTS}
     return homes
+
+
+def _remove(parts: dict[str, Path]) -> None:
+    for part in parts.values():
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def _check_outside(place: Path, folders: list[Path]) -> None:
