@@ -7,6 +7,7 @@ of its own. There, a clock jumps from interval to interval. Figures:
 - `event_p50_s`, `event_p99_s`: from the moment at which an interval's rows are in the tables to a subscriber's event.
 - `get_over_bare`, `unchanged_over_bare`: processor time of a request for the present (200, 304), as a ratio to that of
   an empty handler of a bare FastAPI application on the same server. They take turns; the median of five rounds counts.
+  The service is as it is on a network: each request brings a key, which is checked, and counts for its rate.
 - `resident_mib`: memory of the service at the end.
 """
 
@@ -42,9 +43,11 @@ from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.models.kinds import create
 from power_nowcast.regions import load
 from power_nowcast.serve.fastapi_app import create_app
+from power_nowcast.serve.guard import Limits
 from power_nowcast.serve.service import Served
 from power_nowcast.serve.start import run_server
 from power_nowcast.store import Store
+from power_nowcast.store.keys import Scope, make
 
 AT_MOST = {
     "event_p50_s": 0.3,
@@ -90,6 +93,7 @@ def measure(folder: Path, bundle: Path | None) -> dict[str, float]:
     if bundle is None:
         bundle = folder / "bundle"
         _train(whole, begin).save(bundle)
+    key = {"authorization": f"Bearer {make(started, 'benchmark', Scope.READ, now=begin)}"}
     spawn = multiprocessing.get_context("spawn")
     ports = _free_port(), _free_port()
     live = spawn.Process(target=_serve, args=(folder, bundle, begin, ports[0]))
@@ -99,8 +103,8 @@ def measure(folder: Path, bundle: Path | None) -> dict[str, float]:
     try:
         for port, path in zip(ports, ("/healthz", "/"), strict=True):
             _wait(f"http://127.0.0.1:{port}{path}")
-        figures = _events(f"http://127.0.0.1:{ports[0]}/v1/stream/nyiso", folder)
-        figures |= _requests(live, bare, ports)
+        figures = _events(f"http://127.0.0.1:{ports[0]}/v1/stream/nyiso", folder, key)
+        figures |= _requests(live, bare, ports, key)
         status = Path(f"/proc/{live.pid}/status").read_text()
         figures["resident_mib"] = int(status.split("VmRSS:")[1].split()[0]) / 1024
     finally:
@@ -148,7 +152,9 @@ def _serve(folder: Path, bundle: Path, begin: datetime, port: int) -> None:
     loop.run = lambda _: None  # type: ignore[method-assign]  # the thread below steps in its place
     threading.Thread(target=drive, daemon=True).start()
     served = {region.name: Served(region, slot, loop)}
-    run_server(create_app(served, store, default_region="nyiso", clock=lambda: now[0]), "127.0.0.1", port)
+    limits = Limits(needs_key=frozenset(Scope), rate=10**9)
+    app = create_app(served, store, default_region="nyiso", clock=lambda: now[0], limits=limits)
+    run_server(app, "127.0.0.1", port)
 
 
 def _bare(port: int) -> None:
@@ -161,10 +167,10 @@ def _bare(port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, server_header=False, log_level="warning")
 
 
-def _events(url: str, folder: Path) -> dict[str, float]:
+def _events(url: str, folder: Path, key: dict[str, str]) -> dict[str, float]:
     """Seconds from data in hand to the event, of `INTERVALS` intervals after two to warm up."""
     found: list[float] = []
-    with httpx.Client(timeout=60) as client, client.stream("GET", url) as stream:
+    with httpx.Client(timeout=60, headers=key) as client, client.stream("GET", url) as stream:
         (folder / "go").write_text("1")
         seen = 0
         for line in stream.iter_lines():
@@ -185,12 +191,14 @@ def _replace(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _requests(live: multiprocessing.Process, bare: multiprocessing.Process, ports: tuple[int, int]) -> dict[str, float]:
-    etag = httpx.get(f"http://127.0.0.1:{ports[0]}/v1/nowcast/nyiso").headers["etag"]
+def _requests(
+    live: multiprocessing.Process, bare: multiprocessing.Process, ports: tuple[int, int], key: dict[str, str]
+) -> dict[str, float]:
+    etag = httpx.get(f"http://127.0.0.1:{ports[0]}/v1/nowcast/nyiso", headers=key).headers["etag"]
     kinds: dict[str, Callable[[], float]] = {
         "bare": lambda: _cost(bare, ports[1], "/", {}, b"200"),
-        "get": lambda: _cost(live, ports[0], "/v1/nowcast/nyiso", {}, b"200"),
-        "unchanged": lambda: _cost(live, ports[0], "/v1/nowcast/nyiso", {"if-none-match": etag}, b"304"),
+        "get": lambda: _cost(live, ports[0], "/v1/nowcast/nyiso", key, b"200"),
+        "unchanged": lambda: _cost(live, ports[0], "/v1/nowcast/nyiso", key | {"if-none-match": etag}, b"304"),
     }
     rounds = [{name: measured() for name, measured in kinds.items()} for _ in range(ROUNDS + 1)][1:]
     figures = {f"{name}_us": 1e6 * statistics.median(one[name] for one in rounds) for name in kinds}

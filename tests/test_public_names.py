@@ -32,9 +32,9 @@ PUBLIC = {
     """,
     "power_nowcast.jobs.doctor": "FEW_BYTES MANY_BYTES NATIVE Outside Reply SKEW SKEW_AT_MOST ask examine load",
     "power_nowcast.mlflow_client": """
-        ALIASES CANDIDATE PRODUCTION Predictions RUN_AGAIN Run STAGING Step Version by_alias check_reachable connect
-        download environment find git_sha has_run history place predictions promote register rollback run serve_command
-        server_command set_alias shown_address versions
+        ALIASES ARTIFACTS CANDIDATE PRODUCTION Predictions RUN_AGAIN Run STAGING Step Version by_alias check_reachable
+        connect copy_database database_file download environment find git_sha has_run history move_addresses place
+        predictions promote register rollback run serve_command server_command set_alias shown_address versions
     """,
 }
 

@@ -35,6 +35,12 @@ def _not_negative(text: str) -> int:
     return number
 
 
+def _scopes(text: str) -> str:
+    if text not in ("auto", "admin", "all"):
+        raise ValueError
+    return text
+
+
 def _user() -> str:
     """The name of the user in the system."""
     try:
@@ -82,6 +88,8 @@ class Settings:
     serve_port: int = 5000
     api_port: int = 8000
     host: str = "127.0.0.1"
+    api_keys: str = "auto"  # what needs a key: auto (writes, unless only this machine can ask), admin (writes), all
+    api_rate: int | None = None  # requests a minute of each key or address; 0: any number
     ssm_prefix: str = ""  # path in AWS Parameter Store, such as /power-nowcast; if empty, it is not read
 
     @property
@@ -123,6 +131,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("entsoe_api_key", "pjm_api_key"), _secret),
     "workers": _at_least_one,
     "cache_mib": _not_negative,
+    "api_keys": _scopes,
+    "api_rate": _not_negative,
     "urls": _addresses,
 }
 """Functions that turn a variable's text into the field's value; other fields keep the text. Invalid: ValueError."""
@@ -130,6 +140,7 @@ _WANTED = {
     int: "a whole number",
     _at_least_one: "a whole number of 1 or more",
     _not_negative: "a whole number of 0 or more",
+    _scopes: "auto, admin or all",
 }
 
 

@@ -161,7 +161,7 @@ def test_who_comes_back_gets_what_is_newer(live: Live) -> None:
 
 def test_the_history_says_what_was_published_and_what_came(live: Live) -> None:
     live.world.run(lambda _: [live.loop], BEGIN + 5 * HALF_HOUR)
-    rows = live.client.get("/v1/history/toy").json()
+    rows = live.client.get("/v1/nowcast/toy/history").json()
     assert len(rows) == 5 * 3 * 2
     for row in rows:
         HistoryRow.model_validate(row)
@@ -174,16 +174,20 @@ def test_the_history_says_what_was_published_and_what_came(live: Live) -> None:
     shown = [f"{value}" for row in rows for name, value in row.items() if name.endswith("_mw") and value is not None]
     assert max(len(one.lstrip("-0.").replace(".", "")) for one in shown) <= 6, shown
     chosen = {"series": "ALL", "start": "2024-05-01T12:30:00Z", "end": "2024-05-01T13:00:00Z"}
-    some = live.client.get("/v1/history/toy", params=chosen).json()
+    some = live.client.get("/v1/nowcast/toy/history", params=chosen).json()
     assert {row["issue_time"] for row in some} == {"2024-05-01T12:30:00Z", "2024-05-01T13:00:00Z"}
     assert {row["series"] for row in some} == {"ALL"}
-    table = live.client.get("/v1/history/toy", params=chosen | {"format": "csv"})
+    table = live.client.get("/v1/nowcast/toy/history", params=chosen | {"format": "csv"})
     assert pl.read_csv(table.content, schema_overrides={"model_version": pl.String}).to_dicts() == some
-    parquet = live.client.get("/v1/history/toy", params=chosen | {"format": "parquet"})
+    parquet = live.client.get("/v1/nowcast/toy/history", params=chosen | {"format": "parquet"})
     assert pl.read_parquet(io.BytesIO(parquet.content)).schema == SCORES
-    wide = live.client.get("/v1/history/toy", params={"start": "2024-04-01T00:00:00Z"})
-    assert problem_of(wide, 422, "Invalid request")["errors"][0]["where"] == "query.start"
-    assert live.client.get("/v1/history/toy", params={"series": "MOON"}).status_code == 404
+    assert live.client.get("/v1/history/toy", params=chosen).json() == some, "the address before"
+    levels = [first[name] for name in ("q05", "q10", "q25", "q50", "q75", "q90", "q95")]
+    assert levels == sorted(levels)
+    assert first["q50"] == first["median_mw"]
+    after = live.client.get("/v1/nowcast/toy/history", params={"start": "2030-01-01T00:00:00Z"})
+    assert problem_of(after, 422, "Invalid request")["errors"][0]["where"] == "query.start"
+    assert live.client.get("/v1/nowcast/toy/history", params={"series": "MOON"}).status_code == 404
 
 
 def test_a_caller_may_refuse_a_lower_quality(live: Live) -> None:
@@ -241,3 +245,79 @@ def test_an_adjusted_series_stands_beside_the_models(live: Live) -> None:
     assert (one["series"], one["adjustment_mw"], one["why"][:8]) == ("ALL", 15.0, "a reason")
     assert one["quantiles"]["q50"][0] == pytest.approx(told["nowcasts"][0]["quantiles"]["q50"][0] + 15, abs=0.02)
     assert live.client.get("/v1/nowcast/toy", params={"series": "N.E."}).json()["adjusted"] == []
+
+
+def pages(live: Live, query: dict[str, object]) -> list[list[dict[str, object]]]:
+    """All pages of the history, by their links."""
+    response = live.client.get("/v1/nowcast/toy/history", params=query)
+    found = [response.json()]
+    while link := response.links.get("next"):
+        response = live.client.get(link["url"])
+        assert response.status_code == 200, response.text
+        found.append(response.json())
+    return found
+
+
+@pytest.mark.parametrize("by", ["issue_time", "valid_time"])
+@pytest.mark.parametrize("series", [[], ["ALL", "N.E."]])
+def test_pages_are_the_whole_history_once_and_in_order(live: Live, by: str, series: list[str]) -> None:
+    live.world.run(lambda _: [live.loop], BEGIN + 6 * HALF_HOUR)
+    query: dict[str, object] = {"by": by, "series": series, "start": "2024-05-01T12:00:00Z"}
+    query["end"] = "2024-05-01T16:00:00Z"
+    (whole,) = pages(live, query)
+    per_time = 2 * (len(series) or 3)
+    assert len(whole) == 6 * per_time
+    cut = pages(live, query | {"limit": 2 * per_time + 1})
+    assert [row for page in cut for row in page] == whole
+    assert all(len(page) <= 2 * per_time for page in cut)
+    assert len(cut) == (3 if by == "issue_time" else 4), (
+        "of half-hours from 12:30 to 15:30, the first and last told once"
+    )
+    smallest = pages(live, query | {"limit": 1})
+    assert [row for page in smallest for row in page] == whole, "a page has all rows of one time at least"
+
+
+def test_by_valid_time_what_was_said_about_a_moment_stands_together(live: Live) -> None:
+    live.world.run(lambda _: [live.loop], BEGIN + 6 * HALF_HOUR)
+    moment = "2024-05-01T13:30:00Z"
+    rows = live.client.get(
+        "/v1/nowcast/toy/history", params={"by": "valid_time", "series": "N.E.", "start": moment, "end": moment}
+    ).json()
+    assert [(row["issue_time"][11:16], row["horizon_min"], row["valid_at"]) for row in rows] == [
+        ("12:30", 60, moment),
+        ("13:00", 30, moment),
+    ]
+    assert len({row["first_mw"] for row in rows}) == 1
+    correction = live.world.store.versions(Table.POWER, "toy").filter(
+        (pl.col("series") == "N.E.") & (pl.col("valid_at") == BEGIN + 3 * HALF_HOUR)
+    )
+    corrected = correction.drop("first_seen_at").with_columns(
+        pl.col("value") + 10.0, pl.lit(live.world.now).cast(pl.Datetime("us", "UTC")).alias("available_at")
+    )
+    live.world.store.append(Table.POWER, corrected, now=live.world.now)
+    after = live.client.get(
+        "/v1/nowcast/toy/history", params={"by": "valid_time", "series": "N.E.", "start": moment, "end": moment}
+    ).json()
+    for old, new in zip(rows, after, strict=True):
+        assert new["first_mw"] == old["first_mw"]
+        assert new["actual_mw"] == pytest.approx(old["actual_mw"] + 10, rel=1e-5)
+        assert new["error_mw"] == old["error_mw"], "of the value that came first"
+
+
+def test_a_region_without_publications_has_an_empty_history(live: Live) -> None:
+    for by in ("issue_time", "valid_time"):
+        response = live.client.get("/v1/nowcast/toy/history", params={"by": by})
+        assert (response.status_code, response.json()) == (200, [])
+        assert "link" not in response.headers
+
+
+def test_events_of_all_regions_in_one_list(live: Live) -> None:
+    live.step()
+    live.world.now += 5 * HALF_HOUR
+    live.step()
+    own = live.client.get("/v1/events/toy").json()
+    assert own
+    assert {one["region"] for one in own} == {"toy"}
+    assert live.client.get("/v1/events").json() == own
+    assert live.client.get("/v1/events", params={"region": "toy"}).json() == own
+    assert live.client.get("/v1/events", params={"region": "atlantis"}).status_code == 404

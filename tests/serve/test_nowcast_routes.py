@@ -274,3 +274,59 @@ def test_rows_without_the_operators_forecast_are_answered(serve: Serve, tmp_path
 
 
 # ---- bad input
+
+
+# ---- parts and forms of an answer
+
+
+def test_horizons_and_quantiles_choose_a_part(client: Client) -> None:
+    whole = client.get("/v1/nowcast/toy").json()
+    last = whole["horizon_min"][-1]
+    for query in (
+        {"horizons": f"30,{last}", "quantiles": "0.1,0.9"},
+        {"horizons": [30, last], "quantiles": ["0.9", "0.1"]},
+        {"horizon": [30, last], "quantiles": "0.10,0.90"},
+    ):
+        told = client.get("/v1/nowcast/toy", params=query).json()
+        assert told["horizon_min"] == [30, last]
+        for one, all_of_it in zip(told["nowcasts"], whole["nowcasts"], strict=True):
+            places = [whole["horizon_min"].index(step) for step in (30, last)]
+            wanted = {name: [all_of_it["quantiles"][name][at] for at in places] for name in ("q10", "q90")}
+            assert one["quantiles"] == wanted
+    paths = client.get("/v1/nowcast/toy/paths", params={"horizons": str(last), "count": 1}).json()
+    assert paths["horizon_min"] == [last]
+
+
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [
+        ({"quantiles": "0.3"}, "query.quantiles"),
+        ({"quantiles": "0.5,NaN"}, "query.quantiles"),
+        ({"quantiles": ""}, "query.quantiles.0"),
+        ({"horizons": "30,"}, "query.horizons.1"),
+        ({"format": "parquet"}, "query.format"),
+    ],
+)
+def test_a_part_or_form_that_does_not_exist_is_refused(client: Client, query: dict[str, str], where: str) -> None:
+    response = client.get("/v1/nowcast/toy", params=query)
+    assert problem_of(response, 422, "Invalid request")["errors"][0]["where"] == where
+
+
+def test_csv_has_the_values_of_the_answer(client: Client) -> None:
+    whole = client.get("/v1/nowcast/toy").json()
+    response = client.get("/v1/nowcast/toy", params={"format": "csv"})
+    assert response.headers["content-type"].startswith("text/csv")
+    table = pl.read_csv(response.content)
+    assert table.columns == ["issue_time", "series", "valid_at", "horizon_min", "yhat", *NAMES, "quality"]
+    assert len(table) == len(whole["nowcasts"]) * len(whole["horizon_min"])
+    for one in whole["nowcasts"]:
+        own = table.filter(pl.col("series") == one["series"])
+        assert {name: own[name].to_list() for name in NAMES} == one["quantiles"]
+        assert own["yhat"].to_list() == one["quantiles"]["q50"]
+        assert own["valid_at"].to_list() == whole["valid_at"]
+    some = client.get("/v1/nowcast/toy", params={"format": "csv", "quantiles": "0.1,0.9", "series": "ALL"})
+    assert pl.read_csv(some.content).columns == [
+        *("issue_time", "series", "valid_at", "horizon_min", "yhat", "q10", "q90", "quality")
+    ]
+    refused = client.get("/v1/nowcast/toy", params={"format": "csv", "series": "MOON"})
+    problem_of(refused, 404, "Unknown series")

@@ -8,7 +8,9 @@ import pytest
 
 from power_nowcast.contracts import QUANTILES
 from power_nowcast.scoring import label
-from tests.serve.conftest import Client, Place
+from power_nowcast.serve.guard import Limits
+from power_nowcast.store.keys import Scope
+from tests.serve.conftest import Client, Place, Serve
 
 NAMES = [f"q{label(level)}" for level in QUANTILES]
 
@@ -51,3 +53,17 @@ def test_the_examples_are_of_one_series_and_one_time(schemas: dict[str, Any], pl
     assert [span.total_seconds() / 60 for span in ahead] == answer["horizon_min"]
     assert [row["valid_at"] for row in short["rows"]] == answer["valid_at"]
     assert [row["horizon_min"] for row in short["rows"]] == answer["horizon_min"]
+
+
+def test_keys_and_rates_are_described_where_they_hold(client: Client, serve: Serve) -> None:
+    free = client.app.openapi()
+    assert "securitySchemes" not in free["components"]
+    closed = serve(limits=Limits(needs_key=frozenset({Scope.ADMIN}), rate=60)).app.openapi()
+    assert set(closed["components"]["securitySchemes"]) == {"bearer", "header"}
+    post, get = (closed["paths"]["/v1/nowcast/{region}"][method] for method in ("post", "get"))
+    assert post["security"] == [{"bearer": []}, {"header": []}]
+    assert {"401", "403", "429"} <= set(post["responses"])
+    assert "security" not in get
+    assert "429" in get["responses"]
+    assert "401" not in get["responses"]
+    assert "429" not in closed["paths"]["/healthz"]["get"]["responses"]

@@ -41,9 +41,13 @@ def test_unknown_names_are_named(client: Client, rows: list[dict[str, Any]]) -> 
 @pytest.mark.parametrize(
     ("method", "path", "known"),
     [
-        ("GET", "/v1/nowcast/toy", "known are series, horizon, issue_time, min_quality, min_rung"),
+        (
+            "GET",
+            "/v1/nowcast/toy",
+            "known are series, horizons, horizon, quantiles, issue_time, min_quality, min_rung, format",
+        ),
         ("GET", "/v1/nowcast/toy/paths", "count"),
-        ("GET", "/v1/history/toy", "format"),
+        ("GET", "/v1/nowcast/toy/history", "format"),
         ("GET", "/v1/events/toy", "since"),
         ("GET", "/v1/stream/toy", "takes no query"),
         ("POST", "/v1/nowcast/toy", "takes no query"),

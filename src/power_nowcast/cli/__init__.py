@@ -12,7 +12,8 @@ app = group(
     __name__,
     __file__,
     *("run", "now", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain"),
-    *("compare", "doctor", "live", "mark", "adjust", "serve", "api", "mlflow", "data", "regions"),
+    *("compare", "doctor", "live", "mark", "adjust", "serve", "api", "mlflow"),
+    *("keys", "backup", "restore", "data", "regions"),
 )
 
 

@@ -9,7 +9,10 @@ from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.calibration_state import pack, unpack_pending
 from power_nowcast.bundle.pending import Pending
 from power_nowcast.contracts import Panel
+from power_nowcast.contracts.times import minute
+from power_nowcast.errors import UnknownCalibrationError
 from power_nowcast.live.nowcaster import calibration_in_force
+from power_nowcast.live.slot import Loaded
 from power_nowcast.store import Store
 
 CHECKPOINT_EVERY = 36
@@ -93,3 +96,25 @@ class FollowedCalibration:
         state = pack(kept, self._pending)
         self._store.write_calibration(bundle.region.name, bundle.digest, kept.id, as_of, state, now=now)
         self._since = 0
+
+
+def wanted_calibration(store: Store, loaded: Loaded, at: datetime, wanted: str | None) -> Calibration:
+    """The calibration of this id: the frozen one, or one in force at `at` or now; without an id the one at `at`.
+
+    Raises:
+        UnknownCalibrationError: it is none of them.
+        ModelError: a state that is kept cannot be read.
+    """
+    bundle = loaded.bundle
+    in_force = calibration_in_force(store, bundle, at)
+    if wanted is None or wanted == in_force.id:
+        return in_force
+    known = {one.id: one for one in (bundle.calibration, calibration_in_force(store, bundle))}
+    if wanted not in known:
+        raise UnknownCalibrationError(
+            f"Version {loaded.version} has no calibration {wanted!r} at {minute(at)}Z.",
+            remedy=f"Use one of: {', '.join(dict.fromkeys((in_force.id, *known)))}; or leave it out.",
+            calibration_id=wanted,
+            model_version=loaded.version,
+        )
+    return known[wanted]

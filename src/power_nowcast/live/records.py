@@ -101,6 +101,19 @@ def published(store: Store, region: str, first: datetime, last: datetime) -> lis
     return [_of(group) for group in groups]
 
 
+def issue_times(store: Store, region: str, first: datetime, last: datetime) -> list[datetime]:
+    """The issue times from `first` to `last` that have a nowcast, in order; of the table only their column is read.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    own, span = pl.col("region") == region, pl.col("issue_time").is_between(first, last)
+    found = store.records[NOWCASTS].delta.read_lazily(
+        lambda rows: rows.filter(own, span).select(pl.col("issue_time").unique().sort()), own, first=first, last=last
+    )
+    return found["issue_time"].to_list()
+
+
 def newest(store: Store, region: str, *, until: datetime | None = None) -> Published | None:
     """The newest nowcast with an issue time up to `until`, in its last revision; None if there is none.
 

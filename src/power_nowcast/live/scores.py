@@ -9,9 +9,11 @@ import polars as pl
 from power_nowcast.contracts import MEDIAN, QUANTILES, UTC, Floats, Table
 from power_nowcast.live.records import Published, published
 from power_nowcast.regions import Region
-from power_nowcast.scoring import pinball_losses
+from power_nowcast.scoring import label, pinball_losses
 from power_nowcast.store import Store
 
+NAMES = tuple(f"q{label(level)}" for level in QUANTILES)
+"""Columns of the quantiles, such as `q05`."""
 SCORES = pl.Schema(
     {
         "issue_time": UTC,
@@ -24,6 +26,7 @@ SCORES = pl.Schema(
         "model_version": pl.String(),
         "origin_mw": pl.Float64(),
         "median_mw": pl.Float64(),
+        **{name: pl.Float64() for name in NAMES},  # the quantiles in MW
         "first_mw": pl.Float64(),  # the value of `valid_at` that was published first
         "actual_mw": pl.Float64(),  # its newest value
         "error_mw": pl.Float64(),  # median minus `first_mw`
@@ -60,7 +63,7 @@ def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.
         error_mw=pl.col("median_mw") - pl.col("first_mw"),
         adjusted_error_mw=pl.col("adjusted_mw") - pl.col("first_mw"),
         pinball_mw=_pinball(joined),
-        is_inside_80=pl.col("first_mw").is_between(f"q{QUANTILES.index(0.1)}", f"q{QUANTILES.index(0.9)}"),
+        is_inside_80=pl.col("first_mw").is_between("q10", "q90"),
     )
     return scored.select(pl.col(name).cast(dtype) for name, dtype in SCORES.items()).sort(
         "issue_time", "series", "horizon_min"
@@ -131,7 +134,7 @@ def _rows(told: Sequence[Published]) -> pl.DataFrame:
         },
         schema_overrides={"issue_time": UTC, "published_at": UTC},
     )
-    columns = {f"q{n}": values[:, n] for n in range(len(QUANTILES))}
+    columns = {name: values[:, n] for n, name in enumerate(NAMES)}
     numbers = pl.DataFrame({"horizon_min": horizon, "origin_mw": origin, "median_mw": values[:, MEDIAN], **columns})
     rows = (
         of_publication[place]
@@ -158,7 +161,7 @@ def _adjusted(one: Published) -> Floats:
 
 def _pinball(joined: pl.DataFrame) -> pl.Series:
     """Mean pinball loss of each row against `first_mw`; null where there is no value or no nowcast."""
-    values = joined.select(f"q{n}" for n in range(len(QUANTILES))).to_numpy()
+    values = joined.select(NAMES).to_numpy()
     losses = pinball_losses(joined["first_mw"].to_numpy(), values, QUANTILES).mean(axis=1)
     return pl.Series(losses).fill_nan(None)
 

@@ -4,6 +4,7 @@ Nothing in here is logged automatically, and no pickle is written or read.
 """
 
 from power_nowcast.mlflow_client.connection import check_reachable, connect, place, shown_address
+from power_nowcast.mlflow_client.database import ARTIFACTS, copy_database, database_file, move_addresses
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.predictions import Predictions, predictions
 from power_nowcast.mlflow_client.registry import (
@@ -27,6 +28,7 @@ from power_nowcast.mlflow_client.servers import environment, serve_command, serv
 
 __all__ = [
     "ALIASES",
+    "ARTIFACTS",
     "CANDIDATE",
     "PRODUCTION",
     "RUN_AGAIN",
@@ -38,12 +40,15 @@ __all__ = [
     "by_alias",
     "check_reachable",
     "connect",
+    "copy_database",
+    "database_file",
     "download",
     "environment",
     "find",
     "git_sha",
     "has_run",
     "history",
+    "move_addresses",
     "place",
     "predictions",
     "promote",

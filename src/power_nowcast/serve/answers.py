@@ -20,6 +20,7 @@ from power_nowcast.report.words import digits
 from power_nowcast.scoring import label
 from power_nowcast.serve.schemas import (
     AdjustedSeries,
+    EventCard,
     Facts,
     ModelCard,
     ModelIdentity,
@@ -32,6 +33,7 @@ from power_nowcast.serve.schemas import (
     ShortRow,
     SourceState,
 )
+from power_nowcast.store.events import Event
 
 SIGNIFICANT = 6
 """Digits of numbers in answers: what the tables' single precision holds. All before the point are kept."""
@@ -243,9 +245,27 @@ def short_of(answer: NowcastAnswer) -> ShortAnswer:
     return ShortAnswer(**answer.model_dump(include=set(Facts.model_fields)), rows=rows)
 
 
-def csv_of(answer: NowcastAnswer) -> str:
-    """The same answer as CSV with a header, one row a series and horizon."""
-    rows = [{"issue_time": answer.issue_time, **row.model_dump(mode="json")} for row in short_of(answer).rows]
+def with_quantiles(answer: NowcastAnswer, names: Sequence[str]) -> NowcastAnswer:
+    """The same answer with these quantiles only, named as in it."""
+    chosen = [
+        one.model_copy(update={"quantiles": {name: told for name, told in one.quantiles.items() if name in names}})
+        for one in answer.nowcasts
+    ]
+    return answer.model_copy(update={"nowcasts": chosen})
+
+
+def csv_of(answer: NowcastAnswer, quantiles: Sequence[str] | None = None) -> str:
+    """The same answer as CSV with a header, one row a series and horizon.
+
+    Args:
+        answer: the whole answer.
+        quantiles: names of the columns of quantiles, all by default; the median `yhat` is always there.
+    """
+    left_out = set() if quantiles is None else set(answer.nowcasts[0].quantiles) - set(quantiles)
+    rows = [
+        {"issue_time": answer.issue_time, **row.model_dump(mode="json", exclude=left_out)}
+        for row in short_of(answer).rows
+    ]
     lines = StringIO()
     writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -289,6 +309,11 @@ def region_card(region: Region, *, archive: bool) -> RegionCard:
         horizon_min=list(region.steps_minutes),
         archive=archive,
     )
+
+
+def event_card(event: Event) -> EventCard:
+    """The card of an event."""
+    return EventCard(region=event.region, at=iso(event.at), kind=event.kind, about=event.about, what=event.what)
 
 
 def number(value: float) -> float | None:

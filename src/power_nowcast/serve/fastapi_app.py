@@ -12,7 +12,9 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse
 
 from power_nowcast import __version__
+from power_nowcast.live.keyring import KeyRing
 from power_nowcast.serve import docs, problems
+from power_nowcast.serve.guard import NO_KEYS, Guard, Limits
 from power_nowcast.serve.metrics import Metrics
 from power_nowcast.serve.middleware import AccessLog, BodyLimit, FromPresent
 from power_nowcast.serve.openapi import describe
@@ -21,8 +23,6 @@ from power_nowcast.serve.schemas import Observations, ShortRequest
 from power_nowcast.serve.service import Served, Service
 from power_nowcast.store import Store
 
-MAX_BODY = 32 * 1024 * 1024
-
 
 def create_app(
     served: Mapping[str, Served],
@@ -30,7 +30,7 @@ def create_app(
     *,
     default_region: str,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    max_body: int = MAX_BODY,
+    limits: Limits = NO_KEYS,
     routes: Sequence[Routes] = ROUTES,
 ) -> FastAPI:
     """The application. Models that are not loaded yet are loaded in the background once it runs.
@@ -40,18 +40,22 @@ def create_app(
         store: where `GET` reads observations.
         default_region: the region of the short form where a request names none.
         clock: now, aware.
-        max_body: the most bytes of a request's body.
+        limits: what callers may do.
         routes: functions that add the routes.
     """
     service = Service(served, store, default_region=default_region, clock=clock)
-    metrics = Metrics(service)
+    metrics, ring = Metrics(service), KeyRing(store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
+        if limits.needs_key:
+            ring.start()
         yield
+        ring.stop()
         service.stop()
 
+    guard = Middleware(Guard, limits=limits, ring=ring, refuse=lambda inner: AccessLog(inner, metrics.count))
     app = FastAPI(
         title="power-nowcast",
         version=__version__,
@@ -60,19 +64,20 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[
+            *([guard] if limits.needs_key or limits.rate else []),
             Middleware(FromPresent, edition=service.edition, count=metrics.count),
             Middleware(AccessLog, count=metrics.count),
-            Middleware(BodyLimit, limit=max_body),
+            Middleware(BodyLimit, limit=limits.max_body, posts=limits.posts, waiting=limits.waiting),
         ],
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(_known_query)],
     )
-    app.state.present, app.state.metrics = service.present, metrics
+    app.state.present, app.state.metrics, app.state.keys = service.present, metrics, ring
     problems.install(app)
     for add in routes:
         add(app, service)
     example = served[default_region].region if default_region in served else None
-    describe(app, [Observations, ShortRequest], example)
+    describe(app, [Observations, ShortRequest], example, limits)
 
     @app.get("/docs", include_in_schema=False)
     def documentation() -> HTMLResponse:
@@ -89,7 +94,7 @@ async def _known_query(request: Request) -> None:
     route: APIRoute = request.scope["route"]
     if HTTPStatus.UNPROCESSABLE_ENTITY not in route.responses:
         return
-    known = [one.alias for one in route.dependant.query_params]
+    known = [one.alias for part in (*route.dependant.dependencies, route.dependant) for one in part.query_params]
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
         what = f"is not known here; known are {', '.join(known)}" if known else "is not known: this takes no query"

@@ -109,7 +109,7 @@ class _Regions(Collector):
         counted = dict.fromkeys((kind.value for kind in Kind), 0)
         if one.loop is not None:
             try:
-                found = self._service.events(name, self._begun)
+                found = self._service.events([name], self._begun)
             except StoreError:
                 return {}  # a damaged table is no reason to lose every other metric
             for event in found:

@@ -1,5 +1,6 @@
 """Pure ASGI middleware: the present from its bytes, a limit on bodies, a request id with one structured log line."""
 
+import asyncio
 import json
 import logging
 import re
@@ -13,13 +14,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from power_nowcast.errors import NowcastError
 from power_nowcast.live.present import Edition
 from power_nowcast.serve import problems
+from power_nowcast.serve.logs import FIELDS
 from power_nowcast.serve.metrics import UNKNOWN_ROUTE
+from power_nowcast.store.keys import PREFIX, SECRET
 
 logger = logging.getLogger("power_nowcast.access")
 type Count = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route, status, seconds."""
 
 PRESENT_ROUTE = "/v1/nowcast/{region}"
+HELD_BODIES = 4
+"""So many whole bodies may be in memory at a time, or more that are smaller."""
+SECURITY_TEXT = (
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+)
+"""Headers of every answer that has none of its own: an answer is data, and no other site shows or embeds it."""
+SECURITY = tuple((name.encode(), value.encode()) for name, value in SECURITY_TEXT)
 _PLAIN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -42,7 +55,7 @@ class FromPresent:
         headers = [
             (b"etag", edition.etag.encode()),
             (b"cache-control", b"no-cache"),
-            (b"x-content-type-options", b"nosniff"),
+            *SECURITY,
             (b"x-request-id", _request_id(brought.get(b"x-request-id", b"").decode("latin-1")).encode()),
         ]
         is_known = brought.get(b"if-none-match") == edition.etag.encode()
@@ -65,10 +78,23 @@ class FromPresent:
 
 
 class BodyLimit:
-    """Refuses bodies of more than `limit` bytes with 413, whether announced or streamed."""
+    """Reads bodies before the application runs, and lets few of them be worked on at a time.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app, self.limit = app, limit
+    It refuses a body of more than `limit` bytes with 413, whether announced or streamed, and with 503 what comes while
+    `HELD_BODIES` whole bodies' bytes are in memory or `waiting` requests wait. The body is read first: once the
+    application has begun to answer, a refusal comes too late, and a slow sender must not keep a place from others.
+
+    Args:
+        app: the application.
+        limit: the most bytes of a body.
+        posts: the most requests with a body that the application works on at a time.
+        waiting: the most requests with a body that wait for that.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, posts: int = 4, waiting: int = 64) -> None:
+        self.app, self.limit, self._waiting_at_most = app, limit, waiting
+        self._places = asyncio.Semaphore(posts)
+        self._held = self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,30 +102,59 @@ class BodyLimit:
             return
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdecimal() or int(announced) > self.limit:
-            await self._refuse(scope, send)
+            await self._refuse_large(scope, send)
             return
-        # Read before the application runs: once it has begun to answer, a refusal comes too late.
         parts: list[Message] = []
         size = 0
-        while True:
-            message = await receive()
-            parts.append(message)
-            size += len(message.get("body", b""))
-            if size > self.limit:
-                await self._refuse(scope, send)
-                return
-            if message["type"] != "http.request" or not message.get("more_body", False):
-                break
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                parts.append(message)
+                brought = len(message.get("body", b""))
+                size, self._held = size + brought, self._held + brought
+                if size > self.limit:
+                    await self._refuse_large(scope, send)
+                    return
+                if self._held > HELD_BODIES * self.limit:
+                    await self._refuse_busy(scope, send)
+                    return
+                if not message.get("more_body", False):
+                    break
 
-        async def replay() -> Message:
-            return parts.pop(0) if parts else await receive()
+            async def replay() -> Message:
+                return parts.pop(0) if parts else await receive()
 
-        await self.app(scope, replay, send)
+            if size:
+                await self._in_its_turn(scope, replay, send)
+            else:
+                await self.app(scope, replay, send)
+        finally:
+            self._held -= size
 
-    async def _refuse(self, scope: Scope, send: Send) -> None:
+    async def _in_its_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._waiting >= self._waiting_at_most:
+            await self._refuse_busy(scope, send)
+            return
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._places.release()
+
+    async def _refuse_large(self, scope: Scope, send: Send) -> None:
         detail = f"The body is larger than {self.limit:,} bytes."
         remedy = "Send only the history that /v1/models asks for."
-        await _send_problem(scope, send, 413, "Request too large", detail, remedy)
+        await problems.send(scope, send, 413, "Request too large", detail, remedy)
+
+    async def _refuse_busy(self, scope: Scope, send: Send) -> None:
+        detail, remedy = "Too many requests with a body are in work.", "Send it again in a second."
+        await problems.send(scope, send, 503, "Too busy", detail, remedy, [(b"retry-after", b"1")])
 
 
 class AccessLog:
@@ -127,8 +182,9 @@ class AccessLog:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
-                headers["x-content-type-options"] = "nosniff"
                 headers.setdefault("cache-control", "no-store")
+                for name, value in SECURITY_TEXT:
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
@@ -138,28 +194,24 @@ class AccessLog:
             if status:
                 raise
             remedy = f"Report it with the request id {request_id}."
-            await _send_problem(scope, tagged, 500, "Internal error", "The service failed on this request.", remedy)
+            await problems.send(scope, tagged, 500, "Internal error", "The service failed on this request.", remedy)
         finally:
             seconds = self.clock() - begin
             route = scope.get("route")
             self.count(scope["method"], getattr(route, "path", UNKNOWN_ROUTE), status, seconds)
-            line = {
+            line: dict[str, object] = {
                 "request_id": request_id,
                 "method": scope["method"],
-                "path": scope["path"],
+                "path": SECRET.sub("KEY", scope["path"]),
                 "status": status,
                 "milliseconds": round(1000 * seconds, 2),
             }
-            logger.info(json.dumps(line))
+            if "key" in scope:
+                line["key"] = scope["key"]  # its id
+            logger.info(json.dumps(line), extra={FIELDS: line})
 
 
 def _request_id(brought: str) -> str:
     """The caller's id if it is a plain one, else a new one."""
-    return brought if _PLAIN_ID.fullmatch(brought) else uuid.uuid4().hex
-
-
-async def _send_problem(scope: Scope, send: Send, status: int, title: str, detail: str, remedy: str) -> None:
-    body = problems.body(scope["path"], status, title, detail, remedy)
-    headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    is_plain = _PLAIN_ID.fullmatch(brought) and not brought.startswith(PREFIX)  # a key must not get into the log
+    return brought if is_plain else uuid.uuid4().hex

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from power_nowcast.contracts import QUANTILES
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label
+from power_nowcast.serve.guard import OPEN, Limits, needed_for
 from power_nowcast.serve.problems import MEDIA_TYPE
 from power_nowcast.serve.schemas import EXAMPLE_TIME, Problem
 
@@ -25,14 +26,19 @@ def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def tables_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The answer of an operation that also gives tables of these media types."""
+    return {200: {"content": {one: {"schema": {"type": "string"}} for one in media_types}}}
+
+
 def body_of(kind: type[BaseModel]) -> dict[str, Any]:
     """The request body of an operation that parses it itself."""
     schema = {"$ref": _REFERENCE.format(model=kind.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], region: Region | None) -> None:
-    """Complete the description that the app makes of itself, with examples for a region."""
+def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], region: Region | None, limits: Limits) -> None:
+    """Complete the description that the app makes of itself, with examples for a region, and with keys and rates."""
     made = app.openapi
 
     def complete() -> dict[str, Any]:
@@ -47,10 +53,31 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], region: Region | N
             if region is not None:
                 _add_examples(found, region)
             schemas[Problem.__name__]["examples"] = [_PROBLEM]
+            _add_limits(found, limits)
             app.openapi_schema = found
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]
+
+
+def _add_limits(description: dict[str, Any], limits: Limits) -> None:
+    """Say which operations need a key, and what is answered to those who have none or ask too often."""
+    if limits.needs_key:
+        description["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `nowcast keys new`."},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+        }
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            if path in OPEN:
+                continue
+            needed = needed_for(method.upper())
+            statuses = [429] if limits.rate else []
+            if needed in limits.needs_key:
+                operation["security"] = [{"bearer": []}, {"header": []}]
+                statuses += [401, 403, 503]
+            for status, told in problems_of(*statuses).items():
+                operation["responses"].setdefault(str(status), told)
 
 
 def _add_examples(description: dict[str, Any], region: Region) -> None:
@@ -106,7 +133,7 @@ def _add_examples(description: dict[str, Any], region: Region) -> None:
     ]
     for operation in (one for methods in paths.values() for one in methods.values()):
         for parameter in operation.get("parameters", []):
-            examples = {"region": region.name, "series": [region.series[0]], "horizon": steps}
+            examples = {"region": region.name, "series": [region.series[0]], "horizons": steps, "quantiles": [0.1, 0.9]}
             if parameter["name"] in examples:
                 parameter["example"] = examples[parameter["name"]]
 

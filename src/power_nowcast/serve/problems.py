@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problems: `application/problem+json` with title, detail, remedy and the error's fields."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope, Send
 
 from power_nowcast import errors
 
@@ -57,6 +58,22 @@ def problem(request: Request, status: int, *args: Any, headers: Mapping[str, str
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         told.setdefault("retry-after", str(RETRY_SECONDS))
     return Response(body(request.url.path, status, *args), status, told, MEDIA_TYPE)
+
+
+async def send(
+    scope: Scope,
+    sender: Send,
+    status: int,
+    title: str,
+    detail: str,
+    remedy: str,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
+    """Answer a request with one problem, from a middleware."""
+    told = body(scope["path"], status, title, detail, remedy)
+    kind = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(told)).encode())]
+    await sender({"type": "http.response.start", "status": status, "headers": [*kind, *headers]})
+    await sender({"type": "http.response.body", "body": told})
 
 
 def install(app: FastAPI) -> None:

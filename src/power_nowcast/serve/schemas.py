@@ -274,6 +274,13 @@ class HistoryRow(BaseModel):
     model_version: str
     origin_mw: float | None = Field(description="The last known value at the issue time.")
     median_mw: float | None
+    q05: float | None = Field(description="MW, as the other quantiles.")
+    q10: float | None
+    q25: float | None
+    q50: float | None
+    q75: float | None
+    q90: float | None
+    q95: float | None
     first_mw: float | None = Field(description="The value of `valid_at` that was published first.")
     actual_mw: float | None = Field(description="Its newest value, after corrections.")
     error_mw: float | None = Field(description="The median minus `first_mw`.")
@@ -287,6 +294,7 @@ class HistoryRow(BaseModel):
 class EventCard(BaseModel):
     """What happened."""
 
+    region: str
     at: str
     kind: Kind
     about: str = Field(description="A series, a table or a model version; empty for the region.")

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 from fastapi.exceptions import RequestValidationError
 
-from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.collect.freshness import is_archive
 from power_nowcast.contracts import Table
 from power_nowcast.contracts.times import aware, minute
@@ -19,24 +18,25 @@ from power_nowcast.errors import (
     MissingDataError,
     NowcastError,
     StaleDataError,
-    UnknownCalibrationError,
     UnknownRegionError,
 )
 from power_nowcast.features.state import MAX_AGE_MINUTES
+from power_nowcast.live.calibration import wanted_calibration
 from power_nowcast.live.loader import POLL_SECONDS, Loader
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_force
 from power_nowcast.live.present import Edition, Present
 from power_nowcast.live.records import Published, newest, not_live
 from power_nowcast.live.runner import Runner
-from power_nowcast.live.scores import scores
-from power_nowcast.live.slot import Loaded, ModelSlot
+from power_nowcast.live.scores import scores, skill
+from power_nowcast.live.slot import ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import known_until
 from power_nowcast.serve.answers import (
     answer_of,
     answer_of_published,
+    event_card,
     identity,
     iso,
     iso_exact,
@@ -46,6 +46,7 @@ from power_nowcast.serve.answers import (
 )
 from power_nowcast.serve.chances import Happening, chances_of
 from power_nowcast.serve.headline import ARCHIVE
+from power_nowcast.serve.history import Span, page
 from power_nowcast.serve.observations import panel_of, parse_time
 from power_nowcast.serve.page import VERSION
 from power_nowcast.serve.schemas import (
@@ -192,7 +193,7 @@ class Service:
         now = self.clock()
         at, flags = self._issue_time(one, issue_time, now)
         loaded = one.slot.current
-        nowcaster = Nowcaster(loaded.bundle, self._calibration(loaded, at))
+        nowcaster = Nowcaster(loaded.bundle, calibration_in_force(self.store, loaded.bundle, at))
         try:
             nowcast = nowcaster.nowcast(self._windows[name].at(at), minute(at))
         except (MissingDataError, StaleDataError) as error:
@@ -252,22 +253,27 @@ class Service:
     def _render(self, published: Published) -> bytes:
         return answer_of_published(self.of(published.region).region, published).model_dump_json().encode()
 
-    def history(self, name: str, series: Sequence[str] | None, first: datetime, last: datetime) -> pl.DataFrame:
-        """Rows of `live.scores.SCORES` of the issue times from `first` to `last`.
+    def history(self, name: str, series: Sequence[str] | None, span: Span) -> tuple[pl.DataFrame, datetime | None]:
+        """The first page of a span; what `serve.history.page` gives.
 
         Raises:
             UnknownRegionError, UnknownSeriesError: there is no such region or series.
         """
         region = self.of(name).region
         _check(region, series, None)
-        rows = scores(self.store, region, first, last)
-        return rows if series is None else rows.filter(pl.col("series").is_in(series))
+        return page(self.store, region, span, None if series is None else tuple(dict.fromkeys(series)))
 
-    def events(self, name: str, since: datetime | None) -> list[EventCard]:
-        """The events of a region, of the last day by default, oldest first."""
+    def skill(self, name: str, hours: int) -> pl.DataFrame:
+        """Rows of `live.scores.skill` of the issue times of the last hours."""
         now = self.clock()
-        found = events(self.store, self.of(name).region.name, since or now - timedelta(days=1), now)
-        return [EventCard(at=iso(one.at), kind=one.kind, about=one.about, what=one.what) for one in found]
+        return skill(scores(self.store, self.of(name).region, now - timedelta(hours=hours), now))
+
+    def events(self, names: Sequence[str], since: datetime | None) -> list[EventCard]:
+        """The events of these regions, of the last day by default, oldest first."""
+        now = self.clock()
+        first = since or now - timedelta(days=1)
+        found = [one for name in names for one in events(self.store, self.of(name).region.name, first, now)]
+        return [event_card(one) for one in sorted(found, key=lambda one: one.at)]
 
     def told_time(self) -> Clock:
         """The service's clock, and the version of its page."""
@@ -290,7 +296,7 @@ class Service:
             answer, nowcast, _ = self._from_store(name, None, None, None)
             found = as_published(self.store, one.region, nowcast, answer.model, now=now)
         is_past = one.loop is None and is_archive(self.store, one.region)
-        shown = Shown(found, one.loop is not None, is_past, self.events(name, None), self.told_time())
+        shown = Shown(found, one.loop is not None, is_past, self.events([name], None), self.told_time())
         return view_of(self.store, one.region, shown, now=now, hours=hours)
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:
@@ -300,7 +306,7 @@ class Service:
         loaded = one.slot.current
         panel, left_out = panel_of(one.region, asked, self.clock())
         issue = minute(asked.issue_time) if asked.issue_time else panel.end
-        calibration = self._calibration(loaded, aware(issue), asked.calibration_id)
+        calibration = wanted_calibration(self.store, loaded, aware(issue), asked.calibration_id)
         nowcast = Nowcaster(loaded.bundle, calibration).nowcast(panel, issue, flags=left_out)
         model = identity(loaded, nowcast.calibration_id)
         return answer_of(one.region, model, nowcast, asked.series, asked.horizon, now=self.clock())
@@ -311,7 +317,7 @@ class Service:
         for one in self.served.values():
             if one.slot.is_loaded:
                 loaded, trouble = one.slot.current, one.slot.trouble
-                in_force = self._calibration(loaded, self.clock())
+                in_force = calibration_in_force(self.store, loaded.bundle, self.clock())
                 cards.append(model_card(loaded, in_force.id, str(trouble) if trouble else None))
         return cards
 
@@ -374,22 +380,6 @@ class Service:
                 issue_time=iso(now),
             )
         return now.astimezone(UTC).replace(second=0, microsecond=0), []
-
-    def _calibration(self, loaded: Loaded, at: datetime, wanted: str | None = None) -> Calibration:
-        """The calibration in force at a time, or the wanted one: the frozen one, or one in force then or now."""
-        bundle = loaded.bundle
-        in_force = calibration_in_force(self.store, bundle, at)
-        if wanted is None or wanted == in_force.id:
-            return in_force
-        known = {one.id: one for one in (bundle.calibration, calibration_in_force(self.store, bundle))}
-        if wanted not in known:
-            raise UnknownCalibrationError(
-                f"Version {loaded.version} has no calibration {wanted!r} at {iso(at)}.",
-                remedy=f"Use one of: {', '.join(dict.fromkeys((in_force.id, *known)))}; or leave it out.",
-                calibration_id=wanted,
-                model_version=loaded.version,
-            )
-        return known[wanted]
 
 
 def _check(region: Region, series: Sequence[str] | None, horizons: Sequence[int] | None) -> None:

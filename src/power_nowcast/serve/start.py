@@ -19,7 +19,10 @@ from power_nowcast.ingest.catalog import check_ready, check_sources
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
+from power_nowcast.serve import logs
+from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, connection
 from power_nowcast.serve.fastapi_app import create_app
+from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
 from power_nowcast.settings import Settings, settings
 from power_nowcast.store import Store
@@ -47,7 +50,7 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
     served = {region.name: Served(region, production(region, settings())) for region in found}
-    run_server(create_app(served, store, default_region=found[0].name), host, port)
+    run_server(create_app(served, store, default_region=found[0].name, limits=_limits(host)), host, port)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,12 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
         slot = production(region, settings())
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
         served[region.name] = Served(followed, slot, Loop(store, followed, slot, follower, clock, sleep))
-    run_server(create_app(served, store, default_region=next(iter(served)), clock=clock), host, port)
+    app = create_app(served, store, default_region=next(iter(served)), clock=clock, limits=_limits(host))
+    run_server(app, host, port)
+
+
+def _limits(host: str) -> Limits:
+    return limits_of(host, settings().api_keys, settings().api_rate)
 
 
 def system_clock() -> datetime:
@@ -86,13 +94,19 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def run_server(app: FastAPI, host: str, port: int) -> None:
-    """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up."""
+def run_server(app: FastAPI, host: str, port: int, *, request_seconds: float = REQUEST_SECONDS) -> None:
+    """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up.
+
+    A request has `request_seconds` to arrive.
+    """
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        log_config=_LOGGING,
+        http=connection(request_seconds),
+        ws="none",
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        log_config=logs.config(),
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
@@ -110,15 +124,3 @@ class _Server(uvicorn.Server):
 
 def _told(text: str) -> None:
     logger.info("%s", text)
-
-
-_LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "uvicorn": {"handlers": ["console"], "level": "INFO"},
-        "power_nowcast": {"handlers": ["console"], "level": "INFO"},
-    },
-}

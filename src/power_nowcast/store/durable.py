@@ -26,10 +26,15 @@ def sync(paths: Iterable[Path]) -> None:
             os.close(descriptor)
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is not complete, or was left by a killed write."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def remove_strays(root: Path, now: datetime) -> int:
     """Delete temporary files below a folder that are older than `STRAY_AFTER`; returns their number."""
     before = (now - STRAY_AFTER).timestamp()
-    names = (folder / name for folder, _, files in root.walk() for name in files if _TEMPORARY.fullmatch(name))
+    names = (folder / name for folder, _, files in root.walk() for name in files if is_temporary(name))
     strays = [file for file in names if file.stat().st_mtime < before]
     for file in strays:
         file.unlink(missing_ok=True)

@@ -171,5 +171,22 @@ INTERVENTIONS = RecordTable(
 )
 """What people decided while a region was followed."""
 
-RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS, INTERVENTIONS)
+KEYS = RecordTable(
+    "keys",
+    pl.Schema(
+        {
+            "region": pl.String(),  # `keys.EVERYWHERE`: a key is for the whole service
+            "id": pl.String(),
+            "name": pl.String(),
+            "scope": pl.String(),
+            "sha256": pl.String(),  # of the key, in hex; the key itself is stored nowhere
+            "is_revoked": pl.Boolean(),  # a key is made by one row, and revoked by a second one
+            "first_seen_at": UTC,
+        }
+    ),
+    key=("region", "id", "is_revoked"),
+)
+"""The keys of the API, made and revoked."""
+
+RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS, INTERVENTIONS, KEYS)
 """All declarations."""

@@ -1,18 +1,22 @@
 """Routes of nowcasts: from the store, and from observations that the caller brings."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 
+from power_nowcast.contracts import QUANTILES
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.live.nowcaster import Quality
-from power_nowcast.serve.answers import check_quality, short_of
+from power_nowcast.scoring import label
+from power_nowcast.serve.answers import check_quality, csv_of, short_of, with_quantiles
 from power_nowcast.serve.chances import Happening
 from power_nowcast.serve.observations import read
-from power_nowcast.serve.openapi import body_of, problems_of
+from power_nowcast.serve.openapi import body_of, problems_of, tables_of
 from power_nowcast.serve.schemas import (
     ChancesAnswer,
     NowcastAnswer,
@@ -23,8 +27,27 @@ from power_nowcast.serve.schemas import (
 )
 from power_nowcast.serve.service import Service
 
+
+def _split(value: object) -> object:
+    """The parts of a list whose members may be several, separated by commas."""
+    if not isinstance(value, list):
+        return value
+    return [part for one in value for part in (one.split(",") if isinstance(one, str) else [one])]
+
+
 SeriesQuery = Annotated[list[str] | None, Query(description="Only these series; repeatable.")]
-HorizonQuery = Annotated[list[int] | None, Query(description="Only these minutes ahead; repeatable.")]
+HorizonsQuery = Annotated[
+    list[int] | None,
+    BeforeValidator(_split),
+    Query(description="Only these minutes ahead, separated by commas or repeated."),
+]
+HorizonQuery = Annotated[list[int] | None, Query(description="As `horizons`, repeatable.", deprecated=True)]
+QuantilesQuery = Annotated[
+    list[float] | None,
+    BeforeValidator(_split),
+    Query(description=f"Only these of {', '.join(map(str, QUANTILES))}, separated by commas or repeated."),
+]
+FormatQuery = Annotated[Literal["json", "csv"], Query(description="The form of the answer; CSV has rows only.")]
 IssueQuery = Annotated[
     str | None,
     Query(
@@ -57,34 +80,56 @@ WithinQuery = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The part of a nowcast that a request asks for."""
+
+    series: SeriesQuery = None
+    horizons: HorizonsQuery = None
+    horizon: HorizonQuery = None
+
+    @property
+    def steps(self) -> list[int] | None:
+        """The chosen minutes ahead under either name, None for all."""
+        return self.horizon if self.horizons is None else self.horizons
+
+
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes."""
 
-    @app.get("/v1/nowcast/{region}", tags=["nowcast"], responses=problems_of(404, 422, 503))
+    @app.get(
+        "/v1/nowcast/{region}",
+        tags=["nowcast"],
+        responses=problems_of(404, 422, 503) | tables_of("text/csv"),
+        response_model=NowcastAnswer,
+    )
     def nowcast(
         region: str,
-        series: SeriesQuery = None,
-        horizon: HorizonQuery = None,
+        chosen: Annotated[Chosen, Depends()],
+        quantiles: QuantilesQuery = None,
         issue_time: IssueQuery = None,
         min_quality: QualityQuery = None,
         min_rung: RungQuery = None,
-    ) -> NowcastAnswer:
+        format: FormatQuery = "json",  # noqa: A002 - the name that callers know
+    ) -> NowcastAnswer | Response:
         """The nowcast from the observations in the store; of a region that this process follows, the published one."""
-        answer = service.from_store(region, series, horizon, issue_time)
+        names = _names(quantiles)
+        answer = service.from_store(region, chosen.series, chosen.steps, issue_time)
         check_quality(answer, min_quality, min_rung)
-        return answer
+        if format == "csv":
+            return Response(csv_of(answer, names), media_type="text/csv")
+        return answer if names is None else with_quantiles(answer, names)
 
     @app.get("/v1/nowcast/{region}/paths", tags=["nowcast"], responses=problems_of(404, 422, 503))
     def paths(
         region: str,
-        series: SeriesQuery = None,
-        horizon: HorizonQuery = None,
+        chosen: Annotated[Chosen, Depends()],
         issue_time: IssueQuery = None,
         count: CountQuery = 100,
         seed: SeedQuery = 0,
     ) -> PathsAnswer:
         """The peak and the trough of the coming hour, and sample paths through it."""
-        return service.paths(region, series, horizon, issue_time, count=count, seed=seed)
+        return service.paths(region, chosen.series, chosen.steps, issue_time, count=count, seed=seed)
 
     @app.get("/v1/nowcast/{region}/probability", tags=["nowcast"], responses=problems_of(404, 422, 503))
     def probability(
@@ -104,6 +149,19 @@ def add(app: FastAPI, service: Service) -> None:
         return service.chances(region, series, issue_time, happening, within)
 
     _add_posts(app, service)
+
+
+def _names(quantiles: list[float] | None) -> list[str] | None:
+    """The names of quantiles in answers, None for all.
+
+    Raises:
+        RequestValidationError: one of them is none of the levels.
+    """
+    for level in quantiles or ():
+        if level not in QUANTILES:
+            what = f"{level:g} is none of {', '.join(map(str, QUANTILES))}"
+            raise RequestValidationError([{"type": "level", "loc": ("query", "quantiles"), "msg": what}])
+    return None if quantiles is None else [f"q{label(level)}" for level in quantiles]
 
 
 def _add_posts(app: FastAPI, service: Service) -> None:

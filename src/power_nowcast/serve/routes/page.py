@@ -1,13 +1,11 @@
 """Routes of the page: its files, and what it shows."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Query, Response
 from polars import selectors as cs
 from starlette.exceptions import HTTPException
 
-from power_nowcast.live.scores import skill
 from power_nowcast.serve.answers import SIGNIFICANT
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.page import ASSETS, POLICY
@@ -30,9 +28,7 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/v1/skill/{region}", tags=["live"], responses=problems_of(404, 422, 503))
     def skill_of_day(region: str, hours: SpanQuery = 24) -> list[SkillRow]:
         """The errors of the last hours' live nowcasts against those of the last known value, and their coverage."""
-        now = service.clock()
-        rows = skill(service.history(region, None, now - timedelta(hours=hours), now))
-        rows = rows.with_columns(cs.float().round_sig_figs(SIGNIFICANT))
+        rows = service.skill(region, hours).with_columns(cs.float().round_sig_figs(SIGNIFICANT))
         return [SkillRow.model_validate(row) for row in rows.iter_rows(named=True)]
 
     @app.get("/", include_in_schema=False)

@@ -1,0 +1,89 @@
+"""HTTP connections with limits: a request must arrive whole in time, and its head has a greatest size."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from power_nowcast.serve import problems
+
+logger = logging.getLogger("power_nowcast.access")
+
+REQUEST_SECONDS = 30.0
+"""A request that has not arrived as a whole after this time is dropped."""
+HEAD_BYTES = 16 * 1024
+"""The most bytes of a request's first line and headers; twice as many may pass where they come in pieces."""
+
+
+class Connection(H11Protocol):
+    """A connection on which no request takes longer than `seconds` to arrive; so long may it also be silent at first.
+
+    Between requests uvicorn's own, shorter limit for silent connections holds.
+    """
+
+    seconds = REQUEST_SECONDS
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        # h11 sees the size of a head only as long as it is not complete.
+        if len(data) > HEAD_BYTES and self.conn.their_state is h11.IDLE and b"\r\n\r\n" not in data[:HEAD_BYTES]:
+            self.send_400_response("The request is too large.")
+            return
+        super().data_received(data)
+        # IDLE: the head is not complete; SEND_BODY: the body is not.
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._await_request()
+        else:
+            self._forget()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or has too large a head."""
+        detail = f"{msg.rstrip('.')}, or its first line and headers are larger than {HEAD_BYTES:,} bytes."
+        self._refuse(400, "Invalid HTTP", detail, "Send a well-formed request with fewer headers and a shorter query.")
+
+    def _await_request(self) -> None:
+        if self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self.seconds, self._drop)
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _drop(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        logger.info("a request of %s did not arrive within %g s", self.client[0] if self.client else "?", self.seconds)
+        detail = f"The request did not arrive as a whole within {self.seconds:g} seconds."
+        self._refuse(408, "Request too slow", detail, "Send it again, with a smaller body or over a faster line.")
+
+    def _refuse(self, status: int, title: str, detail: str, remedy: str) -> None:
+        """Answer with a problem, unless an answer has begun, and close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = problems.body(self.scope["path"] if self.scope else "/", status, title, detail, remedy)
+            headers = [
+                (b"content-type", problems.MEDIA_TYPE.encode()),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ]
+            events = h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()
+            with suppress(h11.LocalProtocolError):  # an answer to HEAD has no body
+                for event in events:
+                    self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+def connection(seconds: float) -> type[Connection]:
+    """The connections of a server that gives each request so many seconds to arrive."""
+    return type("Connection", (Connection,), {"seconds": seconds})
