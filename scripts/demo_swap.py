@@ -6,7 +6,6 @@ runs `nowcast promote` and `nowcast promote --rollback`.
 """
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -96,11 +95,9 @@ def main() -> int:
     say("clock", "version", "digest", "nowcast", "what happened")
     with service(options, region) as watched:
         show(region, watched.ask(), "version 1 answers")
-        version_2 = ("promote", "--version", "2", "--reason", "better on the days that no training saw")
-        for arguments, version in ((version_2, "2"), (("promote", "--rollback", "--reason", "too high since noon"), "1")):
-            say("", "", "", "", f"$ nowcast {arguments[0]} {' '.join(arguments[1:-2])}")
-            command = begin(options.region, *arguments)
-            told, at = watched.until(version, command)
+        for arguments, version in ((("--version", "2"), "2"), (("--rollback",), "1")):
+            say("", "", "", "", f"$ nowcast promote {' '.join(arguments)}")
+            told, at = watched.until(version, begin(options.region, "promote", *arguments, "--reason", "the demo"))
             moved = datetime.fromisoformat(mlflow_client.history(region)[-1].at)
             show(region, told, f"{(at - moved).total_seconds():.2f} s after the registry's alias moved")
         print(f"\n{watched.answers:,} answers of process {watched.process.pid}; each had status 200 and one version.")

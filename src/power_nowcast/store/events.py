@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import polars as pl
 
 from power_nowcast.store.store import Store
 from power_nowcast.store.tables import EVENTS
+
+NO_REASON = "no reason given"
 
 
 class Kind(StrEnum):
@@ -19,6 +21,7 @@ class Kind(StrEnum):
     PROMOTED = "promoted"
     SWAPPED = "swapped"
     NOT_LOADED = "not loaded"
+    JUDGED = "judged"
     QUALITY = "quality changed"
     REFUSED = "refused"
     JUMP = "jump"
@@ -48,6 +51,24 @@ def note(store: Store, given: Sequence[Event]) -> int:
         for one in given
     ]
     return store.records[EVENTS].add(pl.DataFrame(rows, EVENTS.given), now=given[-1].at)
+
+
+def tell_promotion(store: Store, region: str, version: str, what: str, *, person: str, reason: str) -> None:
+    """Note beside the tables that a version was promoted, or is back: services that follow the region take it at once.
+
+    Args:
+        store: the tables that the services follow.
+        region: the region's name.
+        version: the version that is in production now.
+        what: the end of a sentence about the version, such as "is in production".
+        person: who decided.
+        reason: why; may be empty.
+
+    Raises:
+        StoreError: the table cannot be written.
+    """
+    told = f"Version {version} {what}, by {person}: {reason or NO_REASON}."
+    note(store, [Event(region, datetime.now(UTC), Kind.PROMOTED, told, version)])
 
 
 def promoted(store: Store, region: str) -> datetime | None:
