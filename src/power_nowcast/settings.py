@@ -74,6 +74,7 @@ class Settings:
     contact: str = ""  # mail address or page that requests send to publishers; api.weather.gov requires one
     urls: Mapping[str, str] = field(default_factory=dict)  # base addresses of sources in place of the publishers' own
     cache_mib: int = 512  # each process keeps at most so many MiB of the tables in memory
+    shadow_days: int = 0  # days after which a version in the shadow is judged and promoted or rejected; 0: never
     workers: int = 2  # processes for work over series and folds; a model uses one thread
     tracking_uri: str = field(default="sqlite:///mlflow.db", repr=False)  # MLflow's address; it may contain a password
     entsoe_api_key: "SecretStr | None" = None  # security token of the ENTSO-E Transparency Platform
@@ -123,6 +124,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("entsoe_api_key", "pjm_api_key"), _secret),
     "workers": _at_least_one,
     "cache_mib": _not_negative,
+    "shadow_days": _not_negative,
     "urls": _addresses,
 }
 """Functions that turn a variable's text into the field's value; other fields keep the text. Invalid: ValueError."""

@@ -71,14 +71,24 @@ def tell_promotion(store: Store, region: str, version: str, what: str, *, person
     note(store, [Event(region, datetime.now(UTC), Kind.PROMOTED, told, version)])
 
 
+def last_of(store: Store, region: str, kind: Kind, *, about: str | None = None) -> datetime | None:
+    """The time of the newest event of a kind, None if there is none.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    wanted = [pl.col("kind") == kind.value] + ([] if about is None else [pl.col("about") == about])
+    found = store.records[EVENTS].newest(region, *wanted)
+    return None if found.is_empty() else found["at"][0]
+
+
 def promoted(store: Store, region: str) -> datetime | None:
     """When a version of the region was promoted last, None if never; a service asks this often.
 
     Raises:
         StoreError: the table is damaged.
     """
-    found = store.records[EVENTS].newest(region, pl.col("kind") == Kind.PROMOTED.value)
-    return None if found.is_empty() else found["at"][0]
+    return last_of(store, region, Kind.PROMOTED)
 
 
 def events(store: Store, region: str, first: datetime, last: datetime) -> list[Event]:
