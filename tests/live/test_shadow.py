@@ -1,4 +1,4 @@
-"""The shadow: a row of each interval from the same data, windows that are judged once, and verdicts that are acted on."""
+"""The shadow: a row of each interval from the same data, windows that are judged once, verdicts that are acted on."""
 
 import time
 from collections.abc import Callable
