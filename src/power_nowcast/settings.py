@@ -35,6 +35,13 @@ def _not_negative(text: str) -> int:
     return number
 
 
+def _none_or_three(text: str) -> int:
+    number = int(text)
+    if number < 0 or 0 < number < 3:
+        raise ValueError
+    return number
+
+
 def _user() -> str:
     """The name of the user in the system."""
     try:
@@ -124,7 +131,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("entsoe_api_key", "pjm_api_key"), _secret),
     "workers": _at_least_one,
     "cache_mib": _not_negative,
-    "shadow_days": _not_negative,
+    "shadow_days": _none_or_three,
     "urls": _addresses,
 }
 """Functions that turn a variable's text into the field's value; other fields keep the text. Invalid: ValueError."""
@@ -132,6 +139,7 @@ _WANTED = {
     int: "a whole number",
     _at_least_one: "a whole number of 1 or more",
     _not_negative: "a whole number of 0 or more",
+    _none_or_three: "0, or a whole number of 3 or more",
 }
 
 

@@ -135,7 +135,8 @@ def test_of_two_equally_good_versions_one_is_seldom_preferred(days: int, memory_
 
 
 @pytest.mark.slow
-def test_a_version_that_is_two_percent_better_needs_two_days() -> None:
-    """docs/live.md tells this."""
-    assert shares(2, 200, better=0.02)[Outcome.BETTER] >= 0.8
-    assert shares(1, 200, better=0.02)[Outcome.BETTER] < 0.9
+def test_a_version_that_is_two_percent_better_needs_five_days() -> None:
+    """docs/live.md tells these shares."""
+    found = {days: shares(days, 200, better=0.02)[Outcome.BETTER] for days in (3, 5)}
+    assert 0.65 <= found[3] <= 0.85, found
+    assert found[5] >= 0.87, found

@@ -6,23 +6,28 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.contracts import QUANTILES
+from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ModelError, RegistryUnavailableError
 from power_nowcast.evaluate.promotion import Outcome
 from power_nowcast.features.panel import history
 from power_nowcast.live.loop import Loop
-from power_nowcast.live.records import Published, published
+from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.live.records import Published, published, rows
 from power_nowcast.live.shadow import Judged, Role, Second, Shadow
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.store.events import Kind, events
+from power_nowcast.store.tables import NOWCASTS, SHADOWS
 from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
 from tests.toy import toy_bundle
 
 DAY = timedelta(days=1)
-AFTER = 4
-"""Intervals after a window until its last outcome is known for certain."""
+UNKNOWN = 2
+"""Intervals after a window until its last outcome is due."""
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +90,37 @@ def judged(world: World) -> list[str]:
     return [one.what for one in events(world.store, "toy", BEGIN, world.now) if one.kind is Kind.JUDGED]
 
 
+def fill(world: World, answers: Bundle, second: Bundle, *, intervals: int, shadows: int | None = None) -> None:
+    """Store what both versions said at each interval since `BEGIN`, all at once; time goes on to the next interval."""
+    world.now = BEGIN + intervals * HALF_HOUR
+    world.fill()
+    issues = np.array([minute(BEGIN + n * HALF_HOUR) for n in range(intervals)])
+    panel = history(world.store, REGION, BEGIN - timedelta(days=60), world.now)
+    for bundle, table, count in ((answers, NOWCASTS, intervals), (second, SHADOWS, shadows)):
+        values = bundle.replay(panel, issues)[0].values
+        given = [_published(bundle, issue, values[n]) for n, issue in enumerate(issues[:count])]
+        world.store.records[table].add(pl.concat([rows(one) for one in given]), now=world.now)
+
+
+def _published(bundle: Bundle, issue: np.datetime64, values: np.ndarray) -> Published:
+    count, at = len(REGION.series), aware(issue)
+    nowcast = Nowcast(
+        *("toy", issue, REGION.series, REGION.steps_minutes, QUANTILES, values, np.ones(count), np.zeros(count)),
+        *((Quality.FULL,) * count, (), bundle.digest, "frozen"),
+    )
+    return Published(nowcast, "toy", "1", 0, at, at + HALF_HOUR, at, is_live=True, data_version="", sources={})
+
+
 def test_every_interval_has_the_bits_of_a_backtest_through_a_restart(
     world: World, registry: Registry, make, bundles: list[Bundle]
 ) -> None:
     registry.second = Second(registry.fetched[1], Role.CANDIDATE)
-    for hours in (5, 10):
+    for intervals in (3, 6):
         loop, _ = make(1)
-        world.run(lambda _, loop=loop: [loop], BEGIN + timedelta(hours=hours))
+        world.run(lambda _, loop=loop: [loop], BEGIN + intervals * HALF_HOUR)
     made = shadows(world, bundles[1])
     issues = np.array([one.nowcast.issue_time for one in made])
-    assert len(made) == 20
+    assert len(made) == 6
     assert {one.version for one in made} == {"2"}
     panel = history(world.store, REGION, BEGIN - timedelta(days=60), world.now)
     replayed, _ = bundles[1].replay(panel, issues)
@@ -113,17 +139,24 @@ def test_without_a_version_or_with_the_one_that_answers_there_is_no_row(
     assert [*shadows(world, bundles[0]), *shadows(world, bundles[1])] == []
 
 
-def test_a_better_candidate_is_settled_once_when_its_window_is_over(world: World, registry: Registry, make) -> None:
+def test_a_better_candidate_is_settled_once_when_its_window_is_over(
+    world: World, registry: Registry, make, bundles: list[Bundle]
+) -> None:
     registry.second = Second(registry.fetched[0], Role.CANDIDATE)
-    loop, _ = make(2, DAY)
-    world.run(lambda _: [loop], BEGIN + DAY)
+    fill(world, bundles[1], bundles[0], intervals=48 + UNKNOWN - 1)
+    loop, shadow = make(2, DAY)
+    loop.step()
     assert registry.settled == [], "the outcomes of the window are not known"
-    loop, _ = make(2, DAY)  # a restart does not begin the window again
+    loop.listeners = ()
+    world.now += HALF_HOUR
+    loop.step()
     registry.down = True
-    world.run(lambda _: [loop], world.now + AFTER * HALF_HOUR)
+    with pytest.raises(RegistryUnavailableError):
+        shadow.step(loop.present)
     assert judged(world) == [], "a verdict that could not be acted on is none"
     registry.down = False
-    world.run(lambda _: [loop], world.now + 2 * HALF_HOUR)
+    for _ in range(2):
+        shadow.step(loop.present)
     (one,) = registry.settled
     assert (one.version, one.role, one.verdict.outcome) == ("1", Role.CANDIDATE, Outcome.BETTER)
     assert (one.first, one.last) == (BEGIN, BEGIN + DAY - HALF_HOUR)
@@ -135,30 +168,30 @@ def test_a_better_candidate_is_settled_once_when_its_window_is_over(world: World
 
 
 def test_a_promoted_version_that_is_worse_than_the_one_before_is_told_so(
-    world: World, registry: Registry, make
+    world: World, registry: Registry, make, bundles: list[Bundle]
 ) -> None:
     registry.second = Second(registry.fetched[0], Role.BEFORE)
+    fill(world, bundles[1], bundles[0], intervals=48 + UNKNOWN)
     loop, _ = make(2, DAY)
-    world.run(lambda _: [loop], BEGIN + DAY + AFTER * HALF_HOUR)
+    loop.step()
     (one,) = registry.settled
     assert (one.version, one.role, one.verdict.outcome) == ("2", Role.BEFORE, Outcome.WORSE)
+    assert judged(world)[0].startswith("Version 2 against the version before it, over 1 days: worse.")
 
 
 def test_a_window_with_few_intervals_decides_nothing_and_the_next_one_begins_after_it(
-    world: World, registry: Registry, make
+    world: World, registry: Registry, make, bundles: list[Bundle]
 ) -> None:
     registry.second = Second(registry.fetched[0], Role.CANDIDATE)
-    loop, _ = make(2, DAY)
-    world.run(lambda _: [loop], BEGIN + 10 * HALF_HOUR)
-    registry.second = None
-    world.run(lambda _: [loop], BEGIN + DAY + AFTER * HALF_HOUR)
-    registry.second = Second(registry.fetched[0], Role.CANDIDATE)
-    world.run(lambda _: [loop], BEGIN + 2 * DAY + 2 * AFTER * HALF_HOUR)
-    first, second = registry.settled
-    assert first.verdict.outcome is Outcome.UNDECIDED
-    assert first.verdict.reasons == ("Only 10 of 48 intervals have both nowcasts.",)
-    assert (second.first, second.verdict.outcome) == (BEGIN + DAY, Outcome.BETTER)
-    assert len(judged(world)) == 2
+    fill(world, bundles[1], bundles[0], intervals=48 + UNKNOWN, shadows=10)
+    loop, shadow = make(2, DAY)
+    loop.step()
+    (one,) = registry.settled
+    assert one.verdict.outcome is Outcome.UNDECIDED
+    assert one.verdict.reasons == ("Only 10 of 48 intervals have both nowcasts.",)
+    begun = shadow._begin("1", bundles[0].digest, bundles[1].digest, world.now, DAY)
+    assert BEGIN + DAY <= begun <= world.now
+    assert judged(world)[0].endswith("Only 10 of 48 intervals have both nowcasts.")
 
 
 def test_a_damaged_version_is_an_event_once_and_the_loop_goes_on(world: World, registry: Registry, make) -> None:
