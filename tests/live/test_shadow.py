@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.calibration_state import pack
 from power_nowcast.contracts import QUANTILES
 from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ModelError, RegistryUnavailableError
@@ -97,8 +98,11 @@ def fill(world: World, answers: Bundle, second: Bundle, *, intervals: int, shado
     issues = np.array([minute(BEGIN + n * HALF_HOUR) for n in range(intervals)])
     panel = history(world.store, REGION, BEGIN - timedelta(days=60), world.now)
     for bundle, table, count in ((answers, NOWCASTS, intervals), (second, SHADOWS, shadows)):
-        values = bundle.replay(panel, issues)[0].values
-        given = [_published(bundle, issue, values[n]) for n, issue in enumerate(issues[:count])]
+        values, after = bundle.replay(panel, issues)
+        # So that a service does not repeat the day.
+        as_of = aware(after.as_of)
+        world.store.write_calibration("toy", bundle.digest, after.id, as_of, pack(after), now=world.now)
+        given = [_published(bundle, issue, values.values[n]) for n, issue in enumerate(issues[:count])]
         world.store.records[table].add(pl.concat([rows(one) for one in given]), now=world.now)
 
 
