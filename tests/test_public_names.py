@@ -34,7 +34,7 @@ PUBLIC = {
     "power_nowcast.mlflow_client": """
         ALIASES CANDIDATE PRODUCTION Predictions RUN_AGAIN Run STAGING Step Version by_alias check_reachable connect
         download environment find git_sha has_run history place predictions promote register rollback run serve_command
-        server_command set_alias shown_address versions
+        server_command set_alias shown_address tag_verdict versions
     """,
 }
 
