@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,14 +12,13 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.calibration_state import pack
-from power_nowcast.contracts import QUANTILES
 from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ModelError, RegistryUnavailableError
 from power_nowcast.evaluate.promotion import Outcome
 from power_nowcast.features.panel import history
 from power_nowcast.live.loop import Loop
-from power_nowcast.live.nowcaster import Nowcast, Quality
-from power_nowcast.live.records import Published, published, rows
+from power_nowcast.live.nowcaster import Nowcast, Nowcaster
+from power_nowcast.live.records import Published, _rows, published
 from power_nowcast.live.shadow import Judged, Role, Second, Shadow
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.store.events import Kind, events
@@ -102,16 +102,13 @@ def fill(world: World, answers: Bundle, second: Bundle, *, intervals: int, shado
         # So that a service does not repeat the day.
         as_of = aware(after.as_of)
         world.store.write_calibration("toy", bundle.digest, after.id, as_of, pack(after), now=world.now)
-        given = [_published(bundle, issue, values.values[n]) for n, issue in enumerate(issues[:count])]
-        world.store.records[table].add(pl.concat([rows(one) for one in given]), now=world.now)
+        one = Nowcaster(bundle).nowcast(panel, issues[0])
+        made = [replace(one, issue_time=issue, values=values.values[n]) for n, issue in enumerate(issues[:count])]
+        world.store.records[table].add(pl.concat([_rows(_published(one)) for one in made]), now=world.now)
 
 
-def _published(bundle: Bundle, issue: np.datetime64, values: np.ndarray) -> Published:
-    count, at = len(REGION.series), aware(issue)
-    nowcast = Nowcast(
-        *("toy", issue, REGION.series, REGION.steps_minutes, QUANTILES, values, np.ones(count), np.zeros(count)),
-        *((Quality.FULL,) * count, (), bundle.digest, "frozen"),
-    )
+def _published(nowcast: Nowcast) -> Published:
+    at = aware(nowcast.issue_time)
     return Published(nowcast, "toy", "1", 0, at, at + HALF_HOUR, at, is_live=True, data_version="", sources={})
 
 

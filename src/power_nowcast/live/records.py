@@ -68,7 +68,7 @@ def publish(store: Store, given: Published) -> Published:
         WriterBusyError: other writers kept the table busy.
         StoreError: the table cannot be written.
     """
-    added = store.records[NOWCASTS].add(rows(given), now=given.published_at)
+    added = store.records[NOWCASTS].add(_rows(given), now=given.published_at)
     if added == len(given.nowcast.series):
         return given
     standing = [
@@ -86,7 +86,7 @@ def publish_shadow(store: Store, given: Published) -> None:
         WriterBusyError: other writers kept the table busy.
         StoreError: the table cannot be written.
     """
-    store.records[SHADOWS].add(rows(given), now=given.published_at)
+    store.records[SHADOWS].add(_rows(given), now=given.published_at)
 
 
 def published(
@@ -108,8 +108,8 @@ def published(
     wanted = [pl.col("issue_time").is_between(first, last)]
     if digest is not None:
         wanted.append(pl.col("model_digest") == digest)
-    found = store.records[SHADOWS if is_shadow else NOWCASTS].read(region, *wanted, first=first, last=last)
-    groups = found.partition_by("issue_time", "revision", maintain_order=True)
+    rows = store.records[SHADOWS if is_shadow else NOWCASTS].read(region, *wanted, first=first, last=last)
+    groups = rows.partition_by("issue_time", "revision", maintain_order=True)
     return [_of(group) for group in groups]
 
 
@@ -126,8 +126,7 @@ def newest(store: Store, region: str, *, until: datetime | None = None) -> Publi
     return published(store, region, at, at)[-1]
 
 
-def rows(given: Published) -> pl.DataFrame:
-    """The rows of a nowcast, one of each series, as the tables take them."""
+def _rows(given: Published) -> pl.DataFrame:
     nowcast = given.nowcast
     same = {
         "region": nowcast.region,
@@ -147,7 +146,7 @@ def rows(given: Published) -> pl.DataFrame:
         "data_version": given.data_version,
         "sources": json.dumps({name: None if at is None else at.isoformat() for name, at in given.sources.items()}),
     }
-    by_series = [
+    rows = [
         same
         | {
             "series": name,
@@ -158,23 +157,23 @@ def rows(given: Published) -> pl.DataFrame:
         }
         for s, name in enumerate(nowcast.series)
     ]
-    return pl.DataFrame(by_series, NOWCASTS.given)
+    return pl.DataFrame(rows, NOWCASTS.given)
 
 
-def _of(given: pl.DataFrame) -> Published:
+def _of(rows: pl.DataFrame) -> Published:
     """The nowcast of the rows of one issue time and revision; series keep the order in which they were stored."""
-    one = given.row(0, named=True)
-    shape = len(given), len(one["steps_minutes"]), len(one["quantiles"])
+    one = rows.row(0, named=True)
+    shape = len(rows), len(one["steps_minutes"]), len(one["quantiles"])
     nowcast = Nowcast(
         region=one["region"],
         issue_time=np.datetime64(one["issue_time"].replace(tzinfo=None), "m"),
-        series=tuple(given["series"]),
+        series=tuple(rows["series"]),
         steps_minutes=tuple(one["steps_minutes"]),
         quantiles=tuple(one["quantiles"]),
-        values=np.array(given["values_mw"].to_list(), np.float64).reshape(shape),
-        origin_mw=given["origin_mw"].to_numpy().astype(np.float64),
-        age_minutes=given["age_minutes"].to_numpy().astype(np.float64),
-        quality=tuple(Quality(quality) for quality in given["quality"]),
+        values=np.array(rows["values_mw"].to_list(), np.float64).reshape(shape),
+        origin_mw=rows["origin_mw"].to_numpy().astype(np.float64),
+        age_minutes=rows["age_minutes"].to_numpy().astype(np.float64),
+        quality=tuple(Quality(quality) for quality in rows["quality"]),
         flags=tuple(one["flags"]),
         model_digest=one["model_digest"],
         calibration_id=one["calibration_id"],
