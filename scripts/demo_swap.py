@@ -30,8 +30,10 @@ from power_nowcast.regions import Region, load
 from power_nowcast.settings import settings
 
 NOWCAST = [sys.executable, "-m", "power_nowcast.cli"]
+FOLDER = Path("demo/swap")
+"""Where the demo keeps its own; a later run begins anew."""
 COPIED = ("documents", "features")
-"""What a promotion reads besides tables; the tables themselves are replayed."""
+"""What a promotion reads besides the tables, which are replayed."""
 PATIENCE_SECONDS = 300.0
 ASK_SECONDS = 0.05
 
@@ -82,17 +84,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--region", default="nyiso", help="a region, or a region's file")
     parser.add_argument("--tables", type=Path, default=Path("data"), help="the tables of `make run`")
-    parser.add_argument("--folder", type=Path, default=Path("demo/swap"), help="where the demo keeps its own")
     parser.add_argument("--start", default="2019-06-30 12:00", help="first replayed time, UTC")
     options = parser.parse_args()
     if not (options.tables / "documents").is_dir():
         print(f"There are no tables of `make run` in {options.tables}: run it first.", file=sys.stderr)
         return 1
     region = load(options.region)
-    shutil.rmtree(options.folder, ignore_errors=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)
     for part in COPIED:
-        shutil.copytree(options.tables / part, options.folder / "data" / part)
-    prepare(region, options.folder.absolute())
+        shutil.copytree(options.tables / part, FOLDER / "data" / part)
+    prepare(region, FOLDER.absolute())
     say("clock", "version", "digest", "nowcast", "what happened")
     with service(options, region) as watched:
         show(region, watched.first, "version 1 answers")
@@ -138,7 +139,7 @@ def service(options: argparse.Namespace, region: Region) -> Iterator[Watched]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     replay = ("--replay", options.start, "--speed", "20", "--data", str(options.tables), "--port", str(port))
-    log = options.folder / "live.log"
+    log = FOLDER / "live.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
             [*NOWCAST, "live", "--region", options.region, *replay], stdout=file, stderr=subprocess.STDOUT
