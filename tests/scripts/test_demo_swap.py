@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,22 @@ from tests.small_job import PLAN, TINY, job_of, write_region
 SCRIPT = Path(__file__).parents[2] / "scripts/demo_swap.py"
 
 
-def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, SCRIPT, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, env=dict(os.environ))
+def demo(*arguments: str, seconds: float = 500) -> subprocess.CompletedProcess[str]:
+    """A run of the demo, in a session of its own, which ends with all its processes."""
+    command = [sys.executable, str(SCRIPT), *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        told, wrong = process.communicate(timeout=seconds)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, told, wrong)
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(600)
 def test_the_same_process_answers_with_one_version_then_the_other_and_goes_back(tmp_path: Path, work_in) -> None:
     folder = work_in(tmp_path)
     region = write_region(folder, "swapland")
