@@ -40,7 +40,7 @@ endef
 
 .PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
 	test-deploy deploy-venv lock-deploy ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
-	serve-mlflow api live demo-live mlflow
+	serve-mlflow api live demo-live demo-swap mlflow
 
 help: ## list the targets
 	@echo "power-nowcast: calibrated 15-60 minute nowcasts of power load"
@@ -126,6 +126,9 @@ live: setup ## follow a region: a nowcast at every interval, and the API of what
 
 demo-live: setup ## the live service on the sample, replayed at 60 times its speed (after `make run`)
 	@NOWCAST_DATA=demo $(NOWCAST) live --region nyiso --replay "2019-06-20 12:00" --speed 60 $(ARGS)
+
+demo-swap: setup ## a running service is promoted to another version and rolled back while it answers (after `make run`)
+	@$(BIN)/python scripts/demo_swap.py $(ARGS)
 
 mlflow: setup ## the MLflow server, port 5001
 	@$(NOWCAST) mlflow $(ARGS)

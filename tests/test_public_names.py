@@ -34,7 +34,8 @@ PUBLIC = {
     "power_nowcast.mlflow_client": """
         ALIASES ARTIFACTS CANDIDATE PRODUCTION Predictions RUN_AGAIN Run STAGING Step Version by_alias check_reachable
         connect copy_database database_file download environment find git_sha has_run history move_addresses place
-        predictions promote register rollback run serve_command server_command set_alias shown_address versions
+        predictions promote register rollback run serve_command server_command set_alias shown_address tag_verdict
+        versions
     """,
 }
 

@@ -107,7 +107,13 @@ def test_keys_and_passwords_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("NOWCAST_WORKERS", "0"), ("NOWCAST_WORKERS", "two"), ("NOWCAST_WORKERS", ""), ("NOWCAST_API_PORT", "http")],
+    [
+        ("NOWCAST_WORKERS", "0"),
+        ("NOWCAST_WORKERS", "two"),
+        ("NOWCAST_WORKERS", ""),
+        ("NOWCAST_API_PORT", "http"),
+        ("NOWCAST_SHADOW_DAYS", "2"),
+    ],
 )
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)

@@ -41,6 +41,13 @@ def _scopes(text: str) -> str:
     return text
 
 
+def _none_or_three(text: str) -> int:
+    number = int(text)
+    if number < 0 or 0 < number < 3:
+        raise ValueError
+    return number
+
+
 def _user() -> str:
     """The name of the user in the system."""
     try:
@@ -80,6 +87,7 @@ class Settings:
     contact: str = ""  # mail address or page that requests send to publishers; api.weather.gov requires one
     urls: Mapping[str, str] = field(default_factory=dict)  # base addresses of sources in place of the publishers' own
     cache_mib: int = 512  # each process keeps at most so many MiB of the tables in memory
+    shadow_days: int = 0  # days after which a version in the shadow is judged and promoted or rejected; 0: never
     workers: int = 2  # processes for work over series and folds; a model uses one thread
     tracking_uri: str = field(default="sqlite:///mlflow.db", repr=False)  # MLflow's address; it may contain a password
     entsoe_api_key: "SecretStr | None" = None  # security token of the ENTSO-E Transparency Platform
@@ -133,6 +141,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "cache_mib": _not_negative,
     "api_keys": _scopes,
     "api_rate": _not_negative,
+    "shadow_days": _none_or_three,
     "urls": _addresses,
 }
 """Functions that turn a variable's text into the field's value; other fields keep the text. Invalid: ValueError."""
@@ -141,6 +150,7 @@ _WANTED = {
     _at_least_one: "a whole number of 1 or more",
     _not_negative: "a whole number of 0 or more",
     _scopes: "auto, admin or all",
+    _none_or_three: "0, or a whole number of 3 or more",
 }
 
 

@@ -12,7 +12,7 @@ app = group(
     __name__,
     __file__,
     *("run", "now", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain"),
-    *("compare", "doctor", "live", "mark", "adjust", "serve", "api", "mlflow"),
+    *("compare", "doctor", "live", "watch", "mark", "adjust", "serve", "api", "mlflow"),
     *("keys", "backup", "restore", "data", "regions"),
 )
 

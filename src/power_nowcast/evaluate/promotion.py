@@ -6,13 +6,14 @@ zone counts as much as a large one, and averaged over series and horizons.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats, Nowcasts
 from power_nowcast.errors import ConfigurationError, MissingDataError
-from power_nowcast.evaluate.inference import hac_variance_of_mean
+from power_nowcast.evaluate.inference import diebold_mariano, hac_variance_of_mean
 from power_nowcast.scoring import BANDS, label, pinball_losses
 
 MAX_WORSE = 0.01
@@ -32,6 +33,9 @@ RULE = (
     "horizon, and if it answers whatever the others answer."
 )
 """The rule of `decide` in words."""
+SIGNIFICANCE = 0.02
+"""Level of the test of `judge`. Its variance is estimated from one window, so that it decides more often than its level
+says; with coverage, at most 5 % of windows are decided for or against a version that is just as good."""
 
 
 LIMITS: Mapping[str, float | str] = {
@@ -85,7 +89,9 @@ def decide(
         MissingDataError: a series or horizon has nothing to be judged on.
     """
     others = {**baselines, **({} if incumbent is None else {"the incumbent": incumbent})}
-    _check_alike(challenger, others, actual, at_issue, baselines)
+    if not baselines:
+        raise ConfigurationError("No baseline to beat.", remedy="Evaluate at least persistence beside the model.")
+    _check_alike(challenger, others, actual, at_issue)
     known = np.isfinite(actual) & np.isfinite(at_issue)[..., None]
     for one in others.values():
         known &= np.isfinite(one.values).all(axis=-1)
@@ -123,6 +129,71 @@ def decide(
     return Decision(not verdict.against, tuple(verdict.against or verdict.speaks), dict(figures))
 
 
+class Outcome(StrEnum):
+    """What a window of live nowcasts shows of a challenger."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a window, why (sentences), and the figures that it rests on."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def judge(*, challenger: Nowcasts, incumbent: Nowcasts, actual: Floats) -> Verdict:
+    """Judge two versions by nowcasts of the same issue times of one window, which was set before it began.
+
+    The challenger is better or worse if the test of Diebold and Mariano says so at the level of `SIGNIFICANCE`. It is
+    worse, too, if its coverage is outside of the limits of `decide`, or if it withholds answers that the incumbent
+    gives. The loss of each series and step is relative to the incumbent's.
+
+    Args:
+        challenger: the version in question.
+        incumbent: the version that it is compared with.
+        actual: truth in MW, shape (issue, series, step), NaN where unknown.
+
+    Raises:
+        ConfigurationError: the nowcasts are not of the same issue times, series and steps.
+        MissingDataError: a series or step has nothing to be judged on.
+    """
+    _check_alike(challenger, {"the incumbent": incumbent}, actual, actual[..., 0])
+    known = np.isfinite(actual) & np.isfinite(incumbent.values).all(axis=-1)
+    used = known & np.isfinite(challenger.values).all(axis=-1)
+    _check_each(used.any(axis=0), challenger, "has no pair {} minutes ahead to judge by")
+    verdict = _Verdict()
+    if withheld := int((known & ~used).sum()):
+        verdict.refuse(f"It withholds {withheld / known.sum():.2%} of the answers that the other version gives.")
+    _coverage(verdict, challenger, actual, used)
+    levels = challenger.quantiles
+    own, theirs = (_loss(actual, one.values, levels) for one in (challenger, incumbent))
+    scale = _mean(theirs, used)
+    _check_each(scale > 0, challenger, "has no loss {} minutes ahead: there is nothing to scale by")
+    some = used.any(axis=(1, 2))
+    spacing = int(np.median(np.diff(challenger.issue_times[some]).astype(np.int64))) if some.sum() > 1 else 1
+    differences = _by_issue(((own - theirs) / scale)[some], used[some])
+    test = diebold_mariano(differences, challenger.steps_minutes[-1] // spacing)
+    verdict.figures |= {
+        "issue_times": float(some.sum()),
+        "difference": test.mean,
+        "difference lower bound": test.low,
+        "difference upper bound": test.high,
+        "p": test.p,
+    }
+    said = f"Its pinball loss differs by {test.mean:+.2%} (95 %: {test.low:+.2%} to {test.high:+.2%}; p {test.p:.3f})."
+    is_decided = test.p < SIGNIFICANCE
+    if verdict.against or (is_decided and test.mean > 0):
+        outcome = Outcome.WORSE
+    else:
+        outcome = Outcome.BETTER if is_decided else Outcome.UNDECIDED
+    return Verdict(outcome, (said, *verdict.against), dict(verdict.figures))
+
+
 def _check_each(good: NDArray[np.bool_], nowcasts: Nowcasts, why: str) -> None:
     """Raise MissingDataError for the first series and step (series, step) that is not `good`."""
     if good.all():
@@ -156,11 +227,7 @@ def _against(verdict: _Verdict, series: tuple[str, ...], own: Floats, theirs: Fl
     other = _mean(theirs, used)
     total = float(other.mean())
     difference = float(_mean(own, used).mean()) - total
-    # Each pair has the same weight as in the score: one over its cell's number of pairs. The sum runs over the pairs of
-    # an issue time, so that an error that hits all zones at once counts as one event.
-    weight = len(used) / used.sum(axis=0) / used[0].size
-    by_issue = (np.where(used, own - theirs, 0.0) * weight).sum(axis=(1, 2))
-    error = np.sqrt(hac_variance_of_mean(by_issue))
+    error = np.sqrt(hac_variance_of_mean(_by_issue(own - theirs, used)))
     bound = (difference + ONE_SIDED_95 * error) / total
     relative = _mean(own, used).mean(axis=1) / other.mean(axis=1) - 1
     verdict.figures |= {
@@ -185,8 +252,7 @@ def _coverage(verdict: _Verdict, challenger: Nowcasts, actual: Floats, used: NDA
     steps = challenger.steps_minutes
     verdict.figures |= {f"coverage 80 % at {step} min": float(c) for step, c in zip(steps, by_horizon, strict=True)}
     mean = verdict.figures["coverage 80 %"] = float(by_horizon.mean())
-    weight = len(used) / used.sum(axis=0) / used[0].size
-    by_issue = (np.where(used, inside - mean, 0.0) * weight).sum(axis=(1, 2))
+    by_issue = _by_issue(inside - mean, used)
     error = verdict.figures["coverage standard error"] = float(np.sqrt(hac_variance_of_mean(by_issue)))
     room = ONE_SIDED_95 * error
     band = f"Its band q{label(BAND[0])}-q{label(BAND[1])}"
@@ -211,6 +277,16 @@ def _loss(actual: Floats, values: Floats, levels: tuple[float, ...]) -> NDArray[
     return np.asarray(pinball_losses(actual, values, levels).mean(axis=-1), np.float64)
 
 
+def _by_issue(values: Floats, used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Values (issue, series, step) as one of each issue time; their mean is the mean over series and steps.
+
+    Each pair weighs one over its cell's number of pairs. The sum runs over the pairs of an issue time, so that an error
+    that hits all zones at once counts as one event.
+    """
+    weight = len(used) / used.sum(axis=0) / used[0].size
+    return np.asarray((np.where(used, values, 0.0) * weight).sum(axis=(1, 2)), np.float64)
+
+
 def _mean(values: Floats, used: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Mean over issue times of the pairs that count, shape (series, step)."""
     return np.asarray(np.where(used, values, 0.0).sum(axis=0) / used.sum(axis=0), np.float64)
@@ -221,10 +297,7 @@ def _check_alike(
     others: Mapping[str, Nowcasts],
     actual: Floats,
     at_issue: Floats,
-    baselines: Mapping[str, Nowcasts],
 ) -> None:
-    if not baselines:
-        raise ConfigurationError("No baseline to beat.", remedy="Evaluate at least persistence beside the model.")
     for name, one in others.items():
         if (
             one.series != challenger.series

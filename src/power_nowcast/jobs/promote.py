@@ -19,9 +19,7 @@ from power_nowcast.jobs.features import read_manifest
 from power_nowcast.jobs.job import EVERY_MINUTES, Job
 from power_nowcast.jobs.train import baselines, registered
 from power_nowcast.mlflow_client import Version
-from power_nowcast.store.events import Event, Kind, note
-
-NO_REASON = "no reason given"
+from power_nowcast.store.events import NO_REASON, tell_promotion
 
 
 @dataclass(frozen=True)
@@ -63,22 +61,27 @@ def promote(job: Job, version: str, *, person: str, reason: str) -> Promotion:
     with mlflow_client.run(region, "promote", tags=_tags(chosen, current, person, reason)) as run:
         _log_decision(run, decision, chosen, current, nowcasts.series)
     mlflow_client.set_alias(region, chosen.version, mlflow_client.STAGING)
+    if decision.promoted:  # before the alias moves: a service that takes the version goes on from this state
+        keep_calibration(job, challenger, replays["challenger"][1])
     production = mlflow_client.promote(region, chosen.version, decision=decision, person=person, reason=reason)
-    keep_calibration(job, challenger, replays["challenger"][1])
-    _tell(job, production, "is in production", person, reason)
+    tell_promotion(job.store, region.name, production.version, "is in production", person=person, reason=reason)
     return Promotion(decision, production)
 
 
 def rollback(job: Job, *, person: str, reason: str) -> Version:
-    """Put the previous version back into production, and rebuild its calibration by replay up to the newest data."""
+    """Put the previous version back into production, and rebuild its calibration by replay up to the newest data.
+
+    Services hear of it before the replay: they hold the version in memory and have followed its calibration.
+    """
     before = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
     version = mlflow_client.rollback(job.region, person=person, reason=reason)
+    name, what = job.region.name, "is in production again"
+    tell_promotion(job.store, name, version.version, what, person=person, reason=reason)
     with mlflow_client.run(job.region, "rollback", tags=_tags(version, before, person, reason)) as run:
         run.note(f"**Rolled back to version {version.version}** by {person}: {reason or NO_REASON}.")
     bundle, _ = registered(job, version.version)
     issues, panel = _held_out(job, np.datetime64(bundle.info.train_end.removesuffix("Z"), "m"), EVERY_MINUTES)
     keep_calibration(job, bundle, bundle.replay(panel, issues)[1])
-    _tell(job, version, "is in production again", person, reason)
     return version
 
 
@@ -108,12 +111,6 @@ def _log_decision(
     what = "promoted" if decision.promoted else "refused"
     reasons = "\n".join(f"- {sentence}" for sentence in decision.reasons)
     run.note(f"**Version {chosen.version} ({chosen.kind}) {what}**, in place of {instead}.\n\n{reasons}")
-
-
-def _tell(job: Job, version: Version, what: str, person: str, reason: str) -> None:
-    """Note the promotion beside the tables: services that follow the region take the version at once."""
-    what = f"Version {version.version} {what}, by {person}: {reason or NO_REASON}."
-    note(job.store, [Event(job.region.name, datetime.now(UTC), Kind.PROMOTED, what, version.version)])
 
 
 def keep_calibration(job: Job, bundle: Bundle, calibration: Calibration) -> None:

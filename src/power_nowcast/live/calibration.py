@@ -9,10 +9,12 @@ from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.calibration_state import pack, unpack_pending
 from power_nowcast.bundle.pending import Pending
 from power_nowcast.contracts import Panel
-from power_nowcast.contracts.times import minute
+from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import UnknownCalibrationError
 from power_nowcast.live.nowcaster import calibration_in_force
+from power_nowcast.live.records import published
 from power_nowcast.live.slot import Loaded
+from power_nowcast.live.window import Window
 from power_nowcast.store import Store
 
 CHECKPOINT_EVERY = 36
@@ -118,3 +120,27 @@ def wanted_calibration(store: Store, loaded: Loaded, at: datetime, wanted: str |
             model_version=loaded.version,
         )
     return known[wanted]
+
+
+def resumed(
+    store: Store, bundle: Bundle, window: Window, until: datetime | None, held: FollowedCalibration | None = None
+) -> FollowedCalibration:
+    """The calibration of a version up to an issue time: it repeats the steps since the last checkpoint, for at most
+    `WAIT`, each with what was known when that issue time was published.
+
+    Args:
+        store: the tables.
+        bundle: the version.
+        window: makes the panels.
+        until: the last issue time that counts; None: nothing has been published.
+        held: the version's calibration in memory; the store's checkpoint counts if it is much newer.
+    """
+    interval = bundle.region.interval
+    if held is None or (until is not None and until - aware(held.as_of) > CHECKPOINT_EVERY * interval):
+        held = FollowedCalibration(store, bundle)
+    if until is None or aware(held.as_of) >= until:
+        return held
+    for one in published(store, bundle.region.name, max(aware(held.as_of) + interval, until - WAIT), until):
+        if one.revision == 0:
+            held.step(window.at(one.known_at), one.nowcast.issue_time, now=one.known_at)
+    return held

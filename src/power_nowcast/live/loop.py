@@ -12,13 +12,13 @@ import polars as pl
 
 from power_nowcast.contracts import Table
 from power_nowcast.contracts.rungs import Rung
-from power_nowcast.contracts.times import aware, minute
+from power_nowcast.contracts.times import minute
 from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
 from power_nowcast.features.panel import FORECAST_REACH
-from power_nowcast.live.calibration import FollowedCalibration
+from power_nowcast.live.calibration import FollowedCalibration, resumed
 from power_nowcast.live.interventions import adjusted, interventions
 from power_nowcast.live.nowcaster import HELD, Nowcast, Nowcaster
-from power_nowcast.live.records import Published, newest, not_live, publish, published
+from power_nowcast.live.records import Published, newest, not_live, publish
 from power_nowcast.live.slot import Loaded, ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
@@ -79,7 +79,8 @@ class Loop:
     """Digest of the version with which this process dealt with the present; another process may have published it."""
     _noted_trouble: str = field(default="", init=False, repr=False)
     _collect_after: datetime | None = field(default=None, init=False, repr=False)
-    _following: FollowedCalibration | None = field(default=None, init=False, repr=False)
+    _followings: dict[str, FollowedCalibration] = field(default_factory=dict, init=False, repr=False)
+    """By digest, the calibrations of the version that answers and of the one before."""
 
     def __post_init__(self) -> None:
         self.window = Window(self.store, self.region)
@@ -250,17 +251,11 @@ class Loop:
         return found
 
     def _followed(self, loaded: Loaded) -> FollowedCalibration:
-        """The calibration of the version, up to the newest publication: a restart repeats the steps since the last
-        checkpoint, each with what was known then.
-        """
-        following = self._following
-        if following is None or following.digest != loaded.bundle.digest:
-            following = self._following = FollowedCalibration(self.store, loaded.bundle)
-            if self.present is not None:
-                first = max(aware(following.as_of) + self.region.interval, self.present.issue_time - CATCH_UP)
-                for one in published(self.store, self.region.name, first, self.present.issue_time):
-                    if one.revision == 0:
-                        following.step(self.window.at(one.known_at), one.nowcast.issue_time, now=one.known_at)
+        """The calibration of the version, up to the newest publication; that of the version before stays in memory."""
+        digest = loaded.bundle.digest
+        until = None if self.present is None else self.present.issue_time
+        following = resumed(self.store, loaded.bundle, self.window, until, self._followings.pop(digest, None))
+        self._followings = dict([*self._followings.items(), (digest, following)][-2:])
         return following
 
     def _note_trouble(self, now: datetime) -> None:

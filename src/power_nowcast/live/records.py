@@ -14,7 +14,7 @@ from power_nowcast.live.interventions import Adjusted
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
-from power_nowcast.store.tables import NOWCASTS
+from power_nowcast.store.tables import NOWCASTS, SHADOWS
 
 NOT_LIVE = ("replay", "sample")
 """Sources whose data are of the past. They are flags of a nowcast, so that it cannot look live."""
@@ -90,13 +90,36 @@ def publish(store: Store, given: Published) -> Published:
     return standing[0]
 
 
-def published(store: Store, region: str, first: datetime, last: datetime) -> list[Published]:
+def publish_shadow(store: Store, given: Published) -> None:
+    """Append a nowcast of a version that does not answer; one that is there already stands.
+
+    Raises:
+        WriterBusyError: other writers kept the table busy.
+        StoreError: the table cannot be written.
+    """
+    store.records[SHADOWS].add(_rows(given), now=given.published_at)
+
+
+def published(
+    store: Store, region: str, first: datetime, last: datetime, *, digest: str | None = None, is_shadow: bool = False
+) -> list[Published]:
     """The nowcasts with an issue time from `first` to `last`, by issue time and revision.
+
+    Args:
+        store: the tables.
+        region: the region's name.
+        first: first issue time.
+        last: last issue time.
+        digest: only those of this model version.
+        is_shadow: those that were made in the shadow, in place of those that were published; with a digest.
 
     Raises:
         StoreError: the table is damaged.
     """
-    rows = store.records[NOWCASTS].read(region, pl.col("issue_time").is_between(first, last), first=first, last=last)
+    wanted = [pl.col("issue_time").is_between(first, last)]
+    if digest is not None:
+        wanted.append(pl.col("model_digest") == digest)
+    rows = store.records[SHADOWS if is_shadow else NOWCASTS].read(region, *wanted, first=first, last=last)
     groups = rows.partition_by("issue_time", "revision", maintain_order=True)
     return [_of(group) for group in groups]
 

@@ -21,6 +21,7 @@ from power_nowcast.mlflow_client.registry import (
     promote,
     rollback,
     set_alias,
+    tag_verdict,
     versions,
 )
 from power_nowcast.mlflow_client.runs import RUN_AGAIN, Run, git_sha, has_run, run
@@ -59,5 +60,6 @@ __all__ = [
     "server_command",
     "set_alias",
     "shown_address",
+    "tag_verdict",
     "versions",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from power_nowcast.bundle.files import verify
 from power_nowcast.errors import NowcastError, PromotionRefusedError, RegistryError
-from power_nowcast.evaluate.promotion import Decision
+from power_nowcast.evaluate.promotion import Decision, Verdict
 from power_nowcast.mlflow_client.connection import connect, is_new, no_mlflow, place, translated
 from power_nowcast.regions import Region
 
@@ -172,6 +172,21 @@ def rollback(region: Region, *, person: str, reason: str) -> Version:
             model=region.model,
         )
     return _to_production(region, find(region, before), "rollback", person, reason, {})
+
+
+def tag_verdict(region: Region, version: str, role: str, verdict: Verdict, *, first: datetime, last: datetime) -> None:
+    """Put the outcome of a window of live nowcasts into a version's tags: the tag `role` has the outcome, and
+    `verdict.TIME` the window with its figures.
+
+    Raises:
+        RegistryError: there is no such version. RegistryUnavailableError: MLflow does not answer.
+    """
+    told = {"outcome": verdict.outcome, "role": role, "first": first.isoformat(), "last": last.isoformat()}
+    text = json.dumps(told | {"reasons": verdict.reasons, "figures": dict(verdict.figures)})
+    client = connect()
+    with translated():
+        client.set_model_version_tag(region.model, version, f"verdict.{last:%Y%m%dT%H%M}", text)
+        client.set_model_version_tag(region.model, version, role, verdict.outcome)
 
 
 def history(region: Region) -> list[Step]:

@@ -12,33 +12,21 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from power_nowcast import mlflow_client
 from power_nowcast.collect import Follower
 from power_nowcast.ingest import ReplayClock, replayed
 from power_nowcast.ingest.catalog import check_ready, check_sources
 from power_nowcast.live.loop import Loop
-from power_nowcast.live.slot import Fetched, ModelSlot
-from power_nowcast.regions import Region, load
+from power_nowcast.regions import load
 from power_nowcast.serve import logs
 from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, connection
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
-from power_nowcast.settings import Settings, settings
+from power_nowcast.serve.versions import production, shadow
+from power_nowcast.settings import settings
 from power_nowcast.store import Store
 
 logger = logging.getLogger("power_nowcast.live")
-
-
-def production(region: Region, chosen: Settings) -> ModelSlot:
-    """A slot that loads the region's production version from the registry."""
-    cache = chosen.artifacts / region.name / "versions"
-
-    def loader() -> Fetched:
-        folder, version = mlflow_client.download(region, mlflow_client.PRODUCTION, cache)
-        return Fetched(folder, version.version, version.digest)
-
-    return ModelSlot(region, loader, cache)
 
 
 def serve_api(host: str, port: int, names: list[str]) -> None:
@@ -72,7 +60,7 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
     sleep = time.sleep if play is None else clock.sleep
-    served = {}
+    served, shadows = {}, []
     for region in (load(name) for name in names):
         followed = region if play is None else replayed(region, play.folder)
         check_sources(followed)
@@ -80,9 +68,15 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
             check_ready(followed)
         slot = production(region, settings())
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
-        served[region.name] = Served(followed, slot, Loop(store, followed, slot, follower, clock, sleep))
+        shadows.append(shadow(store, followed, settings()))
+        loop = Loop(store, followed, slot, follower, clock, sleep, (shadows[-1].tell,))
+        served[region.name] = Served(followed, slot, loop)
+    for one in shadows:
+        one.start()
     app = create_app(served, store, default_region=next(iter(served)), clock=clock, limits=_limits(host))
     run_server(app, host, port)
+    for one in shadows:
+        one.stop()
 
 
 def _limits(host: str) -> Limits:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import polars as pl
 
 from power_nowcast.store.store import Store
 from power_nowcast.store.tables import EVENTS
+
+NO_REASON = "no reason given"
 
 
 class Kind(StrEnum):
@@ -19,6 +21,7 @@ class Kind(StrEnum):
     PROMOTED = "promoted"
     SWAPPED = "swapped"
     NOT_LOADED = "not loaded"
+    JUDGED = "judged"
     QUALITY = "quality changed"
     RUNG = "rung changed"
     HELD_BACK = "held back"
@@ -54,14 +57,42 @@ def note(store: Store, given: Sequence[Event]) -> int:
     return store.records[EVENTS].add(pl.DataFrame(rows, EVENTS.given), now=given[-1].at)
 
 
+def tell_promotion(store: Store, region: str, version: str, what: str, *, person: str, reason: str) -> None:
+    """Note beside the tables that a version was promoted, or is back: services that follow the region take it at once.
+
+    Args:
+        store: the tables that the services follow.
+        region: the region's name.
+        version: the version that is in production now.
+        what: the end of a sentence about the version, such as "is in production".
+        person: who decided.
+        reason: why; may be empty.
+
+    Raises:
+        StoreError: the table cannot be written.
+    """
+    told = f"Version {version} {what}, by {person}: {reason or NO_REASON}."
+    note(store, [Event(region, datetime.now(UTC), Kind.PROMOTED, told, version)])
+
+
+def last_of(store: Store, region: str, kind: Kind, *, about: str | None = None) -> datetime | None:
+    """The time of the newest event of a kind, None if there is none.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    wanted = [pl.col("kind") == kind.value] + ([] if about is None else [pl.col("about") == about])
+    found = store.records[EVENTS].newest(region, *wanted)
+    return None if found.is_empty() else found["at"][0]
+
+
 def promoted(store: Store, region: str) -> datetime | None:
     """When a version of the region was promoted last, None if never; a service asks this often.
 
     Raises:
         StoreError: the table is damaged.
     """
-    found = store.records[EVENTS].newest(region, pl.col("kind") == Kind.PROMOTED.value)
-    return None if found.is_empty() else found["at"][0]
+    return last_of(store, region, Kind.PROMOTED)
 
 
 def events(store: Store, region: str, first: datetime, last: datetime) -> list[Event]:

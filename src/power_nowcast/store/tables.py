@@ -1,5 +1,7 @@
 """The register of record tables: the tables of a store other than values. A new table is one declaration."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from power_nowcast import contracts
@@ -129,6 +131,9 @@ NOWCASTS = RecordTable(
 )
 """The nowcasts that were published: one row for each issue time, series and revision. A row never changes."""
 
+SHADOWS = replace(NOWCASTS, name="shadows", key=("region", "issue_time", "series", "model_digest"))
+"""Nowcasts that were made beside the published ones, by a version that does not answer: each from the same data."""
+
 EVENTS = RecordTable(
     "events",
     pl.Schema(
@@ -188,5 +193,5 @@ KEYS = RecordTable(
 )
 """The keys of the API, made and revoked."""
 
-RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, EVENTS, INTERVENTIONS, KEYS)
+RECORDS = (QUARANTINE, DELIVERIES, CALENDAR, CALIBRATIONS, MANIFESTS, NOWCASTS, SHADOWS, EVENTS, INTERVENTIONS, KEYS)
 """All declarations."""
