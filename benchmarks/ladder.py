@@ -129,13 +129,14 @@ def planted(bundle: Bundle, panel: Panel, options: argparse.Namespace) -> pl.Dat
     `place` is 0 for the rung that answers and 1 for the next one from the same inputs.
     """
     region, rng = bundle.region, np.random.default_rng(options.seed)
+    columns = [panel.series.index(name) for name in bundle.model.series]
     past, rows = Past(panel, region, bundle), list[pl.DataFrame]()
     for day, calibration in calibrations(bundle, panel):
         if options.days and (day - minute(FIRST)) / DAY % options.days:
             continue
         drawn = np.sort(rng.choice(DAY // (5 * MINUTES) - 24, options.issues, replace=False))
         for issue in day + drawn * np.timedelta64(5, "m"):
-            actual = truth(panel, region, np.array([issue]), region.steps_minutes)[0]
+            actual = truth(panel, region, np.array([issue]), region.steps_minutes)[0, columns]
             for fault in faults(region, rng):
                 rows.append(scored(bundle, calibration, past.window(issue, fault), issue, actual, fault))
         print(f"{day}: {len(rows):,} nowcasts", file=sys.stderr)
