@@ -6,6 +6,7 @@ Nothing in here is logged automatically, and no pickle is written or read.
 from power_nowcast.mlflow_client.connection import check_reachable, connect, place, shown_address
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.predictions import Predictions, predictions
+from power_nowcast.mlflow_client.recorded import Recorded, recorded, version_trained_by
 from power_nowcast.mlflow_client.registry import (
     ALIASES,
     CANDIDATE,
@@ -15,6 +16,7 @@ from power_nowcast.mlflow_client.registry import (
     Version,
     by_alias,
     download,
+    fetch,
     find,
     history,
     promote,
@@ -22,24 +24,28 @@ from power_nowcast.mlflow_client.registry import (
     set_alias,
     versions,
 )
-from power_nowcast.mlflow_client.runs import RUN_AGAIN, Run, git_sha, has_run, run
+from power_nowcast.mlflow_client.runs import DIGEST, RUN_AGAIN, Run, as_params, git_sha, has_run, run
 from power_nowcast.mlflow_client.servers import environment, serve_command, server_command
 
 __all__ = [
     "ALIASES",
     "CANDIDATE",
+    "DIGEST",
     "PRODUCTION",
     "RUN_AGAIN",
     "STAGING",
     "Predictions",
+    "Recorded",
     "Run",
     "Step",
     "Version",
+    "as_params",
     "by_alias",
     "check_reachable",
     "connect",
     "download",
     "environment",
+    "fetch",
     "find",
     "git_sha",
     "has_run",
@@ -47,6 +53,7 @@ __all__ = [
     "place",
     "predictions",
     "promote",
+    "recorded",
     "register",
     "rollback",
     "run",
@@ -54,5 +61,6 @@ __all__ = [
     "server_command",
     "set_alias",
     "shown_address",
+    "version_trained_by",
     "versions",
 ]

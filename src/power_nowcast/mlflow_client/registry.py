@@ -79,7 +79,7 @@ def versions(region: Region) -> list[Version]:
             token = page.token
             if not token:
                 break
-    listed = [_version(one, aliases) for one in found]
+    listed = [as_version(one, aliases) for one in found]
     return sorted(listed, key=lambda one: int(one.version), reverse=True)
 
 
@@ -91,7 +91,7 @@ def by_alias(region: Region, alias: str) -> Version | None:
     with translated():
         aliases = _aliases(client, region)
         number = aliases.get(_check_alias(alias))
-        return None if number is None else _version(client.get_model_version(region.model, number), aliases)
+        return None if number is None else as_version(client.get_model_version(region.model, number), aliases)
 
 
 def find(region: Region, alias_or_version: str) -> Version:
@@ -198,6 +198,11 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
         ArtifactDigestError: what came differs from what was registered.
     """
     chosen = find(region, alias_or_version)
+    return fetch(chosen, cache), chosen
+
+
+def fetch(chosen: Version, cache: Path) -> Path:
+    """The bundle folder of a version, as `download` gives it."""
     safe = re.sub(r"[^\w.-]", "_", chosen.name)
     target = cache / f"{safe}-v{chosen.version}-{chosen.digest[:12]}"
     if target.is_dir():
@@ -206,7 +211,7 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
         except NowcastError:
             shutil.rmtree(target)
         else:
-            return target, chosen
+            return target
     import mlflow.artifacts  # noqa: PLC0415
 
     client = connect()
@@ -222,7 +227,7 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
         except OSError:
             if not target.is_dir():  # otherwise another process was faster
                 raise
-    return target, chosen
+    return target
 
 
 def _to_production(
@@ -287,13 +292,14 @@ def _aliases(client: "MlflowClient", region: Region) -> dict[str, str]:
     return {} if model is None else {alias: str(number) for alias, number in model.aliases.items()}
 
 
-def _version(found: Any, aliases: Mapping[str, str]) -> Version:
+def as_version(found: Any, aliases: Mapping[str, str] | None = None) -> Version:
+    """A version as MLflow's client gives it, with those of the aliases that name it."""
     tags = dict(found.tags)
     number = str(found.version)
     return Version(
         name=found.name,
         version=number,
-        aliases=tuple(alias for alias in ALIASES if aliases.get(alias) == number),
+        aliases=tuple(alias for alias in ALIASES if (aliases or {}).get(alias) == number),
         digest=tags.get("digest", ""),
         kind=tags.get("kind", ""),
         created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
