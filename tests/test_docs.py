@@ -23,7 +23,9 @@ ELSEWHERE = {"NOWCAST_BENCH_DATA", "NOWCAST_PEERS_PYTHON"}
 
 PATH = re.compile(r"(?P<path>(?:[\w.-]+/)*(?:[\w-]+\.(?:py|toml|md|in|txt)|[\w.-]+/))(?:::(?P<test>test_\w+))?")
 MODULE = re.compile(r"(?:power_nowcast\.)?[a-z_]+(?:\.\w+)+")
-CALL = re.compile(r"\bnowcast (?P<command>(?:data [a-z]+|regions (?:check|new)|[a-z]+))(?P<rest>[^`\n#]*)")
+CALL = re.compile(
+    r"\bnowcast (?P<command>(?:data [a-z]+|regions (?:check|new)|registry copy|config show|[a-z]+))(?P<rest>[^`\n#]*)"
+)
 NAMED = re.compile(r"`(?P<file>[\w/]+\.py)?(?:::(?P<test>test_\w+))?`")
 every_page = pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 

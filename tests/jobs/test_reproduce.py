@@ -267,6 +267,7 @@ def test_a_network_is_made_again(job: Job, trained, later) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(900)  # a fresh clone compiles its kernels first
 def test_a_fresh_clone_makes_the_version_again(job: Job, trained, tmp_path: Path) -> None:
     """A clone of what is committed, another process, tables that are ingested anew: the version's results are equal."""
     clone, here = tmp_path / "clone", tmp_path / "elsewhere"

@@ -12,7 +12,7 @@ app = group(
     __name__,
     __file__,
     *("run", "now", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain"),
-    *("compare", "reproduce", "doctor", "live", "serve", "api", "mlflow", "data", "regions"),
+    *("compare", "reproduce", "doctor", "live", "serve", "api", "mlflow", "registry", "config", "data", "regions"),
 )
 
 

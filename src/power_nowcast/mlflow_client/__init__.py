@@ -4,6 +4,7 @@ Nothing in here is logged automatically, and no pickle is written or read.
 """
 
 from power_nowcast.mlflow_client.connection import check_reachable, connect, place, shown_address
+from power_nowcast.mlflow_client.copying import Copied, copy_model
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.predictions import Predictions, predictions
 from power_nowcast.mlflow_client.recorded import Recorded, recorded, version_trained_by
@@ -34,6 +35,7 @@ __all__ = [
     "PRODUCTION",
     "RUN_AGAIN",
     "STAGING",
+    "Copied",
     "Predictions",
     "Recorded",
     "Run",
@@ -43,6 +45,7 @@ __all__ = [
     "by_alias",
     "check_reachable",
     "connect",
+    "copy_model",
     "download",
     "environment",
     "fetch",

@@ -71,16 +71,21 @@ def versions(region: Region) -> list[Version]:
     client = connect()
     with translated():
         aliases = _aliases(client, region)
-        found: list[Any] = []
-        token = None
-        while True:
-            page = client.search_model_versions(f"name = '{region.model}'", max_results=100, page_token=token)
-            found += page
-            token = page.token
-            if not token:
-                break
-    listed = [as_version(one, aliases) for one in found]
-    return sorted(listed, key=lambda one: int(one.version), reverse=True)
+        found = listed(client, region)
+    made = [as_version(one, aliases) for one in found]
+    return sorted(made, key=lambda one: int(one.version), reverse=True)
+
+
+def listed(client: "MlflowClient", region: Region) -> list[Any]:
+    """All versions of the region's model as MLflow's client gives them."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{region.model}'", max_results=100, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
 
 
 def by_alias(region: Region, alias: str) -> Version | None:
@@ -180,7 +185,7 @@ def history(region: Region) -> list[Step]:
         return []
     client = connect()
     with translated():
-        model = _registered(client, region)
+        model = registered_model(client, region)
     if model is None:
         return []
     steps = [Step(**json.loads(value)) for key, value in sorted(model.tags.items()) if key.startswith(HISTORY)]
@@ -271,7 +276,7 @@ def _before(steps: list[Step], current: str) -> str | None:
     return stack[-1] if stack else None
 
 
-def _registered(client: "MlflowClient", region: Region) -> Any:
+def registered_model(client: "MlflowClient", region: Region) -> Any:
     """The registered model, None where there is none."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
@@ -288,7 +293,7 @@ def _registered(client: "MlflowClient", region: Region) -> Any:
 
 def _aliases(client: "MlflowClient", region: Region) -> dict[str, str]:
     """Version by alias."""
-    model = _registered(client, region)
+    model = registered_model(client, region)
     return {} if model is None else {alias: str(number) for alias, number in model.aliases.items()}
 
 

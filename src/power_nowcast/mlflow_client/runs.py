@@ -241,14 +241,14 @@ def has_run(run_id: str) -> bool:
         raise
 
 
-def experiment(client: "MlflowClient", region: Region) -> str:
+def experiment(client: "MlflowClient", region: Region, tracking_uri: str | None = None) -> str:
     """Id of the region's experiment, which is created if it is missing."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     name = f"{EXPERIMENT}/{region.name}"
     found = client.get_experiment_by_name(name)
     if found is None:
-        folder = database_folder(address())
+        folder = database_folder(address(tracking_uri))
         # Beside the database, wherever the command is run from; a server keeps artifacts itself.
         location = None if folder is None else (folder / "mlartifacts" / region.name).as_uri()
         try:
