@@ -266,7 +266,7 @@ def test_a_network_is_made_again(job: Job, trained, later) -> None:
     assert not failed(made.findings), made.findings
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # a fresh clone compiles its kernels first
 def test_a_fresh_clone_makes_the_version_again(job: Job, trained, tmp_path: Path) -> None:
     """A clone of what is committed, another process, tables that are ingested anew: the version's results are equal."""

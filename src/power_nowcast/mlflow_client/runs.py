@@ -23,8 +23,8 @@ from power_nowcast.contracts import Manifest
 from power_nowcast.errors import RegistryError
 from power_nowcast.mlflow_client.connection import (
     address,
+    artifact_location,
     connect,
-    database_folder,
     is_new,
     no_mlflow,
     owner,
@@ -248,9 +248,7 @@ def experiment(client: "MlflowClient", region: Region, tracking_uri: str | None 
     name = f"{EXPERIMENT}/{region.name}"
     found = client.get_experiment_by_name(name)
     if found is None:
-        folder = database_folder(address(tracking_uri))
-        # Beside the database, wherever the command is run from; a server keeps artifacts itself.
-        location = None if folder is None else (folder / "mlartifacts" / region.name).as_uri()
+        location = artifact_location(address(tracking_uri), region.name)
         try:
             # Without its kind, MLflow's page opens an experiment among those of language models.
             tags = {KIND: "custom_model_development", NOTE: ABOUT.format(title=region.title)}
