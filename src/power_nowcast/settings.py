@@ -225,7 +225,9 @@ def _parameters(prefix: str) -> dict[str, str]:
             variable="NOWCAST_SSM_PREFIX",
         )
     try:
-        pages = boto3.client("ssm").get_paginator("get_parameters_by_path")
+        # boto3 itself reads AWS_DEFAULT_REGION only; the tables' and AWS's other clients read AWS_REGION.
+        client = boto3.client("ssm", region_name=os.environ.get("AWS_REGION"))
+        pages = client.get_paginator("get_parameters_by_path")
         asked = pages.paginate(Path=prefix, Recursive=True, WithDecryption=True)
         found = {one["Name"]: one["Value"] for page in asked for one in page["Parameters"]}
     except (BotoCoreError, ClientError) as error:

@@ -35,6 +35,7 @@ SQLITE = "sqlite:///"
 LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """MLflow's own variables for the user and the password."""
 LOCKED = "database is locked"
+OUTDATED = "out-of-date database schema"
 ARTIFACT_ROOT = "MLFLOW_DEFAULT_ARTIFACT_ROOT"
 """MLflow's own variable for the place of the artifacts of new experiments, such as s3://bucket/artifacts."""
 DATABASES = ("mssql", "mysql", "postgresql")
@@ -137,6 +138,8 @@ def translated(uri: str | None = None) -> Iterator[None]:
             failure = _unavailable(where, type(error).__name__)
         elif isinstance(error, ParseError):
             failure = no_mlflow(where, text)
+        elif OUTDATED in text:
+            failure = _refused(where, text, "Back it up, then upgrade it once: mlflow db upgrade ADDRESS.", error)
         elif LOCKED in text:
             failure = _locked(where)
         elif any(mark in text for mark in ("error code 401", "error code 403")):
