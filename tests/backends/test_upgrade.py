@@ -1,4 +1,4 @@
-"""A database of the MLflow version before: told, upgraded once with its data, and then in use."""
+"""A database of an older MLflow: told, upgraded once with its data, and then in use."""
 
 import os
 import subprocess
@@ -16,7 +16,8 @@ from power_nowcast.settings import settings
 from tests.backends.servers import postgresql
 from tests.toy import toy_region
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # it installs the MLflow before
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # it installs an older MLflow
+OLDEST = "3.1.0"
 REGION = toy_region("oldland", "power oldland")
 FILL = f"""
 import sys, mlflow
@@ -37,13 +38,12 @@ print(mlflow.__version__)
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Python of an environment with the minor version of MLflow before the installed one."""
+    """Python of an environment with the oldest MLflow that this project works with."""
     folder = tmp_path_factory.mktemp("before") / "venv"
     uv = str(Path(sys.executable).with_name("uv"))
-    major, minor, *_ = version("mlflow").split(".")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     python = folder / "bin/python"
-    wanted = [f"mlflow<{major}.{minor}", f"mlflow>={major}.{int(minor) - 1}", "psycopg[binary]"]
+    wanted = [f"mlflow~={OLDEST}", "psycopg[binary]"]
     subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *wanted], check=True)
     return python
 
@@ -54,7 +54,7 @@ def database() -> Iterator[str]:
         yield f"{address}/postgres"
 
 
-def test_a_database_of_the_version_before_is_upgraded_with_its_data(
+def test_a_database_of_an_older_version_is_upgraded_with_its_data(
     before: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = [str(before), "-c", FILL, database, tmp_path.as_uri()]

@@ -28,21 +28,22 @@ FEATURES = "features"
 def make_features(job: Job, plan: Plan) -> dict[str, Any]:
     """Build train, valid and test, write them as versioned tables, and return (and log) their manifest."""
     mlflow_client.check_reachable()
-    panel = job.panel(days=plan.days)
+    # What others append from here on has no effect: the manifest names exactly what was read.
+    inputs, quarantined = job.manifests(), len(job.store.read_quarantine(job.region.name))
+    job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
+    panel = job.panel(days=plan.days, of=Pinned.of(job.store, inputs, quarantined))
     split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
     again = commands.features(job, plan)
     with mlflow_client.run(job.region, "features", tags={mlflow_client.RUN_AGAIN: again}) as run:
         job.progress(f"features: {job.region.title}, issue times every {plan.every_minutes} minutes")
         known = examples(panel, job.region, split.issue_times(plan.every_minutes), plan.spec)
-        inputs = job.manifests()
-        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         manifest: dict[str, Any] = {
             "region": job.region.name,
             "command": again,
             "spec": plan.spec.to_json(),
             "every_minutes": plan.every_minutes,
             "days": plan.days,
-            "quarantined": len(job.store.read_quarantine(job.region.name)),
+            "quarantined": quarantined,
             "split": {name: f"{time}Z" for name, time in asdict(split).items()},
             "inputs": [asdict(one) for one in inputs],
             "tables": {},
