@@ -43,7 +43,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     uv = str(Path(sys.executable).with_name("uv"))
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     python = folder / "bin/python"
-    wanted = [f"mlflow~={OLDEST}", "psycopg[binary]"]
+    wanted = [f"mlflow~={OLDEST}", "psycopg2-binary", "sqlalchemy<2.1"]  # it knows no newer one
     subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *wanted], check=True)
     return python
 

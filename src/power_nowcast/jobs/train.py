@@ -92,7 +92,7 @@ def untrained(region: Region, manifest: Mapping[str, Any], kind: str, options: M
 def settings_of(model: Model, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a training beside its data: the params of its run."""
     told = {"spec": FeatureSpec.from_json(manifest["spec"]).to_json(), "every_minutes": manifest["every_minutes"]}
-    return model.params | told | manifest["split"]
+    return {**model.params, **told, **manifest["split"]}
 
 
 def data_digest(manifest: Mapping[str, Any]) -> str:
