@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -95,10 +96,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def embedded(file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The main job with sqlite and folders: what every other way must equal."""
+def embedded(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, Any]]:
+    """The main job with sqlite and folders, which works beside the tests: what every other way must equal."""
     folder = tmp_path_factory.mktemp("embedded")
-    return made(begin(file, bare(folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder / 'mlflow.db'}")))
+    process = begin(file, bare(folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder / 'mlflow.db'}"))
+    return cache(lambda: made(process))
 
 
 @pytest.fixture(scope="module")
@@ -140,26 +142,26 @@ def server(
 
 
 def test_postgresql_and_s3_with_keys_at_the_client(
-    embedded: dict[str, Any], direct: dict[str, str], file: Path, tmp_path: Path
+    embedded: Callable[[], dict[str, Any]], direct: dict[str, str], file: Path, tmp_path: Path
 ) -> None:
     found = made(begin(file, bare(tmp_path, **direct)))
-    assert same(found) == same(embedded)
-    assert embedded["refused"] == ""
-    assert len(embedded["metrics"]) > 5
+    assert same(found) == same(embedded())
+    assert embedded()["refused"] == ""
+    assert len(embedded()["metrics"]) > 5
     assert not (tmp_path / "data").exists(), "no table lies in a folder"
     assert not list(file.parent.glob("ml*")), "neither does an artifact"
-    sys.stdout.write(f"embedded {embedded['seconds']} s {embedded['mib']} MiB\n")
+    sys.stdout.write(f"embedded {embedded()['seconds']} s {embedded()['mib']} MiB\n")
     sys.stdout.write(f"direct {found['seconds']} s {found['mib']} MiB\n")
 
 
 def test_a_server_with_users_stores_artifacts_for_a_client_without_keys(
-    embedded: dict[str, Any], server: tuple[str, Any], file: Path, tmp_path: Path
+    embedded: Callable[[], dict[str, Any]], server: tuple[str, Any], file: Path, tmp_path: Path
 ) -> None:
     url, _ = server
     env = bare(tmp_path, MLFLOW_TRACKING_URI=url.replace("://", f"://{ADMIN}:{QUOTED}@"))
     assert not [name for name in env if name.startswith("AWS_") and name != "AWS_EC2_METADATA_DISABLED"]
     found = made(begin(file, env))
-    assert same(found) == same(embedded)
+    assert same(found) == same(embedded())
     asked = {"experiment_names": ["power-nowcast/backland"]}
     runs = f"{url}/api/2.0/mlflow/experiments/search"
     assert httpx.post(runs, json={"max_results": 5}, timeout=60).status_code == 401, asked
@@ -206,7 +208,7 @@ def test_the_server_runs_no_jobs_and_its_memory_is_bounded(server: tuple[str, An
 
 
 def test_two_main_jobs_at_once_do_not_disturb_each_other(
-    embedded: dict[str, Any], direct: dict[str, str], file: Path, tmp_path: Path
+    embedded: Callable[[], dict[str, Any]], direct: dict[str, str], file: Path, tmp_path: Path
 ) -> None:
     """The same region, the same tables, the same registry: both end, and both made what one alone makes."""
     database = direct["MLFLOW_TRACKING_URI"]
@@ -222,7 +224,7 @@ def test_two_main_jobs_at_once_do_not_disturb_each_other(
     processes = [begin(file, bare(tmp_path / name, **env)) for name in ("one", "two")]
     found = [made(process) for process in processes]
     for one in found:
-        assert same(one) | {"refused": ""} == same(embedded)
+        assert same(one) | {"refused": ""} == same(embedded())
 
 
 def test_a_database_without_a_place_for_artifacts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
