@@ -25,7 +25,9 @@ ELSEWHERE = {"NOWCAST_BENCH_DATA", "NOWCAST_PEERS_PYTHON"}
 PATH = re.compile(r"(?P<path>(?:[\w.-]+/)*(?:[\w-]+\.(?:py|toml|md|in|txt)|[\w.-]+/))(?:::(?P<test>test_\w+))?")
 MODULE = re.compile(r"(?:power_nowcast\.)?[a-z_]+(?:\.\w+)+")
 CALL = re.compile(
-    r"\bnowcast (?P<command>(?:data [a-z]+|keys (?:new|list|revoke)|regions (?:check|new)|[a-z]+))(?P<rest>[^`\n#]*)"
+    r"\bnowcast (?P<command>(?:data [a-z]+|keys (?:new|list|revoke)|regions (?:check|new)|registry copy|config show"
+    r"|[a-z]+))"
+    r"(?P<rest>[^`\n#]*)"
 )
 NAMED = re.compile(r"`(?P<file>[\w/]+\.py)?(?:::(?P<test>test_\w+))?`")
 WRITTEN = re.compile(r"(?:--out|--into|NOWCAST_(?:DATA|ARTIFACTS|REPORTS|REGIONS))[ =]([\w./-]+)|> ?([\w./-]+\.\w+)$")

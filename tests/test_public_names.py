@@ -18,7 +18,7 @@ PUBLIC = {
         SourceUnavailableError StaleDataError StoreError UnknownCalibrationError UnknownHorizonError
         UnknownRegionError UnknownSeriesError WriterBusyError install_remedy
     """,
-    "power_nowcast.settings": "Settings settings",
+    "power_nowcast.settings": "DEFAULT ENVIRONMENT FILE Given PARAMETERS Settings origins settings",
     "power_nowcast.scoring": """
         BANDS Coverage KEYS PROTOCOL_QUANTILES bias coverage coverage_cells crossing crps crps_weights label losses mae
         mape pinball pinball_losses protocol_table rmse skill summarise
@@ -32,10 +32,10 @@ PUBLIC = {
     """,
     "power_nowcast.jobs.doctor": "FEW_BYTES MANY_BYTES NATIVE Outside Reply SKEW SKEW_AT_MOST ask examine load",
     "power_nowcast.mlflow_client": """
-        ALIASES ARTIFACTS CANDIDATE PRODUCTION Predictions RUN_AGAIN Run STAGING Step Version by_alias check_reachable
-        connect copy_database database_file download environment find git_sha has_run history move_addresses place
-        predictions promote register rollback run serve_command server_command set_alias shown_address tag_verdict
-        versions
+        ALIASES ARTIFACTS CANDIDATE Copied DIGEST PRODUCTION Predictions RUN_AGAIN Recorded Run STAGING Step Version
+        as_params by_alias check_reachable connect copy_database copy_model database_file download environment fetch
+        find git_sha has_run history move_addresses place predictions promote recorded register rollback run
+        serve_command server_command set_alias shown_address tag_verdict version_trained_by versions
     """,
 }
 

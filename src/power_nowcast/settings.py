@@ -6,7 +6,7 @@ Every command reads them before it shows its help, so this module imports nothin
 import getpass
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -112,20 +112,50 @@ class Settings:
         Raises:
             ConfigurationError: a variable has an invalid value, or the parameters cannot be read.
         """
-        told = {**_file(), **_lower(os.environ)}
-        prefix = told.get("nowcast_ssm_prefix", "")
-        parameters = _lower(_parameters(prefix)) if prefix else {}
-        found = {}
-        for name in (one.name for one in fields(cls)):
-            for variable in _variables(name):
-                if variable.lower() in told:
-                    found[name] = _read(name, variable, told[variable.lower()], is_secret=False)
-                elif variable.lower() in parameters:
-                    found[name] = _read(name, variable, parameters[variable.lower()], is_secret=True)
-                else:
-                    continue
+        return cls(
+            **{
+                one.name: _read(one.name, one.variable, one.text, is_secret=one.origin == PARAMETERS)
+                for one in _given()
+            }
+        )
+
+
+ENVIRONMENT, FILE, PARAMETERS, DEFAULT = "environment", ".env", "AWS Parameter Store", "default"
+"""Origins of a setting's value."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The text of a setting that some origin has; `repr` leaves it out, because it may be a secret."""
+
+    name: str
+    variable: str
+    text: str = field(repr=False)
+    origin: str
+
+
+def origins() -> dict[str, tuple[str, str]]:
+    """The variable of each field that counts, and the origin of its value.
+
+    Raises:
+        ConfigurationError: the parameters cannot be read.
+    """
+    found = {one.name: (_variables(one.name)[0], DEFAULT) for one in fields(Settings)}
+    return found | {one.name: (one.variable, one.origin) for one in _given()}
+
+
+def _given() -> Iterator[Given]:
+    """Each setting that is not the default, from the first origin that has one of its variables."""
+    file, environment = _file(), _lower(os.environ)
+    prefix = {**file, **environment}.get("nowcast_ssm_prefix", "")
+    parameters = _lower(_parameters(prefix)) if prefix else {}
+    for name in (one.name for one in fields(Settings)):
+        for variable in _variables(name):
+            places = ((ENVIRONMENT, environment), (FILE, file), (PARAMETERS, parameters))
+            had = next(((origin, texts) for origin, texts in places if variable.lower() in texts), None)
+            if had is not None:
+                yield Given(name, variable, had[1][variable.lower()], had[0])
                 break
-        return cls(**found)
 
 
 _CUSTOMARY = {
@@ -216,7 +246,9 @@ def _parameters(prefix: str) -> dict[str, str]:
             variable="NOWCAST_SSM_PREFIX",
         )
     try:
-        pages = boto3.client("ssm").get_paginator("get_parameters_by_path")
+        # boto3 itself reads AWS_DEFAULT_REGION only; the tables' and AWS's other clients read AWS_REGION.
+        client = boto3.client("ssm", region_name=os.environ.get("AWS_REGION"))
+        pages = client.get_paginator("get_parameters_by_path")
         asked = pages.paginate(Path=prefix, Recursive=True, WithDecryption=True)
         found = {one["Name"]: one["Value"] for page in asked for one in page["Parameters"]}
     except (BotoCoreError, ClientError) as error:

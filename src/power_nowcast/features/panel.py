@@ -25,8 +25,18 @@ SPIKE, STUCK = 1.0, 2.0
 """Values of `Panel.kept_out` for a slot in quarantine."""
 
 
-class Reader(Protocol):
-    """The part of the store that a panel reads."""
+class Versions(Protocol):
+    """The part of the store that a panel of history reads."""
+
+    def versions(
+        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame: ...
+
+    def read_quarantine(self, region: str) -> pl.DataFrame: ...
+
+
+class Reader(Versions, Protocol):
+    """The part of the store that every panel reads."""
 
     def as_of(
         self,
@@ -38,14 +48,8 @@ class Reader(Protocol):
         end: datetime | None = None,
     ) -> pl.DataFrame: ...
 
-    def versions(
-        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
-    ) -> pl.DataFrame: ...
 
-    def read_quarantine(self, region: str) -> pl.DataFrame: ...
-
-
-def history(store: Reader, region: Region, start: datetime, end: datetime, *, delay_minutes: int = 0) -> Panel:
+def history(store: Versions, region: Region, start: datetime, end: datetime, *, delay_minutes: int = 0) -> Panel:
     """Everything that was ever known of start..end; what was known later than is usual is a patch.
 
     Args:
@@ -80,7 +84,7 @@ def window(store: Reader, region: Region, at: datetime, *, back: timedelta = WIN
 
 
 def _frames(
-    store: Reader, region: Region, power: pl.DataFrame, start: datetime, end: datetime
+    store: Versions, region: Region, power: pl.DataFrame, start: datetime, end: datetime
 ) -> dict[Table, pl.DataFrame]:
     """Every version of what belongs to a panel of start..end beside its power."""
     frames = {Table.POWER: power}
@@ -95,7 +99,7 @@ def _frames(
     return frames
 
 
-def _quarantine(store: Reader, region: Region) -> pl.DataFrame | None:
+def _quarantine(store: Versions, region: Region) -> pl.DataFrame | None:
     return store.read_quarantine(region.name) if "quality" in region.features else None
 
 

@@ -73,7 +73,7 @@ def _note(card: Scorecard, version: Version, run: mlflow_client.Run) -> str:
 
 
 def _backtest(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> backtests.Backtest:
-    issues, panel = issues_and_panel(job, manifest)
+    issues, panel = issues_and_panel(job.store, job.region, manifest)
     others: dict[str, backtests.Forecaster] = dict(baselines(job, manifest))
     if np.isfinite(panel.forecast.values).any():
         others[operator_forecast.NAME] = operator_forecast.OperatorForecast(job.region)

@@ -1,19 +1,25 @@
 """Features of train, valid and test as versioned tables, and the manifest that names them."""
 
 import hashlib
+import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from power_nowcast import mlflow_client
 from power_nowcast.bundle.train import examples
+from power_nowcast.contracts import Manifest
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs import commands
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.models.examples import Examples, Split, from_frame, to_frame
+from power_nowcast.store import Store
+from power_nowcast.store.pinned import Pinned
 
 FEATURES = "features"
 """The document that describes the newest feature tables."""
@@ -22,19 +28,22 @@ FEATURES = "features"
 def make_features(job: Job, plan: Plan) -> dict[str, Any]:
     """Build train, valid and test, write them as versioned tables, and return (and log) their manifest."""
     mlflow_client.check_reachable()
-    panel = job.panel(days=plan.days)
+    # What others append from here on has no effect: the manifest names exactly what was read.
+    inputs, quarantined = job.manifests(), len(job.store.read_quarantine(job.region.name))
+    job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
+    panel = job.panel(days=plan.days, of=Pinned.of(job.store, inputs, quarantined))
     split = Split.of(panel, plan.spec, valid_days=plan.valid_days, test_days=plan.test_days)
     again = commands.features(job, plan)
     with mlflow_client.run(job.region, "features", tags={mlflow_client.RUN_AGAIN: again}) as run:
         job.progress(f"features: {job.region.title}, issue times every {plan.every_minutes} minutes")
         known = examples(panel, job.region, split.issue_times(plan.every_minutes), plan.spec)
-        inputs = job.manifests()
-        job.store.keep(job.region.name, inputs, now=datetime.now(UTC))
         manifest: dict[str, Any] = {
             "region": job.region.name,
             "command": again,
             "spec": plan.spec.to_json(),
             "every_minutes": plan.every_minutes,
+            "days": plan.days,
+            "quarantined": quarantined,
             "split": {name: f"{time}Z" for name, time in asdict(split).items()},
             "inputs": [asdict(one) for one in inputs],
             "tables": {},
@@ -42,7 +51,7 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
         for part, chosen in split.parts(known, max(plan.spec.knots)).items():
             frame = to_frame(chosen, plan.spec.knots)
             version = job.store.write_features(job.table(part), frame)
-            manifest["tables"][part] = _table_manifest(frame, version)
+            manifest["tables"][part] = {"version": version} | table_manifest(frame)
             job.progress(f"features: {part} {len(frame):,} rows, {len(frame.columns)} columns")
         job.store.documents.write(job.document(FEATURES), manifest)
         run.params({"spec": plan.spec.to_json(), "every_minutes": plan.every_minutes, **manifest["split"]})
@@ -51,12 +60,30 @@ def make_features(job: Job, plan: Plan) -> dict[str, Any]:
     return manifest
 
 
-def _table_manifest(frame: pl.DataFrame, version: int) -> dict[str, Any]:
+def pinned(store: Store, manifest: dict[str, Any]) -> Pinned:
+    """The store in the versions that a manifest of features names."""
+    return Pinned.of(store, [Manifest(**one) for one in manifest["inputs"]], manifest.get("quarantined"))
+
+
+def split_of(manifest: Mapping[str, Any]) -> Split:
+    """The borders of train, valid and test in a manifest of features."""
+    return Split(**{name: np.datetime64(text.removesuffix("Z"), "m") for name, text in manifest["split"].items()})
+
+
+def days_of(manifest: Mapping[str, Any]) -> int | None:
+    """The last days of data that features were built from, None for all: older manifests tell it by their command."""
+    if "days" in manifest:
+        return None if manifest["days"] is None else int(manifest["days"])
+    words = shlex.split(manifest.get("command", ""))
+    return int(words[words.index("--days") + 1]) if "--days" in words else None
+
+
+def table_manifest(frame: pl.DataFrame) -> dict[str, Any]:
+    """Rows, times, columns and ranges of a frame of features, and its SHA-256 (another in other versions of Polars)."""
     first, last = frame.select(first=pl.col("issue_time").min(), last=pl.col("issue_time").max()).row(0)
     numbers = frame.select(pl.selectors.numeric())
     low, high = numbers.fill_nan(None).min().row(0), numbers.fill_nan(None).max().row(0)
     return {
-        "version": version,
         "rows": len(frame),
         "first": first.isoformat(),
         "last": last.isoformat(),

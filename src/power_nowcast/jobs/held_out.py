@@ -11,25 +11,25 @@ from power_nowcast.contracts import Panel, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.evaluate import backtest as backtests
 from power_nowcast.evaluate.scorecard import by_series
-from power_nowcast.features.panel import WINDOW, history
-from power_nowcast.jobs.job import Job
+from power_nowcast.features.panel import WINDOW, Versions, history
+from power_nowcast.regions import Region
 
 PART = "test"
 """Name of the part in metrics: `test/MAE_60min`."""
 
 
-def issues_and_panel(job: Job, manifest: dict[str, Any]) -> tuple[Times, Panel]:
+def issues_and_panel(store: Versions, region: Region, manifest: dict[str, Any]) -> tuple[Times, Panel]:
     """The issue times of the test part (issue,), and the panel that their nowcasts need."""
     first, last = (np.datetime64(manifest["split"][name].removesuffix("Z"), "m") for name in ("test_start", "test_end"))
     issues = np.arange(first, last, np.timedelta64(manifest["every_minutes"], "m"))
     begin = first.item().replace(tzinfo=UTC) - WINDOW
-    return issues, history(job.store, job.region, begin, last.item().replace(tzinfo=UTC))
+    return issues, history(store, region, begin, last.item().replace(tzinfo=UTC))
 
 
-def scores(job: Job, bundle: Bundle, manifest: dict[str, Any]) -> pl.DataFrame | None:
+def scores(store: Versions, bundle: Bundle, manifest: dict[str, Any]) -> pl.DataFrame | None:
     """Figures of a model on the test part by series and horizon, as `Scorecard.by_series`; None without any outcome."""
-    issues, panel = issues_and_panel(job, manifest)
+    issues, panel = issues_and_panel(store, bundle.region, manifest)
     try:
-        return by_series(backtests.run(bundle, {}, panel, job.region, issues, delays=()))
+        return by_series(backtests.run(bundle, {}, panel, bundle.region, issues, delays=()))
     except MissingDataError:
         return None

@@ -12,6 +12,7 @@ from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
 from power_nowcast.store import Store
+from power_nowcast.store.pinned import Pinned
 
 EVERY_MINUTES = 15
 """Spacing of issue times in the feature tables and in backtests."""
@@ -58,18 +59,19 @@ class Job:
         """Name of a document of the region in the store."""
         return f"{self.region.name}/{name}"
 
-    def panel(self, *, days: int | None = None) -> Panel:
-        """All stored data of the region, or of its last days.
+    def panel(self, *, days: int | None = None, of: Pinned | None = None) -> Panel:
+        """All stored data of the region, or of its last days; those of a pinned store in place of the newest.
 
         Raises:
             MissingDataError: there is none.
         """
-        first, last = self.store.span(Table.POWER, self.region.name)
+        reader = of or self.store
+        first, last = reader.span(Table.POWER, self.region.name)
         if first is None or last is None:
             raise self.store.no_power(self.region.name)
         if days is not None:
             first = max(first, last - timedelta(days=days))
-        return history(self.store, self.region, first, last)
+        return history(reader, self.region, first, last)
 
     def manifests(self) -> list[Manifest]:
         """Manifests of the region's tables."""

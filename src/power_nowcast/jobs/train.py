@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from power_nowcast.contracts import Manifest
 from power_nowcast.errors import ConfigurationError, ModelError
 from power_nowcast.evaluate.scorecard import figures
 from power_nowcast.features.spec import FeatureSpec
-from power_nowcast.jobs import commands
-from power_nowcast.jobs.features import read_examples, read_manifest
+from power_nowcast.jobs import commands, surroundings
+from power_nowcast.jobs.features import pinned, read_examples, read_manifest
 from power_nowcast.jobs.held_out import PART, scores
 from power_nowcast.jobs.job import Job
+from power_nowcast.jobs.surroundings import Surroundings
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.kinds import ALIASES, BASELINES, create, model_class
 from power_nowcast.models.search_spaces import check_options, with_defaults
+from power_nowcast.regions import Region
 from power_nowcast.report.words import shown_horizons
 
 CURVE_ROWS = 10
@@ -40,18 +43,16 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
     manifest = read_manifest(job)
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")
-    model = create(kind, job.region.series, spec.knots, **with_defaults(kind, options))
+    model = untrained(job.region, manifest, kind, options)
     model.checkpoints = job.artifacts / "checkpoints" / model.kind
-    digest = hashlib.sha256("".join(one["sha256"] for one in manifest["inputs"]).encode()).hexdigest()
-    origin = Origin(mlflow_client.git_sha(), digest)
+    origin = Origin(mlflow_client.git_sha(), data_digest(manifest))
     given = {name: value for name, value in options.items() if value is not None}
     again = commands.train(job, model.kind, given, manifest)
     with mlflow_client.run(job.region, f"train {model.kind}", tags={mlflow_client.RUN_AGAIN: again}) as run:
         if given:
             run.json(commands.PARAMS, {"kind": model.kind, "params": given})
-        run.params(
-            model.params | {"spec": spec.to_json(), "every_minutes": manifest["every_minutes"], **manifest["split"]}
-        )
+        run.params(settings_of(model, manifest))
+        run.json(surroundings.NAME, asdict(Surroundings.here()))
         run.manifests([Manifest(**one) for one in manifest["inputs"]])
         run.json("features.json", manifest)
         job.progress(f"train: {model.kind}")
@@ -61,9 +62,12 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
         )
         folder = job.artifacts / model.kind
         bundle.save(folder)
+        run.tags({mlflow_client.DIGEST: bundle.digest})
         seconds = time.monotonic() - begun
         job.progress(f"train: {model.kind}: scored on the test part")
-        metrics = {VALID_LOSS: report.metrics[VALID_LOSS]} | _log_scores(job, run, bundle, manifest)
+        table = scores(pinned(job.store, manifest), bundle, manifest)
+        metrics = metrics_of(report, bundle, table)
+        _log_scores(run, bundle, table, manifest)
         run.metrics(metrics | {"seconds": seconds})
         _log_training(run, report, bundle.model, shown_horizons(job.region.steps_minutes)[-1])
         version = mlflow_client.register(
@@ -79,17 +83,39 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
     return bundle, version
 
 
-def _log_scores(job: Job, run: mlflow_client.Run, bundle: Bundle, manifest: dict[str, Any]) -> dict[str, float]:
-    """Score the model on the test part, log the table, and return the few figures by their names as metrics."""
-    table = scores(job, bundle, manifest)
+def untrained(region: Region, manifest: Mapping[str, Any], kind: str, options: Mapping[str, Any]) -> Model:
+    """The model that a training with these options begins with."""
+    knots = FeatureSpec.from_json(manifest["spec"]).knots
+    return create(kind, region.series, knots, **with_defaults(kind, options))
+
+
+def settings_of(model: Model, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a training beside its data: the params of its run."""
+    told = {"spec": FeatureSpec.from_json(manifest["spec"]).to_json(), "every_minutes": manifest["every_minutes"]}
+    return {**model.params, **told, **manifest["split"]}
+
+
+def data_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 over the digests of the tables that a manifest of features names."""
+    return hashlib.sha256("".join(one["sha256"] for one in manifest["inputs"]).encode()).hexdigest()
+
+
+def metrics_of(report: FitReport, bundle: Bundle, table: pl.DataFrame | None) -> dict[str, float]:
+    """The figures of a training by their names as metrics; `table` has those on the test part, None without any."""
+    found = {} if table is None else figures(table, shown_horizons(bundle.region.steps_minutes))
+    return {VALID_LOSS: report.metrics[VALID_LOSS]} | {f"{PART}/{name}": value for name, value in found.items()}
+
+
+def _log_scores(
+    run: mlflow_client.Run, bundle: Bundle, table: pl.DataFrame | None, manifest: Mapping[str, Any]
+) -> None:
+    """Log the figures on the test part as a table, and say what they are of."""
     if table is None:
-        return {}
+        return
     split = manifest["split"]
     told = f"Figures `{PART}/` are of {split['test_start']} to {split['test_end']}, which no training saw."
     run.note(f"**{bundle.model.kind}**, trained on {bundle.info.train_start} to {bundle.info.train_end}. {told}")
     run.table(f"{PART}/by_series.csv", table)
-    found = figures(table, shown_horizons(job.region.steps_minutes))
-    return {f"{PART}/{name}": value for name, value in found.items()}
 
 
 def _log_training(run: mlflow_client.Run, report: FitReport, model: Model, horizon: int) -> None:

@@ -168,7 +168,7 @@ class Shadow:
         panel = self._window.at(given.known_at)
         made = Nowcaster(bundle, following.ahead(panel, issue)).nowcast(panel, issue)
         kind, version = bundle.info.kind, loaded.version
-        publish_shadow(self.store, replace(given, nowcast=made, kind=kind, version=version))
+        publish_shadow(self.store, replace(given, nowcast=made, kind=kind, version=version, adjusted={}))
         following.step(panel, issue, now=given.published_at)
 
     def _judge_if_over(self, loaded: Loaded, given: Published, length: timedelta) -> None:

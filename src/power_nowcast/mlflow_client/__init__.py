@@ -4,9 +4,11 @@ Nothing in here is logged automatically, and no pickle is written or read.
 """
 
 from power_nowcast.mlflow_client.connection import check_reachable, connect, place, shown_address
+from power_nowcast.mlflow_client.copying import Copied, copy_model
 from power_nowcast.mlflow_client.database import ARTIFACTS, copy_database, database_file, move_addresses
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.predictions import Predictions, predictions
+from power_nowcast.mlflow_client.recorded import Recorded, recorded, version_trained_by
 from power_nowcast.mlflow_client.registry import (
     ALIASES,
     CANDIDATE,
@@ -16,6 +18,7 @@ from power_nowcast.mlflow_client.registry import (
     Version,
     by_alias,
     download,
+    fetch,
     find,
     history,
     promote,
@@ -24,27 +27,33 @@ from power_nowcast.mlflow_client.registry import (
     tag_verdict,
     versions,
 )
-from power_nowcast.mlflow_client.runs import RUN_AGAIN, Run, git_sha, has_run, run
+from power_nowcast.mlflow_client.runs import DIGEST, RUN_AGAIN, Run, as_params, git_sha, has_run, run
 from power_nowcast.mlflow_client.servers import environment, serve_command, server_command
 
 __all__ = [
     "ALIASES",
     "ARTIFACTS",
     "CANDIDATE",
+    "DIGEST",
     "PRODUCTION",
     "RUN_AGAIN",
     "STAGING",
+    "Copied",
     "Predictions",
+    "Recorded",
     "Run",
     "Step",
     "Version",
+    "as_params",
     "by_alias",
     "check_reachable",
     "connect",
     "copy_database",
+    "copy_model",
     "database_file",
     "download",
     "environment",
+    "fetch",
     "find",
     "git_sha",
     "has_run",
@@ -53,6 +62,7 @@ __all__ = [
     "place",
     "predictions",
     "promote",
+    "recorded",
     "register",
     "rollback",
     "run",
@@ -61,5 +71,6 @@ __all__ = [
     "set_alias",
     "shown_address",
     "tag_verdict",
+    "version_trained_by",
     "versions",
 ]

@@ -35,6 +35,10 @@ SQLITE = "sqlite:///"
 LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """MLflow's own variables for the user and the password."""
 LOCKED = "database is locked"
+OUTDATED = "out-of-date database schema"
+ARTIFACT_ROOT = "MLFLOW_DEFAULT_ARTIFACT_ROOT"
+"""MLflow's own variable for the place of the artifacts of new experiments, such as s3://bucket/artifacts."""
+DATABASES = ("mssql", "mysql", "postgresql")
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 """Packages of a database's driver that have another name than their module."""
 _logged_in: set[str] = set()
@@ -134,6 +138,8 @@ def translated(uri: str | None = None) -> Iterator[None]:
             failure = _unavailable(where, type(error).__name__)
         elif isinstance(error, ParseError):
             failure = no_mlflow(where, text)
+        elif OUTDATED in text:
+            failure = _refused(where, text, "Back it up, then upgrade it once: mlflow db upgrade ADDRESS.", error)
         elif LOCKED in text:
             failure = _locked(where)
         elif any(mark in text for mark in ("error code 401", "error code 403")):
@@ -153,6 +159,30 @@ def database_folder(uri: str) -> Path | None:
     if not uri.startswith(SQLITE):
         return None
     return Path(uri.removeprefix(SQLITE)).absolute().parent
+
+
+def artifact_location(uri: str, name: str) -> str | None:
+    """Where a new experiment keeps its artifacts in a folder `name`; None where a server keeps them.
+
+    A database alone has no place for files: they lie below `ARTIFACT_ROOT`, and without it beside a sqlite file,
+    wherever a command is run from.
+
+    Raises:
+        RegistryError: the address is another database, and `ARTIFACT_ROOT` is not set.
+    """
+    folder = database_folder(uri)
+    if folder is None and urlsplit(uri).scheme.partition("+")[0] not in DATABASES:
+        return None
+    if root := os.environ.get(ARTIFACT_ROOT):
+        return f"{root.rstrip('/')}/{name}"
+    if folder is not None:
+        return (folder / "mlartifacts" / name).as_uri()
+    shown = shown_address(uri)
+    raise RegistryError(
+        f"MLflow's database at {shown} has no place for artifacts.",
+        remedy=f"Set {ARTIFACT_ROOT}, for example to s3://BUCKET/artifacts, or use the address of an MLflow server.",
+        tracking_uri=shown,
+    )
 
 
 def is_new(tracking_uri: str | None = None) -> bool:

@@ -64,13 +64,19 @@ def register(
     client = connect()
     progress("packing the model with its code")
     with translated():
-        model_id = _log(client, bundle, folder, run_id)
+        model_id = log_model(
+            client,
+            run_id,
+            {"digest": bundle.digest},
+            bundle.model.kind,
+            lambda head, local: save(bundle, folder, local, head),
+        )
     progress("registering the version")
     own = (
         version_tags(bundle) | dict(tags) | {f"{METRIC}{sanitised(key)}": repr(float(v)) for key, v in metrics.items()}
     )
     with translated():
-        _ensure_model(client, region)
+        ensure_model(client, region)
         made = client.create_model_version(
             region.model, f"models:/{model_id}", run_id, tags=own, model_id=model_id, description=describe(bundle)
         )
@@ -178,14 +184,24 @@ def save(bundle: Bundle, folder: Path, target: Path, model: "Model | None" = Non
         )
 
 
-def _log(client: "MlflowClient", bundle: Bundle, folder: Path, run_id: str) -> str:
-    """Log MLflow's model into the run; returns its id."""
+def log_model(
+    client: "MlflowClient", run_id: str, tags: Mapping[str, str], kind: str, write: Callable[["Model", Path], None]
+) -> str:
+    """Log a model of MLflow into the run; returns its id.
+
+    Args:
+        client: of the server.
+        run_id: the run that the model belongs to.
+        tags: of the model.
+        kind: of the model.
+        write: writes the model's files, of this head, into a folder that does not exist.
+    """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus  # noqa: PLC0415
     from mlflow.models import Model  # noqa: PLC0415
 
     experiment_id = client.get_run(run_id).info.experiment_id
     logged = client.create_logged_model(
-        experiment_id, name="model", source_run_id=run_id, tags={"digest": bundle.digest}, model_type=bundle.model.kind
+        experiment_id, name="model", source_run_id=run_id, tags=dict(tags), model_type=kind
     )
     status = LoggedModelStatus.FAILED
     try:
@@ -197,7 +213,7 @@ def _log(client: "MlflowClient", bundle: Bundle, folder: Path, run_id: str) -> s
                 model_uuid=logged.model_id,
                 model_id=logged.model_id,
             )
-            save(bundle, folder, local, head)
+            write(head, local)
             client.log_model_artifacts(logged.model_id, str(local))
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         status = LoggedModelStatus.READY
@@ -206,7 +222,8 @@ def _log(client: "MlflowClient", bundle: Bundle, folder: Path, run_id: str) -> s
     return str(logged.model_id)
 
 
-def _ensure_model(client: "MlflowClient", region: Region) -> None:
+def ensure_model(client: "MlflowClient", region: Region) -> None:
+    """Create the region's registered model, where there is none."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:

@@ -71,16 +71,21 @@ def versions(region: Region) -> list[Version]:
     client = connect()
     with translated():
         aliases = _aliases(client, region)
-        found: list[Any] = []
-        token = None
-        while True:
-            page = client.search_model_versions(f"name = '{region.model}'", max_results=100, page_token=token)
-            found += page
-            token = page.token
-            if not token:
-                break
-    listed = [_version(one, aliases) for one in found]
-    return sorted(listed, key=lambda one: int(one.version), reverse=True)
+        found = listed(client, region)
+    made = [as_version(one, aliases) for one in found]
+    return sorted(made, key=lambda one: int(one.version), reverse=True)
+
+
+def listed(client: "MlflowClient", region: Region) -> list[Any]:
+    """All versions of the region's model as MLflow's client gives them."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{region.model}'", max_results=100, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
 
 
 def by_alias(region: Region, alias: str) -> Version | None:
@@ -91,7 +96,7 @@ def by_alias(region: Region, alias: str) -> Version | None:
     with translated():
         aliases = _aliases(client, region)
         number = aliases.get(_check_alias(alias))
-        return None if number is None else _version(client.get_model_version(region.model, number), aliases)
+        return None if number is None else as_version(client.get_model_version(region.model, number), aliases)
 
 
 def find(region: Region, alias_or_version: str) -> Version:
@@ -195,7 +200,7 @@ def history(region: Region) -> list[Step]:
         return []
     client = connect()
     with translated():
-        model = _registered(client, region)
+        model = registered_model(client, region)
     if model is None:
         return []
     steps = [Step(**json.loads(value)) for key, value in sorted(model.tags.items()) if key.startswith(HISTORY)]
@@ -215,6 +220,11 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
         ArtifactDigestError: what came differs from what was registered.
     """
     chosen = find(region, alias_or_version)
+    return fetch(chosen, cache), chosen
+
+
+def fetch(chosen: Version, cache: Path) -> Path:
+    """The bundle folder of a version, as `download` gives it."""
     safe = re.sub(r"[^\w.-]", "_", chosen.name)
     target = cache / f"{safe}-v{chosen.version}-{chosen.digest[:12]}"
     if target.is_dir():
@@ -223,7 +233,7 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
         except NowcastError:
             shutil.rmtree(target)
         else:
-            return target, chosen
+            return target
     import mlflow.artifacts  # noqa: PLC0415
 
     client = connect()
@@ -239,7 +249,7 @@ def download(region: Region, alias_or_version: str, cache: Path) -> tuple[Path, 
         except OSError:
             if not target.is_dir():  # otherwise another process was faster
                 raise
-    return target, chosen
+    return target
 
 
 def _to_production(
@@ -283,7 +293,7 @@ def _before(steps: list[Step], current: str) -> str | None:
     return stack[-1] if stack else None
 
 
-def _registered(client: "MlflowClient", region: Region) -> Any:
+def registered_model(client: "MlflowClient", region: Region) -> Any:
     """The registered model, None where there is none."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
@@ -300,17 +310,18 @@ def _registered(client: "MlflowClient", region: Region) -> Any:
 
 def _aliases(client: "MlflowClient", region: Region) -> dict[str, str]:
     """Version by alias."""
-    model = _registered(client, region)
+    model = registered_model(client, region)
     return {} if model is None else {alias: str(number) for alias, number in model.aliases.items()}
 
 
-def _version(found: Any, aliases: Mapping[str, str]) -> Version:
+def as_version(found: Any, aliases: Mapping[str, str] | None = None) -> Version:
+    """A version as MLflow's client gives it, with those of the aliases that name it."""
     tags = dict(found.tags)
     number = str(found.version)
     return Version(
         name=found.name,
         version=number,
-        aliases=tuple(alias for alias in ALIASES if aliases.get(alias) == number),
+        aliases=tuple(alias for alias in ALIASES if (aliases or {}).get(alias) == number),
         digest=tags.get("digest", ""),
         kind=tags.get("kind", ""),
         created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),

@@ -23,8 +23,8 @@ from power_nowcast.contracts import Manifest
 from power_nowcast.errors import RegistryError
 from power_nowcast.mlflow_client.connection import (
     address,
+    artifact_location,
     connect,
-    database_folder,
     is_new,
     no_mlflow,
     owner,
@@ -42,6 +42,8 @@ MOST_METRICS = 30
 BATCH = 500
 PARAM_LENGTH = 6000
 PARENT = "mlflow.parentRunId"
+DIGEST = "model_digest"
+"""Tag with the digest of the model that a run trained. A version has it, perhaps one that an earlier run registered."""
 RUN_AGAIN = "run_again"
 """Tag with the command line that makes a run again; MLflow's page shows it as the run's source, too."""
 NOTE = "mlflow.note.content"
@@ -67,7 +69,7 @@ class Run:
         """Log the configuration; nested mappings as `outer.inner`."""
         from mlflow.entities import Param  # noqa: PLC0415
 
-        flat = [Param(sanitised(key), str(value)[:PARAM_LENGTH]) for key, value in _flat(values)]
+        flat = [Param(key, value) for key, value in as_params(values).items()]
         with translated():
             for chunk in range(0, len(flat), 100):
                 self._client.log_batch(self.id, params=flat[chunk : chunk + 100])
@@ -239,16 +241,14 @@ def has_run(run_id: str) -> bool:
         raise
 
 
-def experiment(client: "MlflowClient", region: Region) -> str:
+def experiment(client: "MlflowClient", region: Region, tracking_uri: str | None = None) -> str:
     """Id of the region's experiment, which is created if it is missing."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     name = f"{EXPERIMENT}/{region.name}"
     found = client.get_experiment_by_name(name)
     if found is None:
-        folder = database_folder(address())
-        # Beside the database, wherever the command is run from; a server keeps artifacts itself.
-        location = None if folder is None else (folder / "mlartifacts" / region.name).as_uri()
+        location = artifact_location(address(tracking_uri), region.name)
         try:
             # Without its kind, MLflow's page opens an experiment among those of language models.
             tags = {KIND: "custom_model_development", NOTE: ABOUT.format(title=region.title)}
@@ -296,6 +296,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+def as_params(values: Mapping[str, Any]) -> dict[str, str]:
+    """The params of a run that log a configuration: text by name, with nested mappings as `outer.inner`."""
+    return {sanitised(key): str(value)[:PARAM_LENGTH] for key, value in _flat(values)}
 
 
 def sanitised(name: str) -> str:

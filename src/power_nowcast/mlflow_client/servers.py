@@ -6,6 +6,9 @@ from pathlib import Path
 
 from power_nowcast.mlflow_client.connection import ENVIRONMENT, address, login_of, shown_address
 
+WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Jobs of MLflow's server are for language models; their workers more than double its memory."""
+
 
 def serve_command(model_uri: str, *, host: str, port: int, env_manager: str = "local") -> list[str]:
     """The command that serves a model by MLflow, such as "models:/power-nowcast@production".
@@ -19,11 +22,19 @@ def serve_command(model_uri: str, *, host: str, port: int, env_manager: str = "l
 def server_command(
     *, host: str, port: int, tracking_uri: str | None = None, artifacts: str = "mlartifacts"
 ) -> list[str]:
-    """The command of the tracking server and registry over the database, with artifacts served through it."""
+    """The command of the tracking server and registry over the database, with artifacts served through it.
+
+    MLflow's own variables count: `MLFLOW_ARTIFACTS_DESTINATION` in place of the folder `artifacts`, and with
+    `MLFLOW_AUTH_CONFIG_PATH` the server asks for users and passwords.
+    """
     uri = address(tracking_uri)
     # Every user of a machine sees the arguments of commands: an address with a password is in `environment` only.
     backend = ["--backend-store-uri", uri] if shown_address(uri) == uri else []
-    store = [*backend, "--serve-artifacts", "--artifacts-destination", artifacts]
+    store = [*backend, "--serve-artifacts"]
+    if "MLFLOW_ARTIFACTS_DESTINATION" not in os.environ:
+        store += ["--artifacts-destination", artifacts]
+    if "MLFLOW_AUTH_CONFIG_PATH" in os.environ:
+        store += ["--app-name", "basic-auth"]
     return [sys.executable, "-m", "mlflow", "server", *store, "--host", host, "--port", str(port), "--workers", "1"]
 
 
@@ -38,6 +49,7 @@ def environment(tracking_uri: str | None = None) -> dict[str, str]:
     backend = {} if shown_address(bare) == bare else {"MLFLOW_BACKEND_STORE_URI": bare}
     return {
         **ENVIRONMENT,
+        **WITHOUT_JOBS,
         **os.environ,
         **login,
         **backend,

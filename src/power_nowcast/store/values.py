@@ -117,14 +117,25 @@ class Values:
         return latest(rows)
 
     def versions(
-        self, table: Table, region: str, *, start: datetime | None = None, end: datetime | None = None
+        self,
+        table: Table,
+        region: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        version: int | None = None,
     ) -> pl.DataFrame:
         """Every version of every row with `valid_at` in start..end, sorted by `available_at`.
 
-        The last version of a (series, valid_at) counts, as for `as_of`.
+        The last version of a (series, valid_at) counts, as for `as_of`. With `version` the rows are those of that
+        version of the table.
+
+        Raises:
+            StoreError: the table is damaged, or that version is neither recent nor kept.
         """
         order = "available_at", "first_seen_at", "series", "valid_at", "value"
-        return self._select(table, region, start, end, None).sort(order)
+        at = None if version is None else self._values[table].snapshot(version)
+        return self._select(table, region, start, end, None, of=at).sort(order)
 
     def manifest(
         self,

@@ -1,0 +1,82 @@
+"""The surroundings of a training: code, Python, packages and machine. A run records them for later comparison."""
+
+import platform
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any, Self
+
+from power_nowcast import mlflow_client
+from power_nowcast.jobs.recipe import code_digest
+
+NAME = "surroundings.json"
+"""Artifact of a run."""
+DISTRIBUTION = "power-nowcast"
+PROCESSORS = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a model was trained.
+
+    Attributes:
+        git_sha: commit of the code, with "-dirty" where files differed from it; "unknown" outside a repository.
+        code: SHA-256 of the modules that may affect a result (`recipe.code_digest`).
+        python: version of Python.
+        machine: kernel, architecture and model of the processor.
+        packages: version by name of this package's requirements and of theirs.
+    """
+
+    git_sha: str
+    code: str
+    python: str
+    machine: str
+    packages: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def here(cls) -> Self:
+        """Those of this process."""
+        machine = f"{platform.system()} {platform.machine()} {_processor()}".strip()
+        return cls(mlflow_client.git_sha(), code_digest(), platform.python_version(), machine, dict(_packages()))
+
+    @classmethod
+    def of(cls, told: Any) -> Self | None:
+        """Those that a run recorded, from JSON; None where it recorded none."""
+        return None if told is None else cls(**told)
+
+
+def _processor() -> str:
+    """Name, family and model of the processor: numerical libraries choose their instructions by them."""
+    try:
+        told = dict(re.findall(r"^(cpu family|model|model name)\s*:\s*(.*)$", PROCESSORS.read_text(), re.MULTILINE))
+    except OSError:  # only Linux has this file
+        told = {}
+    if "model name" not in told:
+        return platform.processor()
+    numbers = ", ".join(f"{name} {told[name]}" for name in ("cpu family", "model") if name in told)
+    return f"{told['model name']} ({numbers})"
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    """Name and version of everything that this package requires, directly or through others, where it is installed.
+
+    Requirements of this package's own extras count, those of other packages' extras do not.
+    """
+    seen, left = {DISTRIBUTION}, [DISTRIBUTION]
+    found = []
+    while left:
+        name = left.pop()
+        for line in distribution(name).requires or ():
+            needed, _, marker = line.partition(";")
+            own = re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", needed.strip())[0]).lower()  # type: ignore[index]
+            if own in seen or (name != DISTRIBUTION and "extra" in marker):
+                continue
+            seen.add(own)
+            try:
+                found.append((own, distribution(own).version))
+            except PackageNotFoundError:  # for another system, or an extra that is not wanted here
+                continue
+            left.append(own)
+    yield from sorted(found)
