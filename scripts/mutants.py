@@ -173,7 +173,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--count", type=int, default=220, help="mutants to draw")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--budget", type=float, default=60.0, help="maximum seconds of tests for each mutant")
+    parser.add_argument("--budget", type=float, default=120.0, help="maximum seconds of tests for each mutant")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results and the map of tests")
     options = parser.parse_args()

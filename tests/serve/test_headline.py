@@ -56,6 +56,7 @@ def in_unit(unit: str) -> Region:
             (19_500, 19_000),
             f"ALL falls to 19,000 MW ({MINUS}5.0 %) by 15:00; 1 in 10 that it is then below 18,800 MW",
         ),
+        ((30_000, 35_000), "ALL rises to 35,000 MW (+75.0 %) by 15:00; 1 in 10 that it is then above 35,200 MW"),
         ((21_000, 20_900), "ALL rises to 21,000 MW (+5.0 %) by 14:30; 1 in 10 that it is then above 21,200 MW"),
         (
             (20_020, 20_050),

@@ -96,6 +96,12 @@ def test_the_view_has_what_was_measured_said_and_said_before(followed: Client, w
     ]
 
 
+@pytest.mark.parametrize(("hours", "slots"), [(1, 5), (24, 51), (48, 99)])
+def test_a_view_reaches_back_as_many_hours_as_are_asked_for(followed: Client, hours: int, slots: int) -> None:
+    view = View.model_validate_json(followed.get("/v1/view/toy", params={"hours": hours}).content)
+    assert len(view.times) == slots, "half-hours before, the issue time, and two ahead"
+
+
 def test_a_view_that_is_old_still_comes_and_a_view_of_nothing_is_refused(
     followed: Client, world: World, serve, place, tmp_path: Path, slot: ModelSlot
 ) -> None:

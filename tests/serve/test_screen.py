@@ -121,6 +121,19 @@ def test_a_load_just_below_zero_is_a_missing_value_and_one_further_below_is_refu
         screen(region(), wide(A=[*load()[:-1], -0.91], B=load(seed=2)), LATER)
 
 
+def test_limits_are_themselves_plausible_and_forecasts_and_wind_have_no_slack() -> None:
+    most = {"A": [*load()[:-1], 3000.0], "B": load(seed=2)}
+    assert screen(region(), wide(**most), LATER)[0]["A"][-1] == 3000.0
+    told, of = {"forecast.A": [0.0, 3000.0, *[1000.0] * 190]}, region()
+    of = of.model_copy(update={"forecast": of.power})
+    assert screen(of, wide(**most, **told), LATER)[0]["forecast.A"].to_list() == told["forecast.A"]
+    told["forecast.A"][0] = -0.5
+    with pytest.raises(SourceFormatError, match=r"Column forecast\.A, row 0: -0\.5 MW is outside 0 \.\. 3000"):
+        screen(of, wide(**most, **told), LATER)
+    with pytest.raises(SourceFormatError, match=r"Column A, row 191: -0\.5 MW is outside 0 \.\. 3000"):
+        screen(region("wind"), wide(A=[*load()[:-1], -0.5], B=load(seed=2)), LATER)
+
+
 def test_of_several_implausible_values_the_first_is_named() -> None:
     with pytest.raises(SourceFormatError, match=r"Column A, row 190: 3001 MW is outside 0 \.\. 3000") as caught:
         screen(region(), wide(A=[*load()[:-2], 3001.0, 3002.0], B=load(seed=2)), LATER)

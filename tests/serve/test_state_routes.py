@@ -12,7 +12,9 @@ from power_nowcast import __version__
 from power_nowcast.errors import ModelError, RegistryUnavailableError
 from power_nowcast.live import loader as loading
 from power_nowcast.live.slot import Fetched, ModelSlot
+from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.schemas import ModelCard, NowcastAnswer, Observations, Problem, ShortAnswer, ShortRequest
+from power_nowcast.serve.service import Served
 from power_nowcast.store import Store
 from tests.serve.conftest import NEWEST, Client, Clock, Place, Serve
 
@@ -51,6 +53,24 @@ def test_not_ready_without_observations(serve: Serve, tmp_path: Path) -> None:
     response = serve(store=Store(tmp_path)).get("/readyz")
     assert response.status_code == 503
     assert "nowcast ingest" in response.json()["regions"]["toy"]["reason"]
+
+
+def test_ready_only_if_every_region_is(place: Place, slot: ModelSlot, clock: Clock, tmp_path: Path) -> None:
+    other = place.region.model_copy(update={"name": "other"})
+    served = {one.name: Served(one, slot) for one in (place.region, other)}
+    app = create_app(served, place.store, default_region=place.region.name, clock=clock)
+    response = Client(app).get("/readyz")
+    told = {name: state["ready"] for name, state in response.json()["regions"].items()}
+    assert told == {place.region.name: True, "other": False}
+    assert (response.status_code, response.json()["ready"]) == (503, False)
+
+
+def test_a_nowcast_without_observations_says_so(serve: Serve, tmp_path: Path) -> None:
+    client = serve(store=Store(tmp_path))
+    for query in ({}, {"issue_time": "latest"}, {"issue_time": "2024-04-01T00:00:00Z"}):
+        refused = client.get("/v1/nowcast/toy", params=query)
+        assert refused.status_code == 503, query
+        assert "no power of toy" in refused.json()["detail"]
 
 
 def test_not_ready_without_a_model(serve: Serve, place: Place, tmp_path: Path) -> None:

@@ -79,6 +79,15 @@ def test_what_was_refused_counts_from_the_first_time_that_was_asked_for(store: S
     assert coverage(told, NOON) == {"first": at(10), "last": at(20), "series": ["A"]}
 
 
+def test_what_was_refused_counts_up_to_the_end_of_the_question_and_to_now() -> None:
+    refused = [["nyiso", "power", "A", at(n), "x", "-9999", "not a number", "", "a.csv"] for n in (5, 10, 15, 20)]
+    bad = pl.DataFrame(refused, schema=BAD_ROWS, orient="row")
+    asked = batch(("A", 0, 1.0), key="1", bad=bad, received=NOON, asked=(None, at(15)))
+    assert coverage(asked, NOON)["last"] == at(15)
+    assert coverage(asked, at(10))["last"] == at(10), "nobody measured what is not over"
+    assert coverage(batch(("A", 0, 1.0), key="1", bad=bad), NOON)["last"] == at(20)
+
+
 def test_a_correction_of_a_fill_counts_after_it(store: Store) -> None:
     for number, value in enumerate((None, 2.0, 9.0)):
         rows = [("A", 0, 1.0), *([("A", 5, value)] if value else []), ("A", 10, 3.0)]

@@ -93,6 +93,13 @@ def test_a_read_can_be_narrowed(store: Store, make_rows: MakeRows) -> None:
     assert store.as_of(Table.POWER, "other")["value"].to_list() == [7.0]
 
 
+def test_the_span_of_a_region_is_its_oldest_and_its_newest_value(store: Store, make_rows: MakeRows) -> None:
+    store.append(Table.POWER, make_rows(("A", 10, 1.0), ("A", 0, 2.0), ("B", 5, 3.0)), now=at(60))
+    assert store.span(Table.POWER, "nyiso") == (at(0), at(10))
+    assert store.span(Table.POWER, "nyiso", until=at(7)) == (at(0), at(5))
+    assert store.span(Table.POWER, "nowhere") == (None, None)
+
+
 def test_every_vintage_of_a_forecast_is_kept(store: Store, make_rows: MakeRows) -> None:
     early = make_rows(("A", 120, 1.0), basis="written", delay=-120)
     late = make_rows(("A", 120, 2.0), basis="written", delay=-60)
