@@ -30,7 +30,7 @@ from typing import ClassVar
 
 
 def install_remedy(extra: str) -> str:
-    """How the optional packages of an extra (aws, grids or neural) are installed from a clone of this project."""
+    """How the packages of an extra (aws, grids, neural or server) are installed from a clone of this project."""
     choice = " NEURAL=1" if extra == "neural" else ""
     return f"In a clone of this project: make setup{choice}, or elsewhere: pip install '.[{extra}]'."
 

@@ -122,5 +122,6 @@ def test_the_report_of_any_kind_tells_what_the_accuracy_rests_on(job: Job, bundl
     newest = mlflow_client.versions(job.region)
     version = next(one for one in newest if one.kind == "ensemble")
     page = evaluate(job, version).report.read_text()
-    assert "Bars by family of features" in page
-    assert "Points by feature" not in page
+    assert "Permutation importance" in page
+    assert "Families of features by importance" in page
+    assert "SHAP" not in page, "an ensemble has no trees of its own"

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from power_nowcast import cli
 from power_nowcast.collect import write_all
-from power_nowcast.contracts import PREDICTIONS
 from power_nowcast.errors import MissingDataError
+from power_nowcast.evaluate.backtest import WRITTEN
 from power_nowcast.jobs.period import Period, backtest, known_before
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
@@ -106,7 +106,7 @@ def test_the_command_writes_the_columns_of_the_protocols(file: Path, tmp_path: P
     )
     assert done.exit_code == 0, done.output
     table = pl.read_parquet(out)
-    assert table.schema == PREDICTIONS
+    assert table.schema == WRITTEN
     assert table["issue_time"].n_unique() == 49
     assert table["issue_time"].min() == datetime(2024, 4, 20, tzinfo=UTC)
     assert sorted(table["horizon_min"].unique()) == [30, 60]

@@ -277,8 +277,11 @@ def _usual_loss(examples: Examples) -> Floats | None:
 
 
 def _mean_loss(examples: Examples, quantiles: Floats) -> NDArray[np.float64]:
-    """Mean pinball loss by series and knot."""
-    return np.asarray(np.nanmean(pinball_losses(examples.outcome_mw, quantiles, QUANTILES).mean(axis=-1), axis=0))
+    """Mean pinball loss by series and knot; NaN where no outcome is known."""
+    losses = pinball_losses(examples.outcome_mw, quantiles, QUANTILES).mean(axis=-1)
+    known = np.isfinite(losses)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, losses, 0.0).sum(axis=0) / known.sum(axis=0))
 
 
 def _missing_columns(region: Region, spec: FeatureSpec, block: FeatureBlock) -> dict[str, NDArray[np.int64]]:

@@ -12,7 +12,7 @@ import polars as pl
 
 from power_nowcast import mlflow_client
 from power_nowcast.bundle.train import examples
-from power_nowcast.contracts import Manifest
+from power_nowcast.contracts import Manifest, Table
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs import commands
@@ -28,6 +28,8 @@ FEATURES = "features"
 def make_features(job: Job, plan: Plan) -> dict[str, Any]:
     """Build train, valid and test, write them as versioned tables, and return (and log) their manifest."""
     mlflow_client.check_reachable()
+    if job.store.last(Table.POWER, job.region.name) is None:
+        raise job.store.no_power(job.region.name)
     # What others append from here on has no effect: the manifest names exactly what was read.
     inputs, quarantined = job.manifests(), len(job.store.read_quarantine(job.region.name))
     job.store.keep(job.region.name, inputs, now=datetime.now(UTC))

@@ -13,7 +13,7 @@ from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.files import read_head
 from power_nowcast.bundle.train import Origin, examples, train_bundle
 from power_nowcast.collect.findings import Finding, State
-from power_nowcast.errors import ModelError
+from power_nowcast.errors import ModelError, install_remedy
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.jobs import commands, surroundings
 from power_nowcast.jobs.features import days_of, split_of, table_manifest
@@ -73,7 +73,7 @@ def reproduce(job: Job, asked: str) -> Reproduction:
     if missing := model.missing():
         raise ModelError(
             f"{model.kind} cannot be trained here: {', '.join(missing)} not installed.",
-            remedy="Install them: pip install 'power-nowcast[neural]'.",
+            remedy=install_remedy("neural"),
             packages=missing,
         )
     before, here = Surroundings.of(run.json(surroundings.NAME)), Surroundings.here()
