@@ -212,9 +212,9 @@ def test_two_main_jobs_at_once_do_not_disturb_each_other(
 ) -> None:
     """The same region, the same tables, the same registry: both end, and both made what one alone makes."""
     database = direct["MLFLOW_TRACKING_URI"]
-    subprocess.run(["psql", database, "-c", "CREATE DATABASE both"], check=True)
+    subprocess.run(["psql", database, "-c", "CREATE DATABASE pair"], check=True)
     env = direct | {
-        "MLFLOW_TRACKING_URI": database.replace("/postgres", "/both"),
+        "MLFLOW_TRACKING_URI": database.replace("/postgres", "/pair"),
         "NOWCAST_DATA": f"s3://{BUCKET}/{uuid4().hex}",
     }
     # The first connection makes MLflow's tables: that is once, and no job of two at once.
