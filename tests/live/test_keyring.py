@@ -63,16 +63,16 @@ def test_keys_that_cannot_be_read_are_an_error_at_first_and_told_once_later(
 ) -> None:
     store = Store(tmp_path / "data")
     secret = make(store, "desk", Scope.READ, now=NOW)
-    ring, fresh = KeyRing(Store(tmp_path / "data"), look_seconds=0.01), KeyRing(Store(tmp_path / "data"))
-    ring.start()
+    ring, fresh = KeyRing(Store(tmp_path / "data")), KeyRing(Store(tmp_path / "data"))
+    ring.refresh()
     make(store, "second", Scope.READ, now=NOW)
     newest = sorted((tmp_path / "data/interim/keys/_delta_log").glob("*.json"))[-1]
     newest.write_bytes(b"")
     with pytest.raises(StoreError):
         fresh.find(secret)
     with caplog.at_level(logging.WARNING, "power_nowcast.live"):
-        time.sleep(0.2)
-    ring.stop()
+        for _ in range(3):
+            ring._look()
     assert ring.find(secret) is not None
     told = [record.message for record in caplog.records if "keys cannot be read" in record.message]
     assert len(told) == 1

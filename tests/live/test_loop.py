@@ -87,6 +87,14 @@ class World:
             self.now += HALF_HOUR
 
 
+def test_a_publication_says_how_new_each_source_was(world: World, slot_of) -> None:
+    loop = world.loop(slot_of(1))
+    world.now = BEGIN + timedelta(minutes=12)
+    loop.step()
+    assert loop.present is not None
+    assert loop.present.sources == {"power": BEGIN, "weather": BEGIN}, "the newest times of values, not of deliveries"
+
+
 def test_a_day_is_its_backtest_to_the_last_bit(world: World, slot_of, bundles: list[Bundle]) -> None:
     """With three restarts, and a second process that steps before or after the first one."""
     slot, until = slot_of(1), BEGIN + timedelta(days=1)
