@@ -2,11 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,42 +16,10 @@ from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.mlflow_client import PRODUCTION
 from power_nowcast.regions import Region
+from tests.backends.servers import HOST, answers, running
 from tests.mlflow_client.test_connection import closed_port
 from tests.serving_examples import run, sections, write_recent
 from tests.toy import toy_bundle, toy_panel, toy_region, toy_rows
-
-HOST = "127.0.0.1"
-
-
-@contextmanager
-def serving(command: list[str], url: str, *, cwd: Path, env: dict[str, str], seconds: int) -> Iterator[None]:
-    """The command at work until the block ends; its whole process group is ended then, whatever happens."""
-    log = cwd / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            deadline = time.monotonic() + seconds
-            while not answers(url):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"{' '.join(command)} does not answer:\n{log.read_text()[-4000:]}")
-                time.sleep(0.3)
-            yield
-        finally:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    os.killpg(process.pid, number)
-                    process.wait(10)
-                except (ProcessLookupError, subprocess.TimeoutExpired):
-                    continue
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def post(url: str, body: object) -> tuple[int, dict]:
@@ -157,7 +120,7 @@ def test_a_real_tracking_server_holds_all_of_it(use_uri, tmp_path: Path, bundles
     url = f"http://{HOST}:{port}"
     command = mlflow_client.server_command(host=HOST, port=port, tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
     region = bundles[0].region
-    with serving(command, f"{url}/health", cwd=tmp_path, env=mlflow_client.environment(), seconds=120):
+    with running(command, tmp_path, mlflow_client.environment(), lambda: answers(f"{url}/health", 200), 120):
         use_uri(url)
         promoted(region, bundles[0], tmp_path / "bundle")
         version = mlflow_client.by_alias(region, PRODUCTION)
@@ -179,7 +142,7 @@ def test_mlflow_serves_it_from_here(registry_uri: str, tmp_path: Path, kind: str
     port = closed_port()
     command = mlflow_client.serve_command(uri, host=HOST, port=port)
     url = f"http://{HOST}:{port}"
-    with serving(command, f"{url}/ping", cwd=tmp_path, env=mlflow_client.environment(), seconds=120):
+    with running(command, tmp_path, mlflow_client.environment(), lambda: answers(f"{url}/ping", 200), 120):
         check_answers(url, bundle)
         check_documented(url, tmp_path)
 
@@ -199,7 +162,7 @@ def test_mlflow_serves_it_elsewhere(registry_uri: str, tmp_path: Path) -> None:
     for name in ("PYTHONPATH", "VIRTUAL_ENV"):
         env.pop(name, None)
     url = f"http://{HOST}:{port}"
-    with serving(command, f"{url}/ping", cwd=tmp_path, env=env, seconds=800):
+    with running(command, tmp_path, env, lambda: answers(f"{url}/ping", 200), 800):
         check_answers(url, bundle)
         homes = {path.parent for path in tmp_path.rglob("site-packages/power_nowcast")}
         assert homes, "the new environment holds the wheel"
