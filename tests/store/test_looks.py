@@ -1,5 +1,6 @@
 """What an earlier delivery should have had and did not is known from when it came, whatever a computed time says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,6 +60,13 @@ def test_a_slot_that_an_earlier_delivery_left_empty_is_known_from_when_it_was_fi
     filled = store.versions(Table.POWER, "nyiso").filter(pl.col("valid_at") == at(5)).row(0, named=True)
     assert (filled["available_at"], filled["basis"], filled["first_seen_at"]) == (later, "seen", later)
     assert known(store, 15, at(15)) == [4.0], "no delivery before it reached so far"
+
+
+@pytest.mark.parametrize("change", [{"reading": None}, {"are_versions": True}])
+def test_rows_without_a_reading_and_versions_keep_their_times(store: Store, change: dict[str, object]) -> None:
+    write(store, batch(("A", 0, 1.0), ("A", 10, 3.0), key="1"), now=NOON)
+    write(store, replace(batch(("A", 5, 2.0), key="2"), **change), now=NOON + 4 * HOUR)
+    assert known(store, 5, at(5)) == [2.0], "nothing says when somebody looked for it"
 
 
 def test_a_slot_whose_value_was_refused_is_covered(store: Store) -> None:
