@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from power_nowcast.models.linear import Linear
 from power_nowcast.models.networks.config import Rows
 from power_nowcast.models.networks.encoding import Places
-from power_nowcast.models.networks.linear import Linear
 
 SERIES, KNOTS, OWN, SHARED = 2, 3, 12, 4
 INPUTS = SERIES * OWN + SHARED

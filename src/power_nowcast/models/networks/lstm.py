@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from power_nowcast.models.linear import Linear
 from power_nowcast.models.networks import mlp
 from power_nowcast.models.networks.encoding import Places
-from power_nowcast.models.networks.linear import Linear
 from power_nowcast.models.networks.sequences import CHANNELS, Lstm, Past
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.models.linear import Linear
 from power_nowcast.models.networks.config import TrainingConfig
 from power_nowcast.models.networks.encoding import Places
-from power_nowcast.models.networks.linear import Linear
 
 FIRST_STEPS = 0.1
 """Initial scale of the layers' output: it is small, so that training begins at the linear fit."""

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from power_nowcast.contracts import QUANTILES
+from power_nowcast.models.linear import Linear
 from power_nowcast.models.networks import mlp
 from power_nowcast.models.networks.encoding import Places
-from power_nowcast.models.networks.linear import Linear
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from power_nowcast.errors import ConfigurationError, ModelError, install_remedy
 from power_nowcast.models.base import FitReport, Model
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
+from power_nowcast.models.linear import Linear
 from power_nowcast.models.networks.encoding import Encoder
 from power_nowcast.models.networks.graphs import check_graph
-from power_nowcast.models.networks.linear import Linear
 
 if TYPE_CHECKING:
     from power_nowcast.models.networks.config import Epoch, Rows

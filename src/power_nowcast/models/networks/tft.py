@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.models.linear import Linear
 from power_nowcast.models.networks.config import TrainingConfig
 from power_nowcast.models.networks.encoding import Places
-from power_nowcast.models.networks.linear import Linear
 from power_nowcast.models.networks.mlp import FIRST_STEPS, ordered, straight
 from power_nowcast.models.networks.sequences import CHANNELS, Lstm, Past
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from power_nowcast.models.networks.linear import Linear
+from power_nowcast.models.linear import Linear
 
 
 def test_a_straight_line_is_found_again() -> None:
