@@ -1,4 +1,4 @@
-"""Ridge regression of many outputs at once: the start of networks, and the unit of their outputs."""
+"""Ridge regression of many outputs at once: the start of networks and boosters, and the unit of networks' outputs."""
 
 from dataclasses import dataclass
 

@@ -7,9 +7,8 @@ calibration then corrects them.
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,179 +19,26 @@ from numpy.typing import NDArray
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Progress
 from power_nowcast.contracts.progress import Pace
 from power_nowcast.models.base import FitReport, Model
+from power_nowcast.models.boosters.config import BoostingConfig
+from power_nowcast.models.boosters.series import (
+    SIDES,
+    Fitted,
+    SeriesJob,
+    fit_series,
+    quantiles_around,
+    units,
+    with_knot,
+    without_scale,
+)
 from power_nowcast.models.boosters.trees import no_trees
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
 from power_nowcast.workers import in_threads
 
-# Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of residuals
-# of load.
-SHAPE = np.array([np.sign(level - 0.5) * -np.log(1 - 2 * abs(level - 0.5)) for level in QUANTILES])
-SIDES = {"below": 0.1, "above": 0.9}
-"""Names of the boosters of the sides, and the quantile of the residuals that each learns."""
-SIDE_PARAMS = {"n_estimators": 150, "num_leaves": 15, "max_depth": 4, "learning_rate": 0.05, "min_child": 200}
-ROWS_A_ROUND = 300
-"""Boosters of the sides use at most one round for so many residuals: with few residuals they overfit early."""
-REACH = SHAPE[QUANTILES.index(SIDES["above"])]
-FLOOR = 0.1
-"""Minimum unit of `SHAPE` on each side, as a share of the mean absolute error."""
-
-
-@dataclass(frozen=True)
-class BoostingConfig:
-    """The usual parameters of both libraries; `num_leaves` is for LightGBM only, `max_depth` for XGBoost only.
-
-    Residuals beyond `huber` standard deviations of the ramp count linearly: the median is robust against steps.
-    With `refit` a booster is trained once more on train and valid together, with the rounds from early stopping.
-    With more rows than `max_rows`, training uses every second, third, ... row, and so does the hold-out part.
-    """
-
-    n_estimators: int = 600
-    learning_rate: float = 0.05
-    num_leaves: int = 31
-    max_depth: int = 6
-    min_child: int = 100
-    subsample: float = 0.7
-    colsample: float = 0.5
-    reg_lambda: float = 5.0
-    max_bin: int = 63
-    huber: float = 0.5
-    early_stopping: int = 50
-    max_rows: int | None = None
-    refit: bool = True
-    seed: int = 1
-
-    @classmethod
-    def of(cls, **options: Any) -> "BoostingConfig":
-        """The defaults, replaced by the known options that are not None."""
-        known = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in options.items() if name in known and value is not None})
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """One trained booster in its library's native bytes, with its losses by round."""
-
-    payload: bytes
-    rounds: int
-    curves: dict[str, list[float]]
-
-
-type FitOne = Callable[
-    [
-        BoostingConfig,
-        NDArray[np.float32],
-        Floats,
-        tuple[NDArray[np.float32], Floats] | None,
-        int | None,
-        float | None,
-    ],
-    Fitted,
-]
-type PredictOne = Callable[[bytes, NDArray[np.float32]], Floats]
-
-
-@dataclass(frozen=True)
-class SeriesJob:
-    """The input of a worker that trains one series; arrays are (row, feature) and (row, knot)."""
-
-    config: BoostingConfig
-    fit: FitOne
-    predict: PredictOne
-    knots: tuple[int, ...]
-    columns: tuple[NDArray[np.int64], ...]
-    shared: NDArray[np.int64]
-    train_x: NDArray[np.float32]
-    train_ramp: Floats
-    valid_x: NDArray[np.float32]
-    valid_ramp: Floats
-
-
-@dataclass(frozen=True)
-class SeriesFit:
-    """The worker's result: boosters of the knots and of the sides, and their joint `quantiles` (row, knot, quantile) on
-    the valid rows.
-    """
-
-    ramps: tuple[Fitted, ...]
-    sides: tuple[Fitted, ...]
-    quantiles: Floats
-
-
-def fit_series(job: SeriesJob) -> SeriesFit:
-    """Train one series: a booster for each knot, then the boosters of the sides on out-of-sample residuals."""
-    ramps: list[Fitted] = []
-    centre = np.full(job.valid_ramp.shape, np.nan)
-    for k, columns in enumerate(job.columns):
-        train_ok, valid_ok = np.isfinite(job.train_ramp[:, k]), np.isfinite(job.valid_ramp[:, k])
-        x, ramp = job.train_x[train_ok][:, columns], job.train_ramp[train_ok, k]
-        held_x, held_ramp = job.valid_x[valid_ok][:, columns], job.valid_ramp[valid_ok, k]
-        thin = _thinned(len(x), job.config.max_rows)
-        scale = float(np.std(ramp[thin])) or 1.0
-        booster = job.fit(job.config, x[thin], ramp[thin] / scale, (held_x[thin], held_ramp[thin] / scale), None, None)
-        centre[:, k] = job.predict(booster.payload, job.valid_x[:, columns]) * scale
-        if job.config.refit:
-            x, ramp = np.concatenate([x, held_x]), np.concatenate([ramp, held_ramp])
-            thin = _thinned(len(x), job.config.max_rows)
-            more = job.fit(job.config, x[thin], ramp[thin] / scale, None, booster.rounds, None)
-            booster = replace(more, curves=booster.curves)
-        ramps.append(replace(booster, payload=_with_scale(booster.payload, scale)))
-
-    config = BoostingConfig.of(**(asdict(job.config) | SIDE_PARAMS))
-    rows = _with_knot(job.valid_x[:, job.shared], job.knots)
-    error = (job.valid_ramp - centre).ravel()
-    scale = float(np.nanmean(np.abs(error))) or 1.0
-    # Thinning drops whole issue times, so that every knot keeps its share.
-    learnt = np.zeros(len(job.valid_ramp), bool)
-    most = job.config.max_rows
-    learnt[_thinned(len(learnt), max(1, most // len(job.knots)) if most else None)] = True
-    known = np.isfinite(error) & learnt.repeat(len(job.knots))
-    # Alternate weeks: the sides of each half come from the other half, so calibration starts from out-of-sample widths.
-    half = (np.arange(len(job.valid_ramp)) * 8 // max(1, len(job.valid_ramp)) % 2).repeat(len(job.knots))
-    told = np.full((len(error), len(SIDES)), np.nan)
-    sides: list[Fitted] = []
-    rounds = max(1, min(config.n_estimators, int(known.sum()) // ROWS_A_ROUND))
-    for n, level in enumerate(SIDES.values()):
-        parts = [known & (half != 0), known & (half != 1), known]
-        one, other, whole = (job.fit(config, rows[part], error[part] / scale, None, rounds, level) for part in parts)
-        for part, booster in enumerate((one, other)):
-            told[half == part, n] = job.predict(booster.payload, rows[half == part])
-        sides.append(replace(whole, payload=_with_scale(whole.payload, scale)))
-    unit = _units(told).reshape(*centre.shape, len(SIDES)) * scale
-    return SeriesFit(tuple(ramps), tuple(sides), _quantiles(centre, unit))
-
-
-def _units(sides: Floats) -> Floats:
-    """The unit of `SHAPE` below and above (row, side) from the .1 and .9 quantiles of the residuals."""
-    return np.asarray(np.maximum(sides * np.array([-1.0, 1.0]) / REACH, FLOOR))
-
-
-def _quantiles(centre: Floats, unit: Floats) -> NDArray[np.float64]:
-    """Quantiles (row, knot, quantile) around a centre (row, knot), with the unit of each side (row, knot, side)."""
-    return np.asarray(centre[..., None] + np.where(SHAPE < 0, unit[..., [0]], unit[..., [1]]) * SHAPE)
-
 
 @lru_cache(maxsize=64)
 def _columns_of(horizons: tuple[int, ...], knot: int) -> NDArray[np.int64]:
     return np.asarray(np.flatnonzero([horizon in (0, knot) for horizon in horizons]), np.int64)
-
-
-def _thinned(rows: int, max_rows: int | None) -> slice:
-    return slice(None, None, -(-rows // max_rows) if max_rows else 1)
-
-
-def _with_knot(x: NDArray[np.float32], knots: tuple[int, ...]) -> NDArray[np.float32]:
-    """Rows (row * knot, feature + 1): every row once for each knot, with the knot in the last column."""
-    repeated = np.repeat(x, len(knots), axis=0)
-    return np.column_stack([repeated, np.tile(np.array(knots, np.float32), len(x))])
-
-
-def _with_scale(payload: bytes, scale: float) -> bytes:
-    return np.float64(scale).tobytes() + payload
-
-
-def _without_scale(payload: bytes) -> tuple[float, bytes]:
-    return float(np.frombuffer(payload[:8], np.float64)[0]), payload[8:]
 
 
 class BoostedModel(Model):
@@ -278,7 +124,7 @@ class BoostedModel(Model):
         for s, (name, fitted) in enumerate(zip(self.series, results, strict=True)):
             row: list[Any] = []
             for column, one in enumerate((*fitted.ramps, *fitted.sides)):
-                self.scales[s, column], payload = _without_scale(one.payload)
+                self.scales[s, column], payload = without_scale(one.payload)
                 row.append(self.open(payload))
             self.boosters.append(row)
             for knot, one in zip(self.knots, fitted.ramps, strict=True):
@@ -327,14 +173,14 @@ class BoostedModel(Model):
             boosters = self.boosters[places[at]]
             for k in range(len(self.knots)):
                 ramps[known, at, k] = self.run(boosters[k], np.ascontiguousarray(x[:, columns[k]]))
-            rows = _with_knot(x[:, shared], self.knots)
+            rows = with_knot(x[:, shared], self.knots)
             for n, booster in enumerate(boosters[len(self.knots) :]):
                 sides[known, at, :, n] = self.run(booster, rows).reshape(len(x), -1)
 
         in_threads(walk, range(len(places)), rows=block.origin_mw.size)
         unit = block.scale_mw[..., None]
         centre = block.origin_mw[..., None] + ramps * self.scales[places, : len(self.knots)] * unit
-        return _quantiles(centre, _units(sides) * self.scales[places, -1, None, None] * unit[..., None])
+        return quantiles_around(centre, units(sides) * self.scales[places, -1, None, None] * unit[..., None])
 
     def importance(self) -> dict[str, float]:
         total = np.zeros(len(self.names))

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from power_nowcast.contracts import Floats
-from power_nowcast.models.boosters.base import BoostedModel, BoostingConfig, Fitted
+from power_nowcast.models.boosters.base import BoostedModel
+from power_nowcast.models.boosters.config import BoostingConfig
+from power_nowcast.models.boosters.series import Fitted
 from power_nowcast.models.boosters.trees import Trees
 
 

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from power_nowcast.contracts import Floats
-from power_nowcast.models.boosters.base import BoostedModel, BoostingConfig, Fitted
+from power_nowcast.models.boosters.base import BoostedModel
+from power_nowcast.models.boosters.config import BoostingConfig
+from power_nowcast.models.boosters.series import Fitted
 from power_nowcast.models.boosters.trees import no_trees
 
 LEAF = -1
