@@ -123,7 +123,7 @@ def test_importance_is_told_by_families_with_their_names() -> None:
     cells = importance_cells(Explanation({"ramp_15m": 6.0, "ramp_30m": 2.0, "sun_change_h60": 2.0}, rests_on=draws))
 
     assert cells is not None
-    assert cells.columns == ("Permutation importance", "Share of the gain")
+    assert cells.columns == ("Permutation importance", "Share in training")
     assert cells.rows == [
         ("recent hours", (("0.2000 \N{PLUS-MINUS SIGN} 0.1000", 1.0), ("80.0 %", 1.0))),
         ("sun and season", (("\N{EN DASH}", 0.0), ("20.0 %", 0.25))),

@@ -1,8 +1,8 @@
 """Explanations of a model: contributions to its ramps, and the importance of features for its accuracy.
 
-For boosters, TreeSHAP gives the contribution of each feature. For other models, features are grouped by family. The
-families are few, so the Shapley values are exact: the model answers every coalition of families, with the features of
-the other families taken from similar times.
+For boosters, TreeSHAP and the weights of the linear fit give the contribution of each feature. For other models,
+features are grouped by family. The families are few, so the Shapley values are exact: the model answers every coalition
+of families, with the features of the other families taken from similar times.
 """
 
 import math

@@ -25,7 +25,7 @@ HEAD = "ensemble.json"
 DEFAULT: dict[str, dict[str, Any]] = {
     "mlp_global": {},
     "mlp_local": {"noise": 0.15},
-    "lightgbm": {"max_rows": 60_000, "n_estimators": 400, "learning_rate": 0.08},
+    "lightgbm": {"max_rows": 60_000, "n_estimators": 400, "learning_rate": 0.08, "linear": False},
 }
 """A global network, and networks and boosters for each series: their errors are different. Boosters that learn from a
 third of the rows, in fewer and larger steps, are slightly worse alone, but nearly as good in the ensemble and much

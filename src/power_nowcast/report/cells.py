@@ -279,7 +279,7 @@ def heat_cells(card: Scorecard, series: str) -> tuple[Heat, Heat]:
 
 
 def importance_cells(explanation: Explanation) -> Heat | None:
-    """Permutation importance and share of the gain by family of features, the most important first."""
+    """Permutation importance and share in training by family of features, the most important first."""
     gains: dict[str, float] = {}
     for feature, gain in explanation.importance.items():
         gains[family_of(feature)] = gains.get(family_of(feature), 0.0) + gain
@@ -288,7 +288,7 @@ def importance_cells(explanation: Explanation) -> Heat | None:
     families = sorted({*gains, *grown}, key=lambda family: (-grown.get(family, 0.0), -gains.get(family, 0.0)))
     if not families:
         return None
-    columns = ["Permutation importance"] * bool(grown) + ["Share of the gain"] * bool(gains)
+    columns = ["Permutation importance"] * bool(grown) + ["Share in training"] * bool(gains)
     most = max([*grown.values(), 0.0]) or 1.0
     rows = []
     for family in families:

@@ -1,8 +1,8 @@
 """Ramp boosters: for each series one booster of the ramp at every knot, and two boosters of the residuals' spread.
 
-The median is the origin plus the predicted ramp. The boosters of the two sides learn the .1 and .9 quantiles of the
-residuals on hold-out time, with the knot as a further feature. All quantiles are fixed multiples of these two, and
-calibration then corrects them.
+The median is the origin plus the predicted ramp: a linear fit, and what boosters learn of its residuals. The boosters
+of the two sides learn the .1 and .9 quantiles of the residuals on hold-out time, with the knot as a further feature.
+All quantiles are fixed multiples of these two, and calibration then corrects them.
 """
 
 import json
@@ -30,10 +30,14 @@ from power_nowcast.models.boosters.series import (
     with_knot,
     without_scale,
 )
+from power_nowcast.models.boosters.start import Start
 from power_nowcast.models.boosters.trees import no_trees
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.files import Folder, finite
 from power_nowcast.workers import in_threads
+
+STARTS = "linear.json"
+"""The linear fits of all series."""
 
 
 @lru_cache(maxsize=64)
@@ -52,6 +56,7 @@ class BoostedModel(Model):
         self.names: tuple[str, ...] = ()
         self.horizons: tuple[int, ...] = ()
         self.scales = np.ones((len(series), len(knots) + len(SIDES)))
+        self.starts: list[Start] = []  # [series]; empty for boosters without a linear fit
         self.boosters: list[list[Any]] = []  # [series][knot], the sides last
 
     @classmethod
@@ -120,13 +125,15 @@ class BoostedModel(Model):
         curves: dict[str, list[float]] = {}
         metrics: dict[str, float] = {}
         quantiles = np.full((*valid.outcome_mw.shape, len(QUANTILES)), np.nan)
-        self.boosters, pace = [], Pace(len(self.series))
+        self.starts, self.boosters, pace = [], [], Pace(len(self.series))
         for s, (name, fitted) in enumerate(zip(self.series, results, strict=True)):
             row: list[Any] = []
             for column, one in enumerate((*fitted.ramps, *fitted.sides)):
                 self.scales[s, column], payload = without_scale(one.payload)
                 row.append(self.open(payload))
             self.boosters.append(row)
+            if fitted.start is not None:
+                self.starts.append(fitted.start)
             for knot, one in zip(self.knots, fitted.ramps, strict=True):
                 curves |= {f"{name}/{knot}min/{part}": losses for part, losses in one.curves.items()}
                 metrics[f"rounds/{name}/{knot}min"] = one.rounds
@@ -161,6 +168,7 @@ class BoostedModel(Model):
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
         places = [self.series.index(name) for name in block.series]
         ramps = np.full((*block.origin_mw.shape, len(self.knots)), np.nan)
+        line = np.zeros(ramps.shape)
         sides = np.full((*ramps.shape, len(SIDES)), np.nan)
         columns = [self._columns(knot) for knot in self.knots]
         shared = self._columns(0)
@@ -171,6 +179,8 @@ class BoostedModel(Model):
             if not len(x):
                 return
             boosters = self.boosters[places[at]]
+            if self.starts:
+                line[known, at] = self.starts[places[at]].ramps(x)
             for k in range(len(self.knots)):
                 ramps[known, at, k] = self.run(boosters[k], np.ascontiguousarray(x[:, columns[k]]))
             rows = with_knot(x[:, shared], self.knots)
@@ -179,28 +189,41 @@ class BoostedModel(Model):
 
         in_threads(walk, range(len(places)), rows=block.origin_mw.size)
         unit = block.scale_mw[..., None]
-        centre = block.origin_mw[..., None] + ramps * self.scales[places, : len(self.knots)] * unit
+        ramps = line + ramps * self.scales[places, : len(self.knots)]
+        centre = block.origin_mw[..., None] + ramps * unit
         return quantiles_around(centre, units(sides) * self.scales[places, -1, None, None] * unit[..., None])
 
     def importance(self) -> dict[str, float]:
+        """The share of each feature: of the gain of the trees and, as far as it explains the ramps, of the absolute
+        standardised weights of the linear fit.
+        """
         total = np.zeros(len(self.names))
-        for row in self.boosters:
+        for s, row in enumerate(self.boosters):
             for k, knot in enumerate(self.knots):
-                columns = self._columns(knot)
+                columns, explained = self._columns(knot), 0.0
+                if self.starts:
+                    explained, weights = self.starts[s].explained[k], np.abs(self.starts[s].weights[:, k])
+                    total += explained * weights / max(float(np.sum(weights)), 1e-12)
                 gains = self.gains(row[k], len(columns))
-                total[columns] += gains / max(float(np.sum(gains)), 1e-12)
+                total[columns] += (1 - explained) * gains / max(float(np.sum(gains)), 1e-12)
         shares = total / max(float(np.sum(total)), 1e-12)
         return dict(sorted(zip(self.names, map(float, shares), strict=True), key=lambda item: -item[1]))
 
     def explain(
         self, block: FeatureBlock, series: str, knot: int
     ) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
-        """Explain the ramp of one series and knot: names, feature values and TreeSHAP values in MW (row, feature)."""
+        """Explain the ramp of one series and knot: names, feature values and contributions in MW (row, feature):
+        TreeSHAP values of the boosters and Shapley values of the linear fit.
+        """
         s, k = self.series.index(series), self.knots.index(knot)
         columns = self._columns(knot)
-        x = np.ascontiguousarray(block.x[:, block.series.index(series)][:, columns])
+        whole = block.x[:, block.series.index(series)]
+        x = np.ascontiguousarray(whole[:, columns])
         unit = block.scale_mw[:, [block.series.index(series)]]
-        shares = self.contributions(self.boosters[s][k], x) * self.scales[s, k] * unit
+        shares = self.contributions(self.boosters[s][k], x) * self.scales[s, k]
+        if self.starts:
+            shares = shares + self.starts[s].contributions(whole, k)[:, columns]
+        shares = shares * unit
         return tuple(self.names[c] for c in columns), x, shares
 
     def save(self, folder: Path) -> None:
@@ -211,6 +234,8 @@ class BoostedModel(Model):
             "scales": self.scales.tolist(),
         }
         (folder / "boosters.json").write_text(json.dumps(head, indent=1))
+        if self.starts:
+            (folder / STARTS).write_text(json.dumps([start.to_json() for start in self.starts]))
         for s, row in enumerate(self.boosters):
             for k, booster in enumerate(row):
                 (folder / self._file(s, k)).write_bytes(self.dump(booster))
@@ -222,8 +247,14 @@ class BoostedModel(Model):
     @classmethod
     def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
         head = json.loads((folder / "boosters.json").read_text())
-        model = cls(series, knots, BoostingConfig(**head["config"]))
+        # The first boosters had no linear fit, and did not say so.
+        model = cls(series, knots, BoostingConfig(**({"linear": False} | head["config"])))
         model.names, model.horizons = tuple(head["names"]), tuple(head["horizons"])
+        if model.config.linear:
+            told = json.loads((folder / STARTS).read_text())
+            model.starts = [Start.from_json(one, len(model.names), len(knots)) for one in told]
+            if len(model.starts) != len(series):
+                raise no_trees(cls.kind, "it has not a linear fit for each series")
         model.scales = finite(head["scales"], (len(series), len(knots) + len(SIDES)))
         model.boosters = [
             [cls.open((folder / model._file(s, k)).read_bytes()) for k in range(len(knots) + len(SIDES))]

@@ -8,7 +8,8 @@ from typing import Any
 class BoostingConfig:
     """The usual parameters of both libraries; `num_leaves` is for LightGBM only, `max_depth` for XGBoost only.
 
-    Residuals beyond `huber` standard deviations of the ramp count linearly: the median is robust against steps.
+    With `linear` boosters learn what a ridge regression leaves of the ramp. Residuals beyond `huber` standard
+    deviations of what they learn count linearly: the median is robust against steps.
     With `refit` a booster is trained once more on train and valid together, with the rounds from early stopping.
     With more rows than `max_rows`, training uses every second, third, ... row, and so does the hold-out part.
     """
@@ -22,6 +23,7 @@ class BoostingConfig:
     colsample: float = 0.5
     reg_lambda: float = 5.0
     max_bin: int = 63
+    linear: bool = True
     huber: float = 0.5
     early_stopping: int = 50
     max_rows: int | None = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.contracts import QUANTILES, Floats
 from power_nowcast.models.boosters.config import BoostingConfig
+from power_nowcast.models.boosters.start import Start
 
 # Quantiles of the standard Laplace distribution in units of its mean absolute deviation: the usual shape of residuals
 # of load.
@@ -66,10 +67,11 @@ class SeriesJob:
 
 @dataclass(frozen=True)
 class SeriesFit:
-    """The worker's result: boosters of the knots and of the sides, and their joint `quantiles` (row, knot, quantile) on
-    the valid rows.
+    """The worker's result: the linear fit, if there is one, boosters of the knots and of the sides, and their joint
+    `quantiles` (row, knot, quantile) on the valid rows.
     """
 
+    start: Start | None
     ramps: tuple[Fitted, ...]
     sides: tuple[Fitted, ...]
     quantiles: Floats
@@ -77,26 +79,49 @@ class SeriesFit:
 
 def fit_series(job: SeriesJob) -> SeriesFit:
     """Train one series: a booster for each knot, then the boosters of the sides on out-of-sample residuals."""
-    ramps: list[Fitted] = []
+    config, border = job.config, len(job.train_x)
+    x, ramps = np.concatenate([job.train_x, job.valid_x]), np.concatenate([job.train_ramp, job.valid_ramp])
+    start = _start(job, x[:border], ramps[:border])
+    refitted = _start(job, x, ramps) if config.refit else start
+    line, refitted_line = _line(start, x, ramps), _line(refitted, x, ramps)
+    boosters: list[Fitted] = []
     centre = np.full(job.valid_ramp.shape, np.nan)
     for k, columns in enumerate(job.columns):
-        train_ok, valid_ok = np.isfinite(job.train_ramp[:, k]), np.isfinite(job.valid_ramp[:, k])
-        x, ramp = job.train_x[train_ok][:, columns], job.train_ramp[train_ok, k]
-        held_x, held_ramp = job.valid_x[valid_ok][:, columns], job.valid_ramp[valid_ok, k]
-        thin = _thinned(len(x), job.config.max_rows)
-        scale = float(np.std(ramp[thin])) or 1.0
-        booster = job.fit(job.config, x[thin], ramp[thin] / scale, (held_x[thin], held_ramp[thin] / scale), None, None)
-        centre[:, k] = job.predict(booster.payload, job.valid_x[:, columns]) * scale
-        if job.config.refit:
-            x, ramp = np.concatenate([x, held_x]), np.concatenate([ramp, held_ramp])
-            thin = _thinned(len(x), job.config.max_rows)
-            more = job.fit(job.config, x[thin], ramp[thin] / scale, None, booster.rounds, None)
+        left, known = ramps[:, k] - line[:, k], np.isfinite(ramps[:, k])
+        train, valid = np.flatnonzero(known[:border]), border + np.flatnonzero(known[border:])
+        thin = _thinned(len(train), config.max_rows)
+        train, valid = train[thin], valid[thin]
+        scale = float(np.std(left[train])) or 1.0
+        held_out = x[valid][:, columns], left[valid] / scale
+        booster = job.fit(config, x[train][:, columns], left[train] / scale, held_out, None, None)
+        centre[:, k] = line[border:, k] + job.predict(booster.payload, job.valid_x[:, columns]) * scale
+        if config.refit:
+            rows = np.flatnonzero(known)[_thinned(int(known.sum()), config.max_rows)]
+            left = (ramps[rows, k] - refitted_line[rows, k]) / scale
+            more = job.fit(config, x[rows][:, columns], left, None, booster.rounds, None)
             booster = replace(more, curves=booster.curves)
-        ramps.append(replace(booster, payload=with_scale(booster.payload, scale)))
+        boosters.append(replace(booster, payload=with_scale(booster.payload, scale)))
+    sides, unit = _fit_sides(job, job.valid_ramp - centre)
+    return SeriesFit(refitted, tuple(boosters), sides, quantiles_around(centre, unit))
 
+
+def _start(job: SeriesJob, x: NDArray[np.float32], ramps: Floats) -> Start | None:
+    thin = _thinned(len(x), job.config.max_rows)
+    return Start.of(x[thin], ramps[thin], job.columns) if job.config.linear else None
+
+
+def _line(start: Start | None, x: NDArray[np.float32], ramps: Floats) -> Floats:
+    """The ramps that boosters start from, shape (row, knot)."""
+    return np.zeros(ramps.shape) if start is None else start.ramps(x)
+
+
+def _fit_sides(job: SeriesJob, errors: Floats) -> tuple[tuple[Fitted, ...], Floats]:
+    """The boosters of the sides from out-of-sample residuals (row, knot), and the out-of-sample units of `SHAPE` (row,
+    knot, side) of the same rows.
+    """
     config = BoostingConfig.of(**(asdict(job.config) | SIDE_PARAMS))
     rows = with_knot(job.valid_x[:, job.shared], job.knots)
-    error = (job.valid_ramp - centre).ravel()
+    error = errors.ravel()
     scale = float(np.nanmean(np.abs(error))) or 1.0
     # Thinning drops whole issue times, so that every knot keeps its share.
     learnt = np.zeros(len(job.valid_ramp), bool)
@@ -114,8 +139,7 @@ def fit_series(job: SeriesJob) -> SeriesFit:
         for part, booster in enumerate((one, other)):
             told[half == part, n] = job.predict(booster.payload, rows[half == part])
         sides.append(replace(whole, payload=with_scale(whole.payload, scale)))
-    unit = units(told).reshape(*centre.shape, len(SIDES)) * scale
-    return SeriesFit(tuple(ramps), tuple(sides), quantiles_around(centre, unit))
+    return tuple(sides), units(told).reshape(*errors.shape, len(SIDES)) * scale
 
 
 def units(sides: Floats) -> Floats:
