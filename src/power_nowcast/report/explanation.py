@@ -16,8 +16,8 @@ EXPLAINED_ROWS = 800
 def explanation(bundle: Bundle, known: Examples, *, repeats: int = 5) -> Explanation:
     """The explanation of a model on hold-out time.
 
-    Every kind has the permutation importance of families of features. Boosters also have the share of each feature in training and
-    its contributions to the nowcasts of the first series at the longest horizon.
+    Every kind has the permutation importance of families of features. Boosters also have the share of each feature in
+    training and its contributions to the nowcasts of the first series at the longest horizon.
     """
     model = bundle.model
     rests_on = permutation_importance(bundle, known, repeats=repeats)
