@@ -74,7 +74,7 @@ SPACES: Mapping[str, Space] = {
 
 
 DEFAULTS: Mapping[str, Mapping[str, float]] = {
-    "lightgbm": {"n_estimators": 200, "learning_rate": 0.1, "num_leaves": 15, "colsample": 0.2, "early_stopping": 15},
+    "lightgbm": {"n_estimators": 200, "learning_rate": 0.15, "num_leaves": 15, "colsample": 0.2, "early_stopping": 15},
     "xgboost": {"n_estimators": 150, "learning_rate": 0.12, "max_depth": 4, "colsample": 0.2, "early_stopping": 15},
     "lstm": {"epochs": 6, "batch_size": 256, "width": 64, "hidden": 16},
 }

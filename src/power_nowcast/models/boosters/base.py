@@ -66,16 +66,21 @@ class BoostedModel(Model):
 
     @staticmethod
     @abstractmethod
+    def bins(config: BoostingConfig, x: NDArray[np.float32], like: Any) -> Any:
+        """The library's table of features (row, feature): with its own bins or, for hold-out rows, those of `like`."""
+
+    @staticmethod
+    @abstractmethod
     def fit_one(
         config: BoostingConfig,
-        x: NDArray[np.float32],
+        table: Any,
         y: Floats,
-        valid: tuple[NDArray[np.float32], Floats] | None,
+        valid: tuple[Any, Floats] | None,
         rounds: int | None,
         level: float | None,
     ) -> Fitted:
-        """Train one booster with one thread, with early stopping on `valid` or for exactly `rounds`. It learns the
-        centre or, with a `level`, that quantile.
+        """Train one booster on a table with one thread, with early stopping on `valid` or for exactly `rounds`. It
+        learns the centre or, with a `level`, that quantile. Rows without an outcome (NaN) have no weight.
         """
 
     @staticmethod
@@ -151,6 +156,7 @@ class BoostedModel(Model):
         kind = type(self)
         return SeriesJob(
             self.config,
+            kind.bins,
             kind.fit_one,
             kind._predict_payload,
             self.knots,
@@ -163,7 +169,8 @@ class BoostedModel(Model):
         )
 
     def _columns(self, knot: int) -> NDArray[np.int64]:
-        return _columns_of(self.horizons, knot)
+        """The features that the booster of a knot reads; for 0 those that belong to no knot."""
+        return np.arange(len(self.names)) if knot and self.config.linear else _columns_of(self.horizons, knot)
 
     def predict(self, block: FeatureBlock) -> NDArray[np.float64]:
         places = [self.series.index(name) for name in block.series]

@@ -8,8 +8,9 @@ from typing import Any
 class BoostingConfig:
     """The usual parameters of both libraries; `num_leaves` is for LightGBM only, `max_depth` for XGBoost only.
 
-    With `linear` boosters learn what a ridge regression leaves of the ramp. Residuals beyond `huber` standard
-    deviations of what they learn count linearly: the median is robust against steps.
+    With `linear` boosters learn what a ridge regression leaves of the ramp, and read the features of every knot;
+    without, those of their own knot. Residuals beyond `huber` standard deviations of what they learn count linearly:
+    the median is robust against steps.
     With `refit` a booster is trained once more on train and valid together, with the rounds from early stopping.
     With more rows than `max_rows`, training uses every second, third, ... row, and so does the hold-out part.
     """

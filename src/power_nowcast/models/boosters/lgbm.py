@@ -1,6 +1,7 @@
 """LightGBM, saved in its text format."""
 
 from functools import cached_property
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -21,37 +22,24 @@ class LightGBM(BoostedModel):
     libraries = ("lightgbm",)
 
     @staticmethod
+    def bins(config: BoostingConfig, x: NDArray[np.float32], like: Any) -> Any:
+        return lightgbm.Dataset(x, np.zeros(len(x)), reference=like, params=_params(config, len(x), None)).construct()
+
+    @staticmethod
     def fit_one(
         config: BoostingConfig,
-        x: NDArray[np.float32],
+        table: Any,
         y: Floats,
-        valid: tuple[NDArray[np.float32], Floats] | None,
+        valid: tuple[Any, Floats] | None,
         rounds: int | None,
         level: float | None,
     ) -> Fitted:
-        params = {
-            "objective": "huber" if level is None else "quantile",
-            "alpha": config.huber if level is None else level,
-            "metric": "l1",
-            "learning_rate": config.learning_rate,
-            "num_leaves": config.num_leaves,
-            "min_data_in_leaf": min(config.min_child, max(1, len(y) // 20)),
-            "bagging_fraction": config.subsample,
-            "bagging_freq": 1,
-            "feature_fraction": config.colsample,
-            "lambda_l2": config.reg_lambda,
-            "max_bin": config.max_bin,
-            "num_threads": 1,
-            "deterministic": True,
-            "force_row_wise": True,
-            "seed": config.seed,
-            "verbosity": -1,
-        }
-        train = lightgbm.Dataset(x, y, params=params)
+        params = _params(config, len(y), level)
+        train = _labelled(table, y)
         curves: dict[str, dict[str, list[float]]] = {}
         sets, callbacks = [train], [lightgbm.record_evaluation(curves)]
         if valid is not None:
-            sets.append(lightgbm.Dataset(*valid, reference=train))
+            sets.append(_labelled(*valid))
             callbacks.append(lightgbm.early_stopping(config.early_stopping, first_metric_only=True, verbose=False))
         booster = lightgbm.train(
             params,
@@ -88,6 +76,33 @@ class LightGBM(BoostedModel):
     @staticmethod
     def contributions(booster: "Forest", x: NDArray[np.float32]) -> Floats:
         return np.asarray(booster.native.predict(x, pred_contrib=True, num_threads=1), np.float64)[:, :-1]
+
+
+def _params(config: BoostingConfig, rows: int, level: float | None) -> dict[str, Any]:
+    return {
+        "objective": "huber" if level is None else "quantile",
+        "alpha": config.huber if level is None else level,
+        "metric": "l1",
+        "learning_rate": config.learning_rate,
+        "num_leaves": config.num_leaves,
+        "min_data_in_leaf": min(config.min_child, max(1, rows // 20)),
+        "bagging_fraction": config.subsample,
+        "bagging_freq": 1,
+        "feature_fraction": config.colsample,
+        "lambda_l2": config.reg_lambda,
+        "max_bin": config.max_bin,
+        "num_threads": 1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": config.seed,
+        "verbosity": -1,
+    }
+
+
+def _labelled(table: lightgbm.Dataset, y: Floats) -> lightgbm.Dataset:
+    known = np.isfinite(y)
+    table.set_label(np.where(known, y, 0.0))
+    return table.set_weight(None if known.all() else known.astype(np.float32))
 
 
 class Forest:

@@ -5,6 +5,7 @@ It runs in a worker process, so a job names functions and arrays only.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,17 +36,8 @@ class Fitted:
     curves: dict[str, list[float]]
 
 
-type FitOne = Callable[
-    [
-        BoostingConfig,
-        NDArray[np.float32],
-        Floats,
-        tuple[NDArray[np.float32], Floats] | None,
-        int | None,
-        float | None,
-    ],
-    Fitted,
-]
+type BinOne = Callable[[BoostingConfig, NDArray[np.float32], Any], Any]
+type FitOne = Callable[[BoostingConfig, Any, Floats, tuple[Any, Floats] | None, int | None, float | None], Fitted]
 type PredictOne = Callable[[bytes, NDArray[np.float32]], Floats]
 
 
@@ -54,6 +46,7 @@ class SeriesJob:
     """The input of a worker that trains one series; arrays are (row, feature) and (row, knot)."""
 
     config: BoostingConfig
+    bins: BinOne
     fit: FitOne
     predict: PredictOne
     knots: tuple[int, ...]
@@ -77,6 +70,31 @@ class SeriesFit:
     quantiles: Floats
 
 
+@dataclass(frozen=True)
+class Tables:
+    """Binned features of training time, of hold-out time and of both, and their `rows` among those of both.
+
+    Binning takes as long as a hundred rounds, so all boosters that read the same rows and columns share it.
+    """
+
+    train: Any
+    valid: Any
+    both: Any
+    rows: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+
+    @classmethod
+    def of(cls, job: SeriesJob, x: NDArray[np.float32], used: NDArray[np.bool_], columns: NDArray[np.int64]) -> Self:
+        """The tables of the `used` rows, thinned, and these columns; `x` has training time and then hold-out time."""
+        config, border, every = job.config, len(job.train_x), np.flatnonzero(used)
+        train, valid = every[every < border], every[every >= border]
+        thin = _thinned(len(train), config.max_rows)
+        rows = train[thin], valid[thin], every[_thinned(len(every), config.max_rows)]
+        learnt = job.bins(config, x[rows[0]][:, columns], None)
+        held_out = job.bins(config, x[rows[1]][:, columns], learnt)
+        both = job.bins(config, x[rows[2]][:, columns], None) if config.refit else None
+        return cls(learnt, held_out, both, rows)
+
+
 def fit_series(job: SeriesJob) -> SeriesFit:
     """Train one series: a booster for each knot, then the boosters of the sides on out-of-sample residuals."""
     config, border = job.config, len(job.train_x)
@@ -84,21 +102,20 @@ def fit_series(job: SeriesJob) -> SeriesFit:
     start = _start(job, x[:border], ramps[:border])
     refitted = _start(job, x, ramps) if config.refit else start
     line, refitted_line = _line(start, x, ramps), _line(refitted, x, ramps)
+    shared = Tables.of(job, x, np.ones(len(x), np.bool_), job.columns[0]) if config.linear else None
     boosters: list[Fitted] = []
     centre = np.full(job.valid_ramp.shape, np.nan)
     for k, columns in enumerate(job.columns):
-        left, known = ramps[:, k] - line[:, k], np.isfinite(ramps[:, k])
-        train, valid = np.flatnonzero(known[:border]), border + np.flatnonzero(known[border:])
-        thin = _thinned(len(train), config.max_rows)
-        train, valid = train[thin], valid[thin]
-        scale = float(np.std(left[train])) or 1.0
-        held_out = x[valid][:, columns], left[valid] / scale
-        booster = job.fit(config, x[train][:, columns], left[train] / scale, held_out, None, None)
+        tables = shared or Tables.of(job, x, np.isfinite(ramps[:, k]), columns)
+        train, valid, both = tables.rows
+        left = ramps[:, k] - line[:, k]
+        scale = float(np.nanstd(left[train])) or 1.0
+        held_out = tables.valid, left[valid] / scale
+        booster = job.fit(config, tables.train, left[train] / scale, held_out, None, None)
         centre[:, k] = line[border:, k] + job.predict(booster.payload, job.valid_x[:, columns]) * scale
         if config.refit:
-            rows = np.flatnonzero(known)[_thinned(int(known.sum()), config.max_rows)]
-            left = (ramps[rows, k] - refitted_line[rows, k]) / scale
-            more = job.fit(config, x[rows][:, columns], left, None, booster.rounds, None)
+            left = (ramps[both, k] - refitted_line[both, k]) / scale
+            more = job.fit(config, tables.both, left, None, booster.rounds, None)
             booster = replace(more, curves=booster.curves)
         boosters.append(replace(booster, payload=with_scale(booster.payload, scale)))
     sides, unit = _fit_sides(job, job.valid_ramp - centre)
@@ -107,7 +124,7 @@ def fit_series(job: SeriesJob) -> SeriesFit:
 
 def _start(job: SeriesJob, x: NDArray[np.float32], ramps: Floats) -> Start | None:
     thin = _thinned(len(x), job.config.max_rows)
-    return Start.of(x[thin], ramps[thin], job.columns) if job.config.linear else None
+    return Start.of(x[thin], ramps[thin]) if job.config.linear else None
 
 
 def _line(start: Start | None, x: NDArray[np.float32], ramps: Floats) -> Floats:
@@ -133,9 +150,13 @@ def _fit_sides(job: SeriesJob, errors: Floats) -> tuple[tuple[Fitted, ...], Floa
     told = np.full((len(error), len(SIDES)), np.nan)
     sides: list[Fitted] = []
     rounds = max(1, min(config.n_estimators, int(known.sum()) // ROWS_A_ROUND))
+    parts = [known & (half != 0), known & (half != 1), known]
+    tables = [job.bins(config, rows[part], None) for part in parts]
     for n, level in enumerate(SIDES.values()):
-        parts = [known & (half != 0), known & (half != 1), known]
-        one, other, whole = (job.fit(config, rows[part], error[part] / scale, None, rounds, level) for part in parts)
+        one, other, whole = (
+            job.fit(config, table, error[part] / scale, None, rounds, level)
+            for table, part in zip(tables, parts, strict=True)
+        )
         for part, booster in enumerate((one, other)):
             told[half == part, n] = job.predict(booster.payload, rows[half == part])
         sides.append(replace(whole, payload=with_scale(whole.payload, scale)))

@@ -4,7 +4,7 @@ A ramp is close to a weighted sum of ramps that are features, and trees need hun
 a ridge regression they need half the rounds, are more accurate, and their ramps are as large as those that come.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ class Start:
     Attributes:
         mean: mean of each feature in training, shape (feature,).
         spread: its standard deviation, 1 for a constant, shape (feature,).
-        weights: of the standardised features, shape (feature, knot); 0 for a feature that a knot does not read.
+        weights: of the standardised features, shape (feature, knot).
         bias: mean ramp, shape (knot,).
         explained: share of the ramps' variance in training that the fit explains, shape (knot,).
     """
@@ -39,26 +39,27 @@ class Start:
     explained: Floats
 
     @classmethod
-    def of(cls, x: NDArray[np.float32], ramps: Floats, columns: Sequence[NDArray[np.int64]]) -> Self:
-        """The fit to features (row, feature) and ramps (row, knot), NaN if unknown; `columns` are those of each
-        knot.
-        """
+    def of(cls, x: NDArray[np.float32], ramps: Floats) -> Self:
+        """The fit to features (row, feature) and ramps (row, knot), NaN if unknown."""
         known = np.isfinite(x)
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, x, 0.0).sum(axis=0) / count
         spread = np.sqrt((np.where(known, x - mean, 0.0) ** 2).sum(axis=0) / count)
         spread[spread == 0] = 1.0
-        weights, bias = np.zeros((x.shape[1], len(columns))), np.zeros(len(columns))
-        explained = np.zeros(len(columns))
-        standard = np.clip(np.nan_to_num((x - mean) / spread), -LIMIT, LIMIT).astype(np.float32)
-        for k, own in enumerate(columns):
-            rows = np.isfinite(ramps[:, k])
-            ramp = ramps[rows, k]
-            unit = float(np.std(ramp)) or 1.0
-            inputs, scaled = standard[rows][:, own], (ramp / unit).astype(np.float32)
-            fit = Linear.of(inputs, scaled[:, None])
-            weights[own, k], bias[k] = fit.weights[:, 0] * unit, fit.bias[0] * unit
-            explained[k] = max(0.0, 1 - float(np.var(scaled - inputs @ fit.weights[:, 0])))
+        inputs = np.clip(np.nan_to_num((x - mean) / spread), -LIMIT, LIMIT).astype(np.float32)
+        weights, bias = np.zeros((x.shape[1], ramps.shape[1])), np.zeros(ramps.shape[1])
+        explained = np.zeros(ramps.shape[1])
+        patterns, pattern = np.unique(np.isfinite(ramps), axis=1, return_inverse=True)
+        # Usually one solution serves all knots. Where outcomes are unknown, such as solar power at night, each needs
+        # its own rows.
+        for rows, knots in ((patterns[:, n], np.flatnonzero(pattern == n)) for n in range(patterns.shape[1])):
+            own = ramps[rows][:, knots]
+            unit = np.std(own, axis=0)
+            unit[unit == 0] = 1.0
+            scaled = (own / unit).astype(np.float32)
+            fit = Linear.of(inputs[rows], scaled)
+            weights[:, knots], bias[knots] = fit.weights * unit, fit.bias * unit
+            explained[knots] = np.maximum(0.0, 1 - np.var(scaled - inputs[rows] @ fit.weights, axis=0))
         return cls(mean, spread, weights, bias, explained)
 
     def ramps(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
