@@ -18,7 +18,7 @@ from power_nowcast.jobs import explain
 from power_nowcast.jobs.evaluate import evaluate
 from power_nowcast.jobs.features import make_features
 from power_nowcast.jobs.job import Job, Plan
-from power_nowcast.jobs.train import registered, train, trained
+from power_nowcast.jobs.train import registered, train
 from power_nowcast.store import Store
 from tests.small_job import PLAN, TINY, job_of, write_region
 from tests.toy import DAYS, START
@@ -38,9 +38,7 @@ def job(tmp_path_factory: pytest.TempPathFactory, work_in) -> Job:
 @pytest.fixture(scope="module")
 def bundles(job: Job) -> dict[str, Bundle]:
     options = {"lightgbm": TINY, "persistence_ramp": {}, "ensemble": {"members": {"xgboost": TINY, "persistence": {}}}}
-    for kind, own in options.items():
-        train(job, kind, **own)
-    return trained(job)
+    return {kind: train(job, kind, **own)[0] for kind, own in options.items()}
 
 
 @pytest.mark.parametrize("kind", ["lightgbm", "persistence_ramp", "ensemble"])

@@ -14,6 +14,7 @@ import polars as pl
 
 from power_nowcast import mlflow_client
 from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.files import verify
 from power_nowcast.bundle.train import VALID_LOSS, Origin, train_bundle
 from power_nowcast.contracts import Manifest
 from power_nowcast.errors import ConfigurationError, ModelError
@@ -153,8 +154,8 @@ def thinned(name: str, losses: Sequence[float]) -> pl.DataFrame:
     )
 
 
-def trained(job: Job) -> dict[str, Bundle]:
-    """The bundles in `artifacts`, by kind.
+def trained(job: Job) -> dict[str, str]:
+    """The digests of the bundles in `artifacts`, by kind. Their files are verified, not opened.
 
     Raises:
         ModelError: there is none.
@@ -166,7 +167,7 @@ def trained(job: Job) -> dict[str, Bundle]:
             remedy="Train one: nowcast train; or name a registered one: nowcast evaluate --version N.",
             region=job.region.name,
         )
-    return {folder.name: Bundle.load(folder) for folder in folders}
+    return {folder.name: str(verify(folder)[0]["digest"]) for folder in folders}
 
 
 def baselines(job: Job, manifest: dict[str, Any]) -> dict[str, Bundle]:
@@ -183,7 +184,7 @@ def baselines(job: Job, manifest: dict[str, Any]) -> dict[str, Bundle]:
 
 def best(job: Job) -> Version:
     """The trained model with the smallest loss on validation data. It becomes the candidate."""
-    digests = {bundle.digest for bundle in trained(job).values()}
+    digests = set(trained(job).values())
     known = [one for one in mlflow_client.versions(job.region) if one.digest in digests and VALID_LOSS in one.metrics]
     if not known:
         raise ModelError(
