@@ -24,7 +24,7 @@ from power_nowcast.jobs.held_out import issues_and_panel
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.jobs.promote import Promotion, promote, rollback
 from power_nowcast.jobs.train import best, read_params, train
-from power_nowcast.jobs.train import trained as trained_bundles
+from power_nowcast.jobs.train import trained as trained_digests
 from power_nowcast.mlflow_client.connection import connect
 from power_nowcast.mlflow_client.registry import history
 from power_nowcast.mlflow_client.runs import MOST_METRICS
@@ -134,7 +134,7 @@ def test_every_trained_model_is_scored_on_the_time_that_no_training_saw(job: Job
         names = {f"test/{name}_{h}min" for name in ("MAE", "RMSE", "MAPE", "pinball", "coverage_80") for h in (30, 60)}
         assert names | {"valid_loss", "test/loss", "test/coverage_80", "seconds"} <= set(metrics), kind
         assert {name: metrics[name] for name in names} == {name: version.metrics[name] for name in names}
-        bundle = trained_bundles(job)[kind]
+        bundle = Bundle.load(job.artifacts / kind, trained_digests(job)[kind])
         assert bundle.info.train_end < split["test_start"]
         issues, panel = issues_and_panel(job.store, job.region, read_manifest(job))
         nowcasts, _ = bundle.replay(panel, issues)
@@ -250,7 +250,7 @@ def test_the_command_of_a_run_makes_the_same_model_again(job: Job, trained, monk
     for one in commands:
         done = CliRunner().invoke(cli.app, one.split()[1:])
         assert done.exit_code == 0, done.output
-    again = trained_bundles(job)["persistence_ramp"]
+    again = Bundle.load(job.artifacts / "persistence_ramp")
     before = Bundle.load(mlflow_client.download(job.region, trained["persistence_ramp"].version, job.artifacts)[0])
     assert again.model.errors.tolist() == before.model.errors.tolist()
 
@@ -329,7 +329,7 @@ def test_steps_in_the_wrong_order_say_which_comes_first(tmp_path: Path, work_in,
     with pytest.raises(MissingDataError, match="nowcast features"):
         read_manifest(other)
     with pytest.raises(ModelError, match="nowcast train"):
-        trained_bundles(other)
+        trained_digests(other)
 
 
 def test_a_short_history_is_refused_with_figures(job: Job) -> None:
