@@ -57,6 +57,8 @@ def main():
     # Built with the pinned hatchling, so that no build environment is fetched.
     editable = ["--no-deps", "--no-build-isolation", "--editable", "."]
     run([UV, "pip", "install", "--quiet", "--python", OWN, *editable])
+    say("Compiling the kernels, and what commands import")
+    run(*([OWN, os.path.join("scripts", "warm_up.py"), part] for part in ("kernels", "libraries")))
     with open(STAMP, "w") as file:
         file.write("\n".join(wanted(neural)))
     say("Ready.")
@@ -188,10 +190,10 @@ def clean():
     return {name: value for name, value in os.environ.items() if name not in UNWANTED}
 
 
-def run(command):
-    """Run a step; if it fails, end the set-up with a remedy."""
-    code = subprocess.call(command, env=clean())
-    if code:
+def run(*commands):
+    """Run steps side by side; if one fails, end the set-up with a remedy."""
+    started = [(command, subprocess.Popen(command, env=clean())) for command in commands]
+    for command in [command for command, process in started if process.wait()]:
         sys.exit("Set-up failed at: %s\nMend the cause above and run the same command again." % " ".join(command))
 
 
