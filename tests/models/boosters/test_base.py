@@ -1,9 +1,14 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from power_nowcast.bundle.train import examples
 from power_nowcast.contracts import MEDIAN, QUANTILES
+from power_nowcast.errors import ModelError
 from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.models.boosters.base import STARTS
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.kinds import create
 from power_nowcast.workers import PARALLEL_FROM
@@ -81,3 +86,70 @@ def test_many_rows_have_the_answers_of_few(kind: str) -> None:
     lacks = np.isnan(answer).all(axis=(2, 3))
     np.testing.assert_array_equal(lacks, np.isnan(block.origin_mw))
     np.testing.assert_array_equal(answer[:, [2, 0]], model.predict(block.only((block.series[2], block.series[0]))))
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_boosters_of_before_the_linear_fit_answer_as_before(kind: str, known: Examples, tmp_path: Path) -> None:
+    issues = known.block.issue_times
+    parts = known.during(issues[0], issues[600]), known.during(issues[600], issues[-1])
+    model = create(kind, ("ALL",), SPEC.knots, **SMALL, linear=False)
+    model.fit(*parts)
+    model.save(tmp_path)
+    head = json.loads((tmp_path / "boosters.json").read_text())
+    del head["config"]["linear"]  # they did not say so
+    (tmp_path / "boosters.json").write_text(json.dumps(head))
+    assert not (tmp_path / STARTS).exists()
+    again = type(model).load(tmp_path, ("ALL",), SPEC.knots)
+    np.testing.assert_array_equal(again.predict(parts[1].block), model.predict(parts[1].block))
+
+
+def test_a_model_that_lacks_the_linear_fit_of_a_series_is_refused(known: Examples, tmp_path: Path) -> None:
+    issues = known.block.issue_times
+    model = create("lightgbm", ("ALL",), SPEC.knots, **SMALL)
+    model.fit(known.during(issues[0], issues[600]), known.during(issues[600], issues[-1]))
+    model.save(tmp_path)
+    (tmp_path / STARTS).write_text("[]")
+    with pytest.raises(ModelError, match="linear fit"):
+        type(model).load(tmp_path, ("ALL",), SPEC.knots)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_ramps_that_are_said_are_as_large_as_those_that_come(kind: str, known: Examples) -> None:
+    issues = known.block.issue_times
+    border = issues[len(issues) * 3 // 4]
+    train, valid = known.during(issues[0], border), known.during(border, issues[-1])
+    unit = np.nanstd(known.ramps)
+    # The ramp is a sum of features, and a part that no feature tells.
+    noise = np.random.default_rng(1).normal(0, 0.2 * unit, known.outcome_mw.shape)
+    said = {}
+    for linear in (True, False):
+        model = create(kind, ("ALL",), SPEC.knots, **SMALL | {"n_estimators": 15}, linear=linear)
+        model.fit(Examples(train.block, train.outcome_mw + noise[: len(train.outcome_mw)]), valid)
+        said[linear] = model.predict(valid.block)[..., MEDIAN] - valid.block.origin_mw[..., None]
+    came = valid.ramps
+    known_here = np.isfinite(came) & np.isfinite(said[True])
+    error = {linear: np.abs(came - ramps)[known_here].mean() for linear, ramps in said.items()}
+    slope = {linear: (came * ramps)[known_here].sum() / (ramps**2)[known_here].sum() for linear, ramps in said.items()}
+    assert error[True] < error[False]
+    assert abs(slope[True] - 1) < abs(slope[False] - 1)
+    assert 0.95 < slope[True] < 1.05
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_an_unknown_outcome_teaches_nothing(kind: str, known: Examples) -> None:
+    """Boosters of all knots share their rows, and some rows lack the outcome of one knot."""
+    issues = known.block.issue_times
+    border = issues[len(issues) * 3 // 4]
+    valid = known.during(border, issues[-1])
+    learnt = known.during(issues[0], border)
+    hole = np.arange(0, len(learnt.outcome_mw), 2)
+    answers = []
+    for value in (np.nan, 1e6):
+        outcome = learnt.outcome_mw.copy()
+        outcome[hole, :, -1] = value
+        model = create(kind, ("ALL",), SPEC.knots, **SMALL)
+        model.fit(Examples(learnt.block, outcome), valid)
+        answers.append(model.predict(valid.block)[..., -1, MEDIAN])
+    error, spoilt = (np.nanmean(np.abs(valid.outcome_mw[..., -1] - answer)) for answer in answers)
+    assert error < 0.2 * np.nanmean(np.abs(valid.ramps[..., -1])) + 50
+    assert spoilt > 100 * error
