@@ -1,8 +1,8 @@
 """Try the commands of the README: every command of its code blocks, and every `make` of its tables.
 
-    python scripts/try_readme.py
+    python scripts/try_docs.py
 
-try_readme.toml says how to try each command. A command that it does not list is a failure, and so is an entry that the
+try_docs.toml says how to try each command. A command that it does not list is a failure, and so is an entry that the
 README no longer has. Servers are started, asked and stopped. Commands that cannot be tried offline are listed with the
 reason. Run it in a checkout in which `make run` has finished.
 """
@@ -22,7 +22,7 @@ from typing import Any
 from urllib.error import URLError
 
 ROOT = Path(__file__).parents[1]
-HOW = Path(__file__).with_name("try_readme.toml")
+HOW = Path(__file__).with_name("try_docs.toml")
 PATIENCE = 180.0
 """Maximum seconds until a server answers."""
 
@@ -47,8 +47,8 @@ def plan(readme: str, listed: list[dict[str, Any]]) -> list[tuple[str, dict[str,
     unknown = [line for line in told if line not in entries]
     gone = [line for line in entries if line not in told]
     if unknown or gone:
-        lines = [*(f"README has, try_readme.toml has not: {line}" for line in unknown)]
-        sys.exit("\n".join(lines + [f"try_readme.toml has, README has not: {line}" for line in gone]))
+        lines = [*(f"README has, try_docs.toml has not: {line}" for line in unknown)]
+        sys.exit("\n".join(lines + [f"try_docs.toml has, README has not: {line}" for line in gone]))
     return [(line, entries[line]) for line in told]
 
 
