@@ -21,11 +21,9 @@ class Reader:
 
     Attributes:
         folder: the copy.
-        output: what the commands have printed.
     """
 
     folder: Path
-    output: str = ""
 
     @classmethod
     def begin(cls, folder: Path) -> "Reader":
@@ -38,14 +36,14 @@ class Reader:
         shutil.copy(ROOT / "pyproject.toml", folder)
         return cls(folder)
 
-    def run(self, line: str) -> None:
-        """Run a command of a guide, which must succeed."""
+    def run(self, line: str, code: int = 0) -> str:
+        """Run a command of a guide, which must end with `code`; returns what it printed."""
         command = ["bash", "-c", own(line)]
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
-        self.output += done.stdout
-        assert done.returncode == 0, f"$ {line}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, f"$ {line}\n{done.stdout}{done.stderr}"
+        return done.stdout
 
     @property
     def environment(self) -> dict[str, str]:
