@@ -117,12 +117,12 @@ def _(Table, last, mo, np, region, slot, store):
     answers = pl.DataFrame(
         [
             answer("all is well", window(store, region, last)),
-            answer("load an hour late", late(1)),
+            answer("load half an hour late", late(0.5)),
             answer("load two hours late", late(2)),
         ]
     )
     mo.ui.table(answers)
-    return answer, answers, issue, window
+    return answers, issue, minute, timedelta, window
 
 
 @app.cell
@@ -149,12 +149,12 @@ def _(mo, production, slot):
 
 
 @app.cell
-def _(after, issue, last, mo, region, slot, store, window):
+def _(after, issue, last, minute, mo, region, slot, store, timedelta, window):
     from power_nowcast.errors import StaleDataError
 
     _told = slot.current.nowcaster.nowcast(window(store, region, last), issue)
     try:
-        slot.current.nowcaster.nowcast(window(store, region, last), issue + 4 * 60)
+        slot.current.nowcaster.nowcast(window(store, region, last), minute(last + timedelta(hours=4)))
     except StaleDataError as error:
         refused = error
     mo.md(
