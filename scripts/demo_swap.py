@@ -1,7 +1,7 @@
 """A running service takes a new version and goes back, while it answers: what an operator sees, in a minute.
 
 It copies two versions of `make run` into a registry of its own, so that nothing of the user's changes: the version in
-production, and as its predecessor the worst of the others. Then it starts `nowcast live` on the replayed sample, asks
+production, and as its predecessor the best of the others. Then it starts `nowcast live` on the replayed sample, asks
 it all the time, and runs `nowcast promote` and `nowcast promote --rollback`.
 """
 
@@ -128,8 +128,9 @@ def prepare(region: Region, folder: Path) -> None:
     others = [one for one in known if best and one.digest != best.digest and VALID_LOSS in one.metrics]
     if best is None or not others:
         raise SystemExit("The registry has no version in production, or no other one: run `make run` first.")
-    worst = max(others, key=lambda one: one.metrics[VALID_LOSS])
-    found = [(mlflow_client.download(region, one.version, folder / "fetched")[0], one) for one in (worst, best)]
+    # The promotion is a real one. Another kind of model may be better in a single series, and the rule refuses then.
+    second = min(others, key=lambda one: one.metrics[VALID_LOSS])
+    found = [(mlflow_client.download(region, one.version, folder / "fetched")[0], one) for one in (second, best)]
     os.environ |= {
         "NOWCAST_DATA": str(folder / "data"),
         "NOWCAST_ARTIFACTS": str(folder / "artifacts"),
