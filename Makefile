@@ -39,7 +39,8 @@ exit 1
 endef
 
 .PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
-	test-deploy deploy-venv lock-deploy ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
+	test-deploy deploy-venv lock-deploy docs docs-venv lock-docs notebooks test-notebooks \
+	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
 	serve-mlflow api live demo-live demo-swap mlflow
 
 help: ## list the targets
@@ -171,6 +172,29 @@ HCL := $(shell find deploy/terraform -name '*.tf' 2>/dev/null) $(wildcard deploy
 	.venv-deploy/bin/python deploy/tests/standin/schema.py .venv-deploy/schema $@ $(HCL)
 	rm -rf .venv-deploy/schema
 
+docs: docs-venv ## the documents as a site: build/docs/index.html; a dead link or anchor is an error
+	@rm -rf docs/reference build/docs
+	$(BIN)/python scripts/make_reference.py docs/reference
+	.venv-docs/bin/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs build/docs
+	@echo "The site: build/docs/index.html"
+
+docs-venv: setup .venv-docs/installed ## make .venv-docs with the pinned packages of `make docs`
+
+# Its own packages come first, then those of .venv: notebooks work with the project.
+.venv-docs/installed: docs/requirements.txt | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-docs
+	$(BIN)/uv pip install --quiet --require-hashes --python .venv-docs/bin/python -r docs/requirements.txt
+	@.venv-docs/bin/python -c 'import sysconfig, pathlib; own = sysconfig.get_path("purelib"); \
+		project = own.replace(".venv-docs", ".venv"); \
+		pathlib.Path(own, "project.pth").write_text(f"import site; site.addsitedir({project!r})\n")'
+	@touch $@
+
+test-notebooks: docs-venv ## run every cell of the notebooks, on a small region
+	.venv-docs/bin/python -m pytest notebooks $(ARGS)
+
+notebooks: docs-venv ## open the notebooks in the browser (after `make run`)
+	.venv-docs/bin/python -m marimo edit notebooks $(ARGS)
+
 setup: ## make .venv with the pinned packages (every target does, where it must)
 	@$(bootstrap)
 
@@ -182,6 +206,8 @@ lock-peers: setup ## compile the pinned libraries of `make peers` anew
 lock-deploy: setup ## compile the pinned packages of `make test-deploy` anew
 	$(BIN)/uv pip compile deploy/tests/requirements.in $(LOCK) -o deploy/tests/requirements.txt
 	$(BIN)/uv pip compile deploy/tests/requirements-schema.in --no-deps $(LOCK) -o deploy/tests/requirements-schema.txt
+lock-docs: setup ## compile the pinned packages of `make docs` anew
+	$(BIN)/uv pip compile docs/requirements.in -c requirements.txt $(LOCK) -o docs/requirements.txt
 LOCK = --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.12 $(ARGS)
 
 clean: ## delete what was made: tables, models, reports, MLflow's database

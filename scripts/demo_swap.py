@@ -1,7 +1,7 @@
 """A running service takes a new version and goes back, while it answers: what an operator sees, in a minute.
 
 It copies two versions of `make run` into a registry of its own, so that nothing of the user's changes: the version in
-production, and as its predecessor the worst of the others. Then it starts `nowcast live` on the replayed sample, asks
+production, and as its predecessor the best of the others. Then it starts `nowcast live` on the replayed sample, asks
 it all the time, and runs `nowcast promote` and `nowcast promote --rollback`.
 """
 
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ from power_nowcast import mlflow_client
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.train import VALID_LOSS
 from power_nowcast.evaluate.promotion import Decision
+from power_nowcast.jobs.readout import SWAP, SWAP_FILE
 from power_nowcast.regions import Region, load
+from power_nowcast.report.readout import Swap
 from power_nowcast.settings import settings
 
 NOWCAST = [sys.executable, "-m", "power_nowcast.cli"]
@@ -93,18 +95,30 @@ def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     for part in COPIED:
         shutil.copytree(options.tables / part, FOLDER / "data" / part)
+    environment = dict(os.environ)
     prepare(region, FOLDER.absolute())
     say("clock", "version", "digest", "nowcast", "what happened")
     with service(options, region) as watched:
-        show(region, watched.first, "version 1 answers")
+        seen = [show(region, watched.first, "version 1 answers")]
         for arguments, version in ((("--version", "2"), "2"), (("--rollback",), "1")):
             say("", "", "", "", f"$ nowcast promote {' '.join(arguments)}")
             told, at = watched.until(version, begin(options.region, "promote", *arguments, "--reason", "the demo"))
             moved = datetime.fromisoformat(mlflow_client.history(region)[-1].at)
-            show(region, told, f"{(at - moved).total_seconds():.2f} s after the registry's alias moved")
+            seen.append(show(region, told, f"nowcast promote {arguments[0]}", (at - moved).total_seconds()))
         refused = f"; {watched.refused:,} times the nowcast was late" if watched.refused else ""
         print(f"\nProcess {watched.process.pid} gave {watched.answers:,} answers, each of one version{refused}.")
+    track(region, seen, watched, environment)
     return 0
+
+
+def track(region: Region, seen: list[Swap], watched: Watched, environment: dict[str, str]) -> None:
+    """Log what was seen as a run in the registry of the user, whose environment comes back."""
+    os.environ.clear()
+    os.environ |= environment
+    settings.cache_clear()
+    with mlflow_client.run(region, SWAP) as run:
+        run.metrics({"answers": watched.answers, "refused": watched.refused})
+        run.json(SWAP_FILE, [asdict(one) for one in seen])
 
 
 def prepare(region: Region, folder: Path) -> None:
@@ -114,8 +128,9 @@ def prepare(region: Region, folder: Path) -> None:
     others = [one for one in known if best and one.digest != best.digest and VALID_LOSS in one.metrics]
     if best is None or not others:
         raise SystemExit("The registry has no version in production, or no other one: run `make run` first.")
-    worst = max(others, key=lambda one: one.metrics[VALID_LOSS])
-    found = [(mlflow_client.download(region, one.version, folder / "fetched")[0], one) for one in (worst, best)]
+    # The promotion is a real one. Another kind of model may be better in a single series, and the rule refuses then.
+    second = min(others, key=lambda one: one.metrics[VALID_LOSS])
+    found = [(mlflow_client.download(region, one.version, folder / "fetched")[0], one) for one in (second, best)]
     os.environ |= {
         "NOWCAST_DATA": str(folder / "data"),
         "NOWCAST_ARTIFACTS": str(folder / "artifacts"),
@@ -173,12 +188,15 @@ def begin(region: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def show(region: Region, told: dict[str, Any], what: str) -> None:
-    """A line about an answer."""
+def show(region: Region, told: dict[str, Any], what: str, seconds: float | None = None) -> Swap:
+    """Print a line about an answer, and return it."""
     first, model = told["nowcasts"][0], told["model"]
     middle = first["quantiles"]["q50"][-1]
     in_words = f"{first['series']} {middle:,.0f} {region.unit} at {told['valid_at'][-1][11:16]}"
-    say(told["issue_time"][11:16], model["version"], model["digest"][:12], in_words, what)
+    seen = Swap(told["issue_time"][11:16], model["version"], model["digest"][:12], in_words, what, seconds)
+    after = what if seconds is None else f"{seconds:.2f} s after the registry's alias moved"
+    say(seen.clock, seen.version, seen.digest, seen.nowcast, after)
+    return seen
 
 
 def say(clock: str, version: str, digest: str, nowcast: str, what: str) -> None:

@@ -145,6 +145,22 @@ def test_the_table_of_faults_names_tests_that_are_there() -> None:
             assert f"def {match['test'] or 'test_'}" in text, f"{file} has no {match['test']}"
 
 
+def test_every_page_has_one_place_in_the_navigation() -> None:
+    listed = re.findall(r"^ *- file: (\S+)$|^root: (\S+)$", (ROOT / "docs/_toc.yml").read_text(), re.MULTILINE)
+    named = sorted(f"{entry or root}.md" for entry, root in listed)
+    made = sorted(f"reference/{name}.md" for name in ("index", "commands", "http", "settings"))
+    assert named == sorted([*(page.name for page in DOCS[1:]), *made])
+
+
+def test_every_term_of_the_glossary_says_where_it_is_in_the_code() -> None:
+    rows = re.findall(r"^\| (.*?) \| (.*) \| (.*?) \|$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    terms = [row for row in rows if row[0] not in ("term", "---")]
+    assert len(terms) >= 60
+    for term, meaning, place in terms:
+        assert meaning.endswith((".", ".)")), term
+        assert (PACKAGE / place.strip("`")).is_file(), f"{term}: {place}"
+
+
 def test_git_ignores_what_the_commands_of_the_documents_write() -> None:
     lines = (line for page in DOCS for line in _code(page) if "nowcast" in line or "make " in line)
     found = {match[1] or match[2] for line in lines for match in WRITTEN.finditer(line)}

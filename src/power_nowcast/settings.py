@@ -92,10 +92,10 @@ class Settings:
     tracking_uri: str = field(default="sqlite:///mlflow.db", repr=False)  # MLflow's address; it may contain a password
     entsoe_api_key: "SecretStr | None" = None  # security token of the ENTSO-E Transparency Platform
     pjm_api_key: "SecretStr | None" = None  # subscription key of PJM's Data Miner
-    mlflow_port: int = 5001
-    serve_port: int = 5000
-    api_port: int = 8000
-    host: str = "127.0.0.1"
+    mlflow_port: int = 5001  # port of `nowcast mlflow`
+    serve_port: int = 5000  # port of `nowcast serve`
+    api_port: int = 8000  # port of `nowcast api` and `nowcast live`
+    host: str = "127.0.0.1"  # address on which these servers listen
     api_keys: str = "auto"  # what needs a key: auto (writes, unless only this machine can ask), admin (writes), all
     api_rate: int | None = None  # requests a minute of each key or address; 0: any number
     ssm_prefix: str = ""  # path in AWS Parameter Store, such as /power-nowcast; if empty, it is not read

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from power_nowcast.bundle.train import examples, train_bundle
 from power_nowcast.contracts import PREDICTIONS, QUANTILES, Grid, Nowcasts, Panel, Patches, Times
-from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.evaluate import backtest as rolling
 from power_nowcast.evaluate.backtest import WRITTEN, Backtest
 from power_nowcast.features.spec import FeatureSpec
@@ -187,3 +187,24 @@ def test_what_was_not_published_and_what_was_not_said_is_told_from_a_number(back
     assert (first["actual_mw"], first["at_issue_mw"]) == (None, None)
     assert second["horizon_min"] == backtest.nowcasts.steps_minutes[2], "the row without an answer is left out"
     assert second["actual_mw"] == actual[0, 0, 2]
+
+
+def test_written_predictions_are_read_back(backtest: Backtest, tmp_path: Path) -> None:
+    actual, at_issue, values = backtest.actual.copy(), backtest.at_issue.copy(), backtest.nowcasts.values.copy()
+    actual[0, 0, 0] = at_issue[1, 1] = np.nan
+    values[0, 0, 1] = np.nan
+    poor = replace(backtest, actual=actual, at_issue=at_issue, nowcasts=replace(backtest.nowcasts, values=values))
+    again = Backtest.read_predictions(poor.write_predictions(tmp_path / "predictions.parquet"), backtest.region)
+    np.testing.assert_array_equal(again.nowcasts.values, values)
+    np.testing.assert_array_equal(again.nowcasts.issue_times, backtest.nowcasts.issue_times)
+    assert (again.nowcasts.series, again.nowcasts.steps_minutes) == (poor.nowcasts.series, poor.nowcasts.steps_minutes)
+    np.testing.assert_array_equal(again.actual, np.where(np.isnan(values[..., 0]), np.nan, actual))
+    np.testing.assert_array_equal(again.at_issue, at_issue)
+    assert again.baselines == {}
+
+
+def test_a_file_of_other_columns_is_no_backtest(backtest: Backtest, tmp_path: Path) -> None:
+    path = backtest.write_predictions(tmp_path / "predictions.parquet")
+    pl.read_parquet(path).drop("actual_mw").write_parquet(path)
+    with pytest.raises(SourceFormatError, match="no column actual_mw"):
+        Backtest.read_predictions(path, backtest.region)

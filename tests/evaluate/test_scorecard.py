@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from power_nowcast import scoring
+from power_nowcast.errors import SourceFormatError
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.scorecard import Scorecard, by_series, figures, scorecard
 from power_nowcast.regions import Region
@@ -304,3 +306,14 @@ def test_ramps_are_measured_from_the_issue_time(make_backtest: Maker) -> None:
     assert slope == pytest.approx(np.polyfit(predicted, observed, 1)[0])
     assert (days["predicted_ramp"] * days["n"]).sum() / len(predicted) == pytest.approx(predicted.mean())
     assert (days["observed_ramp"] * days["n"]).sum() / len(observed) == pytest.approx(observed.mean())
+
+
+def test_a_written_scorecard_is_read_back(backtest: Backtest, card: Scorecard, tmp_path: Path) -> None:
+    card.write(tmp_path)
+    again = Scorecard.read(tmp_path, replace(backtest, baselines={}))
+    assert replace(again, **card.tables()) == card, "all but the tables"
+    for name, table in card.tables().items():
+        assert_frame_equal(again.tables()[name], table, check_dtypes=False)
+    (tmp_path / "slopes.csv").unlink()
+    with pytest.raises(SourceFormatError, match="no table slopes"):
+        Scorecard.read(tmp_path, backtest)

@@ -14,7 +14,9 @@ from power_nowcast import mlflow_client
 from power_nowcast.collect import write_all
 from power_nowcast.evaluate.promotion import Decision
 from power_nowcast.jobs.features import make_features
+from power_nowcast.jobs.readout import SWAP, SWAP_FILE
 from power_nowcast.jobs.train import train
+from power_nowcast.report.readout import Swap
 from tests.small_job import PLAN, TINY, job_of, write_region
 
 SCRIPT = Path(__file__).parents[2] / "scripts/demo_swap.py"
@@ -55,6 +57,11 @@ def test_the_same_process_answers_with_one_version_then_the_other_and_goes_back(
     assert all(re.fullmatch(r"\d+\.\d\d s after the registry's alias moved", row[2]) for row in rows[1:])
     assert re.search(r"^Process \d+ gave [\d,]+ answers, each of one version", done.stdout, re.MULTILINE)
     assert len(mlflow_client.history(job.region)) == 1, "the registry of the user is as it was"
+    tracked = mlflow_client.newest(job.region, SWAP)
+    assert tracked is not None
+    steps = [Swap(**step) for step in tracked.json(SWAP_FILE)]
+    assert [(one.version, one.digest) for one in steps] == [(row[0], row[1]) for row in rows]
+    assert [f"{one.seconds:.2f}" for one in steps[1:]] == [row[2].split()[0] for row in rows[1:]]
 
 
 def test_without_tables_it_says_what_to_run(tmp_path: Path) -> None:

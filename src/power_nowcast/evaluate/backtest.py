@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import PREDICTIONS, UTC, Floats, Nowcasts, Panel, Times, to_table
+from power_nowcast.contracts import PREDICTIONS, UTC, Floats, Nowcasts, Panel, Times, from_table, to_table
 from power_nowcast.contracts.times import aware, minute
-from power_nowcast.errors import ConfigurationError, MissingDataError
+from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.features import plants
 from power_nowcast.features.build_features import final_power
 from power_nowcast.regions import Region
@@ -88,6 +88,37 @@ class Backtest:
         )
         told.match_to_schema(WRITTEN).write_parquet(path)
         return path
+
+    @classmethod
+    def read_predictions(cls, path: Path, region: Region) -> Self:
+        """The model's part of a backtest from a file that `write_predictions` wrote: no baselines, no late data.
+
+        Issue times at which no series was answered are not in the file.
+
+        Raises:
+            SourceFormatError: the file lacks a column.
+        """
+        table = pl.read_parquet(path)
+        if missing := [name for name in WRITTEN if name not in table.columns]:
+            raise SourceFormatError(
+                f"The predictions {path.name} have no column {', '.join(missing)}.",
+                remedy="Evaluate the version again: nowcast evaluate.",
+                file=path.name,
+                missing=missing,
+            )
+        there = set(table["series"])
+        series = tuple(name for name in region.series if name in there)
+        nowcasts = from_table(table.select(PREDICTIONS.names()), region.name, series=series)
+        keys = ("series", "issue_time")
+        # The truth has the form of a nowcast with a single level.
+        actual = table.select(*keys, "horizon_min", q50="actual_mw")
+        at_issue = table.group_by(keys, maintain_order=True).agg(pl.col("at_issue_mw").first())
+        at_issue = at_issue.select(*keys, q50="at_issue_mw", horizon_min=pl.lit(0, pl.Int64))
+        known = [
+            from_table(one, region.name, issue_times=nowcasts.issue_times, series=series).values[..., 0]
+            for one in (actual, at_issue)
+        ]
+        return cls(region, nowcasts, known[0], known[1][..., 0])
 
 
 def issue_times(first: datetime, last: datetime, every_minutes: int) -> Times:

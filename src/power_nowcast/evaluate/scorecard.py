@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
 from power_nowcast import scoring
 from power_nowcast.contracts import Floats, Nowcasts
+from power_nowcast.errors import SourceFormatError
 from power_nowcast.evaluate.backtest import Backtest
 from power_nowcast.evaluate.slices import slices, slopes
 from power_nowcast.features import plants
@@ -88,6 +90,27 @@ class Scorecard:
             table.write_csv(paths[-1])
         return paths
 
+    @classmethod
+    def read(cls, folder: Path, backtest: Backtest) -> Self:
+        """The scorecard that `write` wrote into `folder`; `backtest` is the one that it is of, with or without its
+        baselines.
+
+        Raises:
+            SourceFormatError: a table is missing.
+        """
+        names = [item.name for item in fields(cls) if item.type is pl.DataFrame]
+        if missing := [name for name in names if not (folder / f"{name}.csv").is_file()]:
+            raise SourceFormatError(
+                f"The scorecard has no table {', '.join(missing)}.",
+                remedy="Evaluate the version again: nowcast evaluate.",
+                missing=missing,
+            )
+        tables = {
+            name: pl.read_csv(folder / f"{name}.csv", try_parse_dates=True, infer_schema_length=None) for name in names
+        }
+        baselines = [name.removeprefix("MAE_") for name in tables["by_series"].columns if name.startswith("MAE_")]
+        return cls(**_facts(backtest), baselines=tuple(baselines), **tables)
+
 
 def scorecard(backtest: Backtest) -> Scorecard:
     """Score the pairs of a backtest whose values at the issue time and at the target are both published."""
@@ -121,20 +144,23 @@ def scorecard(backtest: Backtest) -> Scorecard:
         parts.setdefault("reliability", []).append(_reliability(model, actual, column))
         parts.setdefault("delays", []).append(_delays(backtest, keys, actual, column))
     tables = {name: _relative(pl.concat(frames), region) for name, frames in parts.items()}
-    return Scorecard(
-        region=region.name,
-        title=region.title,
-        timezone=region.timezone,
-        unit=region.unit,
-        first=backtest.first,
-        last=backtest.last,
-        issues=len(model.issue_times),
-        series=model.series,
-        steps_minutes=model.steps_minutes,
-        baselines=names,
-        by_horizon=_by_horizon(tables["by_series"]),
-        **tables,
-    )
+    return Scorecard(**_facts(backtest), baselines=names, by_horizon=_by_horizon(tables["by_series"]), **tables)
+
+
+def _facts(backtest: Backtest) -> dict[str, Any]:
+    """The fields of a scorecard that are no tables, without the names of the baselines."""
+    model, region = backtest.nowcasts, backtest.region
+    return {
+        "region": region.name,
+        "title": region.title,
+        "timezone": region.timezone,
+        "unit": region.unit,
+        "first": backtest.first,
+        "last": backtest.last,
+        "issues": len(model.issue_times),
+        "series": model.series,
+        "steps_minutes": model.steps_minutes,
+    }
 
 
 def by_series(backtest: Backtest) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from power_nowcast.mlflow_client.copying import Copied, copy_model
 from power_nowcast.mlflow_client.database import ARTIFACTS, copy_database, database_file, move_addresses
 from power_nowcast.mlflow_client.packaging import register
 from power_nowcast.mlflow_client.predictions import Predictions, predictions
-from power_nowcast.mlflow_client.recorded import Recorded, recorded, version_trained_by
+from power_nowcast.mlflow_client.recorded import Recorded, newest, recorded, trainings, version_trained_by
 from power_nowcast.mlflow_client.registry import (
     ALIASES,
     CANDIDATE,
@@ -59,6 +59,7 @@ __all__ = [
     "has_run",
     "history",
     "move_addresses",
+    "newest",
     "place",
     "predictions",
     "promote",
@@ -71,6 +72,7 @@ __all__ = [
     "set_alias",
     "shown_address",
     "tag_verdict",
+    "trainings",
     "version_trained_by",
     "versions",
 ]

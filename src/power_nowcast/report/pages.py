@@ -132,6 +132,13 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
+def page_script() -> tuple[str, str]:
+    """The script of a page with charts, and its hash for the page's `Content-Security-Policy`."""
+    script = (resources.files("power_nowcast.report") / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return script, f"sha256-{digest}"
+
+
 def render(
     backtest: Backtest,
     card: Scorecard,
@@ -143,14 +150,13 @@ def render(
 ) -> str:
     """The report's HTML."""
     origin = provenance or Provenance()
-    script = (resources.files("power_nowcast.report") / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script, script_hash = page_script()
     return template("pages.html.j2").render(
         card=card,
         now=now,
         package_version=__version__,
         script=script,
-        script_hash=f"sha256-{digest}",
+        script_hash=script_hash,
         views=[view(backtest, card, series) for series in card.series[:MOST_SERIES]],
         left_out=len(card.series) > MOST_SERIES,
         pictures=pictures,

@@ -1,10 +1,11 @@
-"""Try the commands of the README: every command of its code blocks, and every `make` of its tables.
+"""Try the commands of the documents: every command of their code blocks, and every one in the first column of a table.
 
-    python scripts/try_readme.py
+    python scripts/try_docs.py
 
-try_readme.toml says how to try each command. A command that it does not list is a failure, and so is an entry that the
-README no longer has. Servers are started, asked and stopped. Commands that cannot be tried offline are listed with the
-reason. Run it in a checkout in which `make run` has finished.
+try_docs.toml says how to try each command of README and of the pages in docs/. A command that it does not list is a
+failure, and so is an entry that no page has any more. Servers are started, asked and stopped. A command that a test
+runs is listed with that test, and one that cannot be tried offline with the reason. Run it in a checkout in which
+`make run` has finished.
 """
 
 import os
@@ -22,38 +23,72 @@ from typing import Any
 from urllib.error import URLError
 
 ROOT = Path(__file__).parents[1]
-HOW = Path(__file__).with_name("try_readme.toml")
+HOW = Path(__file__).with_name("try_docs.toml")
 PATIENCE = 180.0
 """Maximum seconds until a server answers."""
+PARTS = re.compile(
+    r"^ *```(\w*)\n(.*?)^ *```$|^\| `((?:make|nowcast|\.venv/bin/nowcast) [^`]*)`", re.MULTILINE | re.DOTALL
+)
+"""Blocks with their language and text, and commands in the first column of a table."""
+ENVIRONMENT = os.environ | {"PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"}
+"""As after `source .venv/bin/activate`."""
 
 
-def commands(readme: str) -> list[str]:
+def pages() -> dict[str, str]:
+    """The text of README and of every page in docs/, by path. Generated pages are no part of it."""
+    paths = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+    return {f"{path.relative_to(ROOT)}": path.read_text() for path in paths}
+
+
+def commands(page: str) -> list[str]:
     """Commands of the blocks without a language and of the tables' first column, in order, without comments."""
     found = []
-    for block, cell in re.findall(r"^```\n(.*?)^```$|^\| `(make [^`]*)` \|", readme, re.MULTILINE | re.DOTALL):
-        lines = block.splitlines() if block else [cell]
+    for kind, block, cell in PARTS.findall(page):
+        lines = [cell] if cell else [] if kind else block.splitlines()
         found += [re.split(r"\s+#\s", line)[0].strip() for line in lines]
     return [line for line in found if line]
 
 
-def plan(readme: str, listed: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Each command with its entry.
+def plan(texts: dict[str, str], how: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Each command with its entry, those of several pages once.
+
+    Args:
+        texts: the pages, by path.
+        how: the content of try_docs.toml.
 
     Raises:
-        SystemExit: a command has no entry, or an entry no command.
+        SystemExit: a command has no entry, or an entry no command, or names a test or page that does not exist.
     """
-    told = commands(readme)
-    entries = {one["command"]: one for one in listed}
-    unknown = [line for line in told if line not in entries]
-    gone = [line for line in entries if line not in told]
-    if unknown or gone:
-        lines = [*(f"README has, try_readme.toml has not: {line}" for line in unknown)]
-        sys.exit("\n".join(lines + [f"try_readme.toml has, README has not: {line}" for line in gone]))
-    return [(line, entries[line]) for line in told]
+    entries, rules = {one["command"]: one for one in how["command"]}, how.get("page", [])
+    told = dict.fromkeys((line, path) for path, text in texts.items() for line in commands(text))
+    found = {line: entries.get(line) or _by_page(path, line, rules) for line, path in told}
+    lines = [f"{path} has, try_docs.toml has not: {line}" for line, path in told if found[line] is None]
+    lines += [f"try_docs.toml has, no page has: {line}" for line in entries if line not in found]
+    named = [one["shown"] for one in (*how["command"], *rules) if "shown" in one]
+    lines += [f"try_docs.toml names a test that does not exist: {name}" for name in named if not _is_test(name)]
+    absent = [one["page"] for one in rules if one["page"] not in texts]
+    lines += [f"try_docs.toml names a page that does not exist: {name}" for name in absent]
+    if lines:
+        sys.exit("\n".join(lines))
+    return [(line, entry) for line, entry in found.items() if entry is not None]
+
+
+def _by_page(path: str, line: str, rules: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The rule of a page, if it holds for this command: a test runs all of its commands, or those of one program."""
+    program = line.split(maxsplit=1)[0]
+    return next((one for one in rules if one["page"] == path and one.get("program", program) == program), None)
+
+
+def _is_test(name: str) -> bool:
+    file, _, function = name.partition("::")
+    path = ROOT / file
+    return path.is_file() and f"def {function or 'test_'}" in path.read_text()
 
 
 def attempt(line: str, entry: dict[str, Any], variables: dict[str, str]) -> str:
     """Try one command; returns the outcome, which begins with `failed` if it is not the expected one."""
+    if "shown" in entry:
+        return f"a test runs it: {entry['shown']}"
     if "elsewhere" in entry:
         return f"not run: {entry['elsewhere']}"
     assigned = re.fullmatch(r'(\w+)="(.*)"', line)
@@ -75,14 +110,14 @@ def attempt(line: str, entry: dict[str, Any], variables: dict[str, str]) -> str:
 def _run(text: str, variables: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     command = ["bash", "-c", text]
     return subprocess.run(
-        command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command, cwd=ROOT, env=ENVIRONMENT | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False,
     )  # fmt: skip
 
 
 def _start(text: str, variables: dict[str, str]) -> "subprocess.Popen[bytes]":
     command = ["bash", "-c", text]
-    return subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, start_new_session=True)
+    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT | variables, start_new_session=True)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -132,7 +167,7 @@ def _interrupted(text: str, seconds: float, variables: dict[str, str]) -> str:
 
 
 def main() -> int:
-    planned = plan((ROOT / "README.md").read_text(), tomllib.loads(HOW.read_text())["command"])
+    planned = plan(pages(), tomllib.loads(HOW.read_text()))
     variables: dict[str, str] = {}
     failures = 0
     for line, entry in planned:
