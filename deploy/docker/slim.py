@@ -13,8 +13,8 @@ FOLDERS = ("tests", "test", "include")
 """Folders of a package with its own tests, or with headers for those who compile against it."""
 FILES = ("*.pyi", "*.pxd", "*.h", "*.hpp", "*.js.map", "*.css.map", "*.a")
 """What type checkers, compilers and debuggers read."""
-UNUSED = ("pyarrow/*flight*.so*", "pyarrow/*substrait*.so*")
-"""Arrow's network protocol and its form of query plans: tables are read from files, by Polars."""
+UNUSED = ("pyarrow/*flight*.so*",)
+"""Arrow's network protocol: tables are read from files."""
 SYMBOLS = ("llvmlite/binding/*.so", "_polars_runtime*/*.so", "pyarrow/libarrow*.so*", "pyarrow/libparquet*.so*")
 """Libraries that are delivered with symbols for debuggers; the code in them stays the same."""
 SERVICES = {"s3", "signin", "ssm", "sso", "sso-oidc", "sts"}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKER = REPOSITORY / "deploy/docker"
@@ -77,7 +78,7 @@ class Engine:
         return "runc" if _has_right(CAP_SYS_RESOURCE) else str(self.folder / "runtime")
 
     def podman(
-        self, *words: str, check: bool = True, timeout: float = 120, **options: object
+        self, *words: str, check: bool = True, timeout: float = 120, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run podman with these words.
 
@@ -88,7 +89,7 @@ class Engine:
         return _run(command, self.environment, check=check, timeout=timeout, **options)
 
     def run(
-        self, image: str, *words: str, options: tuple[str, ...] = (), **more: object
+        self, image: str, *words: str, options: tuple[str, ...] = (), **more: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a container until it ends, closed as `CLOSED` says."""
         return self.podman("run", "--rm", *CLOSED, *options, image, *words, **more)
@@ -128,7 +129,7 @@ class Container:
         """Run Python of the image inside."""
         return self.exec(PYTHON, "-c", code, check=check)
 
-    def inspect(self) -> dict:
+    def inspect(self) -> Any:
         """What podman knows of it."""
         return json.loads(self.engine.podman("inspect", self.name).stdout)[0]
 
@@ -157,7 +158,7 @@ class Container:
 
 
 def _run(
-    command: list[str], environment: dict[str, str], *, check: bool, timeout: float, **options: object
+    command: list[str], environment: dict[str, str], *, check: bool, timeout: float, **options: Any
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=timeout, **options
