@@ -1,6 +1,6 @@
 """compose.yaml at work: PostgreSQL, S3, MLflow with users, a job, the live service, Prometheus, on their own network.
 
-Images that are pulled elsewhere have stand-ins here, of Debian's packages and SeaweedFS's. The product's is the real one.
+Images that are pulled elsewhere have stand-ins here, of Debian's packages and SeaweedFS's. The product's own is real.
 """
 
 import base64
