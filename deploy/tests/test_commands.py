@@ -29,7 +29,8 @@ def _commands(program: str) -> list[list[str]]:
     for block in re.findall(r"^ *```[a-z]*\n(.*?)^ *```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL):
         for line in map(str.strip, block.splitlines()):
             whole = re.sub(r"\$\((.*)\)", lambda inner: _collect(found, inner[1], program), line)
-            words = shlex.split(re.sub(r"^(?:export )?\w+=(?=\S*$)", "echo ", whole), comments=True)
+            piped = whole.partition(" | ")[0]
+            words = shlex.split(re.sub(r"^(?:export )?\w+=(?=\S*$)", "echo ", piped), comments=True)
             if words and words[0] == program:
                 found.append(words)
     return found
