@@ -20,8 +20,15 @@ LEFT_OUT = ("doc", "groff", "info", "linda", "lintian", "locale", "man")
 IMAGE = "localhost/power-nowcast:test"
 VOLUME = "power-nowcast-test"
 HOME = "/var/lib/power-nowcast"
+SECONDS = 3000
 MEASURED: dict[str, str] = {}
 """What the tests measured; it is told at their end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("image"):  # the first one builds, or waits for the main job
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
