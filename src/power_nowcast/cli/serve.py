@@ -21,7 +21,7 @@ def serve(
     if model is None:
         _serve_version(region, alias, host, port, env_manager)
     else:
-        from power_nowcast.serve.scoring import serve_folder
+        from power_nowcast.serve.invocations import serve_folder
 
         with errors():
             check_free(host, port)

@@ -14,7 +14,7 @@ from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.errors import ArtifactDigestError, ModelError
 from power_nowcast.mlflow_client.packaging import save
 from power_nowcast.serve.guard import Limits
-from power_nowcast.serve.scoring import scoring_app
+from power_nowcast.serve.invocations import invocations_app
 from tests.backends.servers import HOST, answers, free_ports, running
 from tests.serve.conftest import Client
 from tests.toy import toy_bundle, toy_region, toy_rows
@@ -29,7 +29,7 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="module")
 def folder(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("scoring")
+    place = tmp_path_factory.mktemp("model")
     bundle.save(place / "bundle")
     save(bundle, place / "bundle", place / "model")
     return place / "model"
@@ -37,7 +37,7 @@ def folder(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(folder: Path) -> Client:
-    return Client(scoring_app(folder, Limits(max_body=LIMIT)))
+    return Client(invocations_app(folder, Limits(max_body=LIMIT)))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_what_cannot_be_answered_is_refused(client: Client, kind: str, body: str
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model that MLflow can load"):
-        scoring_app(tmp_path)
+        invocations_app(tmp_path)
 
 
 def test_a_damaged_model_is_not_served(folder: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_damaged_model_is_not_served(folder: Path) -> None:
     try:
         file.write_bytes(before + b" ")
         with pytest.raises(ArtifactDigestError):
-            scoring_app(folder)
+            invocations_app(folder)
     finally:
         file.write_bytes(before)
 

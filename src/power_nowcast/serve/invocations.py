@@ -27,10 +27,10 @@ def serve_folder(host: str, port: int, folder: Path) -> None:
         ModelError: the folder holds no model of MLflow.
         ArtifactDigestError: the model is another one than was registered.
     """
-    run_server(scoring_app(folder), host, port)
+    run_server(invocations_app(folder), host, port)
 
 
-def scoring_app(folder: Path, limits: Limits = NO_KEYS) -> FastAPI:
+def invocations_app(folder: Path, limits: Limits = NO_KEYS) -> FastAPI:
     """The application that answers with the model in a folder."""
     app = mlflow_client.scoring_app(folder)
     app.add_middleware(CsvAsJson)
