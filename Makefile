@@ -39,7 +39,7 @@ exit 1
 endef
 
 .PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
-	test-deploy deploy-venv lock-deploy docs docs-venv lock-docs notebooks test-notebooks \
+	test-deploy test-image deploy-venv lock-deploy lock-image dist audit secrets docs docs-venv lock-docs notebooks test-notebooks \
 	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
 	serve-mlflow api live demo-live demo-swap mlflow
 
@@ -68,11 +68,25 @@ test-slow: setup ## long tests, and those on the publishers' archives (NOWCAST_B
 test-deploy: deploy-venv ## the infrastructure under deploy/, without an account: plans, faults, scripts, commands of docs/aws.md
 	cd deploy/tests && $(CURDIR)/.venv-deploy/bin/python -m pytest -n 2 $(ARGS)
 
+test-image: .venv-deploy/installed ## build the image and run it: main job, service, SageMaker's routes, compose (buildah, podman, root)
+	cd deploy/tests && $(CURDIR)/.venv-deploy/bin/python -m pytest -m image -rs $(ARGS)
+
+dist: setup ## wheel and sdist, into dist/
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+
+REQUIREMENTS := requirements.txt requirements-neural.txt $(wildcard deploy/docker/requirements-*.txt)
+audit: .venv-deploy/installed ## ask for known weaknesses of every pinned package that the product needs
+	.venv-deploy/bin/pip-audit --disable-pip --require-hashes $(addprefix -r ,$(REQUIREMENTS)) $(ARGS)
+
+secrets: .venv-deploy/installed ## look for secrets in every commit
+	.venv-deploy/bin/gitleaks git --no-banner --redact $(ARGS) .
+
 lint: setup ## ruff, mypy, import-linter, and the rules of the tree
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	cd deploy/tests && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml invariants breaks terraform.py stage.py
+	cd deploy/tests && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml invariants breaks containers.py terraform.py stage.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_tree.py
 
@@ -208,6 +222,13 @@ lock-deploy: setup ## compile the pinned packages of `make test-deploy` anew
 	$(BIN)/uv pip compile deploy/tests/requirements-schema.in --no-deps $(LOCK) -o deploy/tests/requirements-schema.txt
 lock-docs: setup ## compile the pinned packages of `make docs` anew
 	$(BIN)/uv pip compile docs/requirements.in -c requirements.txt $(LOCK) -o docs/requirements.txt
+lock-image: setup ## compile the pinned packages of the image anew, at the versions of requirements.txt
+	$(BIN)/uv pip compile deploy/docker/requirements-build.in -c requirements.txt $(LOCK) -o deploy/docker/requirements-build.txt
+	$(BIN)/uv pip compile pyproject.toml deploy/docker/requirements-cpu.in --no-emit-package xgboost $(SERVED) \
+		-c requirements.txt $(LOCK) -o deploy/docker/requirements-cpu.txt
+	$(BIN)/uv pip compile pyproject.toml --extra neural $(SERVED) -c requirements.txt -c requirements-neural.txt $(LOCK) \
+		-o deploy/docker/requirements-gpu.txt
+SERVED = --extra aws --extra server
 LOCK = --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.12 $(ARGS)
 
 clean: ## delete what was made: tables, models, reports, MLflow's database

@@ -48,6 +48,11 @@ def _none_or_three(text: str) -> int:
     return number
 
 
+def _folder(text: str) -> Path | None:
+    """A folder; none for an empty text, with which a variable takes a default back."""
+    return Path(text) if text else None
+
+
 def _user() -> str:
     """The name of the user in the system."""
     try:
@@ -94,6 +99,7 @@ class Settings:
     pjm_api_key: "SecretStr | None" = None  # subscription key of PJM's Data Miner
     mlflow_port: int = 5001  # port of `nowcast mlflow`
     serve_port: int = 5000  # port of `nowcast serve`
+    serve_model: Path | None = None  # folder of an MLflow model that `nowcast serve` takes in place of the registry's
     api_port: int = 8000  # port of `nowcast api` and `nowcast live`
     host: str = "127.0.0.1"  # address on which these servers listen
     api_keys: str = "auto"  # what needs a key: auto (writes, unless only this machine can ask), admin (writes), all
@@ -167,6 +173,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("reports", "artifacts", "regions"), Path),
     **dict.fromkeys(("mlflow_port", "serve_port", "api_port"), int),
     **dict.fromkeys(("entsoe_api_key", "pjm_api_key"), _secret),
+    "serve_model": _folder,
     "workers": _at_least_one,
     "cache_mib": _not_negative,
     "api_keys": _scopes,

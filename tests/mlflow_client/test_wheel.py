@@ -1,9 +1,14 @@
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from power_nowcast.mlflow_client import wheel
 from power_nowcast.mlflow_client.wheel import build_wheel, requirements
 from power_nowcast.models.baselines import Persistence
 from power_nowcast.models.ensemble import Ensemble
@@ -44,3 +49,17 @@ def test_requirements_follow_the_model() -> None:
     plain = requirements(Persistence(("A",), (30,)).libraries)
     assert not [need for need in plain if need.startswith(("lightgbm", "onnxruntime", "xgboost"))]
     assert f"numpy=={version('numpy')}" in plain
+
+
+def test_a_build_without_code_for_gpus_stands_for_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image for the processor has xgboost-cpu: a model names the package that it was trained with."""
+
+    def distribution_of(name: str) -> Any:
+        if name == "xgboost":
+            raise PackageNotFoundError(name)
+        return SimpleNamespace(name=name, version="3.4.1") if name == "xgboost-cpu" else distribution(name)
+
+    monkeypatch.setattr(wheel, "distribution", distribution_of)
+    assert "xgboost-cpu==3.4.1" in requirements(("xgboost",))
+    with pytest.raises(PackageNotFoundError, match="no-such-package"):
+        wheel.installed("no-such-package")

@@ -1,10 +1,11 @@
-"""Serve the production model by MLflow's own server."""
+"""Serve the production model by MLflow's own server, or a model in a folder."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from power_nowcast.cli.base import DEFAULTS, RegionOption, check_free, console, open_job, replace_by
+from power_nowcast.cli.base import DEFAULTS, RegionOption, check_free, console, errors, open_job, replace_by
 
 
 def serve(
@@ -13,7 +14,21 @@ def serve(
     host: Annotated[str, typer.Option()] = DEFAULTS.host,
     env_manager: Annotated[str, typer.Option(help="local, uv or virtualenv.")] = "local",
     alias: Annotated[str, typer.Option(help="Alias or version.")] = "production",
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of an MLflow model to serve, without a registry.")
+    ] = DEFAULTS.serve_model,
 ) -> None:
+    if model is None:
+        _serve_version(region, alias, host, port, env_manager)
+    else:
+        from power_nowcast.serve.invocations import serve_folder
+
+        with errors():
+            check_free(host, port)
+            serve_folder(host, port, model)
+
+
+def _serve_version(region: str, alias: str, host: str, port: int, env_manager: str) -> None:
     from power_nowcast import mlflow_client
 
     with open_job(region) as job:

@@ -155,7 +155,7 @@ def _packages() -> Finding:
         match = _REQUIREMENT.match(line)
         name, least = (match[1], match[2]) if match else (line, None)
         try:
-            version = metadata.version(name)
+            version = mlflow_client.installed(name).version
         except metadata.PackageNotFoundError:
             wrong.append(f"{name} is missing")
             continue

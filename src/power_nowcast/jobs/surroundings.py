@@ -4,7 +4,7 @@ import platform
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,15 +68,21 @@ def _packages() -> Iterator[tuple[str, str]]:
     found = []
     while left:
         name = left.pop()
-        for line in distribution(name).requires or ():
+        for line in mlflow_client.installed(name).requires or ():
             needed, _, marker = line.partition(";")
-            own = re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", needed.strip())[0]).lower()  # type: ignore[index]
+            own = _plain(re.match(r"[\w.-]+", needed.strip())[0])  # type: ignore[index]
             if own in seen or (name != DISTRIBUTION and "extra" in marker):
                 continue
             seen.add(own)
             try:
-                found.append((own, distribution(own).version))
+                package = mlflow_client.installed(own)
             except PackageNotFoundError:  # for another system, or an extra that is not wanted here
                 continue
+            found.append((_plain(package.name), package.version))
             left.append(own)
     yield from sorted(found)
+
+
+def _plain(name: str) -> str:
+    """The name of a package in the form in which all its spellings are equal."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -28,7 +28,8 @@ from power_nowcast.mlflow_client.registry import (
     versions,
 )
 from power_nowcast.mlflow_client.runs import DIGEST, RUN_AGAIN, Run, as_params, git_sha, has_run, run
-from power_nowcast.mlflow_client.servers import environment, serve_command, server_command
+from power_nowcast.mlflow_client.servers import environment, scoring_app, serve_command, server_command
+from power_nowcast.mlflow_client.wheel import installed
 
 __all__ = [
     "ALIASES",
@@ -58,6 +59,7 @@ __all__ = [
     "git_sha",
     "has_run",
     "history",
+    "installed",
     "move_addresses",
     "newest",
     "place",
@@ -67,6 +69,7 @@ __all__ = [
     "register",
     "rollback",
     "run",
+    "scoring_app",
     "serve_command",
     "server_command",
     "set_alias",

@@ -1,10 +1,15 @@
-"""Commands that start MLflow's own servers."""
+"""Commands that start MLflow's own servers, and the application that answers with a model in a folder."""
 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from power_nowcast.errors import ModelError
 from power_nowcast.mlflow_client.connection import ENVIRONMENT, address, login_of, shown_address
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Jobs of MLflow's server are for language models; their workers more than double its memory."""
@@ -57,3 +62,25 @@ def environment(tracking_uri: str | None = None) -> dict[str, str]:
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_TRACKING_URI": bare,
     }
+
+
+def scoring_app(folder: Path) -> "FastAPI":
+    """MLflow's application that answers `/ping` and `/invocations` with the model in a folder; the model is loaded.
+
+    Raises:
+        ModelError: the folder holds no model of MLflow.
+        ArtifactDigestError: the model is another one than its MLmodel file says.
+    """
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes seconds
+    from mlflow.pyfunc import load_model, scoring_server  # noqa: PLC0415 - takes seconds
+
+    try:
+        model = load_model(str(folder))
+    except (MlflowException, OSError) as error:
+        raise ModelError(
+            f"{folder} holds no model that MLflow can load: {str(error).splitlines()[0]}",
+            remedy="Download one: mlflow artifacts download --artifact-uri models:/NAME@production --dst-path FOLDER.",
+            folder=folder,
+        ) from error
+    made: FastAPI = scoring_server.init(model)
+    return made

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import zipfile
 from collections.abc import Iterable
-from importlib.metadata import distribution, version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
 
 import power_nowcast
@@ -14,12 +14,29 @@ SERVING = (
     *("holidays", "mlflow-skinny", "numba", "numpy", "pandas", "polars", "pydantic", "python-dotenv", "scipy"),
     "tzdata",
 )
+BUILDS = {"xgboost": "xgboost-cpu"}
+"""Packages with the same library as another one: the image for the processor has XGBoost without its code for GPUs."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def installed(name: str) -> Distribution:
+    """The installed package of this name, or the one that stands for it.
+
+    Raises:
+        PackageNotFoundError: neither is installed.
+    """
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        if name not in BUILDS:
+            raise
+        return distribution(BUILDS[name])
 
 
 def requirements(libraries: Iterable[str]) -> list[str]:
     """Requirements of a model with these `libraries` to answer, pinned to the versions that are installed here."""
-    return [f"{name}=={version(name)}" for name in sorted((*SERVING, *libraries))]
+    found = map(installed, sorted((*SERVING, *libraries)))
+    return [f"{one.name}=={one.version}" for one in found]
 
 
 def build_wheel(folder: Path, needs: list[str]) -> Path:

@@ -89,7 +89,7 @@ def system_clock() -> datetime:
 
 
 def run_server(app: FastAPI, host: str, port: int, *, request_seconds: float = REQUEST_SECONDS) -> None:
-    """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up.
+    """Run the server until it is interrupted; it ends the application's streams first, which would hold it up.
 
     A request has `request_seconds` to arrive.
     """
@@ -110,7 +110,9 @@ def run_server(app: FastAPI, host: str, port: int, *, request_seconds: float = R
 
 class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.config.app.state.present.close()  # type: ignore[union-attr]
+        present = getattr(self.config.app.state, "present", None)  # type: ignore[union-attr]
+        if present is not None:
+            present.close()
         # uvicorn would raise the signal again after the graceful end, and the exit code would be a failure's.
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
