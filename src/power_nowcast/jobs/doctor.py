@@ -26,6 +26,8 @@ from power_nowcast.ingest.catalog import source_of
 from power_nowcast.ingest.fetch import NOT_FOUND
 from power_nowcast.ingest.published import Request
 from power_nowcast.ingest.web import Body, Http, http_date, redact
+from power_nowcast.jobs import gpu
+from power_nowcast.jobs.job import EVERY_MINUTES
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
 from power_nowcast.store import Store
@@ -100,19 +102,28 @@ def load(name: str) -> None:
     import_module(name)
 
 
+def gpus() -> str | OSError:
+    """What the GPUs' driver says, or why it says nothing."""
+    try:
+        return gpu.query()
+    except OSError as error:
+        return error
+
+
 def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True)
 class Outside:
-    """The outside world of the checks: servers, clock, disk and importable packages; `http` makes the real requests."""
+    """The outside world of the checks: servers, clock, disk, packages and GPUs; `http` makes the real requests."""
 
     ask: Callable[[str], Reply] = ask
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     free: Callable[[Path], int] = _free
     http: Callable[[], Http] = lambda: Http(attempts=1)
     load: Callable[[str], object] = load
+    gpus: Callable[[], str | OSError] = gpus
 
 
 def examine(
@@ -128,7 +139,7 @@ def examine(
     """
     world = outside or Outside()
     replies: dict[str, Reply | SourceUnavailableError] = {}
-    found = [_python(), _packages(), _libraries(world), *_folders(settings, world)]
+    found = [_python(), _packages(), _libraries(world), *_folders(settings, world), _gpu(regions, settings, world)]
     for region in regions:
         found += _sources(region, world, replies, settings.contact, live=live)
     found += [_clock(world, replies), _mlflow(settings)]
@@ -233,6 +244,17 @@ def _object_store(name: str, place: str) -> Finding:
 def _existing(folder: Path) -> Path:
     """The folder, or the first existing folder above it: missing folders are made when they are needed."""
     return next(dropwhile(lambda one: not one.exists(), (folder, *folder.parents)))
+
+
+def _gpu(regions: Sequence[Region], settings: Settings, world: Outside) -> Finding:
+    """The GPUs, and what a network of each region needs of them for all data that are stored."""
+    needs = {}
+    for region in regions:
+        with suppress(NowcastError):  # the check of the data says what is wrong with them
+            tables = {one.table: one for one in status(Store(settings.data), region, now=world.clock())}
+            if tables[Table.POWER].rows:
+                needs[region.name] = gpu.needed_mib(region, tables[Table.POWER].rows, EVERY_MINUTES)
+    return gpu.finding(world.gpus(), needs, has_torch=find_spec("torch") is not None)
 
 
 class _AskedError(Exception):

@@ -325,26 +325,30 @@ class Service:
         """The regions that are served."""
         return [region_card(one.region, archive=is_archive(self.store, one.region)) for one in self.served.values()]
 
-    def readiness(self) -> Readiness:
-        """Whether every region has a model and observations that are new enough."""
-        states = {name: self._state(one) for name, one in self.served.items()}
+    def readiness(self, *, counts_age: bool = True) -> Readiness:
+        """Whether every region has a model and observations that are new enough; without `counts_age`, whether this
+        process hands out what there is.
+        """
+        states = {name: self._state(one, counts_age) for name, one in self.served.items()}
         return Readiness(ready=all(state.ready for state in states.values()), regions=states)
 
-    def _state(self, one: Served) -> RegionState:
-        reason, version, last, age = "", None, None, None
+    def _state(self, one: Served, counts_age: bool) -> RegionState:
+        name, now = one.region.name, self.clock()
+        reason, version, last, age, is_old = "", None, None, None, False
+        limit = max(READY_AGE_MINUTES, 3 * one.region.interval_minutes)
         try:
-            last = self.store.last(Table.POWER, one.region.name, until=self.clock())
+            last = self.store.last(Table.POWER, name, until=now)
+            if last is not None:
+                age = float((minute(now) - minute(known_until(one.region, last, now))).astype(np.int64))
+                is_old = age > limit and not is_archive(self.store, one.region)
             version = one.slot.current.version
-            self.edition(one.region.name)  # raises where the loop has published nothing, or nothing for too long
+            if counts_age or not is_old or self.present.of(name) is None:
+                self.edition(name)  # raises where the loop has published nothing, or nothing for too long
         except NowcastError as error:
             reason = error.message
-        if last is not None:
-            now = self.clock()
-            age = float((minute(now) - minute(known_until(one.region, last, now))).astype(np.int64))
-        limit = max(READY_AGE_MINUTES, 3 * one.region.interval_minutes)
-        if not reason and age is None:
+        if not reason and counts_age and age is None:
             reason = "There are no observations: nowcast ingest."
-        elif not reason and age is not None and age > limit and not is_archive(self.store, one.region):
+        elif not reason and counts_age and is_old:
             reason = f"The newest observation is {age:.0f} minutes old; {limit} are allowed."
         return RegionState(
             ready=not reason,

@@ -1,6 +1,8 @@
 """Routes that say what the service has, and how it is."""
 
-from fastapi import FastAPI, Request, Response
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -8,6 +10,11 @@ from power_nowcast import __version__
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.schemas import Health, ModelCard, Readiness, RegionCard
 from power_nowcast.serve.service import Service
+
+ExcludeQuery = Annotated[
+    Literal["data"] | None,
+    Query(description="Leave out how old the data are: they are as old in every process that reads the same tables."),
+]
 
 
 def add(app: FastAPI, service: Service) -> None:
@@ -33,9 +40,15 @@ def add(app: FastAPI, service: Service) -> None:
         """The process is alive."""
         return Health(version=__version__)
 
-    @app.get("/readyz", tags=["service"], responses={503: {"model": Readiness, "description": "Not ready, and why."}})
-    def readyz(response: Response) -> Readiness:
-        """Whether every region has a model and observations that are new enough."""
-        found = service.readiness()
+    not_ready = {503: {"model": Readiness, "description": "Not ready, and why."}}
+
+    @app.get("/readyz", tags=["service"], responses=problems_of(422) | not_ready)
+    def readyz(response: Response, exclude: ExcludeQuery = None) -> Readiness:
+        """Whether every region has a model and observations that are new enough.
+
+        With `exclude=data`, whether this process hands out what there is. This is the question of a load balancer:
+        where data are late no process is better than the others, and each one says so in its answers.
+        """
+        found = service.readiness(counts_age=exclude is None)
         response.status_code = 200 if found.ready else 503
         return found
