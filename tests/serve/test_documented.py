@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from power_nowcast.live.interventions import MARK, Intervention, intervene
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.store.events import Event, Kind, note
-from tests.live.test_loop import BEGIN, HALF_HOUR, World
+from power_nowcast.store.keys import Scope, make
+from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
 from tests.serve.conftest import problem_of
 from tests.serve.test_live_routes import Live
 from tests.serving_examples import Section, run, sections, write_recent
@@ -21,8 +23,11 @@ API = "http://127.0.0.1:8000"
 TOY = {"nyiso": "toy", "NYCA": "ALL", "2019-06-30T23:55:00Z": "2024-05-01T13:00:00Z"}
 """The toy region stands for the one of the page, with its own names and times."""
 TOY |= {"2019-06-30T22:00:00Z": "2024-05-01T12:00:00Z"}
+PLAIN = str.maketrans(dict.fromkeys(" /{}", "-"))
+"""Makes the name of a key of a heading."""
 SECTIONS = {one.heading: one for one in sections()}
-ROUTES = {heading: one for heading, one in SECTIONS.items() if heading.startswith(("GET ", "POST "))}
+ROUTES = {heading: one for heading, one in SECTIONS.items() if heading.startswith(("GET ", "POST ", "DELETE "))}
+TOY |= {"2026-03-01T20:00:00Z": "2024-05-01T20:00:00Z"}
 
 
 def toy(text: str) -> str:
@@ -39,6 +44,8 @@ def live(slot: ModelSlot, tmp_path_factory: pytest.TempPathFactory) -> Live:
         made.world.now = BEGIN + number * HALF_HOUR + timedelta(minutes=1)
         made.step()
     note(made.world.store, [Event("toy", made.world.now, Kind.PROMOTED, "Version 7 is in production.", "7")])
+    at = made.world.now
+    intervene(made.world.store, REGION, Intervention(MARK, "N.E.", at, at, at + HALF_HOUR, 0.0, "it drifts", "ada"))
     return made
 
 
@@ -75,18 +82,23 @@ def test_a_documented_call_answers_with_the_documented_keys(live: Live, section:
         assert list(found[0] if isinstance(found, list) else found) == list(section.keys)
 
 
-@pytest.mark.parametrize("heading", [heading for heading in ROUTES if heading.startswith("POST")])
+@pytest.mark.parametrize("heading", [heading for heading in ROUTES if not heading.startswith("GET")])
 def test_a_documented_program_answers_with_the_documented_keys(
     live: Live, heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program posts to the application within this process in place of a port."""
     write_recent(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(httpx, "post", lambda url, **given: live.client.post(url.removeprefix(API), **given))
+    store = live.world.store
+    monkeypatch.setenv("KEY", make(store, heading.translate(PLAIN), Scope.ADMIN, now=live.world.now))
+    live.app.state.keys.refresh()
+    for name in ("post", "delete"):
+        one = getattr(live.client, name)
+        monkeypatch.setattr(httpx, name, lambda url, one=one, **given: one(url.removeprefix(API), **given))
     section = SECTIONS[heading]
-    answer = run(toy(section.python))["answer"]
-    assert isinstance(answer, dict)
-    assert list(answer) == list(section.keys)
+    answer: Any = run(toy(section.python))["answer"]
+    keys = section.keys or SECTIONS[heading.replace("DELETE", "GET")].keys
+    assert list(answer[0] if isinstance(answer, list) else answer) == list(keys)
 
 
 def test_the_documented_refusal_is_a_problem(live: Live) -> None:

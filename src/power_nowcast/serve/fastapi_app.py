@@ -22,6 +22,7 @@ from power_nowcast.serve.routes import ROUTES, Routes
 from power_nowcast.serve.schemas import Observations, ShortRequest
 from power_nowcast.serve.service import Served, Service
 from power_nowcast.store import Store
+from power_nowcast.store.keys import Scope
 
 
 def create_app(
@@ -49,13 +50,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
-        if limits.needs_key:
-            ring.start()
+        ring.start()
         yield
         ring.stop()
         service.stop()
 
     guard = Middleware(Guard, limits=limits, ring=ring, refuse=lambda inner: AccessLog(inner, metrics.count))
+    present = Middleware(FromPresent, edition=service.edition, count=metrics.count)
+    # Where anybody may read, and at any rate, the present needs no look at who asks.
+    is_open = not limits.rate and Scope.READ not in limits.needs_key
     app = FastAPI(
         title="power-nowcast",
         version=__version__,
@@ -64,8 +67,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[
-            *([guard] if limits.needs_key or limits.rate else []),
-            Middleware(FromPresent, edition=service.edition, count=metrics.count),
+            *([present, guard] if is_open else [guard, present]),
             Middleware(AccessLog, count=metrics.count),
             Middleware(BodyLimit, limit=limits.max_body, posts=limits.posts, waiting=limits.waiting),
         ],

@@ -20,6 +20,8 @@ OPEN = frozenset(("/healthz", "/readyz"))
 """Probes ask these, and have no key."""
 READING = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods that need no more than a key to read; every other method needs one of an administrator."""
+COMPUTING = "/v1/nowcast/"
+"""Requests below this address compute an answer from what they bring, and change nothing."""
 CALLERS = 10_000
 """The most callers that are remembered at a time; the one that has been silent for longest is forgotten first."""
 WINDOW_SECONDS = 60.0
@@ -33,7 +35,7 @@ class Limits:
         max_body: the most bytes of a request's body.
         posts: the most requests with a body that are worked on at a time; further ones wait.
         waiting: the most requests with a body that wait; further ones are refused.
-        needs_key: scopes for which a request needs a key.
+        needs_key: scopes for which a request needs a key; what changes the service needs one in any case.
         rate: requests a minute of each key, or of each address without one; 0 for any number.
     """
 
@@ -141,7 +143,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Refusal | None:
         secret, is_basic = brought(dict(scope["headers"]))
         key = None
-        if secret and self._limits.needs_key:
+        if secret and (self._limits.needs_key or is_decision(scope["method"], scope["path"])):
             try:
                 key = self._ring.find(secret)
             except NowcastError as error:
@@ -149,13 +151,13 @@ class Guard:
                 return Refusal(503, error.title, error.message, error.remedy, (retry,))
         is_valid = key is not None and key.is_valid
         if key is not None and is_valid:
-            scope["key"] = key.id
+            scope["key"], scope["person"] = key.id, key.name
         if self._rate is not None:
             wait = self._rate.wait(key.id if key is not None and is_valid else _address(scope))
             if wait:
                 return _too_many(wait, self._limits.rate)
         needed = needed_for(scope["method"])
-        if needed not in self._limits.needs_key:
+        if needed not in self._limits.needs_key and not is_decision(scope["method"], scope["path"]):
             return None
         if key is None or not is_valid:
             return _no_valid_key(key, secret, needed)
@@ -175,6 +177,15 @@ class Guard:
 def needed_for(method: str) -> keys.Scope:
     """The scope that a request of this method needs: what only reads is for everyone who may read."""
     return keys.Scope.READ if method in READING else keys.Scope.ADMIN
+
+
+def is_decision(method: str, path: str) -> bool:
+    """Whether a request changes what the service does: it needs the key of an administrator, whatever the setting.
+
+    >>> is_decision("POST", "/v1/interventions/nyiso"), is_decision("POST", "/v1/nowcast/nyiso")
+    (True, False)
+    """
+    return method not in READING and path != "/nowcast" and not path.startswith(COMPUTING)
 
 
 def brought(headers: Mapping[bytes, bytes]) -> tuple[str, bool]:

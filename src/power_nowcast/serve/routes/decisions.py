@@ -1,0 +1,63 @@
+"""Routes by which administrators decide. The guard lets nobody else reach those that change something."""
+
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from power_nowcast.live.interventions import Intervention, decide, end, in_force, interventions
+from power_nowcast.serve.decisions import Decision, DecisionCard, Kind, Reason, decision_card
+from power_nowcast.serve.openapi import problems_of
+from power_nowcast.serve.service import Service
+
+KindQuery = Annotated[Kind, Query(description="What ends: the mark, or the adjustment.")]
+SeriesQuery = Annotated[str, Query(description="The series that it is about.")]
+ReasonQuery = Annotated[Reason, Query(description="Why; kept with the decision.")]
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """Add the routes."""
+
+    @app.get("/v1/interventions/{region}", tags=["decisions"], responses=problems_of(404, 422, 503))
+    def decisions(region: str) -> list[DecisionCard]:
+        """The marks and adjustments that are in force, oldest first."""
+        return _in_force(service, region)
+
+    @app.post(
+        "/v1/interventions/{region}",
+        tags=["decisions"],
+        status_code=201,
+        responses=problems_of(400, 404, 413, 415, 422, 503)
+        | {200: {"model": DecisionCard, "description": "It is in force already; nothing has changed."}},
+    )
+    def make_decision(region: str, asked: Decision, request: Request, response: Response) -> DecisionCard:
+        """Mark a zone, or adjust a series, until a time; the next nowcast follows it.
+
+        The newest decision of a kind about a series counts. The same request, sent again, changes nothing.
+        """
+        one, now = service.of(region), service.clock()
+        if asked.until <= now:
+            what = "lies in the past; DELETE ends what is in force"
+            raise RequestValidationError([{"type": "past", "loc": ("body", "until"), "msg": what}])
+        made, is_new = decide(service.store, one.region, asked.made(now, person_of(request)))
+        response.status_code = 201 if is_new else 200
+        return decision_card(made)
+
+    @app.delete("/v1/interventions/{region}", tags=["decisions"], responses=problems_of(404, 422, 503))
+    def end_decision(
+        region: str, kind: KindQuery, series: SeriesQuery, reason: ReasonQuery, request: Request
+    ) -> list[DecisionCard]:
+        """End a mark or an adjustment now; where none is in force nothing changes. Answers what is in force then."""
+        one, now = service.of(region), service.clock()
+        end(service.store, one.region, Intervention(kind, series, now, now, now, 0.0, reason, person_of(request)))
+        return _in_force(service, region)
+
+
+def person_of(request: Request) -> str:
+    """The name of the key that a request was let through with."""
+    return str(request.scope["person"])
+
+
+def _in_force(service: Service, region: str) -> list[DecisionCard]:
+    name, now = service.of(region).region.name, service.clock()
+    return [decision_card(one) for one in in_force(interventions(service.store, name, known_at=now), now)]
