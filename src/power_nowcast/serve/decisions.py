@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from power_nowcast.live.changes import Change, State
 from power_nowcast.live.interventions import ADJUST, MARK, Intervention
 from power_nowcast.serve.answers import iso, number
 from power_nowcast.serve.schemas import Reading, Time
@@ -88,4 +89,57 @@ def decision_card(one: Intervention) -> DecisionCard:
         adjustment_mw=None if one.kind == MARK else number(one.mw),
         reason=one.reason,
         person=one.person,
+    )
+
+
+class Promotion(BaseModel):
+    """A version that should answer, if the rule of promotion allows it."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"version": "candidate", "reason": "a week in the shadow"}]}
+    )
+
+    version: Annotated[str, Field(pattern=r"^[\w.]{1,64}$")] = Field(
+        "candidate", description="Its number, or an alias."
+    )
+    reason: Reason
+
+
+class Rollback(BaseModel):
+    """The way back to the version before."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"from_version": "3", "reason": "too high since Monday"}]}
+    )
+
+    from_version: str = Field(
+        max_length=64, description="The version that answers. If it is another one, nothing happens."
+    )
+    reason: Reason
+
+
+class ChangeCard(BaseModel):
+    """A promotion or a rollback that was asked of this service."""
+
+    region: str
+    version: str | None = Field(description="The version or alias to promote; null for a rollback.")
+    state: State
+    told: list[str] = Field(description="The reasons of the rule; or why it failed, and what to do.")
+    person: str = Field(description="The name of the key.")
+    reason: str
+    asked_at: str
+    ended_at: str | None
+
+
+def change_card(one: Change) -> ChangeCard:
+    """The card of a change."""
+    return ChangeCard(
+        region=one.region,
+        version=one.version,
+        state=one.state,
+        told=list(one.told),
+        person=one.person,
+        reason=one.reason,
+        asked_at=iso(one.asked_at),
+        ended_at=None if one.ended_at is None else iso(one.ended_at),
     )

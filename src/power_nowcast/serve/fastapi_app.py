@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse
 
 from power_nowcast import __version__
+from power_nowcast.live.changes import Changes
 from power_nowcast.live.keyring import KeyRing
 from power_nowcast.serve import docs, problems
 from power_nowcast.serve.guard import NO_KEYS, Guard, Limits
@@ -32,6 +33,7 @@ def create_app(
     default_region: str,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     limits: Limits = NO_KEYS,
+    changes: Changes | None = None,
     routes: Sequence[Routes] = ROUTES,
 ) -> FastAPI:
     """The application. Models that are not loaded yet are loaded in the background once it runs.
@@ -42,16 +44,18 @@ def create_app(
         default_region: the region of the short form where a request names none.
         clock: now, aware.
         limits: what callers may do.
+        changes: does promotions and rollbacks; by default by the command `nowcast promote`.
         routes: functions that add the routes.
     """
     service = Service(served, store, default_region=default_region, clock=clock)
-    metrics, ring = Metrics(service), KeyRing(store)
+    metrics, ring, changing = Metrics(service), KeyRing(store), changes or Changes(clock=clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
         ring.start()
         yield
+        changing.stop()
         ring.stop()
         service.stop()
 
@@ -74,7 +78,8 @@ def create_app(
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(_known_query)],
     )
-    app.state.present, app.state.metrics, app.state.keys = service.present, metrics, ring
+    app.state.present, app.state.metrics = service.present, metrics
+    app.state.keys, app.state.changes = ring, changing
     problems.install(app)
     for add in routes:
         add(app, service)
