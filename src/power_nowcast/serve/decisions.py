@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from power_nowcast.live.changes import Change, State
-from power_nowcast.live.interventions import ADJUST, MARK, Intervention
+from power_nowcast.live.interventions import ADJUST, MARK, Intervention, in_force, interventions
 from power_nowcast.serve.answers import iso, number
 from power_nowcast.serve.schemas import Reading, Time
+from power_nowcast.store import Store
 
 
 def _said(text: str) -> str:
@@ -90,6 +91,15 @@ def decision_card(one: Intervention) -> DecisionCard:
         reason=one.reason,
         person=one.person,
     )
+
+
+def standing(store: Store, region: str, now: datetime) -> list[DecisionCard]:
+    """The marks and adjustments of a region that are in force, oldest first.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    return [decision_card(one) for one in in_force(interventions(store, region, known_at=now), now)]
 
 
 class Promotion(BaseModel):

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 from power_nowcast import __version__
 from power_nowcast.live.changes import Changes
 from power_nowcast.live.keyring import KeyRing
+from power_nowcast.live.sessions import Sessions
 from power_nowcast.serve import docs, problems
 from power_nowcast.serve.guard import NO_KEYS, Guard, Limits
 from power_nowcast.serve.metrics import Metrics
@@ -59,7 +60,10 @@ def create_app(
         ring.stop()
         service.stop()
 
-    guard = Middleware(Guard, limits=limits, ring=ring, refuse=lambda inner: AccessLog(inner, metrics.count))
+    sessions = Sessions()
+    guard = Middleware(
+        Guard, limits=limits, ring=ring, sessions=sessions, refuse=lambda inner: AccessLog(inner, metrics.count)
+    )
     present = Middleware(FromPresent, edition=service.edition, count=metrics.count)
     # Where anybody may read, and at any rate, the present needs no look at who asks.
     is_open = not limits.rate and Scope.READ not in limits.needs_key
@@ -79,7 +83,7 @@ def create_app(
         dependencies=[Depends(_known_query)],
     )
     app.state.present, app.state.metrics = service.present, metrics
-    app.state.keys, app.state.changes = ring, changing
+    app.state.keys, app.state.sessions, app.state.changes = ring, sessions, changing
     problems.install(app)
     for add in routes:
         add(app, service)

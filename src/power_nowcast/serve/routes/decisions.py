@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from power_nowcast.live.changes import Change
-from power_nowcast.live.interventions import Intervention, decide, end, in_force, interventions
+from power_nowcast.live.interventions import Intervention, decide, end
 from power_nowcast.serve.decisions import (
     ChangeCard,
     Decision,
@@ -18,6 +18,7 @@ from power_nowcast.serve.decisions import (
     Rollback,
     change_card,
     decision_card,
+    standing,
 )
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.service import Service
@@ -33,7 +34,7 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/v1/interventions/{region}", tags=["decisions"], responses=problems_of(404, 422, 503))
     def decisions(region: str) -> list[DecisionCard]:
         """The marks and adjustments that are in force, oldest first."""
-        return _in_force(service, region)
+        return standing(service.store, service.of(region).region.name, service.clock())
 
     @app.post(
         "/v1/interventions/{region}",
@@ -62,7 +63,7 @@ def add(app: FastAPI, service: Service) -> None:
         """End a mark or an adjustment now; where none is in force nothing changes. Answers what is in force then."""
         one, now = service.of(region), service.clock()
         end(service.store, one.region, Intervention(kind, series, now, now, now, 0.0, reason, person_of(request)))
-        return _in_force(service, region)
+        return standing(service.store, one.region.name, now)
 
     _add_changes(app, service)
 
@@ -114,8 +115,3 @@ def _add_changes(app: FastAPI, service: Service) -> None:
 def person_of(request: Request) -> str:
     """The name of the key that a request was let through with."""
     return str(request.scope["person"])
-
-
-def _in_force(service: Service, region: str) -> list[DecisionCard]:
-    name, now = service.of(region).region.name, service.clock()
-    return [decision_card(one) for one in in_force(interventions(service.store, name, known_at=now), now)]

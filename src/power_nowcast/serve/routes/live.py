@@ -18,6 +18,7 @@ from power_nowcast.serve.openapi import problems_of, tables_of
 from power_nowcast.serve.routes.nowcasts import SeriesQuery
 from power_nowcast.serve.schemas import EventCard, HistoryRow, Time
 from power_nowcast.serve.service import Service
+from power_nowcast.store.events import Kind
 
 BEAT_SECONDS = 15.0
 """A stream is silent for at most this time."""
@@ -35,6 +36,7 @@ LimitQuery = Annotated[
 TableQuery = Annotated[Literal["json", "csv", "parquet"], Query(description="The form of the table.")]
 RegionsQuery = Annotated[list[str] | None, Query(description="Only these regions; repeatable.")]
 LastEventId = Annotated[str | None, Header(description="The id of the newest event that the reader has.")]
+KindsQuery = Annotated[list[Kind] | None, Query(description="Only these kinds; repeatable.")]
 SinceQuery = Annotated[Time | None, Query(description="The events since then; of the last day if absent.")]
 
 
@@ -87,14 +89,14 @@ def add(app: FastAPI, service: Service) -> None:
         return _table(rows, f"{region}_history", format, headers)
 
     @app.get("/v1/events", tags=["live"], responses=problems_of(404, 422, 503))
-    def all_events(region: RegionsQuery = None, since: SinceQuery = None) -> list[EventCard]:
+    def all_events(region: RegionsQuery = None, since: SinceQuery = None, kind: KindsQuery = None) -> list[EventCard]:
         """What happened in all regions, or in some, oldest first."""
-        return service.events(list(service.served) if region is None else list(dict.fromkeys(region)), since)
+        return service.events(list(service.served) if region is None else list(dict.fromkeys(region)), since, kind)
 
     @app.get("/v1/events/{region}", tags=["live"], responses=problems_of(404, 422, 503))
-    def events(region: str, since: SinceQuery = None) -> list[EventCard]:
+    def events(region: str, since: SinceQuery = None, kind: KindsQuery = None) -> list[EventCard]:
         """What happened while the region was followed, oldest first."""
-        return service.events([region], since)
+        return service.events([region], since, kind)
 
 
 def _next(request: Request, **times: datetime) -> str:
