@@ -11,6 +11,7 @@ const nobody = { name: null, scope: null, proof: null };
 let session = nobody;
 let page = null; // what the page gives: region(), view(), now(), reload()
 let act = null; // what is confirmed
+let shown = ''; // the decisions that are listed
 
 // A request to the service with the proof of the sign-in; an error says what the service said.
 export async function send(method, path, body) {
@@ -75,21 +76,22 @@ function signedPower(view, mw) {
 export function render(view) {
   if (!view) return;
   $('people').hidden = !isAdmin() && !view.decisions.length;
+  $('version-now').textContent = `Version ${view.model.version} answers.`;
+  options($('mark').elements.series, view.zones);
+  options($('adjust').elements.series, view.series.map((one) => one.series));
+  const now = JSON.stringify([view.decisions, isAdmin()]);
+  if (now === shown) return; // a button that has the focus keeps it
+  shown = now;
   const items = view.decisions.map((one) => {
     const item = el('li', {}, sentence(view, one), ' ');
     if (isAdmin()) {
-      const button = el('button', { type: 'button', 'aria-label': `End: ${sentence(view, one)}` }, 'End it');
+      const button = el('button', { type: 'button', 'aria-label': `End it: ${sentence(view, one)}` }, 'End it');
       button.addEventListener('click', () => confirm(`End now: ${sentence(view, one)}`, () => end(one)));
       item.append(button);
     }
     return item;
   });
   $('decided').replaceChildren(...(items.length ? items : [el('li', {}, 'No mark and no adjustment is in force.')]));
-  const names = view.series.map((one) => one.series);
-  const zones = view.zones;
-  options($('mark').elements.series, zones);
-  options($('adjust').elements.series, names);
-  $('version-now').textContent = `Version ${view.model.version} answers.`;
 }
 
 function options(select, names) {

@@ -43,14 +43,22 @@ SinceQuery = Annotated[Time | None, Query(description="The events since then; of
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes."""
 
-    @app.get("/v1/stream/{region}", tags=["live"], responses=problems_of(404, 422), response_class=EventSourceResponse)
+    def check_region(region: str) -> None:
+        service.of(region)
+
+    @app.get(
+        "/v1/stream/{region}",
+        tags=["live"],
+        responses=problems_of(404, 422),
+        response_class=EventSourceResponse,
+        dependencies=[Depends(check_region)],  # once the stream has begun, no problem can be told
+    )
     async def stream(region: str, last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:
         """Every publication as an event `nowcast`; after a silence, an event `heartbeat` with the server's time.
 
         A reader that comes back names the newest event that it has (`Last-Event-ID`) and gets what is newer. A reader
         that is slow gets the newest publication only.
         """
-        service.of(region)
         async for edition in service.present.follow(region, seen=last_event_id or "", beat_seconds=BEAT_SECONDS):
             if edition is None:
                 yield ServerSentEvent(event="heartbeat", data=service.told_time().model_dump())
