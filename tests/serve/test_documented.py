@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from power_nowcast.live.changes import Change, Changes, State
 from power_nowcast.live.interventions import MARK, Intervention, intervene
+from power_nowcast.live.records import publish_shadow
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.store.events import Event, Kind, note
 from power_nowcast.store.keys import Scope, make
@@ -41,12 +43,16 @@ def toy(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def live(slot: ModelSlot, tmp_path_factory: pytest.TempPathFactory) -> Live:
-    """A region that was followed for four intervals, with an event."""
+    """A region that was followed for four intervals, with an event, a decision, a change and a second version."""
     changes = Changes(command=(sys.executable, "-c", "print('- Yes.')"))
     made = Live(World(tmp_path_factory.mktemp("documented") / "data"), slot, changes)
     for number in range(4):
         made.world.now = BEGIN + number * HALF_HOUR + timedelta(minutes=1)
         made.step()
+        one = made.loop.present
+        assert one is not None
+        other = replace(one.nowcast, model_digest="f" * 64)
+        publish_shadow(made.world.store, replace(one, version="8", nowcast=other))
     note(made.world.store, [Event("toy", made.world.now, Kind.PROMOTED, "Version 7 is in production.", "7")])
     made.app.state.changes.ask(Change("toy", "7", "ada", "a test", made.world.now))
     at = made.world.now

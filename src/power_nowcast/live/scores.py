@@ -173,7 +173,8 @@ def skill(rows: pl.DataFrame) -> pl.DataFrame:
     )
     ratio = pl.col("mae_mw") / pl.col("persistence_mae_mw")
     better = pl.when(pl.col("persistence_mae_mw") > 0).then(1 - ratio)
-    return found.with_columns(skill=better).sort("series", "horizon_min")
+    told = ("series", "horizon_min", "n", "mae_mw", "persistence_mae_mw", "skill", "coverage_80", "operator_mae_mw")
+    return found.with_columns(skill=better).select(told).sort("series", "horizon_min")
 
 
 def adjusted_skill(rows: pl.DataFrame) -> pl.DataFrame:

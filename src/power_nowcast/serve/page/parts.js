@@ -111,8 +111,8 @@ function table(caption, head, body) {
 
 const ahead = (row) => el('th', { scope: 'row' }, `${row.horizon_min} min`);
 const marked = (text, isOdd) => el('td', isOdd ? { class: 'late' } : {}, `${isOdd ? '⚠ ' : ''}${text}`);
-// A band of 80 % that held less than 70 % or more than 90 % is marked.
-const held = (share) => marked(percent(share), share < 0.7 || share > 0.9);
+// A band of 80 % that held less than 70 % or more than 90 % is marked; of a few nowcasts the share says nothing.
+const held = ({ coverage_80: share, n }) => marked(percent(share), n >= 20 && (share < 0.7 || share > 0.9));
 const less = (share) => marked(percent(share), share !== null && share < 0);
 
 function skillTable(view, series, rows, span) {
@@ -121,7 +121,7 @@ function skillTable(view, series, rows, span) {
   const body = rows.map((row) => {
     const cells = [ahead(row), el('td', {}, number(row.mae_mw / view.mw_per_unit, series.digits)), less(row.skill)];
     if (isBeside) cells.push(less(row.operator_mae_mw ? 1 - row.mae_mw / row.operator_mae_mw : null));
-    return el('tr', {}, ...cells, held(row.coverage_80));
+    return el('tr', {}, ...cells, held(row));
   });
   return table(`${series.series}, live nowcasts of ${span}`, head, body);
 }
@@ -129,7 +129,7 @@ function skillTable(view, series, rows, span) {
 function shadowTable(view, series, rows) {
   const head = ['Ahead', `Error, ${view.unit}`, 'Of what was published', '8-of-10 band held'];
   const tell = (mw) => el('td', {}, number(mw / view.mw_per_unit, series.digits));
-  const body = rows.map((row) => el('tr', {}, ahead(row), tell(row.mae_mw), tell(row.answered_mae_mw), held(row.coverage_80)));
+  const body = rows.map((row) => el('tr', {}, ahead(row), tell(row.mae_mw), tell(row.answered_mae_mw), held(row)));
   return table(`Version ${rows[0].version} in the shadow, the same moments of the last 7 days`, head, body);
 }
 
