@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import sys
+import time
 from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from power_nowcast.live.changes import Change, Changes, State
+from power_nowcast.live.interventions import MARK, Intervention, intervene
+from power_nowcast.live.records import publish_shadow
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.store.events import Event, Kind, note
-from tests.live.test_loop import BEGIN, HALF_HOUR, World
+from power_nowcast.store.keys import Scope, make
+from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
 from tests.serve.conftest import problem_of
 from tests.serve.test_live_routes import Live
 from tests.serving_examples import Section, run, sections, write_recent
@@ -21,8 +28,11 @@ API = "http://127.0.0.1:8000"
 TOY = {"nyiso": "toy", "NYCA": "ALL", "2019-06-30T23:55:00Z": "2024-05-01T13:00:00Z"}
 """The toy region stands for the one of the page, with its own names and times."""
 TOY |= {"2019-06-30T22:00:00Z": "2024-05-01T12:00:00Z"}
+PLAIN = str.maketrans(dict.fromkeys(" /{}", "-"))
+"""Makes the name of a key of a heading."""
 SECTIONS = {one.heading: one for one in sections()}
-ROUTES = {heading: one for heading, one in SECTIONS.items() if heading.startswith(("GET ", "POST "))}
+ROUTES = {heading: one for heading, one in SECTIONS.items() if heading.startswith(("GET ", "POST ", "DELETE "))}
+TOY |= {"2026-03-01T20:00:00Z": "2024-05-01T20:00:00Z"}
 
 
 def toy(text: str) -> str:
@@ -33,12 +43,20 @@ def toy(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def live(slot: ModelSlot, tmp_path_factory: pytest.TempPathFactory) -> Live:
-    """A region that was followed for four intervals, with an event."""
-    made = Live(World(tmp_path_factory.mktemp("documented") / "data"), slot)
+    """A region that was followed for four intervals, with an event, a decision, a change and a second version."""
+    changes = Changes(command=(sys.executable, "-c", "print('- Yes.')"))
+    made = Live(World(tmp_path_factory.mktemp("documented") / "data"), slot, changes)
     for number in range(4):
         made.world.now = BEGIN + number * HALF_HOUR + timedelta(minutes=1)
         made.step()
+        one = made.loop.present
+        assert one is not None
+        other = replace(one.nowcast, model_digest="f" * 64)
+        publish_shadow(made.world.store, replace(one, version="8", nowcast=other))
     note(made.world.store, [Event("toy", made.world.now, Kind.PROMOTED, "Version 7 is in production.", "7")])
+    made.app.state.changes.ask(Change("toy", "7", "ada", "a test", made.world.now))
+    at = made.world.now
+    intervene(made.world.store, REGION, Intervention(MARK, "N.E.", at, at, at + HALF_HOUR, 0.0, "it drifts", "ada"))
     return made
 
 
@@ -75,18 +93,26 @@ def test_a_documented_call_answers_with_the_documented_keys(live: Live, section:
         assert list(found[0] if isinstance(found, list) else found) == list(section.keys)
 
 
-@pytest.mark.parametrize("heading", [heading for heading in ROUTES if heading.startswith("POST")])
+@pytest.mark.parametrize("heading", [heading for heading in ROUTES if not heading.startswith("GET")])
 def test_a_documented_program_answers_with_the_documented_keys(
     live: Live, heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program posts to the application within this process in place of a port."""
     write_recent(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(httpx, "post", lambda url, **given: live.client.post(url.removeprefix(API), **given))
+    store = live.world.store
+    monkeypatch.setenv("KEY", make(store, heading.translate(PLAIN), Scope.ADMIN, now=live.world.now))
+    live.app.state.keys.refresh()
+    for name in ("post", "delete"):
+        one = getattr(live.client, name)
+        monkeypatch.setattr(httpx, name, lambda url, one=one, **given: one(url.removeprefix(API), **given))
     section = SECTIONS[heading]
-    answer = run(toy(section.python))["answer"]
-    assert isinstance(answer, dict)
-    assert list(answer) == list(section.keys)
+    until = time.monotonic() + 20
+    while live.app.state.changes.of("toy")[0].state is State.RUNNING and time.monotonic() < until:
+        time.sleep(0.01)  # one change runs at a time
+    answer: Any = run(toy(section.python))["answer"]
+    keys = section.keys or SECTIONS[heading.replace("DELETE", "GET")].keys
+    assert list(answer[0] if isinstance(answer, list) else answer) == list(keys)
 
 
 def test_the_documented_refusal_is_a_problem(live: Live) -> None:

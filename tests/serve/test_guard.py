@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from power_nowcast.serve.guard import Guard, Limits, Rate, limits_of
+from power_nowcast.serve.middleware import FromPresent
 from power_nowcast.store import Store
 from power_nowcast.store.keys import Scope, keys, make, revoke
 from tests.serve.conftest import Client, Place, Serve, problem_of
@@ -44,7 +45,8 @@ def post(client: Client, rows: list[dict[str, Any]], headers: dict[str, str]) ->
 def test_without_limits_nobody_needs_a_key(client: Client, rows: list[dict[str, Any]]) -> None:
     assert client.get(PATH).status_code == 200
     assert post(client, rows, {}).status_code == 200
-    assert not any(one.cls is Guard for one in client.app.user_middleware)
+    inside = [one.cls for one in client.app.user_middleware]
+    assert inside.index(FromPresent) < inside.index(Guard), "the present is answered before anybody looks who asks"
 
 
 def test_an_administrator_s_key_writes_and_nothing_else_does(

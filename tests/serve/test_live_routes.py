@@ -12,6 +12,7 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Table
+from power_nowcast.live.changes import Changes
 from power_nowcast.live.interventions import Intervention, intervene
 from power_nowcast.live.scores import SCORES
 from power_nowcast.live.slot import ModelSlot
@@ -25,10 +26,10 @@ from tests.serve.conftest import Client, problem_of
 class Live:
     """A followed region with its service; the loop steps when a test says so."""
 
-    def __init__(self, world: World, slot: ModelSlot) -> None:
+    def __init__(self, world: World, slot: ModelSlot, changes: Changes | None = None) -> None:
         self.world, self.loop = world, world.loop(slot)
         served = {"toy": Served(REGION, slot, self.loop)}
-        self.app = create_app(served, world.store, default_region="toy", clock=world.clock)
+        self.app = create_app(served, world.store, default_region="toy", clock=world.clock, changes=changes)
         self.client = Client(self.app)
 
     def step(self) -> None:

@@ -57,7 +57,9 @@ def test_the_examples_are_of_one_series_and_one_time(schemas: dict[str, Any], pl
 
 def test_keys_and_rates_are_described_where_they_hold(client: Client, serve: Serve) -> None:
     free = client.app.openapi()
-    assert "securitySchemes" not in free["components"]
+    assert "security" not in free["paths"]["/v1/nowcast/{region}"]["post"]
+    assert free["paths"]["/v1/interventions/{region}"]["post"]["security"] == [{"bearer": []}, {"header": []}]
+    assert "security" not in free["paths"]["/v1/interventions/{region}"]["get"]
     closed = serve(limits=Limits(needs_key=frozenset({Scope.ADMIN}), rate=60)).app.openapi()
     assert set(closed["components"]["securitySchemes"]) == {"bearer", "header"}
     post, get = (closed["paths"]["/v1/nowcast/{region}"][method] for method in ("post", "get"))

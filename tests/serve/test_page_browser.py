@@ -288,10 +288,30 @@ def test_axe_finds_nothing(site_of: MakeSite, open_page: Any, scheme: str, width
         assert len(found["passes"]) > 20
 
 
-def test_a_night_on_which_the_clock_changes(site_of: MakeSite, open_page: Any) -> None:
+@pytest.mark.parametrize(
+    ("night", "clock", "ticks", "rows"),
+    [
+        (
+            datetime(2024, 11, 3, 6, 30, tzinfo=BEGIN.tzinfo),
+            "Sun 3 Nov 01:30 EST",
+            ("01:00 EDT", "01:00 EST"),
+            ["02:30 EST", "02:00 EST", "01:30 EST", "01:00 EST", "01:30 EDT", "01:00 EDT"],
+        ),
+        (
+            datetime(2024, 3, 10, 6, 30, tzinfo=BEGIN.tzinfo),
+            "Sun 10 Mar 01:30 EST",
+            ("01:00 EST", "03:00 EDT"),
+            ["03:30 EDT", "03:00 EDT", "01:30 EST", "01:00 EST", "00:30 EST", "00:00 EST"],
+        ),
+    ],
+    ids=["back", "forward"],
+)
+def test_a_night_on_which_the_clock_changes(
+    site_of: MakeSite, open_page: Any, night: datetime, clock: str, ticks: tuple[str, str], rows: list[str]
+) -> None:
     site = site_of()
     site.publish()
-    shift = datetime(2024, 11, 3, 6, 30, tzinfo=BEGIN.tzinfo) - BEGIN
+    shift = night - BEGIN
 
     def moved(text: str) -> str:
         times = re.compile(r"2024-0\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
@@ -301,10 +321,19 @@ def test_a_night_on_which_the_clock_changes(site_of: MakeSite, open_page: Any) -
         route.fulfill(status=200, content_type="application/json", body=moved(route.fetch().text()))
 
     page = open_page(site.url, routes={"**/v1/view/toy*": answer})
-    assert "Sun 3 Nov 01:30 EST" in page.inner_text("#clock")
-    ticks = page.locator("#fan text").all_text_contents()
-    assert ticks.index("01:00 EDT") + 1 == ticks.index("01:00 EST")
-    rows = page.locator("#table tbody th").all_inner_texts()
-    assert len(set(rows)) == len(rows)
-    assert rows[:6] == ["02:30 EST", "02:00 EST", "01:30 EST", "01:00 EST", "01:30 EDT", "01:00 EDT"]
-    assert page.locator("#table tbody time").first.get_attribute("title") == "2024-11-03 07:30 UTC"
+    assert clock in page.inner_text("#clock")
+    told = page.locator("#fan text").all_text_contents()
+    assert told.index(ticks[0]) + 1 == told.index(ticks[1])
+    found = page.locator("#table tbody th").all_inner_texts()
+    assert len(set(found)) == len(found)
+    assert found[:6] == rows
+    assert (
+        page.locator("#table tbody time").first.get_attribute("title") == f"{night + HALF_HOUR * 2:%Y-%m-%d %H:%M} UTC"
+    )
+    page.focus("#moment")
+    page.keyboard.press("Home")
+    moments = []
+    for _ in found:
+        moments.append(page.inner_text("#readout h3"))
+        page.keyboard.press("ArrowRight")
+    assert [one.rpartition(" Nov " if night.month > 6 else " Mar ")[2] for one in moments] == found[::-1]

@@ -60,7 +60,8 @@ def test_what_is_not_there(client: Client) -> None:
 
 
 def test_wrong_methods(client: Client) -> None:
-    response = client.request("DELETE", "/v1/models")
+    response = client.request("DELETE", "/v1/nowcast/toy/paths")
     assert response.status_code == 405
     assert response.headers["allow"] == "GET"
-    assert response.json()["detail"] == "/v1/models does not take DELETE."
+    assert response.json()["detail"] == "/v1/nowcast/toy/paths does not take DELETE."
+    assert client.request("DELETE", "/v1/models").status_code == 401, "what might change something needs a key first"

@@ -105,6 +105,53 @@ def interventions(store: Store, region: str, *, known_at: datetime) -> list[Inte
     return [Intervention(**one) for one in rows.select(names).iter_rows(named=True)]
 
 
+def in_force(decided: Sequence[Intervention], now: datetime) -> list[Intervention]:
+    """The newest decision of each kind about each series, without those that have ended; oldest first."""
+    newest = {(one.kind, one.series): one for one in decided}
+    return sorted((one for one in newest.values() if one.until > now), key=lambda one: one.at)
+
+
+def decide(store: Store, region: Region, given: Intervention) -> tuple[Intervention, bool]:
+    """As `intervene`, but a decision that is in force already is not made again.
+
+    Returns:
+        The decision in force, and whether it is new.
+
+    Raises:
+        UnknownSeriesError, ConfigurationError, StoreError: as `intervene`.
+    """
+    with store.lease():
+        for one in _standing(store, region, given.kind, given.series, given.at):
+            # A mark from now on takes nothing out that an earlier one with the same end does not take out.
+            since = one.since if given.since >= given.at else given.since
+            if replace(given, at=one.at, since=since) == one:
+                return one, False
+        intervene(store, region, given)
+    return given, True
+
+
+def end(store: Store, region: Region, given: Intervention) -> bool:
+    """End what is in force of a kind about a series: at `given.at`, for the reason and by the person of `given`.
+
+    Returns:
+        Whether there was anything to end.
+
+    Raises:
+        UnknownSeriesError, ConfigurationError, StoreError: as `intervene`.
+    """
+    region.check_series(given.series)
+    with store.lease():
+        is_standing = bool(_standing(store, region, given.kind, given.series, given.at))
+        if is_standing:
+            intervene(store, region, replace(given, since=given.at, until=given.at, mw=0.0))
+    return is_standing
+
+
+def _standing(store: Store, region: Region, kind: str, series: str, now: datetime) -> list[Intervention]:
+    decided = interventions(store, region.name, known_at=now)
+    return [one for one in in_force(decided, now) if (one.kind, one.series) == (kind, series)]
+
+
 def without_marked(panel: Panel, region: Region, decided: Sequence[Intervention]) -> Panel:
     """The panel without the values that marks take out; the total exists where every zone does.
 

@@ -57,6 +57,10 @@ class KeyRing:
                 found = key
         return found
 
+    def of(self, key_id: str) -> Key | None:
+        """The key of this id, also a revoked one; None if there is none."""
+        return next((key for key in self._keys if key.id == key_id), None)
+
     def refresh(self) -> None:
         """Read the keys, if the table has a new version.
 

@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 
 from power_nowcast.live.records import Published
 
+MOST_FURTHER = 64
+"""Further bytes of an edition that are kept; what is asked for beyond is made anew."""
+
+
+def etag_of(body: bytes) -> str:
+    """The entity tag of bytes."""
+    return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
 
 @dataclass(frozen=True)
 class Edition:
@@ -17,11 +25,13 @@ class Edition:
         published: the publication.
         body: the answer, as JSON.
         etag: identifies the bytes.
+        further: further bytes that were made of it, by name.
     """
 
     published: Published
     body: bytes
     etag: str = field(init=False)
+    further: dict[str, bytes] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -29,7 +39,7 @@ class Edition:
         return self.published.id
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:16]}"')
+        object.__setattr__(self, "etag", etag_of(self.body))
 
 
 class Present:
@@ -44,6 +54,7 @@ class Present:
         self._editions: dict[str, Edition] = {}
         # Re-entrant: a signal may close it while its thread holds the lock.
         self._lock = threading.RLock()
+        self._making = threading.Lock()
         self._readers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._closed = False
 
@@ -60,6 +71,22 @@ class Present:
     def of(self, region: str) -> Edition | None:
         """The newest edition of a region, None before the first."""
         return self._editions.get(region)
+
+    def once(self, edition: Edition, name: str, make: Callable[[], bytes]) -> bytes:
+        """Further bytes of an edition, such as a picture of it: made at the first request, while the others wait.
+
+        Args:
+            edition: the edition.
+            name: names the bytes.
+            make: makes them.
+        """
+        with self._making:
+            body = edition.further.get(name)
+            if body is None:
+                body = make()
+                if len(edition.further) < MOST_FURTHER:
+                    edition.further[name] = body
+        return body
 
     def close(self) -> None:
         """End all streams."""

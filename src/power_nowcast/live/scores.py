@@ -7,6 +7,9 @@ import numpy as np
 import polars as pl
 
 from power_nowcast.contracts import MEDIAN, QUANTILES, UTC, Floats, Table
+from power_nowcast.contracts.times import minute
+from power_nowcast.evaluate.operator_forecast import OperatorForecast
+from power_nowcast.features.panel import history
 from power_nowcast.live.records import Published, published
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label, pinball_losses
@@ -40,6 +43,23 @@ SCORES = pl.Schema(
 """One row for each published issue time (in its last revision), series and step."""
 
 
+SHADOW_SKILL = pl.Schema(
+    {
+        "series": pl.String(),
+        "horizon_min": pl.Int64(),
+        "version": pl.String(),
+        "n": pl.Int64(),
+        "mae_mw": pl.Float64(),
+        "answered_mae_mw": pl.Float64(),
+        "coverage_80": pl.Float64(),
+        "answered_coverage_80": pl.Float64(),
+    }
+)
+_STATEMENT = ("issue_time", "series", "horizon_min")
+_OPERATOR_BEFORE = timedelta(hours=3)
+"""The operator's forecast is interpolated: its values begin so long before the first moment."""
+
+
 def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.DataFrame:
     """Rows of `SCORES` of the issue times from `first` to `last`; values are null as long as they are not known.
 
@@ -70,26 +90,91 @@ def scores(store: Store, region: Region, first: datetime, last: datetime) -> pl.
     )
 
 
-def skill(rows: pl.DataFrame) -> pl.DataFrame:
-    """Errors of live nowcasts against those of the last known value, by series and step.
+def beside_operator(store: Store, region: Region, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `SCORES` with `operator_mw`: the operator's own forecast as it was known at the issue time; null without.
+
+    Raises:
+        StoreError: a table is damaged.
+    """
+    issues = rows["issue_time"].unique().sort()
+    if region.forecast is None or issues.is_empty():
+        return rows.with_columns(operator_mw=pl.lit(None, pl.Float64))
+    first, last = issues[0], issues[-1] + timedelta(minutes=max(region.steps_minutes))
+    times = np.array([minute(one) for one in issues])
+    panel = history(store, region, first - _OPERATOR_BEFORE, last)
+    told = OperatorForecast(region).told(panel, times, region.steps_minutes)
+    shape = (len(issues), len(panel.series), len(region.steps_minutes))
+    places = np.indices(shape).reshape(3, -1)
+    operator = pl.DataFrame(
+        {
+            "issue_time": issues[places[0]],
+            "series": np.array(panel.series)[places[1]],
+            "horizon_min": np.array(region.steps_minutes, np.int64)[places[2]],
+            "operator_mw": pl.Series(told.ravel()).fill_nan(None),
+        }
+    )
+    return rows.join(operator, on=_STATEMENT, how="left")
+
+
+def shadow_skill(store: Store, region: Region, rows: pl.DataFrame) -> pl.DataFrame:
+    """The version that was in the shadow last beside what was published, for the same moments, by series and step.
 
     Args:
+        store: the tables.
+        region: the region.
         rows: rows of `SCORES`; those that were caught up, and those without a value yet, do not count.
 
     Returns:
-        Columns `series`, `horizon_min`, `n`, `mae_mw`, `persistence_mae_mw`, `skill` (1 minus their ratio; null if the
-        last value has no error) and `coverage_80`, by series and step.
+        Columns `series`, `horizon_min`, `version`, `n`, `mae_mw`, `answered_mae_mw`, `coverage_80` and
+        `answered_coverage_80`; no row if nothing was in the shadow.
+
+    Raises:
+        StoreError: a table is damaged.
     """
+    issues = rows["issue_time"]
+    made = [] if issues.is_empty() else published(store, region.name, issues.min(), issues.max(), is_shadow=True)  # type: ignore[arg-type]
+    same = [one for one in made if one.nowcast.model_digest == made[-1].nowcast.model_digest]
+    if not same:
+        return SHADOW_SKILL.to_frame()
+    own = _rows(same).select(*_STATEMENT, "model_version", "median_mw", "q10", "q90")
+    known = rows.filter(pl.col("is_live") & pl.col("first_mw").is_not_null() & pl.col("median_mw").is_not_null())
+    both = own.drop_nulls("median_mw").join(known, on=_STATEMENT, suffix="_answered")
+    found = both.group_by("series", "horizon_min").agg(
+        version=pl.col("model_version").last(),
+        n=pl.len(),
+        mae_mw=(pl.col("median_mw") - pl.col("first_mw")).abs().mean(),
+        answered_mae_mw=pl.col("error_mw").abs().mean(),
+        coverage_80=pl.col("first_mw").is_between("q10", "q90").mean(),
+        answered_coverage_80=pl.col("is_inside_80").mean(),
+    )
+    return found.select(pl.col(name).cast(dtype) for name, dtype in SHADOW_SKILL.items()).sort("series", "horizon_min")
+
+
+def skill(rows: pl.DataFrame) -> pl.DataFrame:
+    """Errors of live nowcasts against those of the last known value and of the operator, by series and step.
+
+    Args:
+        rows: rows of `SCORES`, or of `beside_operator`; those that were caught up, and those without a value yet, do
+            not count.
+
+    Returns:
+        Columns `series`, `horizon_min`, `n`, `mae_mw`, `persistence_mae_mw`, `skill` (1 minus their ratio; null if the
+        last value has no error), `coverage_80` and `operator_mae_mw` (null without a forecast), by series and step.
+    """
+    if "operator_mw" not in rows.columns:
+        rows = rows.with_columns(operator_mw=pl.lit(None, pl.Float64))
     known = rows.filter(pl.col("is_live") & pl.col("first_mw").is_not_null() & pl.col("median_mw").is_not_null())
     found = known.group_by("series", "horizon_min").agg(
         n=pl.len(),
         mae_mw=pl.col("error_mw").abs().mean(),
         persistence_mae_mw=(pl.col("origin_mw") - pl.col("first_mw")).abs().mean(),
         coverage_80=pl.col("is_inside_80").mean(),
+        operator_mae_mw=(pl.col("operator_mw") - pl.col("first_mw")).abs().mean(),
     )
     ratio = pl.col("mae_mw") / pl.col("persistence_mae_mw")
     better = pl.when(pl.col("persistence_mae_mw") > 0).then(1 - ratio)
-    return found.with_columns(skill=better).sort("series", "horizon_min")
+    told = ("series", "horizon_min", "n", "mae_mw", "persistence_mae_mw", "skill", "coverage_80", "operator_mae_mw")
+    return found.with_columns(skill=better).select(told).sort("series", "horizon_min")
 
 
 def adjusted_skill(rows: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,9 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse
 
 from power_nowcast import __version__
+from power_nowcast.live.changes import Changes
 from power_nowcast.live.keyring import KeyRing
+from power_nowcast.live.sessions import Sessions
 from power_nowcast.serve import docs, problems
 from power_nowcast.serve.guard import NO_KEYS, Guard, Limits
 from power_nowcast.serve.metrics import Metrics
@@ -22,6 +24,7 @@ from power_nowcast.serve.routes import ROUTES, Routes
 from power_nowcast.serve.schemas import Observations, ShortRequest
 from power_nowcast.serve.service import Served, Service
 from power_nowcast.store import Store
+from power_nowcast.store.keys import Scope
 
 
 def create_app(
@@ -31,6 +34,7 @@ def create_app(
     default_region: str,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     limits: Limits = NO_KEYS,
+    changes: Changes | None = None,
     routes: Sequence[Routes] = ROUTES,
 ) -> FastAPI:
     """The application. Models that are not loaded yet are loaded in the background once it runs.
@@ -41,21 +45,28 @@ def create_app(
         default_region: the region of the short form where a request names none.
         clock: now, aware.
         limits: what callers may do.
+        changes: does promotions and rollbacks; by default by the command `nowcast promote`.
         routes: functions that add the routes.
     """
     service = Service(served, store, default_region=default_region, clock=clock)
-    metrics, ring = Metrics(service), KeyRing(store)
+    metrics, ring, changing = Metrics(service), KeyRing(store), changes or Changes(clock=clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
-        if limits.needs_key:
-            ring.start()
+        ring.start()
         yield
+        changing.stop()
         ring.stop()
         service.stop()
 
-    guard = Middleware(Guard, limits=limits, ring=ring, refuse=lambda inner: AccessLog(inner, metrics.count))
+    sessions = Sessions()
+    guard = Middleware(
+        Guard, limits=limits, ring=ring, sessions=sessions, refuse=lambda inner: AccessLog(inner, metrics.count)
+    )
+    present = Middleware(FromPresent, edition=service.edition, count=metrics.count)
+    # Where anybody may read, and at any rate, the present needs no look at who asks.
+    is_open = not limits.rate and Scope.READ not in limits.needs_key
     app = FastAPI(
         title="power-nowcast",
         version=__version__,
@@ -64,15 +75,15 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[
-            *([guard] if limits.needs_key or limits.rate else []),
-            Middleware(FromPresent, edition=service.edition, count=metrics.count),
+            *([present, guard] if is_open else [guard, present]),
             Middleware(AccessLog, count=metrics.count),
             Middleware(BodyLimit, limit=limits.max_body, posts=limits.posts, waiting=limits.waiting),
         ],
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(_known_query)],
     )
-    app.state.present, app.state.metrics, app.state.keys = service.present, metrics, ring
+    app.state.present, app.state.metrics = service.present, metrics
+    app.state.keys, app.state.sessions, app.state.changes = ring, sessions, changing
     problems.install(app)
     for add in routes:
         add(app, service)

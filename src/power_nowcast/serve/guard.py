@@ -6,13 +6,17 @@ import ipaddress
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from power_nowcast.errors import NowcastError
 from power_nowcast.live.keyring import KeyRing
+from power_nowcast.live.sessions import Session, Sessions
 from power_nowcast.serve import problems
 from power_nowcast.store import keys
 
@@ -20,6 +24,10 @@ OPEN = frozenset(("/healthz", "/readyz"))
 """Probes ask these, and have no key."""
 READING = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods that need no more than a key to read; every other method needs one of an administrator."""
+SESSION, COOKIE, PROOF = "/v1/session", "nowcast_session", b"x-csrf-token"
+"""The page's sign-in, which looks at what is brought itself; its cookie; the header with the proof of a session."""
+COMPUTING = "/v1/nowcast/"
+"""Requests below this address compute an answer from what they bring, and change nothing."""
 CALLERS = 10_000
 """The most callers that are remembered at a time; the one that has been silent for longest is forgotten first."""
 WINDOW_SECONDS = 60.0
@@ -33,7 +41,7 @@ class Limits:
         max_body: the most bytes of a request's body.
         posts: the most requests with a body that are worked on at a time; further ones wait.
         waiting: the most requests with a body that wait; further ones are refused.
-        needs_key: scopes for which a request needs a key.
+        needs_key: scopes for which a request needs a key; what changes the service needs one in any case.
         rate: requests a minute of each key, or of each address without one; 0 for any number.
     """
 
@@ -111,6 +119,7 @@ class Guard:
         app: the application.
         limits: what is allowed.
         ring: the keys.
+        sessions: the sign-ins of the page.
         refuse: makes an application of one that answers with a refusal, so that refusals are logged and counted.
         clock: seconds.
     """
@@ -120,10 +129,11 @@ class Guard:
         app: ASGIApp,
         limits: Limits,
         ring: KeyRing,
+        sessions: Sessions,
         refuse: Callable[[ASGIApp], ASGIApp] = lambda app: app,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.app, self._limits, self._ring = app, limits, ring
+        self.app, self._limits, self._ring, self._sessions = app, limits, ring, sessions
         self._rate = Rate(limits.rate, clock) if limits.rate else None
         self._refuse = refuse(_answer)
 
@@ -139,37 +149,72 @@ class Guard:
             await self._refuse(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Refusal | None:
-        secret, is_basic = brought(dict(scope["headers"]))
-        key = None
-        if secret and self._limits.needs_key:
+        needed, headers = needed_for(scope["method"]), dict(scope["headers"])
+        is_needed = needed in self._limits.needs_key or is_decision(scope["method"], scope["path"])
+        found = Found()
+        if is_needed or self._limits.needs_key:
             try:
-                key = self._ring.find(secret)
+                found = self._find(headers)
             except NowcastError as error:
                 retry = (b"retry-after", str(problems.RETRY_SECONDS).encode())
                 return Refusal(503, error.title, error.message, error.remedy, (retry,))
+        key = found.key
         is_valid = key is not None and key.is_valid
         if key is not None and is_valid:
-            scope["key"] = key.id
+            scope["key"], scope["person"] = key.id, key.name
         if self._rate is not None:
             wait = self._rate.wait(key.id if key is not None and is_valid else _address(scope))
             if wait:
                 return _too_many(wait, self._limits.rate)
-        needed = needed_for(scope["method"])
-        if needed not in self._limits.needs_key:
+        if not is_needed or scope["path"] == SESSION:
             return None
         if key is None or not is_valid:
-            return _no_valid_key(key, secret, needed)
-        if needed is keys.Scope.READ:
-            return None
-        if key.scope is not needed:
-            return Refusal(
-                403, "Not allowed", "This key may only read.", "Use a key of an administrator: --scope admin."
-            )
-        if is_basic:
-            # A browser adds a password by itself, also to requests that other sites make.
-            remedy = "Send it as: Authorization: Bearer KEY."
-            return Refusal(403, "Not allowed", "A key that is sent as a password may only read.", remedy)
-        return None
+            return _no_valid_key(key, found.is_given, needed)
+        return None if needed is keys.Scope.READ else _may_write(found, key, headers)
+
+    def _find(self, headers: Mapping[bytes, bytes]) -> "Found":
+        """The key that a request brings, in the best way that leads to one."""
+        given = brought(headers)
+        for secret, way in given:
+            session = None
+            if way is Way.SESSION:
+                session = self._sessions.find(secret)
+                key = None if session is None else self._ring.of(session.key_id)
+            else:
+                key = self._ring.find(secret)
+            if key is not None:
+                return Found(key, way, session, is_given=True)
+        return Found(is_given=any(way is not Way.SESSION for _, way in given))
+
+
+class Way(StrEnum):
+    """How a key is brought."""
+
+    HEADER = "header"
+    SESSION = "session"  # by the cookie of a sign-in
+    PASSWORD = "password"  # noqa: S105 - of a browser's own dialog
+
+
+class Found(NamedTuple):
+    """The key of a request, and how it came; `is_given`: a key or password was sent, whether it is known or not."""
+
+    key: keys.Key | None = None
+    way: Way = Way.HEADER
+    session: Session | None = None
+    is_given: bool = False
+
+
+def _may_write(found: Found, key: keys.Key, headers: Mapping[bytes, bytes]) -> Refusal | None:
+    """Why a valid key does not allow to write. A browser adds a password or a cookie by itself, whoever asks it to."""
+    if key.scope is not keys.Scope.ADMIN:
+        return Refusal(403, "Not allowed", "This key may only read.", "Use a key of an administrator: --scope admin.")
+    if found.way is Way.PASSWORD:
+        remedy = "Send it as: Authorization: Bearer KEY."
+        return Refusal(403, "Not allowed", "A key that is sent as a password may only read.", remedy)
+    proof = headers.get(PROOF, b"").decode("latin-1")
+    if found.session is not None and not found.session.proves(proof):
+        return Refusal(403, "Not allowed", "The request does not come from the page.", "Open the page and sign in.")
+    return None
 
 
 def needed_for(method: str) -> keys.Scope:
@@ -177,30 +222,40 @@ def needed_for(method: str) -> keys.Scope:
     return keys.Scope.READ if method in READING else keys.Scope.ADMIN
 
 
-def brought(headers: Mapping[bytes, bytes]) -> tuple[str, bool]:
-    """The key in a request's headers, empty if there is none, and whether it is the password of a Basic login.
+def is_decision(method: str, path: str) -> bool:
+    """Whether a request changes what the service does: it needs the key of an administrator, whatever the setting.
 
-    >>> brought({b"authorization": b"Bearer abc"}), brought({b"x-api-key": b"abc"})
-    (('abc', False), ('abc', False))
-    >>> brought({b"authorization": b"Basic OmFiYw=="})
-    ('abc', True)
+    >>> is_decision("POST", "/v1/interventions/nyiso"), is_decision("POST", "/v1/nowcast/nyiso")
+    (True, False)
+    """
+    return method not in READING and path not in ("/nowcast", SESSION) and not path.startswith(COMPUTING)
+
+
+def brought(headers: Mapping[bytes, bytes]) -> list[tuple[str, Way]]:
+    """What a request's headers bring: keys, passwords of a Basic login, tokens of a session; the best way first.
+
+    >>> brought({b"authorization": b"Bearer abc"}) == brought({b"x-api-key": b"abc"})
+    True
+    >>> [way.value for _, way in brought({b"authorization": b"Basic OmFiYw==", b"cookie": b"nowcast_session=x"})]
+    ['session', 'password']
     """
     scheme, _, rest = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    key, password = headers.get(b"x-api-key", b"").decode("latin-1").strip(), ""
     match scheme.lower():
         case "bearer":
-            return rest.strip(), False
+            key = rest.strip()
         case "basic":
-            try:
-                return base64.b64decode(rest, validate=True).decode("latin-1").partition(":")[2], True
-            except (binascii.Error, ValueError):
-                return "", True
-    return headers.get(b"x-api-key", b"").decode("latin-1").strip(), False
+            with suppress(binascii.Error, ValueError):
+                password = base64.b64decode(rest, validate=True).decode("latin-1").partition(":")[2]
+    token = cookie_parser(headers[b"cookie"].decode("latin-1")).get(COOKIE, "") if b"cookie" in headers else ""
+    found = [(key, Way.HEADER), (token, Way.SESSION), (password, Way.PASSWORD)]
+    return [one for one in found if one[0]]
 
 
-def _no_valid_key(key: keys.Key | None, secret: str, needed: keys.Scope) -> Refusal:
+def _no_valid_key(key: keys.Key | None, is_given: bool, needed: keys.Scope) -> Refusal:
     if key is not None:
         detail = f"The key {key.id} is revoked."
-    elif secret:
+    elif is_given:
         detail = "This key is not known."
     else:
         detail = "This request needs a key."

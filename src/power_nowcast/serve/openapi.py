@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from power_nowcast.contracts import QUANTILES
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label
-from power_nowcast.serve.guard import OPEN, Limits, needed_for
+from power_nowcast.serve.guard import OPEN, Limits, is_decision, needed_for
 from power_nowcast.serve.problems import MEDIA_TYPE
 from power_nowcast.serve.schemas import EXAMPLE_TIME, Problem
 
@@ -62,18 +62,17 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], region: Region | N
 
 def _add_limits(description: dict[str, Any], limits: Limits) -> None:
     """Say which operations need a key, and what is answered to those who have none or ask too often."""
-    if limits.needs_key:
-        description["components"]["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `nowcast keys new`."},
-            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
-        }
+    description["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `nowcast keys new`."},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    }
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             if path in OPEN:
                 continue
             needed = needed_for(method.upper())
             statuses = [429] if limits.rate else []
-            if needed in limits.needs_key:
+            if needed in limits.needs_key or is_decision(method.upper(), path):
                 operation["security"] = [{"bearer": []}, {"header": []}]
                 statuses += [401, 403, 503]
             for status, told in problems_of(*statuses).items():

@@ -28,7 +28,7 @@ from power_nowcast.live.nowcaster import Nowcast, Nowcaster, calibration_in_forc
 from power_nowcast.live.present import Edition, Present
 from power_nowcast.live.records import Published, newest, not_live
 from power_nowcast.live.runner import Runner
-from power_nowcast.live.scores import scores, skill
+from power_nowcast.live.scores import beside_operator, scores, shadow_skill, skill
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
@@ -41,38 +41,31 @@ from power_nowcast.serve.answers import (
     iso,
     iso_exact,
     model_card,
-    paths_of,
     region_card,
 )
-from power_nowcast.serve.chances import Happening, chances_of
+from power_nowcast.serve.decisions import standing
 from power_nowcast.serve.headline import ARCHIVE
 from power_nowcast.serve.history import Span, page
 from power_nowcast.serve.observations import panel_of, parse_time
 from power_nowcast.serve.page import VERSION
 from power_nowcast.serve.schemas import (
-    ChancesAnswer,
     EventCard,
     ModelCard,
     NowcastAnswer,
     Observations,
-    PathsAnswer,
     Readiness,
     RegionCard,
     RegionState,
 )
 from power_nowcast.serve.view import Clock, Shown, View, as_published, view_of
 from power_nowcast.store import Store
-from power_nowcast.store.events import events, promoted
+from power_nowcast.store.events import Kind, events, promoted
 
 logger = logging.getLogger("power_nowcast.serve")
 
 LATEST = "latest"
 READY_AGE_MINUTES = 60
 """A region whose newest observation is older is not ready; from a few steps on the model gives way to persistence."""
-PEAK_PATHS = 1000
-"""Number of sample paths behind peaks and troughs, even where a request asks for fewer."""
-CHANCE_PATHS = 4000
-"""Number of sample paths behind a chance: its standard error is at most .008."""
 
 
 @dataclass(frozen=True)
@@ -151,45 +144,22 @@ class Service:
         edition = None if issue_time is not None else self.edition(name)
         if edition is not None:
             region = self.of(name).region
-            _check(region, series, horizons)
+            check(region, series, horizons)
             return answer_of_published(region, edition.published, series, horizons)
-        return self._from_store(name, series, horizons, issue_time)[0]
+        return self.made(name, series, horizons, issue_time)[0]
 
-    def paths(
-        self,
-        name: str,
-        series: Sequence[str] | None,
-        horizons: Sequence[int] | None,
-        issue_time: str | None,
-        *,
-        count: int,
-        seed: int,
-    ) -> PathsAnswer:
-        """Peak, trough and `count` sample paths over the requested horizons, for the nowcast of `from_store`."""
-        answer, nowcast, nowcaster = self._from_store(name, series, horizons, issue_time)
-        drawn = nowcaster.paths(nowcast, max(count, PEAK_PATHS), seed)
-        return paths_of(answer, nowcast, drawn, told=count, seed=seed)
-
-    def chances(
-        self, name: str, series: Sequence[str] | None, issue_time: str | None, happening: Happening, within: int | None
-    ) -> ChancesAnswer:
-        """The chance that something happens within so many minutes, by default within the longest horizon.
+    def made(
+        self, name: str, series: Sequence[str] | None, horizons: Sequence[int] | None, issue_time: str | None
+    ) -> tuple[NowcastAnswer, Nowcast, Nowcaster]:
+        """As `from_store`, but made now in any case; with what it is made of and by.
 
         Raises:
             UnknownRegionError, UnknownSeriesError, UnknownHorizonError: there is no such region, series or horizon.
+            DataError: the data do not allow a nowcast at this time.
+            ModelError: no model is loaded yet.
         """
-        region = self.of(name).region
-        last = region.check_horizon(max(region.steps_minutes) if within is None else within)
-        answer, nowcast, nowcaster = self._from_store(name, series, None, issue_time)
-        drawn = nowcaster.paths(nowcast, CHANCE_PATHS)
-        steps = [step for step in region.steps_minutes if step <= last]
-        return chances_of(answer, nowcast, drawn, happening, steps)
-
-    def _from_store(
-        self, name: str, series: Sequence[str] | None, horizons: Sequence[int] | None, issue_time: str | None
-    ) -> tuple[NowcastAnswer, Nowcast, Nowcaster]:
         one = self.of(name)
-        _check(one.region, series, horizons)
+        check(one.region, series, horizons)
         now = self.clock()
         at, flags = self._issue_time(one, issue_time, now)
         loaded = one.slot.current
@@ -260,20 +230,32 @@ class Service:
             UnknownRegionError, UnknownSeriesError: there is no such region or series.
         """
         region = self.of(name).region
-        _check(region, series, None)
+        check(region, series, None)
         return page(self.store, region, span, None if series is None else tuple(dict.fromkeys(series)))
 
     def skill(self, name: str, hours: int) -> pl.DataFrame:
-        """Rows of `live.scores.skill` of the issue times of the last hours."""
-        now = self.clock()
-        return skill(scores(self.store, self.of(name).region, now - timedelta(hours=hours), now))
+        """Rows of `live.scores.skill` of the issue times of the last hours, beside the operator's forecast."""
+        region = self.of(name).region
+        return skill(beside_operator(self.store, region, self._scored(region, hours)))
 
-    def events(self, names: Sequence[str], since: datetime | None) -> list[EventCard]:
-        """The events of these regions, of the last day by default, oldest first."""
+    def shadow(self, name: str, hours: int) -> pl.DataFrame:
+        """Rows of `live.scores.shadow_skill` of the issue times of the last hours."""
+        region = self.of(name).region
+        return shadow_skill(self.store, region, self._scored(region, hours))
+
+    def _scored(self, region: Region, hours: int) -> pl.DataFrame:
+        now = self.clock()
+        return scores(self.store, region, now - timedelta(hours=hours), now)
+
+    def events(
+        self, names: Sequence[str], since: datetime | None, kinds: Sequence[Kind] | None = None
+    ) -> list[EventCard]:
+        """The events of these regions and kinds, of the last day by default, oldest first."""
         now = self.clock()
         first = since or now - timedelta(days=1)
         found = [one for name in names for one in events(self.store, self.of(name).region.name, first, now)]
-        return [event_card(one) for one in sorted(found, key=lambda one: one.at)]
+        chosen = [one for one in found if kinds is None or one.kind in kinds]
+        return [event_card(one) for one in sorted(chosen, key=lambda one: one.at)]
 
     def told_time(self) -> Clock:
         """The service's clock, and the version of its page."""
@@ -293,16 +275,17 @@ class Service:
         if found is None:
             if one.loop is not None:
                 self.edition(name)  # says why there is none
-            answer, nowcast, _ = self._from_store(name, None, None, None)
+            answer, nowcast, _ = self.made(name, None, None, None)
             found = as_published(self.store, one.region, nowcast, answer.model, now=now)
         is_past = one.loop is None and is_archive(self.store, one.region)
-        shown = Shown(found, one.loop is not None, is_past, self.events([name], None), self.told_time())
+        decided = standing(self.store, name, now)
+        shown = Shown(found, one.loop is not None, is_past, self.events([name], None), decided, self.told_time())
         return view_of(self.store, one.region, shown, now=now, hours=hours)
 
     def from_observations(self, name: str, asked: Observations) -> NowcastAnswer:
         """The nowcast from rows that the caller brings."""
         one = self.of(name)
-        _check(one.region, asked.series, asked.horizon)
+        check(one.region, asked.series, asked.horizon)
         loaded = one.slot.current
         panel, left_out = panel_of(one.region, asked, self.clock())
         issue = minute(asked.issue_time) if asked.issue_time else panel.end
@@ -386,7 +369,12 @@ class Service:
         return now.astimezone(UTC).replace(second=0, microsecond=0), []
 
 
-def _check(region: Region, series: Sequence[str] | None, horizons: Sequence[int] | None) -> None:
+def check(region: Region, series: Sequence[str] | None, horizons: Sequence[int] | None) -> None:
+    """Check that a region has these series and horizons.
+
+    Raises:
+        UnknownSeriesError, UnknownHorizonError: it has one of them not.
+    """
     for name in series or ():
         region.check_series(name)
     for minutes in horizons or ():

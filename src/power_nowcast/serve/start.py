@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from power_nowcast.collect import Follower
 from power_nowcast.ingest import ReplayClock, replayed
 from power_nowcast.ingest.catalog import check_ready, check_sources
+from power_nowcast.live.changes import Changes
 from power_nowcast.live.loop import Loop
 from power_nowcast.regions import load
 from power_nowcast.serve import logs
@@ -38,7 +39,9 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
     served = {region.name: Served(region, production(region, settings())) for region in found}
-    run_server(create_app(served, store, default_region=found[0].name, limits=_limits(host)), host, port)
+    named = {region.name: name for region, name in zip(found, names, strict=True)}
+    app = create_app(served, store, default_region=found[0].name, limits=_limits(host), changes=Changes(named))
+    run_server(app, host, port)
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
     sleep = time.sleep if play is None else clock.sleep
-    served, shadows = {}, []
-    for region in (load(name) for name in names):
+    served, shadows, named = {}, [], {}
+    for name, region in ((name, load(name)) for name in names):
         followed = region if play is None else replayed(region, play.folder)
         check_sources(followed)
         if play is None:
@@ -70,10 +73,11 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
         shadows.append(shadow(store, followed, settings()))
         loop = Loop(store, followed, slot, follower, clock, sleep, (shadows[-1].tell,))
-        served[region.name] = Served(followed, slot, loop)
+        served[region.name], named[region.name] = Served(followed, slot, loop), name
     for one in shadows:
         one.start()
-    app = create_app(served, store, default_region=next(iter(served)), clock=clock, limits=_limits(host))
+    changes, first = Changes(named, clock), next(iter(served))
+    app = create_app(served, store, default_region=first, clock=clock, limits=_limits(host), changes=changes)
     run_server(app, host, port)
     for one in shadows:
         one.stop()

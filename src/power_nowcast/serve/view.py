@@ -19,6 +19,7 @@ from power_nowcast.regions.units import TO_MW
 from power_nowcast.report.words import digits, shown_horizons
 from power_nowcast.scoring import label
 from power_nowcast.serve.answers import answer_of_published, iso, number
+from power_nowcast.serve.decisions import DecisionCard
 from power_nowcast.serve.headline import ARCHIVE, INFORMATION, Stage, reasons, stages
 from power_nowcast.serve.schemas import EventCard, ModelIdentity
 from power_nowcast.store import Store
@@ -54,6 +55,7 @@ class SeriesView(BaseModel):
     operator: Values | None = Field(description="The operator's own forecast in MW, null where the region has none.")
     said: dict[str, Values] = Field(description="The median in MW that was published so many minutes before.")
     quantiles: dict[str, Values] = Field(description="MW by level, q05 to q95; q50 is the nowcast.")
+    adjusted: Values | None = Field(description="The median in MW that a person has adjusted, null without one.")
 
 
 class View(BaseModel):
@@ -81,8 +83,10 @@ class View(BaseModel):
     sources: list[SourceView]
     times: list[str]
     valid_at: list[str]
+    zones: list[str] = Field(description="The series with telemetry of their own; the total is their sum.")
     series: list[SeriesView]
     events: list[EventCard]
+    decisions: list[DecisionCard] = Field(description="Marks and adjustments that are in force.")
 
 
 class SkillRow(BaseModel):
@@ -95,6 +99,20 @@ class SkillRow(BaseModel):
     persistence_mae_mw: float = Field(description="Of the last known value, taken as the nowcast.")
     skill: float | None = Field(description="1 minus the ratio of the two: above 0 the nowcast is better.")
     coverage_80: float = Field(description="Share of values within the band of 80 %.")
+    operator_mae_mw: float | None = Field(description="Of the operator's forecast as known then; null without one.")
+
+
+class ShadowRow(BaseModel):
+    """How good the version in the shadow was beside what was published, for the same moments."""
+
+    series: str
+    horizon_min: int
+    version: str = Field(description="The version in the shadow.")
+    n: int = Field(description="Number of moments.")
+    mae_mw: float = Field(description="Of the version in the shadow.")
+    answered_mae_mw: float = Field(description="Of what was published.")
+    coverage_80: float = Field(description="Share of values within the band of 80 % of the version in the shadow.")
+    answered_coverage_80: float
 
 
 class Shown(NamedTuple):
@@ -104,6 +122,7 @@ class Shown(NamedTuple):
     is_followed: bool
     is_archive: bool
     events: Sequence[EventCard]
+    decisions: Sequence[DecisionCard]
     clock: Clock
 
 
@@ -154,8 +173,10 @@ def view_of(store: Store, region: Region, shown: Shown, *, now: datetime, hours:
         sources=_sources(region, one),
         times=[iso(time) for time in times],
         valid_at=answer.valid_at,
+        zones=[zone.name for zone in region.zones],
         series=[_series(region, shown, panel, said, times, s) for s in range(len(one.nowcast.series))],
         events=list(shown.events),
+        decisions=list(shown.decisions),
     )
 
 
@@ -181,7 +202,8 @@ def _series(
     region: Region, shown: Shown, panel: Panel, said: dict[int, Floats], times: list[datetime], s: int
 ) -> SeriesView:
     nowcast = shown.published.nowcast
-    name = nowcast.series[s]
+    name, median = nowcast.series[s], nowcast.quantiles.index(0.5)
+    done = shown.published.adjusted.get(name)
     low, high = (nowcast.values[s, -1, nowcast.quantiles.index(level)] for level in (0.1, 0.9))
     return SeriesView(
         series=name,
@@ -196,6 +218,7 @@ def _series(
             f"q{label(level)}": [number(value) for value in nowcast.values[s, :, q]]
             for q, level in enumerate(nowcast.quantiles)
         },
+        adjusted=None if done is None else [number(value) for value in done.values[:, median]],
     )
 
 

@@ -92,7 +92,7 @@ function axes(svg, scene) {
 }
 
 // Draws one series and returns what moves later: the lines of now and of the chosen moment.
-export function draw(svg, view, series, { compact = false, said = '' } = {}) {
+export function draw(svg, view, series, { compact = false, said = '', courses = [] } = {}) {
   const box = svg.getBoundingClientRect();
   const em = parseFloat(getComputedStyle(svg).fontSize) || 14;
   const [width, height] = [Math.max(80, Math.round(box.width)), Math.max(40, Math.round(box.height))];
@@ -104,7 +104,7 @@ export function draw(svg, view, series, { compact = false, said = '' } = {}) {
   const q = series.quantiles;
   const shown = said && series.said[said] ? series.said[said] : [];
   const parts = [series.measured, q.q05, q.q95];
-  if (!compact) parts.push(shown, series.operator || []);
+  if (!compact) parts.push(shown, series.operator || [], series.adjusted || [], courses.flat());
   const [low, high] = rangeOf(`${view.region} ${series.series} ${compact}`, parts.flat());
   const x = (at) => left + ((at - start) / (end - start)) * (right - left);
   const y = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
@@ -112,10 +112,12 @@ export function draw(svg, view, series, { compact = false, said = '' } = {}) {
   const ahead = [view.issued, ...view.ahead];
   const from = (values) => [series.origin_mw, ...values];
   for (const [name, under, over] of BANDS) put(svg, 'path', { class: `band ${name}`, d: band(ahead, from(q[under]), from(q[over]), x, y) });
+  for (const course of courses) put(svg, 'path', { class: 'course', d: line(ahead, from(course), x, y) });
   if (!compact && series.operator) put(svg, 'path', { class: 'operator', d: steps(view.at, series.operator, x, y) });
   if (!compact && shown.length) put(svg, 'path', { class: 'said', d: line(view.at, shown, x, y) });
   put(svg, 'path', { class: 'measured', d: line(view.at, series.measured, x, y) });
   put(svg, 'path', { class: 'median', d: line(ahead, from(q.q50), x, y) });
+  if (!compact && series.adjusted) put(svg, 'path', { class: 'adjusted', d: line(view.ahead, series.adjusted, x, y) });
   if (!compact) {
     for (const event of view.happened) {
       if (event.at < start || event.at > end || (event.about && event.about !== series.series)) continue;

@@ -1,5 +1,6 @@
 // The page of one region. What it shows comes from `v1/view`; the stream says when to ask for it.
 
+import { begin, render as renderDecisions, whoIsIt } from './decide.js';
 import { draw } from './draw.js';
 import { fill, skills } from './parts.js';
 import { ServerClock, Stream } from './stream.js';
@@ -8,7 +9,8 @@ import { age, moment, number, timeOfDay, utc } from './words.js';
 const $ = (id) => document.getElementById(id);
 const TICK = 500;
 const HOURS = 4;
-const SKILL_EVERY = 30 * 60e3; // the figures of a day move slowly
+const FIGURES_EVERY = 30 * 60e3; // the figures of a day move slowly
+const COURSES = 20;
 const LOST = 3000; // a connection that breaks for less is not worth a word
 const WORDS = { normal: '', warning: '⚠ Warning', alarm: '✖ Alarm', waiting: '' };
 const VERSION = document.querySelector('meta[name=page-version]').content;
@@ -21,8 +23,9 @@ let kept = null; // the moment that the reader has chosen; null for the end of t
 let scenes = [];
 let said = '60';
 let stream = null;
-let skillRows = null;
-let skillAsked = -Infinity;
+let figures = {}; // skill of the last day and week, the shadow's, and the history of the model
+let figuresAsked = -Infinity;
+let courses = null; // { id, series, paths }: sample courses of a publication
 let loading = false;
 let loadAgain = null; // what was asked for while the view was on its way
 let region = new URLSearchParams(location.search).get('region');
@@ -41,7 +44,7 @@ async function load(id = null) {
     if (!response.ok) throw new Error([told.detail, told.remedy].filter(Boolean).join(' '));
     failure = null;
     take(told);
-    loadSkill();
+    loadFigures();
   } catch (error) {
     failure = error instanceof SyntaxError || error instanceof TypeError || error.name === 'TimeoutError' ? '' : error.message;
     setTimeout(load, 3000);
@@ -68,16 +71,38 @@ function take(told) {
   render();
 }
 
-async function loadSkill() {
-  if (performance.now() - skillAsked < SKILL_EVERY) return;
-  skillAsked = performance.now();
+async function ask(path) {
+  const response = await fetch(path.replace('REGION', encodeURIComponent(region)), { signal: AbortSignal.timeout(60000) });
+  if (!response.ok) throw new Error(response.statusText);
+  return response.json();
+}
+
+async function loadFigures() {
+  if (performance.now() - figuresAsked < FIGURES_EVERY) return;
+  figuresAsked = performance.now();
   try {
-    const response = await fetch(`v1/skill/${encodeURIComponent(region)}`, { signal: AbortSignal.timeout(60000) });
-    if (!response.ok) throw new Error(response.statusText);
-    skillRows = await response.json();
-    skills(view, shownSeries(), skillRows);
+    const since = new Date(clock.now() - 90 * 86400e3).toISOString();
+    const kinds = ['promoted', 'judged', 'not loaded'].map((kind) => `&kind=${encodeURIComponent(kind)}`).join('');
+    // One after the other: the service has other readers.
+    for (const [name, path] of [['day', 'v1/skill/REGION'], ['week', 'v1/skill/REGION?hours=168'], ['shadow', 'v1/shadow/REGION'], ['history', `v1/events/REGION?since=${since}${kinds}`]]) {
+      figures[name] = await ask(path);
+      skills(view, shownSeries(), figures);
+    }
   } catch {
-    skillAsked = performance.now() - SKILL_EVERY + 60e3; // in a minute again
+    figuresAsked = performance.now() - FIGURES_EVERY + 60e3; // in a minute again
+  }
+}
+
+// The sample courses of what is shown, if the reader wants them.
+async function loadCourses() {
+  const [id, series] = [view.id, chosen];
+  if (!$('courses').checked || (courses?.id === id && courses.series === series)) return;
+  try {
+    const answer = await ask(`v1/nowcast/REGION/paths?count=${COURSES}&series=${encodeURIComponent(series)}`);
+    courses = { id, series, paths: answer.series[0].paths };
+    if (id === view.id && series === chosen) render();
+  } catch {
+    // The fan stands without them; the next publication asks again.
   }
 }
 
@@ -107,8 +132,12 @@ function render() {
   const series = shownSeries();
   $('title').textContent = view.title;
   fill(view, series, { said, choose, setSaid });
-  skills(view, series, skillRows);
-  scenes = [draw($('fan'), view, series, { said })];
+  skills(view, series, figures);
+  renderDecisions(view);
+  const isDrawn = $('courses').checked && courses?.id === view.id && courses.series === chosen;
+  $('legend-courses').hidden = !isDrawn;
+  scenes = [draw($('fan'), view, series, { said, courses: isDrawn ? courses.paths : [] })];
+  loadCourses();
   for (const svg of document.querySelectorAll('#multiples svg')) {
     scenes.push(draw(svg, view, view.series.find((one) => one.series === svg.dataset.series), { compact: true }));
   }
@@ -224,6 +253,7 @@ let ticked = Date.now();
 function wake() {
   stream?.open();
   if (region) load();
+  whoIsIt();
 }
 
 setInterval(() => {
@@ -238,6 +268,7 @@ document.addEventListener('resume', wake);
 addEventListener('pageshow', (event) => event.persisted && wake());
 addEventListener('online', wake);
 
+$('courses').addEventListener('change', () => view && render());
 $('moment').addEventListener('input', () => {
   const n = Number($('moment').value);
   kept = n === view.at.length - 1 ? null : view.at[n];
@@ -269,7 +300,10 @@ async function start() {
   }
   $('region').addEventListener('change', () => location.assign(`?region=${encodeURIComponent($('region').value)}`));
   stream = new Stream(`v1/stream/${encodeURIComponent(region)}`, {
-    onNowcast: load,
+    onNowcast: (id) => {
+      if (id === undefined) whoIsIt(); // after a break: the service may have been started anew, and knows nobody
+      load(id);
+    },
     onBeat: (beat) => {
       clock.set(beat);
       checkVersion(beat.page);
@@ -277,6 +311,7 @@ async function start() {
     },
   });
   load();
+  begin({ region: () => region, view: () => view, now: () => clock.now(), reload: () => load() });
 }
 
 start();

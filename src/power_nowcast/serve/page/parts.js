@@ -23,6 +23,7 @@ export function fill(view, series, { said, choose, setSaid }) {
   $('badges').replaceChildren(...view.notes.map((note) => el('span', { class: 'badge' }, NOTES[note] ?? note)));
   $('version').textContent = `${view.model.name} ${view.model.version}`;
   $('legend-operator').hidden = !series.operator || series.operator.every((value) => value === null);
+  $('legend-adjusted').hidden = !series.adjusted;
   $('legend-said').hidden = said === '';
   $('legend-said').querySelector('span').textContent = `said ${said} minutes before`;
   before(series, said, setSaid);
@@ -92,23 +93,44 @@ function facts(view) {
   $('facts').replaceChildren(...rows.flatMap(([name, what]) => [el('dt', {}, name), el('dd', {}, what)]));
 }
 
-// How good the nowcasts of the last 24 hours were. A band of 80 % that held less than 70 % or more than 90 % is marked.
-export function skills(view, series, rows) {
-  const own = (rows ?? []).filter((row) => row.series === series.series && row.horizon_min % 15 === 0);
-  if (!own.length) {
-    $('skill').replaceChildren();
-    return;
-  }
-  const caption = el('caption', {}, `${series.series}, live nowcasts of the last 24 hours`);
-  const head = ['Ahead', `Error, ${view.unit}`, 'Less error than the last value', '8-of-10 band held'];
-  const body = own.map((row) => {
-    const isOdd = row.coverage_80 < 0.7 || row.coverage_80 > 0.9;
-    const held = el('td', isOdd ? { class: 'late' } : {}, `${isOdd ? '⚠ ' : ''}${percent(row.coverage_80)}`);
-    const less = row.skill === null ? DASH : `${row.skill < 0 ? '⚠ ' : ''}${percent(row.skill)}`;
-    const better = el('td', row.skill !== null && row.skill < 0 ? { class: 'late' } : {}, less);
-    return el('tr', {}, el('th', { scope: 'row' }, `${row.horizon_min} min`), el('td', {}, number(row.mae_mw / view.mw_per_unit, series.digits)), better, held);
+// How good the nowcasts of the last day and week were, the version in the shadow beside them, and the versions that answered.
+export function skills(view, series, { day, week, shadow, history }) {
+  const own = (rows) => (rows ?? []).filter((row) => row.series === series.series && row.horizon_min % 15 === 0);
+  const tables = [];
+  if (own(day).length) tables.push(skillTable(view, series, own(day), 'the last 24 hours'));
+  if (own(week).length) tables.push(skillTable(view, series, own(week), 'the last 7 days'));
+  if (own(shadow).length) tables.push(shadowTable(view, series, own(shadow)));
+  $('skill').replaceChildren(...tables);
+  const items = (history ?? []).slice(-30).reverse().map((event) => el('li', {}, moment(view.timezone, Date.parse(event.at)), ' ', el('b', {}, event.kind), ` ${event.what}`));
+  $('history').querySelector('ol').replaceChildren(...(items.length ? items : [el('li', {}, 'No version was promoted, judged or refused.')]));
+}
+
+function table(caption, head, body) {
+  return el('table', {}, el('caption', {}, caption), el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...body));
+}
+
+const ahead = (row) => el('th', { scope: 'row' }, `${row.horizon_min} min`);
+const marked = (text, isOdd) => el('td', isOdd ? { class: 'late' } : {}, `${isOdd ? '⚠ ' : ''}${text}`);
+// A band of 80 % that held less than 70 % or more than 90 % is marked; of a few nowcasts the share says nothing.
+const held = ({ coverage_80: share, n }) => marked(percent(share), n >= 20 && (share < 0.7 || share > 0.9));
+const less = (share) => marked(percent(share), share !== null && share < 0);
+
+function skillTable(view, series, rows, span) {
+  const isBeside = rows.some((row) => row.operator_mae_mw !== null);
+  const head = ['Ahead', `Error, ${view.unit}`, 'Less than the last value', ...(isBeside ? ['Less than the operator'] : []), '8-of-10 band held'];
+  const body = rows.map((row) => {
+    const cells = [ahead(row), el('td', {}, number(row.mae_mw / view.mw_per_unit, series.digits)), less(row.skill)];
+    if (isBeside) cells.push(less(row.operator_mae_mw ? 1 - row.mae_mw / row.operator_mae_mw : null));
+    return el('tr', {}, ...cells, held(row));
   });
-  $('skill').replaceChildren(el('table', {}, caption, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...body)));
+  return table(`${series.series}, live nowcasts of ${span}`, head, body);
+}
+
+function shadowTable(view, series, rows) {
+  const head = ['Ahead', `Error, ${view.unit}`, 'Of what was published', '8-of-10 band held'];
+  const tell = (mw) => el('td', {}, number(mw / view.mw_per_unit, series.digits));
+  const body = rows.map((row) => el('tr', {}, ahead(row), tell(row.mae_mw), tell(row.answered_mae_mw), held(row)));
+  return table(`Version ${rows[0].version} in the shadow, the same moments of the last 7 days`, head, body);
 }
 
 // Events of one kind at one time are one entry: a jump of the whole region would fill the list with its zones.
@@ -131,19 +153,21 @@ function values(view, series, tell) {
   const minutes = Object.keys(series.said).sort((a, b) => b - a);
   const levels = LEVELS.filter((one) => one !== 'q50');
   const head = ['Time', 'Measured', 'Nowcast', ...levels.map((one) => `${Number(one.slice(1))} %`)];
+  if (series.adjusted) head.push('Adjusted');
   head.push(...(series.operator ? ['Operator'] : []), ...minutes.map((one) => `Said ${one} min before`));
   const rows = view.at.map((at, n) => {
     const later = view.ahead.indexOf(at);
     const q = (name) => (later >= 0 ? tell(series.quantiles[name][later]) : '');
     const cells = [later >= 0 ? '' : tell(series.measured[n]), q('q50'), ...levels.map(q)];
+    if (series.adjusted) cells.push(later >= 0 ? tell(series.adjusted[later]) : '');
     cells.push(...(series.operator ? [tell(series.operator[n])] : []), ...minutes.map((one) => tell(series.said[one][n])));
     const when = el('time', { datetime: new Date(at).toISOString(), title: utc(at) }, timeOfDay(view.timezone, at, true));
     return el('tr', {}, el('th', { scope: 'row' }, when), ...cells.map((text) => el('td', {}, text)));
   });
   $('values-note').textContent = `${series.series}, ${view.unit}, newest first. The level of 90 % is passed 1 time in 10, that of 5 % 19 times in 20.`;
-  const table = el('table', { 'aria-describedby': 'values-note' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...rows.reverse()));
+  const made = el('table', { 'aria-describedby': 'values-note' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...rows.reverse()));
   const box = $('table');
   const [top, left] = [box.scrollTop, box.scrollLeft];
-  box.replaceChildren(table);
+  box.replaceChildren(made);
   [box.scrollTop, box.scrollLeft] = [top, left];
 }

@@ -18,6 +18,7 @@ from power_nowcast.serve.openapi import problems_of, tables_of
 from power_nowcast.serve.routes.nowcasts import SeriesQuery
 from power_nowcast.serve.schemas import EventCard, HistoryRow, Time
 from power_nowcast.serve.service import Service
+from power_nowcast.store.events import Kind
 
 BEAT_SECONDS = 15.0
 """A stream is silent for at most this time."""
@@ -35,20 +36,29 @@ LimitQuery = Annotated[
 TableQuery = Annotated[Literal["json", "csv", "parquet"], Query(description="The form of the table.")]
 RegionsQuery = Annotated[list[str] | None, Query(description="Only these regions; repeatable.")]
 LastEventId = Annotated[str | None, Header(description="The id of the newest event that the reader has.")]
+KindsQuery = Annotated[list[Kind] | None, Query(description="Only these kinds; repeatable.")]
 SinceQuery = Annotated[Time | None, Query(description="The events since then; of the last day if absent.")]
 
 
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes."""
 
-    @app.get("/v1/stream/{region}", tags=["live"], responses=problems_of(404, 422), response_class=EventSourceResponse)
+    def check_region(region: str) -> None:
+        service.of(region)
+
+    @app.get(
+        "/v1/stream/{region}",
+        tags=["live"],
+        responses=problems_of(404, 422),
+        response_class=EventSourceResponse,
+        dependencies=[Depends(check_region)],  # once the stream has begun, no problem can be told
+    )
     async def stream(region: str, last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:
         """Every publication as an event `nowcast`; after a silence, an event `heartbeat` with the server's time.
 
         A reader that comes back names the newest event that it has (`Last-Event-ID`) and gets what is newer. A reader
         that is slow gets the newest publication only.
         """
-        service.of(region)
         async for edition in service.present.follow(region, seen=last_event_id or "", beat_seconds=BEAT_SECONDS):
             if edition is None:
                 yield ServerSentEvent(event="heartbeat", data=service.told_time().model_dump())
@@ -87,14 +97,14 @@ def add(app: FastAPI, service: Service) -> None:
         return _table(rows, f"{region}_history", format, headers)
 
     @app.get("/v1/events", tags=["live"], responses=problems_of(404, 422, 503))
-    def all_events(region: RegionsQuery = None, since: SinceQuery = None) -> list[EventCard]:
+    def all_events(region: RegionsQuery = None, since: SinceQuery = None, kind: KindsQuery = None) -> list[EventCard]:
         """What happened in all regions, or in some, oldest first."""
-        return service.events(list(service.served) if region is None else list(dict.fromkeys(region)), since)
+        return service.events(list(service.served) if region is None else list(dict.fromkeys(region)), since, kind)
 
     @app.get("/v1/events/{region}", tags=["live"], responses=problems_of(404, 422, 503))
-    def events(region: str, since: SinceQuery = None) -> list[EventCard]:
+    def events(region: str, since: SinceQuery = None, kind: KindsQuery = None) -> list[EventCard]:
         """What happened while the region was followed, oldest first."""
-        return service.events([region], since)
+        return service.events([region], since, kind)
 
 
 def _next(request: Request, **times: datetime) -> str:

@@ -1,9 +1,10 @@
 """Routes of nowcasts: from the store, and from observations that the caller brings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BeforeValidator
@@ -12,9 +13,11 @@ from starlette.exceptions import HTTPException
 from power_nowcast.contracts import QUANTILES
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.live.nowcaster import Quality
+from power_nowcast.live.present import etag_of
 from power_nowcast.scoring import label
 from power_nowcast.serve.answers import check_quality, csv_of, short_of, with_quantiles
 from power_nowcast.serve.chances import Happening
+from power_nowcast.serve.drawn import Part, chances, sample_paths
 from power_nowcast.serve.observations import read
 from power_nowcast.serve.openapi import body_of, problems_of, tables_of
 from power_nowcast.serve.schemas import (
@@ -61,6 +64,8 @@ RungQuery = Annotated[Rung | None, Query(description="Refuse an answer of a lowe
 CountQuery = Annotated[int, Query(description="Number of sample paths in the answer; 0 for none.", ge=0, le=1000)]
 SeedQuery = Annotated[int, Query(description="The same seed draws the same paths.", ge=0, lt=2**32)]
 
+IfNoneMatch = Annotated[str | None, Header()]
+
 AboveQuery = Annotated[
     float | None, Query(description="The chance that the series exceeds so many MW.", allow_inf_nan=False)
 ]
@@ -94,6 +99,23 @@ class Chosen:
         return self.horizon if self.horizons is None else self.horizons
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The sample paths that a request asks for."""
+
+    issue_time: IssueQuery = None
+    count: CountQuery = 100
+    seed: SeedQuery = 0
+
+
+def tagged(body: bytes, media_type: str, known: str | None, headers: Mapping[str, str] | None = None) -> Response:
+    """Bytes with their entity tag; 304 for a reader that has them."""
+    told = {"etag": etag_of(body), "cache-control": "no-cache", **(headers or {})}
+    if known == told["etag"]:
+        return Response(status_code=304, headers=told)
+    return Response(body, media_type=media_type, headers=told)
+
+
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes."""
 
@@ -120,16 +142,21 @@ def add(app: FastAPI, service: Service) -> None:
             return Response(csv_of(answer, names), media_type="text/csv")
         return answer if names is None else with_quantiles(answer, names)
 
-    @app.get("/v1/nowcast/{region}/paths", tags=["nowcast"], responses=problems_of(404, 422, 503))
+    @app.get(
+        "/v1/nowcast/{region}/paths",
+        tags=["nowcast"],
+        responses=problems_of(404, 422, 503),
+        response_model=PathsAnswer,
+    )
     def paths(
         region: str,
         chosen: Annotated[Chosen, Depends()],
-        issue_time: IssueQuery = None,
-        count: CountQuery = 100,
-        seed: SeedQuery = 0,
-    ) -> PathsAnswer:
+        asked: Annotated[Sample, Depends()],
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
         """The peak and the trough of the coming hour, and sample paths through it."""
-        return service.paths(region, chosen.series, chosen.steps, issue_time, count=count, seed=seed)
+        part = Part(region, chosen.series, chosen.steps, asked.issue_time)
+        return tagged(sample_paths(service, part, asked.count, asked.seed), "application/json", if_none_match)
 
     @app.get("/v1/nowcast/{region}/probability", tags=["nowcast"], responses=problems_of(404, 422, 503))
     def probability(
@@ -146,7 +173,7 @@ def add(app: FastAPI, service: Service) -> None:
         if not happening.is_one:
             what = "give exactly one of above, below and ramp; a ramp is not 0"
             raise RequestValidationError([{"type": "happening", "loc": ("query",), "msg": what}])
-        return service.chances(region, series, issue_time, happening, within)
+        return chances(service, Part(region, series, None, issue_time), happening, within)
 
     _add_posts(app, service)
 

@@ -1,19 +1,21 @@
 """Routes of the page: its files, and what it shows."""
 
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import FastAPI, Header, Query, Response
+import polars as pl
+from fastapi import FastAPI, Query, Response
 from polars import selectors as cs
 from starlette.exceptions import HTTPException
 
 from power_nowcast.serve.answers import SIGNIFICANT
 from power_nowcast.serve.openapi import problems_of
 from power_nowcast.serve.page import ASSETS, POLICY
+from power_nowcast.serve.routes.nowcasts import IfNoneMatch
 from power_nowcast.serve.service import Service
-from power_nowcast.serve.view import SkillRow, View
+from power_nowcast.serve.view import ShadowRow, SkillRow, View
 
 SpanQuery = Annotated[int, Query(description="Hours of issue times before now.", ge=1, le=168)]
-IfNoneMatch = Annotated[str | None, Header()]
 HoursQuery = Annotated[int, Query(description="Hours before the issue time.", ge=1, le=48)]
 
 
@@ -25,11 +27,26 @@ def add(app: FastAPI, service: Service) -> None:
         """All that the page shows of a region: measured values, the nowcast, what was said before, state and events."""
         return service.view(region, hours)
 
-    @app.get("/v1/skill/{region}", tags=["live"], responses=problems_of(404, 422, 503))
-    def skill_of_day(region: str, hours: SpanQuery = 24) -> list[SkillRow]:
-        """The errors of the last hours' live nowcasts against those of the last known value, and their coverage."""
-        rows = service.skill(region, hours).with_columns(cs.float().round_sig_figs(SIGNIFICANT))
-        return [SkillRow.model_validate(row) for row in rows.iter_rows(named=True)]
+    def told(name: str, region: str, of: Callable[[str, int], pl.DataFrame], hours: int) -> Response:
+        """Figures as JSON; of a followed region they are made once for each publication."""
+
+        def make() -> bytes:
+            return of(region, hours).with_columns(cs.float().round_sig_figs(SIGNIFICANT)).write_json().encode()
+
+        service.of(region)
+        edition = service.present.of(region)
+        body = make() if edition is None else service.present.once(edition, f"{name} {hours}", make)
+        return Response(body, media_type="application/json")
+
+    @app.get("/v1/skill/{region}", tags=["live"], responses=problems_of(404, 422, 503), response_model=list[SkillRow])
+    def skill(region: str, hours: SpanQuery = 24) -> Response:
+        """The errors of the last hours' live nowcasts against those of the last value and the operator's forecast."""
+        return told("skill", region, service.skill, hours)
+
+    @app.get("/v1/shadow/{region}", tags=["live"], responses=problems_of(404, 422, 503), response_model=list[ShadowRow])
+    def shadow(region: str, hours: SpanQuery = 168) -> Response:
+        """The version that is in the shadow, or was last, beside what was published in the last hours."""
+        return told("shadow", region, service.shadow, hours)
 
     @app.get("/", include_in_schema=False)
     def front(if_none_match: IfNoneMatch = None) -> Response:
