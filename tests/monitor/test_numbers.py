@@ -79,7 +79,7 @@ def test_the_share_that_rules_answered_is_of_intervals_and_series() -> None:
 
 
 def test_loss_coverage_and_bias_are_of_the_hours_before() -> None:
-    """Eight days at 1 pair an hour; in its last day the error is +2 MW in place of 1 MW, and half lies outside the band."""
+    """Eight days at 1 pair an hour; in its last day the error is +2 MW in place of 1 MW; half lies outside."""
     rows = []
     for n in range(24 * 8):
         is_new = n < 24  # blocks end up to a day ago

@@ -12,7 +12,7 @@ app = group(
     __name__,
     __file__,
     *("run", "now", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain"),
-    *("compare", "reproduce", "doctor", "live", "watch", "mark", "adjust", "serve", "api", "mlflow"),
+    *("compare", "reproduce", "doctor", "live", "watch", "alarms", "check", "mark", "adjust", "serve", "api", "mlflow"),
     *("keys", "backup", "restore", "registry", "config", "data", "regions"),
 )
 

@@ -11,6 +11,8 @@ from power_nowcast.live.records import Published
 
 logger = logging.getLogger("power_nowcast.live")
 
+BACKLOG = 288
+"""Publications that wait; further ones are left out."""
 IDLE_SECONDS = 1.0
 """Time between two calls of `idle` while no publication comes."""
 
@@ -21,15 +23,12 @@ class Beside:
     Args:
         name: name of the thread, such as "shadow nyiso"; it begins each line of its log.
         step: works on a publication; an error is logged, and the next publication comes.
-        backlog: publications that wait; further ones are left out.
         idle: called every second while no publication comes, in the same thread.
     """
 
-    def __init__(
-        self, name: str, step: Callable[[Published], None], backlog: int, idle: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, name: str, step: Callable[[Published], None], idle: Callable[[], None] = lambda: None) -> None:
         self._name, self._step, self._idle = name, step, idle
-        self._waiting: queue.Queue[Published | None] = queue.Queue(backlog)
+        self._waiting: queue.Queue[Published | None] = queue.Queue(BACKLOG)
         self._thread = threading.Thread(target=self._run, daemon=True, name=name)
 
     def tell(self, given: Published) -> None:

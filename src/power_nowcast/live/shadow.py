@@ -24,8 +24,6 @@ from power_nowcast.regions import Region
 from power_nowcast.store import Store
 from power_nowcast.store.events import Event, Kind, last_of, note
 
-BACKLOG = 288
-"""Publications that wait for the shadow; further ones are left out."""
 LEAST_SHARE = 0.5
 """A window in which fewer of the intervals have both nowcasts is not judged."""
 
@@ -86,7 +84,7 @@ class Shadow:
         self._following: FollowedCalibration | None = None
         self._began: tuple[tuple[str, str], datetime] | None = None
         self._noted_trouble = ""
-        self._beside = Beside(f"shadow {region.name}", self.step, BACKLOG)
+        self._beside = Beside(f"shadow {region.name}", self.step)
 
     def tell(self, given: Published) -> None:
         """Take a publication; from any thread, without waiting."""

@@ -118,39 +118,55 @@ class Delays:
         return told
 
 
-def acknowledge(store: Store, region: str, name: str, *, person: str, now: datetime) -> None:
-    """Note that a person has seen an alarm.
+def attend(
+    store: Store, region: str, name: str | None, *, is_seen: bool, until: datetime | None, person: str, now: datetime
+) -> None:
+    """Note what a person does about an alarm.
+
+    Args:
+        store: the tables.
+        region: the region's name.
+        name: the alarm's name; None is refused.
+        is_seen: whether it is acknowledged.
+        until: it is shelved until then; a time that is over takes it off the shelf. None: it is not shelved.
+        person: who.
+        now: when.
 
     Raises:
         ConfigurationError: no alarm of this name stands, or no person is named.
         StoreError: the table cannot be written.
     """
-    alarm = _of(alarms(store, region, now), region, name, person)
-    note(store, [Event(region, now, Kind.ACKNOWLEDGED, f"Acknowledged by {person}. {alarm.text}", name, person)])
-
-
-def shelve(store: Store, region: str, name: str, *, until: datetime, person: str, now: datetime) -> None:
-    """Put an alarm away until a time; the present time takes it back.
-
-    Raises:
-        ConfigurationError: no alarm of this name stands, no person is named, or the time is in the past.
-        StoreError: the table cannot be written.
-    """
-    alarm = _of(alarms(store, region, now), region, name, person)
-    if until < now:
-        raise ConfigurationError(
-            f"{until:%Y-%m-%d %H:%M} UTC is over.", remedy="Name a later time.", until=until.isoformat()
-        )
-    what = f"Shelved until {until:%Y-%m-%d %H:%M} UTC by {person}. {alarm.text}"
-    note(store, [Event(region, now, Kind.SHELVED, what, name, person, until)])
-
-
-def _of(stand: Mapping[str, Alarm], region: str, name: str, person: str) -> Alarm:
+    stand = alarms(store, region, now)
     if name not in stand:
         names = ", ".join(repr(one) for one in stand) or "none"
-        raise ConfigurationError(
-            f"{region} has no alarm {name!r}.", remedy=f"Those that stand: {names}.", region=region, alarm=name
-        )
+        message = "No alarm is named." if name is None else f"{region} has no alarm {name!r}."
+        raise ConfigurationError(message, remedy=f"Name one that stands: {names}.", region=region, alarm=name)
     if not person.strip():
         raise ConfigurationError("Nobody is named.", remedy="Say who: --person NAME.", alarm=name)
-    return stand[name]
+    alarm, told = stand[name], list[Event]()
+    if is_seen:
+        told.append(Event(region, now, Kind.ACKNOWLEDGED, f"Acknowledged by {person}. {alarm.text}", name, person))
+    if until is not None:
+        what = f"Shelved until {until:%Y-%m-%d %H:%M} UTC" if until > now else "Taken off the shelf"
+        told.append(Event(region, now, Kind.SHELVED, f"{what} by {person}. {alarm.text}", name, person, until))
+    note(store, told)
+
+
+def listed(store: Store, region: str, name: str | None, now: datetime) -> list[dict[str, object]]:
+    """Rows of the alarms that stand, or of one: what people read in a terminal.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    return [
+        {
+            "alarm": one.name,
+            "raised_at": one.raised_at,
+            "severity": "critical" if one.is_critical else "warning",
+            "acknowledged_by": one.acknowledged_by,
+            "shelved_until": one.shelved_until if one.is_shelved(now) else None,
+            "text": one.text,
+        }
+        for one in alarms(store, region, now).values()
+        if name in (None, one.name)
+    ]

@@ -164,9 +164,14 @@ def change(before: Nowcast, after: Nowcast, s: int) -> float | None:
     return max(ratios, default=None)
 
 
+def longest_silence(region: Region) -> timedelta:
+    """The age of the newest nowcast from which two intervals have none."""
+    return (2 + SHARE_OF_INTERVAL) * region.interval
+
+
 def _ages(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
     told = measured.filter(pl.col("number") == Number.AGE)
-    most = {NOWCAST: (2 + SHARE_OF_INTERVAL) * region.interval}
+    most = {NOWCAST: longest_silence(region)}
     for table, spec in region.specs.items():
         # A forecast is published at least once a day.
         most[table.value] = usual_age(region, table, spec) + timedelta(days=1 if table.is_forecast else 0)
@@ -209,7 +214,7 @@ def _counts(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
                 what = f"A nowcast took {value:.0f} seconds from its data to its publication; {limit:.0f} are the most."
                 is_back = value < limit * (1 - DEAD_BAND)
             else:
-                limit = (2 + SHARE_OF_INTERVAL) * region.interval_minutes
+                limit = longest_silence(region) / timedelta(minutes=1)
                 what = f"The outside address has not taken the heartbeat for {value:.0f} minutes."
                 is_back = value == 0
             yield Finding(alarm, value > limit, is_back, timedelta(0), what)
