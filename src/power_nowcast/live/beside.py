@@ -1,49 +1,49 @@
-"""A thread that works on publications beside the loop: neither requests nor the loop wait for it."""
+"""A thread that works on what it is told, beside the loop: neither requests nor the loop wait for it."""
 
 import logging
 import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from power_nowcast.errors import NowcastError
-from power_nowcast.live.records import Published
 
 logger = logging.getLogger("power_nowcast.live")
 
 BACKLOG = 288
-"""Publications that wait; further ones are left out."""
+"""So much may wait; what comes then is left out."""
 IDLE_SECONDS = 1.0
-"""Time between two calls of `idle` while no publication comes."""
+"""Time between two calls of `idle` while nothing comes."""
 
 
-class Beside:
-    """Takes publications, and works on one after the other.
+class Beside[Told]:
+    """Takes publications, or other things, and works on one after the other.
 
     Args:
         name: name of the thread, such as "shadow nyiso"; it begins each line of its log.
-        step: works on a publication; an error is logged, and the next publication comes.
-        idle: called every second while no publication comes, in the same thread.
+        step: works on what it is told; an error is logged, and the next one comes.
+        idle: called every second while nothing comes, in the same thread.
     """
 
-    def __init__(self, name: str, step: Callable[[Published], None], idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, name: str, step: Callable[[Told], None], idle: Callable[[], None] = lambda: None) -> None:
         self._name, self._step, self._idle = name, step, idle
-        self._waiting: queue.Queue[Published | None] = queue.Queue(BACKLOG)
+        self._waiting: queue.Queue[Told | None] = queue.Queue(BACKLOG)
         self._thread = threading.Thread(target=self._run, daemon=True, name=name)
 
-    def tell(self, given: Published) -> None:
-        """Take a publication; from any thread, without waiting."""
+    def tell(self, given: Told) -> None:
+        """Take something; from any thread, without waiting."""
         try:
             self._waiting.put_nowait(given)
         except queue.Full:
-            logger.warning("%s leaves out the interval %s", self._name, given.issue_time)
+            logger.warning("%s: %d wait, and one is left out", self._name, BACKLOG)
 
     def start(self) -> None:
         """Begin to work on what is told."""
         self._thread.start()
 
     def stop(self, seconds: float = 1.0) -> None:
-        """End after the publication at hand; a step that takes longer than `seconds` ends with the process."""
+        """End after the step at hand; one that takes longer than `seconds` ends with the process."""
         with suppress(queue.Empty):
             while True:
                 self._waiting.get_nowait()
@@ -59,7 +59,7 @@ class Beside:
                 continue
             if given is None:
                 return
-            self._try(lambda given=given: self._step(given))  # type: ignore[misc]
+            self._try(partial(self._step, given))
 
     def _try(self, work: Callable[[], None]) -> None:
         try:

@@ -84,7 +84,7 @@ class Shadow:
         self._following: FollowedCalibration | None = None
         self._began: tuple[tuple[str, str], datetime] | None = None
         self._noted_trouble = ""
-        self._beside = Beside(f"shadow {region.name}", self.step)
+        self._beside: Beside[Published] = Beside(f"shadow {region.name}", self.step)
 
     def tell(self, given: Published) -> None:
         """Take a publication; from any thread, without waiting."""

@@ -87,7 +87,7 @@ class Reading:
                 numbers.withheld(happened, self.store.read_quarantine(name), small, at),
                 numbers.jumps(happened, told, at),
                 numbers.loop_time(told, small, at),
-                numbers.heartbeat(self._lost_since(), at),
+                numbers.heartbeat(heartbeat_lost_since(self.store, name), at),
             ]
         )
 
@@ -132,7 +132,12 @@ class Reading:
         first = told["issue_time"].min()
         return first if isinstance(first, datetime) else None
 
-    def _lost_since(self) -> datetime | None:
-        """When the heartbeat was lost, None if it is not."""
-        lost, back = (last_of(self.store, self.region.name, kind) for kind in (Kind.BEAT_LOST, Kind.BEAT_BACK))
-        return lost if lost is not None and (back is None or back < lost) else None
+
+def heartbeat_lost_since(store: Store, region: str) -> datetime | None:
+    """When the outside address began not to take the heartbeat; None if it took the last one, or if there is none.
+
+    Raises:
+        StoreError: the events cannot be read.
+    """
+    lost, back = (last_of(store, region, kind) for kind in (Kind.BEAT_LOST, Kind.BEAT_BACK))
+    return lost if lost is not None and (back is None or back < lost) else None

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import polars as pl
+
 from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.live.records import Published, newest, published
-from power_nowcast.monitor.alarms import Alarm, Delays, alarms
-from power_nowcast.monitor.numbers import MEASURED
+from power_nowcast.monitor.alarms import Delays, alarms
+from power_nowcast.monitor.numbers import MEASURED, NOWCAST, Number
+from power_nowcast.monitor.outside import Look
 from power_nowcast.monitor.reading import Reading
-from power_nowcast.monitor.rules import Finding, ahead, findings
+from power_nowcast.monitor.rules import Finding, ahead, findings, longest_silence
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 from power_nowcast.store.events import Event, note
@@ -25,7 +28,7 @@ class Watch:
         region: the region.
         limits: gives the limits of the version that answers; None if it was trained before there were any.
         clock: now, aware.
-        tell: gets the alarms that stand after each look, with those that it has cleared.
+        tell: gets what each look has seen; it must not wait.
     """
 
     def __init__(
@@ -34,7 +37,7 @@ class Watch:
         region: Region,
         limits: Callable[[], WatchLimits | None],
         clock: Callable[[], datetime],
-        tell: Callable[[list[Alarm], list[Alarm], datetime], None] = lambda *_: None,
+        tell: Callable[[Look], None] = lambda _: None,
     ) -> None:
         self.store, self.region = store, region
         self._limits, self._clock, self._tell = limits, clock, tell
@@ -81,8 +84,14 @@ class Watch:
         told = self._delays.decide(self.region.name, found, before, at)
         note(self.store, told)
         after = alarms(self.store, self.region.name, at) if told else before
-        self._tell(list(after.values()), [one for name, one in before.items() if name not in after], at)
+        self._tell(Look(self.region.name, at, before, after, self._is_fresh))
         return told
+
+    @property
+    def _is_fresh(self) -> bool:
+        """Whether the newest nowcast was fresh at the last look."""
+        age = self.measured.filter(pl.col("number") == Number.AGE, pl.col("about") == NOWCAST)["value"]
+        return len(age) > 0 and timedelta(minutes=age[0]) <= longest_silence(self.region)
 
     def _ahead(self, limits: WatchLimits, at: datetime) -> list[Finding]:
         """Findings about the newest nowcast, and about its change from the one of the interval before."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.collect import Follower
@@ -21,6 +22,7 @@ from power_nowcast.live.beside import Beside
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.shadow import Shadow
 from power_nowcast.live.slot import ModelSlot
+from power_nowcast.monitor.outside import Outside
 from power_nowcast.monitor.watch import Watch
 from power_nowcast.regions import load
 from power_nowcast.serve import logs
@@ -66,7 +68,7 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
     sleep = time.sleep if play is None else clock.sleep
-    served, beside = {}, list[Shadow | Beside]()
+    served, beside = {}, list[Shadow | Beside[Any]]()
     for region in (load(name) for name in names):
         followed = region if play is None else replayed(region, play.folder)
         check_sources(followed)
@@ -74,11 +76,13 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
             check_ready(followed)
         slot = production(region, settings())
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
-        watch = Watch(store, followed, limits_in_force(slot), clock)
+        outside = Outside(store, _secret(settings().webhook), _secret(settings().heartbeat))
+        messages = Beside(f"messages {region.name}", outside.step)
+        watch = Watch(store, followed, limits_in_force(slot), clock, messages.tell)
         own = (shadow(store, followed, settings()), Beside(f"watch {region.name}", watch.step, watch.idle))
         loop = Loop(store, followed, slot, follower, clock, sleep, tuple(one.tell for one in own))
         served[region.name] = Served(followed, slot, loop, watch)
-        beside += own
+        beside += (*own, messages)
     for one in beside:
         one.start()
     app = create_app(served, store, default_region=next(iter(served)), clock=clock, limits=_limits(host))
@@ -94,6 +98,10 @@ def limits_in_force(slot: ModelSlot) -> Callable[[], WatchLimits | None]:
 
 def _limits(host: str) -> Limits:
     return limits_of(host, settings().api_keys, settings().api_rate)
+
+
+def _secret(given: SecretStr | None) -> str | None:
+    return None if given is None else given.get_secret_value()
 
 
 def system_clock() -> datetime:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from power_nowcast.serve.routes import live, nowcasts, page, state
+from power_nowcast.serve.routes import alarms, live, nowcasts, page, state
 from power_nowcast.serve.service import Service
 
 type Routes = Callable[[FastAPI, Service], None]
 
-ROUTES: tuple[Routes, ...] = (nowcasts.add, live.add, state.add, page.add)
+ROUTES: tuple[Routes, ...] = (nowcasts.add, live.add, alarms.add, state.add, page.add)
 """Functions that add the routes of a group to the application, in the order of the documentation."""

@@ -12,7 +12,6 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from power_nowcast.serve.alarms import AlarmCard, alarm_cards
 from power_nowcast.serve.answers import SIGNIFICANT, iso_exact
 from power_nowcast.serve.history import By, Span
 from power_nowcast.serve.openapi import problems_of, tables_of
@@ -96,11 +95,6 @@ def add(app: FastAPI, service: Service) -> None:
     def events(region: str, since: SinceQuery = None) -> list[EventCard]:
         """What happened while the region was followed, oldest first."""
         return service.events([region], since)
-
-    @app.get("/v1/alarms/{region}", tags=["live"], responses=problems_of(404, 422, 503))
-    def alarms(region: str) -> list[AlarmCard]:
-        """The alarms that stand, each with its one action; people acknowledge and shelve them."""
-        return alarm_cards(service.store, service.of(region).region.name, service.clock())
 
 
 def _next(request: Request, **times: datetime) -> str:
