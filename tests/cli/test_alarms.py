@@ -54,8 +54,8 @@ def test_an_alarm_that_does_not_stand_is_refused(store: Store) -> None:
 
 
 def test_no_alarm_is_one_line(store: Store) -> None:
-    done = RUN.invoke(app, ["alarms", "--region", "victoria-2014"])
-    assert (done.exit_code, done.output.strip()) == (0, "No alarm of victoria-2014 stands.")
+    done = RUN.invoke(app, ["alarms", "--region", "victoria"])
+    assert (done.exit_code, done.output.strip()) == (0, "No alarm of victoria stands.")
 
 
 def test_the_check_is_one_line_and_an_exit_code(store: Store) -> None:
