@@ -15,7 +15,7 @@ from power_nowcast.monitor.watch import Watch
 from power_nowcast.store import Store
 from power_nowcast.store.events import Kind, events
 from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
-from tests.monitor.conftest import followed, slot_of
+from tests.monitor.conftest import followed, publications
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,15 +29,18 @@ def watch_of(world: World, told: WatchLimits | None = None) -> Watch:
 
 
 def run(world: World, bundle: Bundle, folder: Path, watches: list[Watch], hours: float) -> None:
-    """The loop publishes every interval, and each watch gets every publication."""
-    loop, until = world.loop(slot_of(bundle, folder)), world.now + timedelta(hours=hours)
-    loop.listeners = tuple(one.step for one in watches)
-    world.run(lambda _: [loop], until)
+    """Each watch gets every publication of some hours."""
+    told = publications(bundle, world, hours)
+    followed(bundle, folder, hours, world)
+    for one in told:
+        for watch in watches:
+            watch.step(one)
 
 
 def test_a_quiet_day_raises_nothing(bundle: Bundle, tmp_path: Path) -> None:
     world = World(tmp_path / "data")
-    run(world, bundle, tmp_path, [watch_of(world, bundle.watch)], 30)
+    followed(bundle, tmp_path, 26, world)
+    run(world, bundle, tmp_path, [watch_of(world, bundle.watch)], 4)
     assert alarms(world.store, "toy", world.now) == {}
     found = check(world.store, REGION, world.now)
     assert (found.code, found.line) == (
@@ -49,14 +52,15 @@ def test_a_quiet_day_raises_nothing(bundle: Bundle, tmp_path: Path) -> None:
 def test_a_loss_beyond_its_limit_is_raised_once_by_two_watches(bundle: Bundle, tmp_path: Path) -> None:
     world = World(tmp_path / "data")
     strict = limits(("loss", "ALL", None, DAY, 0.0, 0.01))
-    run(world, bundle, tmp_path, [watch_of(world, strict), watch_of(world, strict)], 27)
+    followed(bundle, tmp_path, 23, world)
+    run(world, bundle, tmp_path, [watch_of(world, strict), watch_of(world, strict)], 3)
     (raised,) = [one for one in events(world.store, "toy", BEGIN, world.now) if one.kind is Kind.RAISED]
     # A day of values is whole a day after the first one came, and the delay is three intervals.
-    assert raised.at == BEGIN + timedelta(hours=24.5) + 3 * HALF_HOUR
+    assert raised.at == BEGIN + timedelta(hours=24) + 3 * HALF_HOUR
     assert raised.what.startswith("Loss of a day: ALL ")
     found = check(world.store, REGION, world.now)
     assert found.code == WARNING
-    assert found.line.endswith("alarms: loss of a day since 2024-05-02 14:00 UTC.")
+    assert found.line.endswith("alarms: loss of a day since 2024-05-02 13:30 UTC.")
 
 
 def test_a_dead_loop_is_told_by_the_watch_and_by_the_check(bundle: Bundle, tmp_path: Path) -> None:
@@ -64,7 +68,7 @@ def test_a_dead_loop_is_told_by_the_watch_and_by_the_check(bundle: Bundle, tmp_p
     world = followed(bundle, tmp_path, hours=3)
     watch, last = watch_of(world), world.now - HALF_HOUR
     told = []
-    for minute in range(30, 120):
+    for minute in range(30, 120, 5):
         world.now = last + minute * MINUTE
         world.fill()
         watch.idle()
@@ -73,7 +77,7 @@ def test_a_dead_loop_is_told_by_the_watch_and_by_the_check(bundle: Bundle, tmp_p
     first = next(minute for minute, stand, _ in told if stand)
     assert first == 90, "at the third interval without a nowcast"
     assert told[-1][1] == ["no nowcast"]
-    assert next(minute for minute, _, code in told if code == CRITICAL) == 76
+    assert next(minute for minute, _, code in told if code == CRITICAL) == 80
     run(world, bundle, tmp_path, [watch], 0.5)
     assert alarms(world.store, "toy", world.now) == {}
     kinds = [one.kind for one in events(world.store, "toy", last, world.now) if one.kind in (Kind.RAISED, Kind.CLEARED)]

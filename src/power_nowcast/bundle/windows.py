@@ -86,7 +86,7 @@ def rolling(tallies: pl.DataFrame, minutes: int, pairs_an_hour: float, *, by_blo
         by_block: whether each block of the day has figures of its own, in a further column `block`.
     """
     by = ["series", "block"] if by_block else ["series"]
-    first = tallies["hour"].min()
+    first = pl.lit(tallies["hour"].min(), UTC)
     most = pairs_an_hour * minutes / HOUR * (BLOCK_HOURS * HOUR / DAY if by_block else 1)
     sums = (
         tallies.sort("hour")
