@@ -59,7 +59,8 @@ def test_the_alarms_that_stand_are_told_with_what_people_did(live: Live) -> None
 
 
 def test_an_unknown_region_has_no_alarms(live: Live) -> None:
-    assert problem_of(live.client.get("/v1/alarms/atlantis"), 404)["region"] == "atlantis"
+    problem = problem_of(live.client.get("/v1/alarms/atlantis"), 404, "Unknown region")
+    assert problem["region"] == "atlantis"
 
 
 def test_the_numbers_of_the_last_look_are_metrics(live: Live) -> None:
