@@ -33,12 +33,13 @@ def toy(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def live(slot: ModelSlot, tmp_path_factory: pytest.TempPathFactory) -> Live:
-    """A region that was followed for four intervals, with an event."""
+    """A region that was followed for four intervals, with an event and an alarm."""
     made = Live(World(tmp_path_factory.mktemp("documented") / "data"), slot)
     for number in range(4):
         made.world.now = BEGIN + number * HALF_HOUR + timedelta(minutes=1)
         made.step()
     note(made.world.store, [Event("toy", made.world.now, Kind.PROMOTED, "Version 7 is in production.", "7")])
+    note(made.world.store, [Event("toy", made.world.now, Kind.RAISED, "It is slow. Look.", "slow loop")])
     return made
 
 

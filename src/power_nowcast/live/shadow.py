@@ -94,9 +94,9 @@ class Shadow:
         """Begin to follow what is told."""
         self._beside.start()
 
-    def stop(self) -> None:
-        """End after the publication at hand."""
-        self._beside.stop()
+    def stop(self, seconds: float = 1.0) -> None:
+        """End after the publication at hand; a step that takes longer than `seconds` ends with the process."""
+        self._beside.stop(seconds)
 
     def step(self, given: Published) -> None:
         """Nowcast the interval of a publication by the second version, from the same data; judge a window that is over.
