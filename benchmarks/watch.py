@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from ladder import trained
 from protocol import minute
 
 from power_nowcast.bundle.bundle import Bundle
@@ -32,16 +31,18 @@ from power_nowcast.contracts.times import aware
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.features.panel import add_total, history
 from power_nowcast.ingest.catalog import with_source
-from power_nowcast.jobs.period import span
+from power_nowcast.jobs.period import Period, known_before, span
 from power_nowcast.live.loop import jumps
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.monitor.alarms import Delays, standing
 from power_nowcast.monitor.numbers import Number
 from power_nowcast.monitor.rules import Finding, ahead, findings
-from power_nowcast.regions import load
+from power_nowcast.regions import Region, load
 from power_nowcast.scoring import pinball_losses
+from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from power_nowcast.store.events import Event, Kind
+from power_nowcast.workers import processes
 
 MONTHS = ("2019-07", "2019-08", "2019-09", "2019-10", "2019-11", "2019-12")
 LAST = "2019-12-31 22:45"
@@ -84,6 +85,24 @@ FAULTS = (
     Fault("a zone shifted by an hour", timedelta(days=2), shifted),
     Fault("coverage .70 for 3 days", timedelta(days=3), width=NARROW),
 )
+
+
+def trained(store: Store, region: Region, options: argparse.Namespace) -> Bundle:
+    """The model of `--bundle` if it exists, a new LightGBM on what was known before the half-year otherwise."""
+    if options.bundle and options.bundle.exists():
+        return Bundle.load(options.bundle)
+    first = minute(f"{MONTHS[0]}-01 00:00")
+    period = Period(first, first, minute(LAST), 15, options.train_every, train_days=options.train_days)
+    with processes(settings().workers) as pool:
+        bundle = known_before(store, region, period).train_model("lightgbm", executor=pool, progress=tell)
+    if options.bundle:
+        bundle.save(options.bundle)
+    return bundle
+
+
+def tell(text: str) -> None:
+    """Print a line of progress."""
+    print(text, file=sys.stderr)
 
 
 def replayed(bundle: Bundle, panel: Panel, month: str, every: int, days: int | None = None) -> tuple[Nowcasts, Bundle]:
@@ -251,6 +270,7 @@ def main() -> int:
     made.add_argument("--store", type=Path, help="tables of these files, kept for the next run")
     made.add_argument("--bundle", type=Path, help="folder of the trained model; an existing one is used")
     made.add_argument("--train-every", type=int, default=15, help="minutes between issue times of training")
+    made.add_argument("--train-days", type=int, help="days of training; all by default")
     made.add_argument("--every", type=int, default=5, help="minutes between the replayed issue times")
     made.add_argument("--months", nargs="+", default=MONTHS, help="months of the half-year")
     made.add_argument("--zone", default="LONGIL", help="the zone with the faults")
@@ -271,7 +291,7 @@ def main() -> int:
         starts[month] = followed
         nowcasts, followed = replayed(followed, panel, month, options.every)
         parts.append(nowcasts)
-        print(f"{month}: {len(nowcasts.issue_times):,} nowcasts", file=sys.stderr)
+        tell(f"{month}: {len(nowcasts.issue_times):,} nowcasts")
     events = [one for one in raised(bundle, panel, parts) if one.kind is Kind.RAISED]
     for one in events:
         print(f"{one.at:%Y-%m-%d %H:%M} {one.about}: {one.what}")

@@ -43,7 +43,7 @@ class Watch:
         self._limits, self._clock, self._tell = limits, clock, tell
         self._reading = Reading(store, region)
         self._delays = Delays()
-        self._looked_at: datetime | None = None
+        self._looked_at = clock()
         self.measured = MEASURED.to_frame()
         """The numbers of the last look."""
 
@@ -63,7 +63,8 @@ class Watch:
             StoreError: a table cannot be read or written.
         """
         now = self._clock()
-        if self._looked_at is None or not timedelta(0) <= now - self._looked_at < self.region.interval:
+        # A clock that was put back looks at once.
+        if not timedelta(0) <= now - self._looked_at < self.region.interval:
             self.look(self.region.slot(now))
 
     def look(self, at: datetime) -> list[Event]:
