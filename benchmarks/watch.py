@@ -23,7 +23,7 @@ import polars as pl
 from protocol import minute
 
 from power_nowcast.bundle.bundle import Bundle
-from power_nowcast.bundle.watch import JUMPS, WatchLimits
+from power_nowcast.bundle.watch import CHANGE, FALL, JUMPS, RISE, WatchLimits, changes, jump_pairs
 from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, WEEK, rolling, tally
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import MEDIAN, QUANTILES, Nowcasts, Panel
@@ -32,11 +32,10 @@ from power_nowcast.evaluate.backtest import truth
 from power_nowcast.features.panel import add_total, history
 from power_nowcast.ingest.catalog import with_source
 from power_nowcast.jobs.period import Period, known_before, span
-from power_nowcast.live.loop import jumps
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.monitor.alarms import Delays, standing
 from power_nowcast.monitor.numbers import Number
-from power_nowcast.monitor.rules import Finding, ahead, findings
+from power_nowcast.monitor.rules import DEAD_BAND, Finding, ahead, findings
 from power_nowcast.regions import Region, load
 from power_nowcast.scoring import pinball_losses
 from power_nowcast.settings import settings
@@ -50,6 +49,7 @@ MOST_A_MONTH = 1.0
 """False alarms a month and region. `large ramp ahead` is no false alarm: the ramp is there."""
 NARROW = 1.036 / 1.282
 """A band of 80 % that is narrower by this factor covers 70 % of normal errors."""
+NEAR = 1 - 2 * DEAD_BAND
 REACH = timedelta(days=5)
 """A fault must be told within this time."""
 
@@ -195,26 +195,38 @@ def looks(bundle: Bundle, panel: Panel, parts: list[Nowcasts]) -> Iterator[tuple
     """What each look finds: figures at whole hours, what lies ahead at every issue time."""
     limits = bundle.watch
     assert limits is not None
-    region, all_pairs, left, told = bundle.region, [], [], dict[datetime, list[Finding]]()
-    before: Nowcast | None = None
+    region, all_pairs, all_jumps, told = bundle.region, [], [], dict[datetime, list[Finding]]()
+    every = int((parts[0].issue_times[1] - parts[0].issue_times[0]).astype(int))
     for nowcasts in parts:
         all_pairs.append(pairs(bundle, panel, nowcasts, limits.horizons))
         columns = [panel.series.index(name) for name in nowcasts.series]
         origin = truth(panel, region, nowcasts.issue_times, (0,))[:, columns, 0]
-        for n in range(len(nowcasts.issue_times)):
-            present = single(nowcasts, n, origin)
-            at = aware(present.issue_time)
-            told.setdefault(at, []).extend(ahead(present, before, region, limits))
-            gone = jumps(before, present) if before is not None else {}
-            left += [(name, at, 0.0, 0.0, 0.0, s not in gone) for s, name in enumerate(present.series)]
-            before = present
-    every = (parts[0].issue_times[1] - parts[0].issue_times[0]).astype(int)
-    tallies = tally(pl.concat(all_pairs), region.timezone)
-    of_jumps = tally(pl.DataFrame(left, PAIRS, orient="row"), region.timezone)
+        moved = changes(nowcasts.issue_times, nowcasts.values, nowcasts.steps_minutes, every)
+        all_jumps.append(jump_pairs(nowcasts.issue_times, nowcasts.series, moved))
+        near = close(nowcasts, origin, moved[1], limits)
+        # Where nothing is near a limit, neither now nor before, a look raises and clears nothing.
+        for n in np.flatnonzero(near | np.roll(near, 1))[1:]:
+            present, before = (single(nowcasts, place, origin) for place in (n, n - 1))
+            told.setdefault(aware(present.issue_time), []).extend(ahead(present, before, region, limits))
+    tallies, of_jumps = (tally(pl.concat(rows), region.timezone) for rows in (all_pairs, all_jumps))
     measured = figures(tallies, of_jumps, HOUR / every * len(limits.horizons), HOUR / every)
     for (hour,), rows in measured.partition_by("hour", as_dict=True, include_key=False).items():
         told.setdefault(hour, []).extend(findings(rows, region, limits))
     yield from sorted(told.items(), key=lambda one: one[0])
+
+
+def close(nowcasts: Nowcasts, origin: np.ndarray, ratio: np.ndarray, limits: WatchLimits) -> np.ndarray:
+    """Whether what a nowcast says is near a limit, shape (issue,)."""
+    near = np.zeros(len(origin), bool)
+    ramps = nowcasts.values[..., MEDIAN] - origin[..., None]
+    for row in limits.rows.filter(pl.col("figure").is_in([CHANGE, RISE, FALL])).iter_rows(named=True):
+        s = nowcasts.series.index(row["series"])
+        if row["figure"] == CHANGE:
+            value = ratio[:, s]
+        else:
+            value = (ramps[:, s] if row["figure"] == RISE else -ramps[:, s]).max(axis=1)
+        near |= np.nan_to_num(value) > NEAR * row["limit"]
+    return near
 
 
 def raised(bundle: Bundle, panel: Panel, parts: list[Nowcasts]) -> list[Event]:

@@ -93,7 +93,7 @@ def test_a_change_is_told_from_one_issue_time_to_the_next_only() -> None:
     values = np.full((3, len(SERIES), 3, len(QUANTILES)), 100.0) + np.sort(spread)
     values[0, :, 1] = 100 + np.array([-12, -10, -5, 0, 5, 10, 12])
     values[1, :, 0, MEDIAN] = 115
-    left, ratio = changes(block(issues, np.full((3, len(SERIES)), 100.0)), values, KNOTS, 30)
+    left, ratio = changes(issues, values, KNOTS, 30)
     assert left.tolist() == [[False] * 3, [True] * 3, [False] * 3]
     assert ratio[1].tolist() == [0.75] * 3
     assert np.isnan(ratio[[0, 2]]).all()

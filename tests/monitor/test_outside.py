@@ -164,12 +164,14 @@ def test_the_heartbeat_is_sent_with_a_fresh_nowcast_and_its_loss_is_on_record(tm
         for minute in (4, 5):
             sender.step(look(minute))
     sender.step(look(6))
+    Outside(store, None, None).step(look(7))
     told = events(store, "toy", BEGIN, BEGIN + 10 * MINUTE)
     assert [((one.at - BEGIN) // MINUTE, one.kind) for one in told] == [
         (2, Kind.BEAT_LOST),
         (4, Kind.BEAT_BACK),
         (6, Kind.BEAT_LOST),
-    ]
+        (7, Kind.BEAT_BACK),
+    ], "the setting was taken back"
     assert told[0].what == "The heartbeat's address does not take it: it answered 404."
     assert told[2].what == "The heartbeat's address does not take it: ConnectError."
     assert not any("secret" in one.what for one in told)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from power_nowcast.bundle.outcomes import target_times
 from power_nowcast.bundle.windows import DAY, FIGURES, HOUR, PAIRS, WEEK, rolling, tally
-from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats
+from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Times
 from power_nowcast.models.examples import Examples
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
@@ -75,21 +75,16 @@ class WatchLimits:
         valid = examples[1]
         chosen = [k for k, knot in enumerate(knots) if knot in region.steps_minutes]
         horizons = tuple(knots[k] for k in chosen)
-        spacing = _spacing(valid.block)
-        pairs_an_hour = HOUR / spacing * len(horizons)
-        tallies = tally(_pairs(valid, held_out, chosen, horizons), region.timezone)
-        ratio = changes(valid.block, held_out, knots, spacing)
-        told = {
-            **{
-                (name, minutes): rolling(tallies, minutes, pairs_an_hour, by_block=by_block)
-                for name, minutes, by_block in WINDOWS
-                if name != JUMPS
-            },
-            (JUMPS, DAY): rolling(tally(_jump_pairs(valid.block, ratio), region.timezone), DAY, HOUR / spacing),
-        }
-        checks = CHECKS * len(valid.block.series)
-        rows = [row for (name, minutes), frame in told.items() for row in _of_windows(frame, name, minutes, checks)]
-        rows += _of_changes(valid.block.series, ratio[1], region.interval_minutes, checks)
+        spacing, checks = _spacing(valid.block), CHECKS * len(valid.block.series)
+        moved = changes(valid.block.issue_times, held_out, knots, spacing)
+        pairs = _pairs(valid, held_out, chosen, horizons), HOUR / spacing * len(horizons)
+        jumps = jump_pairs(valid.block.issue_times, valid.block.series, moved), HOUR / spacing
+        rows = list[tuple[object, ...]]()
+        for name, minutes, by_block in WINDOWS:
+            some, an_hour = jumps if name == JUMPS else pairs
+            windows = rolling(tally(some, region.timezone), minutes, an_hour, by_block=by_block)
+            rows += _of_windows(windows, name, minutes, checks)
+        rows += _of_changes(valid.block.series, moved[1], region.interval_minutes, checks)
         rows += _of_ramps(region, examples, chosen)
         return cls(horizons, pl.DataFrame(rows, LIMITS, orient="row"))
 
@@ -103,12 +98,12 @@ class WatchLimits:
 
 
 def changes(
-    block: FeatureBlock, quantiles: Floats, knots: tuple[int, ...], spacing: int
+    issue_times: Times, quantiles: Floats, knots: tuple[int, ...], spacing: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """How far medians moved from one issue time to the next, each of shape (issue, series).
 
     Args:
-        block: the features, for their times.
+        issue_times: shape (issue,).
         quantiles: in MW, shape (issue, series, knot, quantile).
         knots: minutes after the origin.
         spacing: minutes between issue times; others do not count.
@@ -119,8 +114,8 @@ def changes(
     """
     shape = quantiles.shape[:2]
     left, ratio = np.zeros(shape, bool), np.full(shape, np.nan)
-    follows = np.zeros(len(block.issue_times), bool)
-    follows[1:] = np.diff(block.issue_times) == np.timedelta64(spacing, "m")
+    follows = np.zeros(len(issue_times), bool)
+    follows[1:] = np.diff(issue_times) == np.timedelta64(spacing, "m")
     with np.errstate(invalid="ignore", divide="ignore"):
         for k, knot in enumerate(knots):
             if knot + spacing not in knots:
@@ -151,15 +146,20 @@ def _pairs(valid: Examples, quantiles: Floats, chosen: list[int], horizons: tupl
     return _as_pairs(flat)
 
 
-def _jump_pairs(block: FeatureBlock, ratio: tuple[NDArray[np.bool_], NDArray[np.float64]]) -> pl.DataFrame:
-    """Publications as pairs whose "coverage" is the share without a jump."""
-    left, moved = ratio
-    nothing = np.where(np.isfinite(moved), 0.0, np.nan).ravel()
+def jump_pairs(
+    issue_times: Times, series: tuple[str, ...], moved: tuple[NDArray[np.bool_], NDArray[np.float64]]
+) -> pl.DataFrame:
+    """Rows of `PAIRS`, one a publication and series, whose "coverage" is the share without a jump.
+
+    `moved` is what `changes` gives.
+    """
+    left, moved_by = moved
+    nothing = np.where(np.isfinite(moved_by), 0.0, np.nan).ravel()
     return _as_pairs(
         pl.DataFrame(
             {
-                "series": np.broadcast_to(np.array(block.series), left.shape).ravel(),
-                "valid_at": np.repeat(block.issue_times.astype("datetime64[us]"), left.shape[1]),
+                "series": np.broadcast_to(np.array(series), left.shape).ravel(),
+                "valid_at": np.repeat(issue_times.astype("datetime64[us]"), left.shape[1]),
                 "error": nothing,
                 "pinball": nothing,
                 "persistence": nothing,

@@ -66,6 +66,8 @@ class Outside:
         """
         if self._heartbeat is not None and look.is_fresh:
             self._beat(self._heartbeat, look)
+        elif self._heartbeat is None and heartbeat_lost_since(self._store, look.region) is not None:
+            note(self._store, [Event(look.region, look.at, Kind.BEAT_BACK, "No heartbeat is set.")])
         if self._webhook is not None:
             self._tell(self._webhook, look)
 
