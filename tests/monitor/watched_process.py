@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.ingest import ReplayClock
 from power_nowcast.live.beside import Beside
 from power_nowcast.live.loop import Loop
@@ -16,8 +17,9 @@ from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.service import Served
 from power_nowcast.serve.start import limits_in_force, run_server
 from tests.live.test_loop import BEGIN, REGION, World
+from tests.monitor.conftest import followed
 
-DAYS = 8.2
+DAYS = 8.25
 
 
 def main(folder: Path, port: int) -> None:
@@ -26,8 +28,7 @@ def main(folder: Path, port: int) -> None:
     digest = (folder / "digest").read_text()
     slot = ModelSlot(REGION, lambda: Fetched(folder / "bundle", "1", digest), folder / "cache")
     slot.load()
-    before = world.loop(slot)
-    world.run(lambda _: [before], BEGIN)
+    followed(Bundle.load(folder / "bundle"), folder, 24 * DAYS, world)
 
     clock = ReplayClock(BEGIN, 60)
 

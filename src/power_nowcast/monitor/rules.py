@@ -201,11 +201,10 @@ def _shares(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
 def _counts(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
     """Withheld values, the time of the loop, and the heartbeat."""
     told = measured.filter(pl.col("number") == Number.WITHHELD).sort("value", "about", descending=[True, False])
-    worst = told.row(0, named=True) if len(told) else {"about": "", "value": 0.0, "minutes": 0}
-    count, name = worst["value"], worst["about"] or region.name
-    what = (
-        f"{name}: {count:.0f} values or nowcasts were withheld in {worst['minutes']} minutes; {PATIENCE} are too many."
-    )
+    nothing = "", 0.0, 0
+    about, count, minutes = told.select("about", "value", "minutes").row(0) if len(told) else nothing
+    name = about or region.name
+    what = f"{name}: {count:.0f} values or nowcasts were withheld in {minutes} minutes; {PATIENCE} are too many."
     yield Finding(WITHHELD, count >= PATIENCE, count == 0, timedelta(0), what)
     for number, alarm in ((Number.LOOP, SLOW), (Number.HEARTBEAT, HEARTBEAT)):
         for (value,) in measured.filter(pl.col("number") == number).select("value").iter_rows():
