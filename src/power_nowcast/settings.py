@@ -104,6 +104,8 @@ class Settings:
     host: str = "127.0.0.1"  # address on which these servers listen
     api_keys: str = "auto"  # what needs a key: auto (writes, unless only this machine can ask), admin (writes), all
     api_rate: int | None = None  # requests a minute of each key or address; 0: any number
+    webhook: "SecretStr | None" = None  # address that gets alarms in the format of Alertmanager's webhook
+    heartbeat: "SecretStr | None" = None  # address outside that is asked after every interval with a fresh nowcast
     ssm_prefix: str = ""  # path in AWS Parameter Store, such as /power-nowcast; if empty, it is not read
 
     @property
@@ -172,7 +174,7 @@ _CUSTOMARY = {
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("reports", "artifacts", "regions"), Path),
     **dict.fromkeys(("mlflow_port", "serve_port", "api_port"), int),
-    **dict.fromkeys(("entsoe_api_key", "pjm_api_key"), _secret),
+    **dict.fromkeys(("entsoe_api_key", "pjm_api_key", "webhook", "heartbeat"), _secret),
     "serve_model": _folder,
     "workers": _at_least_one,
     "cache_mib": _not_negative,

@@ -229,5 +229,5 @@ def test_the_thread_outlives_failures_and_ends(world: World, registry: Registry,
     while len(shadows(world, bundles[1])) < 2 and time.monotonic() < end:
         time.sleep(0.05)
     shadow.stop(30)
-    assert not shadow._thread.is_alive()
+    assert not shadow._beside._thread.is_alive()
     assert [one.issue_time for one in shadows(world, bundles[1])] == [BEGIN + 2 * HALF_HOUR, BEGIN + 3 * HALF_HOUR]

@@ -43,7 +43,7 @@ def toy(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def live(slot: ModelSlot, tmp_path_factory: pytest.TempPathFactory) -> Live:
-    """A region that was followed for four intervals, with an event, a decision, a change and a second version."""
+    """A region that was followed for four intervals, with an event, an alarm, a decision, a change and a second version."""
     changes = Changes(command=(sys.executable, "-c", "print('- Yes.')"))
     made = Live(World(tmp_path_factory.mktemp("documented") / "data"), slot, changes)
     for number in range(4):
@@ -57,6 +57,7 @@ def live(slot: ModelSlot, tmp_path_factory: pytest.TempPathFactory) -> Live:
     made.app.state.changes.ask(Change("toy", "7", "ada", "a test", made.world.now))
     at = made.world.now
     intervene(made.world.store, REGION, Intervention(MARK, "N.E.", at, at, at + HALF_HOUR, 0.0, "it drifts", "ada"))
+    note(made.world.store, [Event("toy", made.world.now, Kind.RAISED, "It is slow. Look.", "slow loop")])
     return made
 
 

@@ -18,6 +18,7 @@ from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import at_knots, known_now, local_hours, origin_times, target_times
 from power_nowcast.bundle.pending import Pending
 from power_nowcast.bundle.tracking import STEPS
+from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
 from power_nowcast.errors import ModelError, NowcastError
 from power_nowcast.features import plants
@@ -29,7 +30,7 @@ from power_nowcast.models.files import Folder
 from power_nowcast.models.kinds import model_class
 from power_nowcast.regions import Region
 
-LADDER = "ladder.json"
+LADDER, WATCH = "ladder.json", "watch.json"
 TOLERANCE = 1e-5
 """Tolerance relative to a series' largest golden answer: processors round single precision differently."""
 
@@ -59,8 +60,8 @@ class Bundle:
     """The unit that is registered, served and compared. Immutable; `digest` identifies its files.
 
     `fallback` answers when data are too late for the model. `golden` has a few rows of features with the model's
-    answers at training: a copy with other answers is not that model. `ladder` is None in a bundle of before there was
-    one.
+    answers at training: a copy with other answers is not that model. `ladder` and `watch` are None in a bundle of
+    before there was one.
     """
 
     region: Region
@@ -73,6 +74,7 @@ class Bundle:
     golden: FeatureBlock
     golden_mw: Floats
     ladder: Ladder | None = None
+    watch: WatchLimits | None = None
 
     @property
     def history_minutes(self) -> int:
@@ -258,6 +260,8 @@ class Bundle:
         )
         if self.ladder is not None:
             (folder / LADDER).write_text(json.dumps(self.ladder.to_json()))
+        if self.watch is not None:
+            (folder / WATCH).write_text(json.dumps(self.watch.to_json()))
         (folder / "region.json").write_text(self.region.model_dump_json(indent=1))
         head: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
@@ -313,6 +317,7 @@ class Bundle:
             golden=_block_from_json(golden),
             golden_mw=np.array(golden["answer"], np.float64),
             ladder=Ladder.from_json(json.loads((files / LADDER).read_text())) if LADDER in head["files"] else None,
+            watch=WatchLimits.from_json(json.loads((files / WATCH).read_text())) if WATCH in head["files"] else None,
         )
         told = {bundle.calibration.series, bundle.dependence.series, bundle.golden.series}
         whole = bundle.calibration.is_whole and np.isfinite(bundle.dependence.weights).all()

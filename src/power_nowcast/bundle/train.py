@@ -13,6 +13,7 @@ from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import local_hours, origin_times, outcomes_known_at, target_times
 from power_nowcast.bundle.tracking import STEPS
+from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Progress, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.build_features import build, targets
@@ -93,6 +94,7 @@ def train_bundle(
         golden,
         np.empty(0),
         Ladder.measured(region, spec, model, judged.calibration, judged.held_out, (train, valid)),
+        WatchLimits.measured(region, model.knots, judged.held_out[1], (train, valid)),
     )
     return replace(bundle, golden_mw=bundle.from_features(golden).values), judged.report
 

@@ -8,18 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import numpy as np
-import polars as pl
 
 from power_nowcast.contracts import Table
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import minute
 from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
-from power_nowcast.features.panel import FORECAST_REACH
 from power_nowcast.live.calibration import FollowedCalibration, resumed
 from power_nowcast.live.interventions import adjusted, interventions
 from power_nowcast.live.nowcaster import HELD, Nowcast, Nowcaster
 from power_nowcast.live.records import Published, newest, not_live, publish
 from power_nowcast.live.slot import Loaded, ModelSlot
+from power_nowcast.live.sources import newest_by_table
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
@@ -224,7 +223,7 @@ class Loop:
             known_at=known_at,
             is_live=is_live,
             data_version=self.window.data_version,
-            sources=self._sources(known_at),
+            sources=newest_by_table(self.store, self.region, known_at),
             adjusted=adjusted(nowcast, loaded.bundle, interventions(self.store, self.region.name, known_at=known_at)),
         )
         before, self._made_by = self.present, loaded.bundle.digest
@@ -237,18 +236,6 @@ class Loop:
         if before is not None and self.present.is_live:
             self._note(*changes(before, self.present))
         return True
-
-    def _sources(self, known_at: datetime) -> dict[str, datetime | None]:
-        """By table, the time of its newest value; of a forecast, the time at which it became known."""
-        found: dict[str, datetime | None] = {}
-        for table in self.region.specs:
-            if not table.is_forecast:
-                found[table.value] = self.store.last(table, self.region.name, until=known_at)
-                continue
-            rows = self.store.versions(table, self.region.name, start=known_at, end=known_at + FORECAST_REACH)
-            known: datetime | None = rows.filter(pl.col("available_at") <= known_at)["available_at"].max()  # type: ignore[assignment]
-            found[table.value] = known
-        return found
 
     def _followed(self, loaded: Loaded) -> FollowedCalibration:
         """The calibration of the version, up to the newest publication; that of the version before stays in memory."""

@@ -11,7 +11,7 @@ import polars as pl
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import aware
 from power_nowcast.live.interventions import Adjusted
-from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.live.nowcaster import RUNG_OF, Nowcast, Quality
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 from power_nowcast.store.tables import NOWCASTS, SHADOWS
@@ -135,6 +135,28 @@ def issue_times(store: Store, region: str, first: datetime, last: datetime) -> l
         lambda rows: rows.filter(own, span).select(pl.col("issue_time").unique().sort()), own, first=first, last=last
     )
     return found["issue_time"].to_list()
+
+
+def heads(store: Store, region: str, first: datetime, last: datetime) -> pl.DataFrame:
+    """What is told of each series of the publications with an issue time from `first` to `last`, without the values.
+
+    Returns:
+        Columns `issue_time`, `series`, `revision`, `published_at`, `known_at`, `is_live` and `rung`, by issue time; a
+        row that was published before there were rungs has the one of its quality.
+
+    Raises:
+        StoreError: the table is damaged.
+    """
+    own, span = pl.col("region") == region, pl.col("issue_time").is_between(first, last)
+    columns = ["issue_time", "series", "revision", "published_at", "known_at", "is_live", "rung", "quality"]
+    rows = store.records[NOWCASTS].delta.read_lazily(
+        lambda every: every.filter(own, span).select(columns), own, first=first, last=last
+    )
+    by_quality = pl.col("quality").replace_strict(
+        {q.value: r.value for q, r in RUNG_OF.items()}, return_dtype=pl.String
+    )
+    told = rows.with_columns(rung=pl.coalesce("rung", by_quality)).drop("quality")
+    return told.sort("issue_time", "revision", maintain_order=True)
 
 
 def newest(store: Store, region: str, *, until: datetime | None = None) -> Published | None:

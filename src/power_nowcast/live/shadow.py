@@ -1,10 +1,6 @@
 """The shadow: a second version nowcasts every interval beside the one that answers, and windows of both are judged."""
 
-import logging
-import queue
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -18,6 +14,7 @@ from power_nowcast.errors import MissingDataError, NowcastError
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.evaluate.promotion import Outcome, Verdict, judge
 from power_nowcast.features.panel import history
+from power_nowcast.live.beside import Beside
 from power_nowcast.live.calibration import FollowedCalibration, resumed
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.live.records import Published, publish_shadow, published
@@ -27,10 +24,6 @@ from power_nowcast.regions import Region
 from power_nowcast.store import Store
 from power_nowcast.store.events import Event, Kind, last_of, note
 
-logger = logging.getLogger("power_nowcast.live")
-
-BACKLOG = 288
-"""Publications that wait for the shadow; further ones are left out."""
 LEAST_SHARE = 0.5
 """A window in which fewer of the intervals have both nowcasts is not judged."""
 
@@ -91,36 +84,19 @@ class Shadow:
         self._following: FollowedCalibration | None = None
         self._began: tuple[tuple[str, str], datetime] | None = None
         self._noted_trouble = ""
-        self._waiting: queue.Queue[Published | None] = queue.Queue(BACKLOG)
+        self._beside: Beside[Published] = Beside(f"shadow {region.name}", self.step)
 
     def tell(self, given: Published) -> None:
         """Take a publication; from any thread, without waiting."""
-        try:
-            self._waiting.put_nowait(given)
-        except queue.Full:
-            logger.warning("%s: the shadow leaves out the interval %s", self.region.name, given.issue_time)
+        self._beside.tell(given)
 
     def start(self) -> None:
         """Begin to follow what is told."""
-        self._thread = threading.Thread(target=self._run, daemon=True, name=f"shadow {self.region.name}")
-        self._thread.start()
+        self._beside.start()
 
     def stop(self, seconds: float = 1.0) -> None:
         """End after the publication at hand; a step that takes longer than `seconds` ends with the process."""
-        with suppress(queue.Empty):
-            while True:
-                self._waiting.get_nowait()
-        self._waiting.put(None)
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        while (given := self._waiting.get()) is not None:
-            try:
-                self.step(given)
-            except NowcastError as error:
-                logger.warning("%s: shadow: %s", self.region.name, error)
-            except Exception:  # the shadow must not end by a defect; it is in the log
-                logger.exception("%s: a step of the shadow failed", self.region.name)
+        self._beside.stop(seconds)
 
     def step(self, given: Published) -> None:
         """Nowcast the interval of a publication by the second version, from the same data; judge a window that is over.

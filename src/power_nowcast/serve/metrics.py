@@ -1,6 +1,7 @@
 """Metrics of the service in Prometheus' format: requests as they are answered, regions as they are when asked."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
@@ -9,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from power_nowcast.errors import StoreError
 from power_nowcast.live.nowcaster import Quality
+from power_nowcast.serve.alarms import alarm_cards
 from power_nowcast.serve.service import Served, Service
 from power_nowcast.store.events import Kind
 
@@ -69,7 +71,7 @@ class _Regions(Collector):
         for name, one in self._service.served.items():
             for kind, count in self._counted(name, one).items():
                 events.add_metric([name, kind], count)
-        yield from (ready, model, events, *self._published(now))
+        yield from (ready, model, events, *self._published(now), *self._watched(now))
 
     def _published(self, now: datetime) -> Iterator[Metric]:
         """What the newest nowcast of each followed region says."""
@@ -103,6 +105,30 @@ class _Regions(Collector):
                 for possible in Quality:
                     quality.add_metric([name, series, possible.value], float(told is possible))
         yield from (age, left, delay, data, quality)
+
+    def _watched(self, now: datetime) -> Iterator[Metric]:
+        """The numbers of the watch at its last look, and the alarms that stand."""
+        numbers = GaugeMetricFamily(
+            f"{PREFIX}_watch",
+            "The numbers of the watch: about a series, a table or a rung; of a block of the local day; over minutes.",
+            labels=["region", "number", "about", "block", "minutes"],
+        )
+        standing = GaugeMetricFamily(
+            f"{PREFIX}_alarm",
+            "1 for an alarm that stands and is open, 0 if it is acknowledged or shelved.",
+            labels=["region", "alarm", "severity"],
+        )
+        for name, one in self._service.served.items():
+            if one.watch is None:
+                continue
+            for row in one.watch.measured.iter_rows(named=True):
+                block = "" if row["block"] is None else str(row["block"])
+                numbers.add_metric([name, row["number"], row["about"], block, str(row["minutes"])], row["value"])
+            with suppress(StoreError):  # a damaged table is no reason to lose every other metric
+                for card in alarm_cards(self._service.store, name, now):
+                    severity = "critical" if card.critical else "warning"
+                    standing.add_metric([name, card.name, severity], float(card.open))
+        yield from (numbers, standing)
 
     def _counted(self, name: str, one: Served) -> dict[str, int]:
         """Number of events by kind; all zero for a region that this process does not follow."""

@@ -31,6 +31,7 @@ from power_nowcast.live.runner import Runner
 from power_nowcast.live.scores import beside_operator, scores, shadow_skill, skill
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.live.window import Window
+from power_nowcast.monitor.watch import Watch
 from power_nowcast.regions import Region
 from power_nowcast.regions.sun import known_until
 from power_nowcast.serve.answers import (
@@ -70,11 +71,12 @@ READY_AGE_MINUTES = 60
 
 @dataclass(frozen=True)
 class Served:
-    """A region with the slot of its model, and with its loop if this process follows it."""
+    """A region with the slot of its model, and with its loop and the watch over it if this process follows it."""
 
     region: Region
     slot: ModelSlot
     loop: Loop | None = None
+    watch: Watch | None = None
 
 
 class Service:

@@ -3,6 +3,7 @@
 import logging
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,19 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 
+from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.collect import Follower
 from power_nowcast.ingest import ReplayClock, replayed
 from power_nowcast.ingest.catalog import check_ready, check_sources
+from power_nowcast.live.beside import Beside
 from power_nowcast.live.changes import Changes
 from power_nowcast.live.loop import Loop
+from power_nowcast.live.shadow import Shadow
+from power_nowcast.live.slot import ModelSlot
+from power_nowcast.monitor.outside import Outside
+from power_nowcast.monitor.watch import Watch
 from power_nowcast.regions import load
 from power_nowcast.serve import logs
 from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, connection
@@ -63,7 +71,7 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
     sleep = time.sleep if play is None else clock.sleep
-    served, shadows, named = {}, [], {}
+    served, beside, named = {}, list[Shadow | Beside[Any]](), {}
     for name, region in ((name, load(name)) for name in names):
         followed = region if play is None else replayed(region, play.folder)
         check_sources(followed)
@@ -71,20 +79,33 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
             check_ready(followed)
         slot = production(region, settings())
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
-        shadows.append(shadow(store, followed, settings()))
-        loop = Loop(store, followed, slot, follower, clock, sleep, (shadows[-1].tell,))
-        served[region.name], named[region.name] = Served(followed, slot, loop), name
-    for one in shadows:
+        outside = Outside(store, _secret(settings().webhook), _secret(settings().heartbeat))
+        messages = Beside(f"messages {region.name}", outside.step)
+        watch = Watch(store, followed, limits_in_force(slot), clock, messages.tell)
+        own = (shadow(store, followed, settings()), Beside(f"watch {region.name}", watch.step, watch.idle))
+        loop = Loop(store, followed, slot, follower, clock, sleep, tuple(one.tell for one in own))
+        served[region.name], named[region.name] = Served(followed, slot, loop, watch), name
+        beside += (*own, messages)
+    for one in beside:
         one.start()
     changes, first = Changes(named, clock), next(iter(served))
     app = create_app(served, store, default_region=first, clock=clock, limits=_limits(host), changes=changes)
     run_server(app, host, port)
-    for one in shadows:
+    for one in beside:
         one.stop()
+
+
+def limits_in_force(slot: ModelSlot) -> Callable[[], WatchLimits | None]:
+    """Asks for the watch's limits of the version that answers: None while there is none, or if it has none."""
+    return lambda: slot.current.bundle.watch if slot.is_loaded else None
 
 
 def _limits(host: str) -> Limits:
     return limits_of(host, settings().api_keys, settings().api_rate)
+
+
+def _secret(given: SecretStr | None) -> str | None:
+    return None if given is None else given.get_secret_value()
 
 
 def system_clock() -> datetime:

@@ -1,7 +1,7 @@
 """Events: everything notable that happened to a region, each once. Whatever shows history is a view of this table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -29,17 +29,35 @@ class Kind(StrEnum):
     JUMP = "jump"
     MARKED = "marked"
     ADJUSTED = "adjusted"
+    RAISED = "alarm raised"
+    ACKNOWLEDGED = "alarm acknowledged"
+    SHELVED = "alarm shelved"
+    CLEARED = "alarm cleared"
+    BEAT_LOST = "heartbeat lost"
+    BEAT_BACK = "heartbeat back"
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened: `about` is a series, a table or a model version, empty for the region; `what` is a sentence."""
+    """What happened.
+
+    Attributes:
+        region: the region's name.
+        at: when it happened.
+        kind: the kind.
+        what: a sentence.
+        about: a series, a table, a model version or an alarm; empty for the region.
+        person: who did it; empty for what the service notes by itself.
+        until: the end of what was decided, such as of a shelved alarm; None without one.
+    """
 
     region: str
     at: datetime
     kind: Kind
     what: str
     about: str = ""
+    person: str = ""
+    until: datetime | None = None
 
 
 def note(store: Store, given: Sequence[Event]) -> int:
@@ -50,10 +68,7 @@ def note(store: Store, given: Sequence[Event]) -> int:
     """
     if not given:
         return 0
-    rows = [
-        {"region": one.region, "at": one.at, "kind": one.kind.value, "about": one.about, "what": one.what}
-        for one in given
-    ]
+    rows = [asdict(one) | {"kind": one.kind.value} for one in given]
     return store.records[EVENTS].add(pl.DataFrame(rows, EVENTS.given), now=given[-1].at)
 
 
@@ -95,14 +110,19 @@ def promoted(store: Store, region: str) -> datetime | None:
     return last_of(store, region, Kind.PROMOTED)
 
 
-def events(store: Store, region: str, first: datetime, last: datetime) -> list[Event]:
-    """The events of a region from `first` to `last`, in order.
+def events(
+    store: Store, region: str, first: datetime | None, last: datetime, *, kinds: Sequence[Kind] = ()
+) -> list[Event]:
+    """The events of a region from `first` (None: from the beginning) to `last`, in order; only these kinds, if given.
 
     Raises:
         StoreError: the table is damaged.
     """
-    rows = store.records[EVENTS].read(region, pl.col("at").is_between(first, last), first=first, last=last)
+    wanted = [pl.col("at") <= last] if first is None else [pl.col("at").is_between(first, last)]
+    if kinds:
+        wanted.append(pl.col("kind").is_in([kind.value for kind in kinds]))
+    rows = store.records[EVENTS].read(region, *wanted, first=first, last=last)
     return [
-        Event(one["region"], one["at"], Kind(one["kind"]), one["what"], one["about"])
+        Event(one["region"], one["at"], Kind(one["kind"]), one["what"], one["about"], one["person"] or "", one["until"])
         for one in rows.iter_rows(named=True)
     ]

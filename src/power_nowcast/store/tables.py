@@ -141,8 +141,10 @@ EVENTS = RecordTable(
             "region": pl.String(),
             "at": UTC,
             "kind": pl.String(),
-            "about": pl.String(),  # a series, a table or a model version; empty for the region
+            "about": pl.String(),  # a series, a table, a model version or an alarm; empty for the region
             "what": pl.String(),  # a sentence
+            "person": pl.String(),  # who did it; empty, or null in a row of before this column existed
+            "until": UTC,  # the end of what was decided; null without one
             "first_seen_at": UTC,
         }
     ),

@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""The watch on New York's half-year: false alarms of the untouched time, and how soon planted faults are told.
+
+The model is trained on what was known before July 2019, its limits come from its own hold-out time, and nowcasts are
+replayed month by month with the calibration that follows. The watch's own rules look at every whole hour at the figures
+of windows, and at every issue time at what the newest nowcast says. Faults are planted in the values of one zone, or in
+the width of the bands, on the 15th of each month.
+
+FOLDER holds the publisher's files as for `nyiso_2019h2.py`.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from protocol import minute
+
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.watch import CHANGE, FALL, JUMPS, RISE, WatchLimits, changes, jump_pairs
+from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, WEEK, rolling, tally
+from power_nowcast.collect.load import write_all
+from power_nowcast.contracts import MEDIAN, QUANTILES, Nowcasts, Panel
+from power_nowcast.contracts.times import aware
+from power_nowcast.evaluate.backtest import truth
+from power_nowcast.features.panel import add_total, history
+from power_nowcast.ingest.catalog import with_source
+from power_nowcast.jobs.period import Period, known_before, span
+from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.monitor.alarms import Delays, standing
+from power_nowcast.monitor.numbers import Number
+from power_nowcast.monitor.rules import DEAD_BAND, Finding, ahead, findings
+from power_nowcast.regions import Region, load
+from power_nowcast.scoring import pinball_losses
+from power_nowcast.settings import settings
+from power_nowcast.store import Store
+from power_nowcast.store.events import Event, Kind
+from power_nowcast.workers import processes
+
+MONTHS = ("2019-07", "2019-08", "2019-09", "2019-10", "2019-11", "2019-12")
+LAST = "2019-12-31 22:45"
+MOST_A_MONTH = 1.0
+"""False alarms a month and region. `large ramp ahead` is no false alarm: the ramp is there."""
+NARROW = 1.036 / 1.282
+"""A band of 80 % that is narrower by this factor covers 70 % of normal errors."""
+NEAR = 1 - 2 * DEAD_BAND
+REACH = timedelta(days=5)
+"""A fault must be told within this time."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault: what it does to the values (slot, series) of a zone from a slot on, or to the width of the bands."""
+
+    name: str
+    length: timedelta
+    values: Callable[[np.ndarray, slice], np.ndarray] | None = None
+    width: float = 1.0
+
+
+def stuck(values: np.ndarray, where: slice) -> np.ndarray:
+    """The zone's last value before the fault, again and again."""
+    return np.full(where.stop - where.start, values[where.start - 1])
+
+
+def off(values: np.ndarray, where: slice) -> np.ndarray:
+    """The zone's values, 5 % too high."""
+    return values[where] * 1.05
+
+
+def shifted(values: np.ndarray, where: slice) -> np.ndarray:
+    """The zone's values of an hour before."""
+    return values[where.start - 12 : where.stop - 12]
+
+
+FAULTS = (
+    Fault("a zone stuck for 20 minutes", timedelta(minutes=20), stuck),
+    Fault("a zone off by 5 % for 3 hours", timedelta(hours=3), off),
+    Fault("a zone shifted by an hour", timedelta(days=2), shifted),
+    Fault("coverage .70 for 3 days", timedelta(days=3), width=NARROW),
+)
+
+
+def trained(store: Store, region: Region, options: argparse.Namespace) -> Bundle:
+    """The model of `--bundle` if it exists, a new LightGBM on what was known before the half-year otherwise."""
+    if options.bundle and options.bundle.exists():
+        return Bundle.load(options.bundle)
+    first = minute(f"{MONTHS[0]}-01 00:00")
+    period = Period(first, first, minute(LAST), 15, options.train_every, train_days=options.train_days)
+    with processes(settings().workers) as pool:
+        bundle = known_before(store, region, period).train_model("lightgbm", executor=pool, progress=tell)
+    if options.bundle:
+        bundle.save(options.bundle)
+    return bundle
+
+
+def tell(text: str) -> None:
+    """Print a line of progress."""
+    print(text, file=sys.stderr)
+
+
+def replayed(bundle: Bundle, panel: Panel, month: str, every: int, days: int | None = None) -> tuple[Nowcasts, Bundle]:
+    """The nowcasts of a month, or of its first days, and the bundle with the calibration after them."""
+    first = np.datetime64(month, "M").astype("datetime64[m]")
+    end = (np.datetime64(month, "M") + 1).astype("datetime64[m]")
+    end = min(end, minute(LAST)) if days is None else first + np.timedelta64(days, "D").astype("timedelta64[m]")
+    nowcasts, after = bundle.replay(panel, np.arange(first, end, np.timedelta64(every, "m")))
+    return nowcasts, replace(bundle, calibration=after)
+
+
+def pairs(bundle: Bundle, panel: Panel, nowcasts: Nowcasts, horizons: tuple[int, ...]) -> pl.DataFrame:
+    """Rows of `PAIRS` of the nowcasts, at the horizons of the limits."""
+    columns = [panel.series.index(name) for name in nowcasts.series]
+    steps = [nowcasts.steps_minutes.index(one) for one in horizons]
+    values = nowcasts.values[:, :, steps]
+    actual = truth(panel, bundle.region, nowcasts.issue_times, horizons)[:, columns]
+    origin = truth(panel, bundle.region, nowcasts.issue_times, (0,))[:, columns]
+    valid = nowcasts.issue_times[:, None, None] + np.array(horizons, "timedelta64[m]")
+    flat = pl.DataFrame(
+        {
+            "series": np.broadcast_to(np.array(nowcasts.series)[None, :, None], actual.shape).ravel(),
+            "valid_at": np.broadcast_to(valid, actual.shape).astype("datetime64[us]").ravel(),
+            "error": (values[..., MEDIAN] - actual).ravel(),
+            "pinball": pinball_losses(actual, values, QUANTILES).mean(axis=-1).ravel(),
+            "persistence": np.abs(origin - actual).ravel(),
+            "is_inside": ((actual >= values[..., 1]) & (actual <= values[..., 5])).ravel(),
+        }
+    )
+    known = flat.with_columns(
+        pl.col("valid_at").dt.replace_time_zone("UTC"), pl.col("error", "pinball", "persistence").fill_nan(None)
+    )
+    return known.drop_nulls().select(pl.col(name).cast(kind) for name, kind in PAIRS.items())
+
+
+def single(nowcasts: Nowcasts, n: int, origin: np.ndarray) -> Nowcast:
+    """One nowcast of a replay, as the service publishes it."""
+    count = len(nowcasts.series)
+    return Nowcast(
+        region=nowcasts.region,
+        issue_time=nowcasts.issue_times[n],
+        series=nowcasts.series,
+        steps_minutes=nowcasts.steps_minutes,
+        quantiles=nowcasts.quantiles,
+        values=nowcasts.values[n],
+        origin_mw=origin[n],
+        age_minutes=np.zeros(count),
+        quality=(Quality.FULL,) * count,
+        flags=(),
+        model_digest="",
+        calibration_id="",
+    )
+
+
+def figures(tallies: pl.DataFrame, left: pl.DataFrame, an_hour: float, publications: float) -> pl.DataFrame:
+    """Rows of `numbers.MEASURED`, with the hour at which each is told."""
+    hours = tallies.select("hour").unique().sort("hour")
+    told = []
+    for number, minutes, by_block in (
+        (Number.LOSS, DAY, False),
+        (Number.LOSS, WEEK, False),
+        (Number.COVERAGE, WEEK, False),
+        (Number.BIAS, WEEK, True),
+        (Number.JUMPS, DAY, False),
+    ):
+        if number is Number.JUMPS:
+            windows = rolling(left, minutes, publications).with_columns(jumps=1 - pl.col("coverage"))
+        else:
+            windows = rolling(tallies, minutes, an_hour, by_block=by_block)
+        by = ["series", "block"] if by_block else ["series"]
+        grid = windows.select(by).unique().join(hours, how="cross").sort("hour")
+        tolerance = f"{DAY - HOUR if by_block else 0}m"
+        every = grid.join_asof(windows.sort("hour"), on="hour", by=by, tolerance=tolerance, check_sortedness=False)
+        block = pl.col("block") if by_block else pl.lit(None, pl.Int64)
+        told.append(
+            every.select(
+                "hour",
+                number=pl.lit(number.value),
+                about=pl.col("series"),
+                block=block,
+                minutes=pl.lit(minutes, pl.Int64),
+                value=pl.col(number.value),
+                n=pl.col("n"),
+            ).drop_nulls("value")
+        )
+    return pl.concat(told)
+
+
+def looks(bundle: Bundle, panel: Panel, parts: list[Nowcasts]) -> Iterator[tuple[datetime, list[Finding]]]:
+    """What each look finds: figures at whole hours, what lies ahead at every issue time."""
+    limits = bundle.watch
+    assert limits is not None
+    region, all_pairs, all_jumps, told = bundle.region, [], [], dict[datetime, list[Finding]]()
+    every = int((parts[0].issue_times[1] - parts[0].issue_times[0]).astype(int))
+    for nowcasts in parts:
+        all_pairs.append(pairs(bundle, panel, nowcasts, limits.horizons))
+        columns = [panel.series.index(name) for name in nowcasts.series]
+        origin = truth(panel, region, nowcasts.issue_times, (0,))[:, columns, 0]
+        moved = changes(nowcasts.issue_times, nowcasts.values, nowcasts.steps_minutes, every)
+        all_jumps.append(jump_pairs(nowcasts.issue_times, nowcasts.series, moved))
+        near = close(nowcasts, origin, moved[1], limits)
+        # Where nothing is near a limit, neither now nor before, a look raises and clears nothing.
+        for n in np.flatnonzero(near | np.roll(near, 1))[1:]:
+            present, before = (single(nowcasts, place, origin) for place in (n, n - 1))
+            told.setdefault(aware(present.issue_time), []).extend(ahead(present, before, region, limits))
+    tallies, of_jumps = (tally(pl.concat(rows), region.timezone) for rows in (all_pairs, all_jumps))
+    measured = figures(tallies, of_jumps, HOUR / every * len(limits.horizons), HOUR / every)
+    for (hour,), rows in measured.partition_by("hour", as_dict=True, include_key=False).items():
+        told.setdefault(hour, []).extend(findings(rows, region, limits))
+    yield from sorted(told.items(), key=lambda one: one[0])
+
+
+def close(nowcasts: Nowcasts, origin: np.ndarray, ratio: np.ndarray, limits: WatchLimits) -> np.ndarray:
+    """Whether what a nowcast says is near a limit, shape (issue,)."""
+    near = np.zeros(len(origin), bool)
+    ramps = nowcasts.values[..., MEDIAN] - origin[..., None]
+    for row in limits.rows.filter(pl.col("figure").is_in([CHANGE, RISE, FALL])).iter_rows(named=True):
+        s = nowcasts.series.index(row["series"])
+        if row["figure"] == CHANGE:
+            value = ratio[:, s]
+        else:
+            value = (ramps[:, s] if row["figure"] == RISE else -ramps[:, s]).max(axis=1)
+        near |= np.nan_to_num(value) > NEAR * row["limit"]
+    return near
+
+
+def raised(bundle: Bundle, panel: Panel, parts: list[Nowcasts]) -> list[Event]:
+    """The alarms that the watch raises and clears."""
+    delays, events = Delays(), list[Event]()
+    for at, found in looks(bundle, panel, parts):
+        events += delays.decide(bundle.region.name, found, standing(events), at)
+    return events
+
+
+def planted(panel: Panel, bundle: Bundle, fault: Fault, zone: str, start: datetime) -> Panel:
+    """The panel with a fault in the values of a zone."""
+    if fault.values is None:
+        return panel
+    values = panel.power.values.copy(order="F")
+    column = panel.series.index(zone)
+    first = int(np.searchsorted(panel.times, minute(f"{start:%Y-%m-%d %H:%M}")))
+    where = slice(first, first + int(fault.length / timedelta(minutes=panel.step_minutes)))
+    values[where, column] = fault.values(values[:, column], where)
+    add_total(values, bundle.region)
+    return replace(panel, power=replace(panel.power, values=values))
+
+
+def delays_of(
+    bundle: Bundle, panel: Panel, zone: str, month: str, every: int
+) -> Iterator[tuple[str, tuple[str, float] | None]]:
+    """Of each fault the first alarm that the untouched time does not have, and its delay in hours; None if none is."""
+    start = datetime.fromisoformat(f"{month}-15T15:00+00:00")
+    untouched, _ = replayed(bundle, panel, month, every, days=20)
+    usual = {(one.about, one.at) for one in raised(bundle, panel, [untouched])}
+    for fault in FAULTS:
+        faulty, nowcasts = panel, untouched
+        if fault.values is not None:
+            faulty = planted(panel, bundle, fault, zone, start)
+            nowcasts, _ = replayed(bundle, faulty, month, every, days=20)
+        issues, begin = nowcasts.issue_times, minute(f"{start:%Y-%m-%d %H:%M}")
+        inside = (issues >= begin) & (issues < begin + np.timedelta64(fault.length))
+        values = nowcasts.values.copy()
+        median = values[inside][..., [MEDIAN]]
+        values[inside] = median + (values[inside] - median) * fault.width
+        found = raised(bundle, faulty, [replace(nowcasts, values=values)])
+        new = [
+            one
+            for one in found
+            if one.kind is Kind.RAISED and start <= one.at <= start + REACH and (one.about, one.at) not in usual
+        ]
+        yield fault.name, (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
+
+
+def main() -> int:
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("--data", type=Path, required=True, help="folder of the publisher's files")
+    made.add_argument("--store", type=Path, help="tables of these files, kept for the next run")
+    made.add_argument("--bundle", type=Path, help="folder of the trained model; an existing one is used")
+    made.add_argument("--train-every", type=int, default=15, help="minutes between issue times of training")
+    made.add_argument("--train-days", type=int, help="days of training; all by default")
+    made.add_argument("--every", type=int, default=5, help="minutes between the replayed issue times")
+    made.add_argument("--months", nargs="+", default=MONTHS, help="months of the half-year")
+    made.add_argument("--zone", default="LONGIL", help="the zone with the faults")
+    made.add_argument("--fault-months", nargs="*", default=MONTHS, help="months in which faults are planted")
+    made.add_argument("--json", type=Path, help="write the figures here")
+    made.add_argument("--check", action="store_true", help="exit 1 if there are more false alarms than one a month")
+    options = made.parse_args()
+    region = with_source(load("nyiso"), "nyiso", folder=str(options.data))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(options.store or folder)
+        write_all(store, region)
+        bundle = trained(store, region, options)
+        panel = history(store, region, *span(store, region))
+    if not isinstance(bundle.watch, WatchLimits) or JUMPS not in set(bundle.watch.rows["figure"]):
+        sys.exit("The model was trained before there were limits: train another one.")
+    followed, parts, starts = bundle, list[Nowcasts](), dict[str, Bundle]()
+    for month in options.months:
+        starts[month] = followed
+        nowcasts, followed = replayed(followed, panel, month, options.every)
+        parts.append(nowcasts)
+        tell(f"{month}: {len(nowcasts.issue_times):,} nowcasts")
+    events = [one for one in raised(bundle, panel, parts) if one.kind is Kind.RAISED]
+    for one in events:
+        print(f"{one.at:%Y-%m-%d %H:%M} {one.about}: {one.what}")
+    counted = {name: sum(one.about == name for one in events) for name in sorted({one.about for one in events})}
+    false = sum(count for name, count in counted.items() if name != "large ramp ahead") / len(options.months)
+    print(f"false alarms a month: {false:.2f}; by name: {counted}")
+    told: dict[str, list[tuple[str, float] | None]] = {}
+    for month in options.fault_months:
+        for name, delay in delays_of(starts[month], panel, options.zone, month, options.every):
+            told.setdefault(name, []).append(delay)
+            print(f"{month} {name}: {delay}")
+    if options.json:
+        options.json.write_text(json.dumps({"a_month": false, "alarms": counted, "faults": told}, indent=1))
+    return int(options.check and false > MOST_A_MONTH)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""The nine numbers of the watch: pure functions of rows that the tables have.
+
+Each gives rows of `MEASURED`. Which value is too much is not said here but in `rules`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import polars as pl
+
+from power_nowcast.bundle.windows import DAY, HOUR, WEEK, rolling
+from power_nowcast.contracts.rungs import Rung
+from power_nowcast.contracts.times import EPOCH
+from power_nowcast.store.events import Event, Kind
+
+
+class Number(StrEnum):
+    """The nine numbers."""
+
+    AGE = "age"  # minutes since the newest value of a table, and since the newest nowcast
+    FRESH = "fresh"  # share of intervals with a nowcast in time; about a rung, the share that it answered
+    LOSS = "loss"  # pinball loss in units of that of persistence
+    COVERAGE = "coverage"  # of the band of 80 %
+    BIAS = "bias"  # mean error of a 4-hour block of the day, in units of persistence's mean absolute error
+    WITHHELD = "withheld"  # values in quarantine, and nowcasts that were held back
+    JUMPS = "jumps"  # share of publications whose median left the band of 80 % that was published before
+    LOOP = "loop"  # the longest time in seconds from the data to the publication
+    HEARTBEAT = "heartbeat"  # minutes for which the outside address has not taken the heartbeat
+
+
+NOWCAST = "nowcast"
+"""What the age of the newest nowcast is about; other ages are about a table."""
+MEASURED = pl.Schema(
+    {
+        "number": pl.String(),  # a Number
+        "about": pl.String(),  # a table, a rung, or a series; empty for the region
+        "block": pl.Int64(),  # 4-hour block of the local day; null if the number is not told by block
+        "minutes": pl.Int64(),  # length of the window; 0 for a moment
+        "value": pl.Float64(),
+        "n": pl.Int64(),  # pairs, intervals or values behind it
+    }
+)
+"""One row for each value of a number."""
+
+
+def ages(known: Mapping[str, datetime | None], published_at: datetime | None, at: datetime) -> pl.DataFrame:
+    """Minutes since the newest value of each table, and since the newest nowcast; nothing for what is empty.
+
+    Args:
+        known: by table, the time of its newest value, as `live.sources.newest_by_table` gives it.
+        published_at: when the newest nowcast was published.
+        at: the moment.
+    """
+    times = {**known, NOWCAST: published_at}
+    return _measured(
+        [
+            {"number": Number.AGE, "about": name, "minutes": 0, "value": (at - time) / timedelta(minutes=1), "n": 1}
+            for name, time in times.items()
+            if time is not None
+        ]
+    )
+
+
+def fresh(
+    heads: pl.DataFrame, interval: timedelta, minutes: int, at: datetime, *, since: datetime | None
+) -> pl.DataFrame:
+    """The share of intervals with a nowcast that was published before the interval was over, and by rung.
+
+    Args:
+        heads: rows of `live.records.heads`.
+        interval: the region's interval.
+        minutes: length of the window.
+        at: its end; an interval counts once it is over.
+        since: the first issue time that counts, or one before the window. None: there is no nowcast.
+    """
+    if since is None:
+        return MEASURED.to_frame()
+    begin = max(at - timedelta(minutes=minutes), since - interval)
+    inside = pl.col("issue_time").is_between(begin, at - interval, closed="right")
+    expected = (at - interval - EPOCH) // interval - (begin - EPOCH) // interval
+    if expected < 1:
+        return MEASURED.to_frame()
+    in_time = heads.filter(
+        inside, "is_live", pl.col("revision") == 0, pl.col("published_at") < pl.col("issue_time") + interval
+    )
+    count = in_time["issue_time"].n_unique()
+    rows = [{"number": Number.FRESH, "about": "", "minutes": minutes, "value": count / expected, "n": expected}]
+    for rung, number in in_time.group_by("rung").agg(pl.len()).sort("rung").iter_rows():
+        share = number / len(in_time) * count / expected
+        rows.append({"number": Number.FRESH, "about": rung, "minutes": minutes, "value": share, "n": number})
+    return _measured(rows)
+
+
+def by_rule(measured: pl.DataFrame) -> float:
+    """The share of intervals and series that a rule has answered in place of the model, from rows of `fresh`."""
+    rules = [rung.value for rung in Rung if not rung.is_model]
+    return float(measured.filter(pl.col("number") == Number.FRESH, pl.col("about").is_in(rules))["value"].sum())
+
+
+def accuracy(tallies: pl.DataFrame, pairs_an_hour: float, at: datetime) -> pl.DataFrame:
+    """Loss over a day and a week, coverage over a week, and bias over a week by block, of each series.
+
+    Args:
+        tallies: rows of `bundle.windows.TALLIES`.
+        pairs_an_hour: the most pairs that a series has in an hour.
+        at: the moment; windows end with the last hour before it, those of a block with its last hour.
+    """
+    tallies = tallies.filter(pl.col("hour") <= at)
+    if tallies.is_empty():
+        return MEASURED.to_frame()
+    newest = at - timedelta(minutes=HOUR), at - timedelta(minutes=DAY)
+    day, week, blocks = (
+        rolling(tallies, minutes, pairs_an_hour, by_block=by).filter(pl.col("hour") > since)
+        for minutes, by, since in ((DAY, False, newest[0]), (WEEK, False, newest[0]), (WEEK, True, newest[1]))
+    )
+    blocks = blocks.group_by("series", "block", maintain_order=True).last()
+    parts = [
+        _of_figures(day, Number.LOSS, "loss", DAY),
+        _of_figures(week, Number.LOSS, "loss", WEEK),
+        _of_figures(week, Number.COVERAGE, "coverage", WEEK),
+        _of_figures(blocks, Number.BIAS, "bias", WEEK),
+    ]
+    return pl.concat(parts)
+
+
+def withheld(events: list[Event], quarantine: pl.DataFrame, minutes: int, at: datetime) -> pl.DataFrame:
+    """The number of values in quarantine and of nowcasts held back, by series.
+
+    Args:
+        events: the events of the window; others do not count.
+        quarantine: rows of `contracts.QUARANTINE`; those of a stamp before the window do not count, so that a backfill
+            of old files raises no alarm.
+        minutes: length of the window.
+        at: its end.
+    """
+    begin = at - timedelta(minutes=minutes)
+    rows = quarantine.filter(
+        pl.col("first_seen_at").is_between(begin, at, closed="right"), pl.col("at").is_null() | (pl.col("at") > begin)
+    )
+    names = [one.about for one in events if one.kind is Kind.HELD_BACK and begin < one.at <= at]
+    names += rows["series"].fill_null("").to_list()
+    counted = {name: names.count(name) for name in sorted(set(names))}
+    return _measured(
+        [
+            {"number": Number.WITHHELD, "about": name, "minutes": minutes, "value": float(count), "n": count}
+            for name, count in counted.items()
+        ]
+    )
+
+
+def jumps(events: list[Event], heads: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """The share of a day's live publications with a jump, by series.
+
+    Args:
+        events: the events of the day; others do not count.
+        heads: rows of `live.records.heads` of the day; others do not count.
+        at: the day's end.
+    """
+    begin = at - timedelta(minutes=DAY)
+    told = heads.filter("is_live", pl.col("published_at").is_between(begin, at, closed="right"))
+    counted = {
+        name: sum(one.kind is Kind.JUMP and one.about == name and begin < one.at <= at for one in events)
+        for name in told["series"].unique().sort()
+    }
+    number = dict(told.group_by("series").agg(pl.len()).iter_rows())
+    return _measured(
+        [
+            {"number": Number.JUMPS, "about": name, "minutes": DAY, "value": count / number[name], "n": number[name]}
+            for name, count in counted.items()
+        ]
+    )
+
+
+def loop_time(heads: pl.DataFrame, minutes: int, at: datetime) -> pl.DataFrame:
+    """The longest time in seconds from the moment whose data a live nowcast has to its publication.
+
+    Args:
+        heads: rows of `live.records.heads`.
+        minutes: length of the window.
+        at: its end.
+    """
+    begin = at - timedelta(minutes=minutes)
+    told = heads.filter("is_live", pl.col("published_at").is_between(begin, at, closed="right"))
+    took = (told["published_at"] - told["known_at"]).dt.total_microseconds() / 1e6
+    if told.is_empty():
+        return MEASURED.to_frame()
+    count = told["issue_time"].n_unique()
+    return _measured([{"number": Number.LOOP, "about": "", "minutes": minutes, "value": took.max(), "n": count}])
+
+
+def heartbeat(lost_since: datetime | None, at: datetime) -> pl.DataFrame:
+    """The minutes for which the outside address has not taken the heartbeat; 0 if it took the last one.
+
+    Args:
+        lost_since: when the first of the heartbeats that it has not taken was sent; None if it took the last one.
+        at: the moment.
+    """
+    value = 0.0 if lost_since is None else (at - lost_since) / timedelta(minutes=1)
+    return _measured([{"number": Number.HEARTBEAT, "about": "", "minutes": 0, "value": value, "n": 1}])
+
+
+def _measured(rows: list[dict[str, object]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, pl.Schema({name: kind for name, kind in MEASURED.items() if name != "block"})).select(
+        pl.lit(None, pl.Int64).alias(name) if name == "block" else pl.col(name) for name in MEASURED
+    )
+
+
+def _of_figures(figures: pl.DataFrame, number: Number, column: str, minutes: int) -> pl.DataFrame:
+    """Rows of `MEASURED` of one column of `rolling`; a figure that would divide by zero is left out."""
+    block = pl.col("block") if "block" in figures.columns else pl.lit(None, pl.Int64)
+    return figures.select(
+        number=pl.lit(number.value),
+        about=pl.col("series"),
+        block=block,
+        minutes=pl.lit(minutes, pl.Int64),
+        value=pl.col(column),
+        n=pl.col("n"),
+    ).drop_nulls("value")

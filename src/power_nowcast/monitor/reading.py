@@ -1,0 +1,143 @@
+"""The nine numbers of a region at a moment, from its tables."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from power_nowcast.bundle.windows import DAY, HOUR, TALLIES, WEEK, tally
+from power_nowcast.collect.freshness import is_archive
+from power_nowcast.contracts import Table
+from power_nowcast.live.records import heads, newest
+from power_nowcast.live.scores import scores
+from power_nowcast.live.sources import newest_by_table
+from power_nowcast.monitor import numbers
+from power_nowcast.regions import Region
+from power_nowcast.regions.sun import known_until
+from power_nowcast.store import Store
+from power_nowcast.store.events import Kind, events, last_of
+from power_nowcast.store.tables import NOWCASTS
+
+OPEN_HOURS = 3
+"""So many of the newest hours are counted anew at every look: their values may come late."""
+SHORT_INTERVALS = 6
+"""A short window has at least so many intervals, and at least an hour."""
+
+
+def short(region: Region) -> int:
+    """Minutes of the windows of what is told at once: withheld values, and the time of the loop."""
+    return max(HOUR, SHORT_INTERVALS * region.interval_minutes)
+
+
+def pairs(scored: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `bundle.windows.PAIRS` of rows of `live.scores.SCORES`.
+
+    A nowcast that was caught up counts as none. One whose band has no width, such as that of solar power at night, is
+    no pair either: training has none of them.
+    """
+    told = scored.filter("is_live", pl.col("q10") < pl.col("q90"))
+    return told.select(
+        "series",
+        "valid_at",
+        error="error_mw",
+        pinball="pinball_mw",
+        persistence=(pl.col("origin_mw") - pl.col("first_mw")).abs(),
+        is_inside="is_inside_80",
+    )
+
+
+@dataclass
+class Reading:
+    """Reads the numbers of one region. Sums of hours that are over stay in memory: a look reads a few hours of scores.
+
+    Args:
+        store: the tables.
+        region: the region.
+        horizons: minutes ahead that count for accuracy, those of the limits; all steps by default.
+    """
+
+    store: Store
+    region: Region
+    horizons: tuple[int, ...] | None = None
+    _tallies: pl.DataFrame = field(default_factory=TALLIES.to_frame, init=False, repr=False)
+    _until: datetime | None = field(default=None, init=False, repr=False)
+
+    @property
+    def pairs_an_hour(self) -> float:
+        """The most pairs that a series has in an hour."""
+        return HOUR / self.region.interval_minutes * len(self.horizons or self.region.steps_minutes)
+
+    def at(self, at: datetime) -> pl.DataFrame:
+        """Rows of `numbers.MEASURED` at a moment.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        name, day = self.region.name, timedelta(minutes=DAY)
+        told = heads(self.store, name, at - day - self.region.interval, at)
+        happened = events(self.store, name, at - day, at)
+        present = newest(self.store, name, until=at)
+        small = short(self.region)
+        since = self._since(told, at - day)
+        return pl.concat(
+            [
+                numbers.ages(self._known(at), None if present is None else present.published_at, at),
+                *(numbers.fresh(told, self.region.interval, minutes, at, since=since) for minutes in (small, DAY)),
+                numbers.accuracy(self.tallies(at), self.pairs_an_hour, at),
+                numbers.withheld(happened, self.store.read_quarantine(name), small, at),
+                numbers.jumps(happened, told, at),
+                numbers.loop_time(told, small, at),
+                numbers.heartbeat(heartbeat_lost_since(self.store, name), at),
+            ]
+        )
+
+    def tallies(self, at: datetime) -> pl.DataFrame:
+        """The sums of the eight days before `at`, by series and whole hour: the week of a block may end a day ago.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        end = at.replace(minute=0, second=0, microsecond=0)
+        begin = end - timedelta(minutes=WEEK + DAY)
+        since = begin if self._until is None else max(begin, self._until - timedelta(hours=OPEN_HOURS))
+        if self._until is None or end != self._until:
+            reach = timedelta(minutes=max(self.region.steps_minutes))
+            scored = scores(self.store, self.region, since - reach, end)
+            inside = pl.col("valid_at").is_between(since, end, closed="right")
+            counted = pl.lit(True) if self.horizons is None else pl.col("horizon_min").is_in(self.horizons)
+            new = tally(pairs(scored.filter(inside, counted)), self.region.timezone)
+            kept = self._tallies.filter(pl.col("hour").is_between(begin, since, closed="right"))
+            self._tallies, self._until = pl.concat([kept, new]), end
+        return self._tallies
+
+    def _known(self, at: datetime) -> dict[str, datetime | None]:
+        """By table, the time of its newest value; a table that does not grow has no age.
+
+        Solar power is known through the night, in which many publishers have no values.
+        """
+        found = newest_by_table(self.store, self.region, at)
+        for table in self.region.specs:
+            newest_value = found[table.value]
+            if newest_value is not None and table is Table.POWER:
+                found[table.value] = known_until(self.region, newest_value, at)
+            if is_archive(self.store, self.region, table):
+                found[table.value] = None
+        return found
+
+    def _since(self, told: pl.DataFrame, begin: datetime) -> datetime | None:
+        """The first issue time from which intervals count: that of the first nowcast, or the begin if one is older."""
+        before = self.store.records[NOWCASTS].newest(self.region.name, until=begin)
+        if not before.is_empty():
+            return begin
+        first = told["issue_time"].min()
+        return first if isinstance(first, datetime) else None
+
+
+def heartbeat_lost_since(store: Store, region: str) -> datetime | None:
+    """When the outside address began not to take the heartbeat; None if it took the last one, or if there is none.
+
+    Raises:
+        StoreError: the events cannot be read.
+    """
+    lost, back = (last_of(store, region, kind) for kind in (Kind.BEAT_LOST, Kind.BEAT_BACK))
+    return lost if lost is not None and (back is None or back < lost) else None
