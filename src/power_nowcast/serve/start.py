@@ -18,7 +18,7 @@ from power_nowcast.ingest.catalog import check_ready, check_sources
 from power_nowcast.live.loop import Loop
 from power_nowcast.regions import load
 from power_nowcast.serve import logs
-from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, connection
+from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, STALL_SECONDS, connection
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
@@ -88,16 +88,23 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def run_server(app: FastAPI, host: str, port: int, *, request_seconds: float = REQUEST_SECONDS) -> None:
+def run_server(
+    app: FastAPI,
+    host: str,
+    port: int,
+    *,
+    request_seconds: float = REQUEST_SECONDS,
+    stall_seconds: float = STALL_SECONDS,
+) -> None:
     """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up.
 
-    A request has `request_seconds` to arrive.
+    A request has `request_seconds` to arrive. A reader that takes nothing for `stall_seconds` is dropped.
     """
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=connection(request_seconds),
+        http=connection(request_seconds, stall_seconds),
         ws="none",
         h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=logs.config(),
