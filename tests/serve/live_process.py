@@ -1,7 +1,7 @@
-"""A live service of the toy region in a process of its own: FOLDER PORT STALL_SECONDS MINUTES.
+"""A live service of the toy region in a process of its own: FOLDER PORT STALL_SECONDS MINUTES SPEED.
 
-Its clock runs 600 times as fast, from so many minutes after the begin. Its registry is MLFLOW_TRACKING_URI if that is
-set, and the folder otherwise.
+Its clock runs so many times as fast, from so many minutes after the begin. Its registry is MLFLOW_TRACKING_URI if
+that is set, and the folder otherwise.
 """
 
 import os
@@ -19,9 +19,9 @@ from power_nowcast.serve.start import run_server
 from tests.live.test_loop import BEGIN, REGION, World
 
 
-def main(folder: Path, port: int, stall_seconds: float, minutes: float) -> None:
+def main(folder: Path, port: int, stall_seconds: float, minutes: float, speed: float) -> None:
     world = World(folder / "data")
-    clock = ReplayClock(BEGIN + timedelta(minutes=minutes), 600)
+    clock = ReplayClock(BEGIN + timedelta(minutes=minutes), speed)
     world.clock = clock  # type: ignore[method-assign]
 
     class Collector:
@@ -48,4 +48,4 @@ def main(folder: Path, port: int, stall_seconds: float, minutes: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:]))

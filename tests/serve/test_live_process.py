@@ -38,10 +38,11 @@ type Service = tuple[subprocess.Popen[str], str]
 
 
 @contextmanager
-def running(folder: Path, *, minutes: float = 0, **environment: str) -> Iterator[Service]:
+def running(folder: Path, *, minutes: float = 0, speed: float = 600, **environment: str) -> Iterator[Service]:
     """A live service that has answered, from so many minutes after the begin; its output is in the file `log`."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.serve.live_process", *map(str, (folder, port, STALL_SECONDS, minutes))]
+    given = map(str, (folder, port, STALL_SECONDS, minutes, speed))
+    command = [sys.executable, "-m", "tests.serve.live_process", *given]
     own = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | environment
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=REPO, env=own, text=True, stdout=log, stderr=subprocess.STDOUT)
@@ -60,11 +61,15 @@ def running(folder: Path, *, minutes: float = 0, **environment: str) -> Iterator
             process.wait()
 
 
+def save_model(folder: Path) -> None:
+    bundle = toy_bundle(REGION)
+    bundle.save(folder / "bundle")
+    (folder / "digest").write_text(bundle.digest)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Service]:
-    bundle = toy_bundle(REGION)
-    bundle.save(tmp_path / "bundle")
-    (tmp_path / "digest").write_text(bundle.digest)
+    save_model(tmp_path)
     with running(tmp_path) as found:
         yield found
 

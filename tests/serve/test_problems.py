@@ -64,3 +64,4 @@ def test_wrong_methods(client: Client) -> None:
     assert response.status_code == 405
     assert response.headers["allow"] == "GET"
     assert response.json()["detail"] == "/v1/models does not take DELETE."
+    assert client.request("DELETE", "/v1/nowcast/toy").headers["allow"] == "GET, POST", "of both routes of this path"
