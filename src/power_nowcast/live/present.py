@@ -17,11 +17,13 @@ class Edition:
         published: the publication.
         body: the answer, as JSON.
         etag: identifies the bytes.
+        event: the answer as a Server-Sent Event, which all readers share.
     """
 
     published: Published
     body: bytes
     etag: str = field(init=False)
+    event: bytes = field(init=False)
 
     @property
     def id(self) -> str:
@@ -30,6 +32,13 @@ class Edition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "etag", f'"{hashlib.sha256(self.body).hexdigest()[:16]}"')
+        object.__setattr__(self, "event", event("nowcast", self.body, self.id))
+
+
+def event(kind: str, data: bytes, id: str = "") -> bytes:  # noqa: A002 - the name of the field
+    """A Server-Sent Event; its data are one line."""
+    told = f"id: {id}\n" if id else ""
+    return b"event: %b\ndata: %b\n%b\n" % (kind.encode(), data, told.encode())
 
 
 class Present:
