@@ -38,8 +38,8 @@ from power_nowcast.store import Store
 
 NEAR, CASES, BINS = 0.05, 200, 10
 LEVELS, RAMPS = np.linspace(0.05, 0.95, 19), np.linspace(0.1, 0.9, 9)
-QUARTER, ASKED_EVERY = np.timedelta64(15, "m"), 4
-"""The calibration follows the outcomes of every quarter hour; chances are asked for at every fourth."""
+QUARTER = np.timedelta64(15, "m")
+"""The calibration follows the outcomes of every quarter hour."""
 
 
 def happenings(past_mw: np.ndarray, steps: int) -> Iterator[tuple[str, Happening]]:
@@ -61,15 +61,15 @@ def happenings(past_mw: np.ndarray, steps: int) -> Iterator[tuple[str, Happening
         yield "fall", Happening(ramp_mw=float(min(ramp, -1e-3)))
 
 
-def asked(bundle: Bundle, panel: Panel) -> pl.DataFrame:
-    """A row for each issue time, series and happening: its chance, and whether it came."""
+def asked(bundle: Bundle, panel: Panel, every: int) -> pl.DataFrame:
+    """A row for each happening, series and `every` issue time: its chance, and whether it came."""
     region, first = bundle.region, minute(FIRST)
     columns = [panel.series.index(name) for name in bundle.model.series]
     known = panel.power.values[panel.times < first][:, columns]
     questions = [list(happenings(series, len(region.steps_minutes))) for series in known.T]
     issues = np.arange(first, minute(LAST), QUARTER)
     nowcasts, _ = bundle.replay(panel, issues)
-    block, places = bundle.features(panel, issues), range(0, len(issues), ASKED_EVERY)
+    block, places = bundle.features(panel, issues), range(0, len(issues), every)
     actual = truth(panel, region, issues, region.steps_minutes)[:, columns]
     rows = list[tuple[str, str, float, bool]]()
     for done, n in enumerate(places):
@@ -103,6 +103,9 @@ def main() -> int:
     made.add_argument("--store", type=Path, help="tables of these files, kept for the next run")
     made.add_argument("--bundle", type=Path, help="folder of the trained model; an existing one is used")
     made.add_argument("--train-every", type=int, default=15, help="minutes between issue times of training")
+    made.add_argument(
+        "--every", type=int, default=60, help="minutes between the issue times at which chances are asked"
+    )
     made.add_argument("--json", type=Path, help="write the figures here")
     made.add_argument("--check", action="store_true", help="exit 1 if a bar is missed")
     options = made.parse_args()
@@ -111,7 +114,7 @@ def main() -> int:
         store = Store(options.store or folder)
         write_all(store, region)
         bundle = trained(store, region, options)
-        rows = asked(bundle, history(store, region, *span(store, region)))
+        rows = asked(bundle, history(store, region, *span(store, region)), options.every // 15)
     by_kind, by_series = reliability(rows, "kind"), reliability(rows, "kind", "series")
     with pl.Config(tbl_rows=-1, tbl_cols=-1, float_precision=3):
         print(by_kind, by_series.filter(pl.col("n") >= CASES).sort("apart", descending=True).head(20), sep="\n")
