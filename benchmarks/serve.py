@@ -1,46 +1,75 @@
 #!/usr/bin/env python3
-"""The live service of New York: from data in hand to a subscriber, the cost of a request, memory.
+"""The live service of New York: from data in hand to a subscriber, the cost of a request, streams, memory, a restart.
 
 It ingests the embedded sample, trains a small LightGBM (or takes `--bundle FOLDER`), and runs the service in a process
-of its own. There, a clock jumps from interval to interval. Figures:
+of its own. There, a clock jumps from interval to interval. Figures, by `--part`:
 
-- `event_p50_s`, `event_p99_s`: from the moment at which an interval's rows are in the tables to a subscriber's event.
-- `get_over_bare`, `unchanged_over_bare`: processor time of a request for the present (200, 304), as a ratio to that of
-  an empty handler of a bare FastAPI application on the same server. They take turns; the median of five rounds counts.
-  The service is as it is on a network: each request brings a key, which is checked, and counts for its rate.
-- `resident_mib`: memory of the service at the end.
+- events: `event_p50_s`, `event_p99_s`: from the moment at which an interval's rows are in the tables to a subscriber's
+  event.
+- requests: `get_over_bare`, `unchanged_over_bare`: processor time of a request for the present (200, 304), as a ratio
+  to that of an empty handler of a bare FastAPI application on the same server. They take turns; the median of five
+  rounds counts. The service is as it is on a network: each request brings a key, which is checked, and counts for its
+  rate. `resident_mib`: memory of the service after that.
+- streams: `stream_kb`: memory that each of 1,000 open streams adds. `stalled_closed_s`: until the last of ten readers
+  that take nothing has lost its connection. `sigterm_s`: from SIGTERM, with all streams open, to the end of the
+  process; `sigterm_errors` and `streams_cut_off` count lines of its log and streams without their last chunk.
+- posts: `posts_over_mlflow`: POSTs a second over four connections, as a ratio to those of `mlflow models serve` with
+  the same model and rows. They take turns; the median of three rounds counts.
+- restart: the command `nowcast live` starts again, beside a registry that takes connections and never answers:
+  `restart_last_s` until the last nowcast comes, `restart_new_s` until a new one does.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import numpy as np
 import polars as pl
+import streams
 import uvicorn
 from bars import figures_missed
 from fastapi import FastAPI
+from serving import (
+    HOST,
+    PRESENT,
+    STREAM,
+    Following,
+    Sample,
+    exchange,
+    free_port,
+    let_pass,
+    log_into,
+    processor_seconds,
+    request,
+    resident_mib,
+    sample,
+    serving,
+    train,
+    wait_for,
+)
 
 from power_nowcast.bundle.bundle import Bundle
-from power_nowcast.bundle.train import examples, train_bundle
-from power_nowcast.collect import write_all
-from power_nowcast.contracts import VALUES, Table
-from power_nowcast.features.panel import history
-from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.features.panel import window
+from power_nowcast.features.rows import to_rows
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
-from power_nowcast.models.kinds import create
+from power_nowcast.mlflow_client import environment as mlflow_environment
+from power_nowcast.mlflow_client import packaging, serve_command
 from power_nowcast.regions import load
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import Limits
@@ -50,89 +79,82 @@ from power_nowcast.store import Store
 from power_nowcast.store.keys import Scope, make
 
 AT_MOST = {
-    "event_p50_s": 0.3,
-    "event_p99_s": 1.0,
-    "get_over_bare": 1.5,
-    "unchanged_over_bare": 1.25,
-    "resident_mib": 600.0,
+    "events": {"event_p50_s": 0.3, "event_p99_s": 1.0},
+    "requests": {"get_over_bare": 1.5, "unchanged_over_bare": 1.25, "resident_mib": 600.0},
+    "streams": {
+        "stream_kb": 60.0,
+        "stalled_closed_s": 35.0,
+        "sigterm_s": 2.0,
+        "sigterm_errors": 0.0,
+        "streams_cut_off": 0.0,
+    },
+    "posts": {},
+    "restart": {"restart_last_s": 2.0, "restart_new_s": 6.0},
 }
+AT_LEAST = {"posts": {"posts_over_mlflow": 3.0}}
 INTERVALS, REQUESTS, ROUNDS = 60, 1500, 5
-HISTORY = timedelta(days=40)
-ROWS = [name for name in VALUES if name != "first_seen_at"]
+POSTING, POST_SECONDS, POST_ROUNDS = 4, 10.0, 3
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="a model of New York's sample")
+    parser.add_argument("--part", action="append", choices=list(AT_MOST), help="only this part; repeatable")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--check", action="store_true", help="exit 1 where a bar is missed")
     options = parser.parse_args()
+    parts = options.part or list(AT_MOST)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), options.bundle)
+        figures = measure(Path(folder), options.bundle, parts)
     for name, value in figures.items():
         print(f"{name:32} {value:>14,.3f}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
-    missed = figures_missed(figures, AT_MOST) if options.check else []
+    missed = []
+    for part in parts if options.check else []:
+        missed += figures_missed(figures, AT_MOST[part], AT_LEAST.get(part))
     for words in missed:
         print(f"MISSED: {words}")
     return int(bool(missed))
 
 
-def measure(folder: Path, bundle: Path | None) -> dict[str, float]:
+def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, float]:
     """The figures, with everything in an empty folder."""
-    region, whole = load("nyiso"), Store(folder / "whole")
-    write_all(whole, region)
-    last = whole.last(Table.POWER, region.name)
-    assert last is not None
-    begin = last - timedelta(minutes=region.interval_minutes * (INTERVALS + 2))
-    started = Store(folder / "data")
-    for table in region.specs:
-        rows = whole.versions(table, region.name, start=begin - HISTORY)
-        started.append(table, rows.filter(pl.col("available_at") <= begin).select(ROWS), now=begin, are_versions=True)
+    given, figures = sample(folder, INTERVALS + 8), dict[str, float]()
     if bundle is None:
         bundle = folder / "bundle"
-        _train(whole, begin).save(bundle)
-    key = {"authorization": f"Bearer {make(started, 'benchmark', Scope.READ, now=begin)}"}
-    spawn = multiprocessing.get_context("spawn")
-    ports = _free_port(), _free_port()
-    live = spawn.Process(target=_serve, args=(folder, bundle, begin, ports[0]))
-    bare = spawn.Process(target=_bare, args=(ports[1],))
-    live.start()
-    bare.start()
-    try:
-        for port, path in zip(ports, ("/healthz", "/"), strict=True):
-            _wait(f"http://127.0.0.1:{port}{path}")
-        figures = _events(f"http://127.0.0.1:{ports[0]}/v1/stream/nyiso", folder, key)
-        figures |= _requests(live, bare, ports, key)
-        status = Path(f"/proc/{live.pid}/status").read_text()
-        figures["resident_mib"] = int(status.split("VmRSS:")[1].split()[0]) / 1024
-    finally:
-        for process in (live, bare):
-            process.terminate()
-            process.join()
+        train(given)[0].save(bundle)
+    if "restart" in parts:
+        figures |= _restart(given, folder, bundle)
+    if set(parts) == {"restart"}:
+        return figures
+    key = {"authorization": f"Bearer {make(given.started, 'benchmark', Scope.ADMIN, now=given.begin)}"}
+    with serving(_serve, folder, bundle, given.begin, path="/healthz") as (live, port):
+        following = Following(folder)
+        if "events" in parts:
+            figures |= _events(following, port, key)
+        else:
+            following.step()
+        if "requests" in parts:
+            with serving(_bare, path="/") as (bare, bare_port):
+                figures |= _requests(live, bare, (port, bare_port), key)
+            figures["resident_mib"] = resident_mib(live.pid)
+        if "posts" in parts:
+            figures |= _posts(given, folder, bundle, port, key)
+        if "streams" in parts:
+            figures |= streams.measure(live, port, following, key, folder / "log")
     return figures
-
-
-def _train(store: Store, end: datetime) -> Bundle:
-    region, spec = load("nyiso"), FeatureSpec.for_interval(5)
-    panel = history(store, region, end - timedelta(days=100), end)
-    issues = panel.times[panel.times >= panel.start + np.timedelta64(spec.minimum_history_minutes, "m")][::12]
-    known = examples(panel, region, issues, spec)
-    cut = issues[len(issues) * 3 // 4]
-    model = create("lightgbm", region.series, spec.knots, n_estimators=30)
-    parts = known.during(issues[0], cut, 90), known.during(cut, issues[-1], 90)
-    return train_bundle(region, spec, model, *parts)[0]
 
 
 def _serve(folder: Path, bundle: Path, begin: datetime, port: int) -> None:
     """The service; a thread lets an interval pass whenever the file `go` holds a new number."""
-    region, whole, store = load("nyiso"), Store(folder / "whole"), Store(folder / "data")
+    log_into(folder / "log")
+    given = Sample(load("nyiso"), Store(folder / "whole"), Store(folder / "data"), begin)
+    region, store = given.region, given.started
     slot = ModelSlot(region, lambda: Fetched(bundle, "1", Bundle.load(bundle).digest), folder / "cache")
     slot.load()
     now = [begin]
     loop = Loop(store, region, slot, None, lambda: now[0], lambda seconds: time.sleep(min(seconds, 3600.0)))
-    step = timedelta(minutes=region.interval_minutes)
 
     def drive() -> None:
         done = 0
@@ -141,11 +163,8 @@ def _serve(folder: Path, bundle: Path, begin: datetime, port: int) -> None:
             if not text or int(text) == done:
                 time.sleep(0.002)
                 continue
-            done, before, now[0] = int(text), now[0], now[0] + step
-            for table in region.specs:
-                rows = whole.versions(table, region.name, start=before - timedelta(hours=3))
-                new = pl.col("available_at").is_between(before, now[0], closed="right")
-                store.append(table, rows.filter(new).select(ROWS), now=now[0], are_versions=True)
+            done = int(text)
+            now[0] = let_pass(given, store, now[0])
             (folder / f"in_hand_{done}").write_text(str(time.time()))
             loop.step()
 
@@ -154,7 +173,7 @@ def _serve(folder: Path, bundle: Path, begin: datetime, port: int) -> None:
     served = {region.name: Served(region, slot, loop)}
     limits = Limits(needs_key=frozenset(Scope), rate=10**9)
     app = create_app(served, store, default_region="nyiso", clock=lambda: now[0], limits=limits)
-    run_server(app, "127.0.0.1", port)
+    run_server(app, HOST, port)
 
 
 def _bare(port: int) -> None:
@@ -164,41 +183,37 @@ def _bare(port: int) -> None:
     async def empty() -> dict[str, str]:
         return {}
 
-    uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, server_header=False, log_level="warning")
+    uvicorn.run(app, host=HOST, port=port, access_log=False, server_header=False, log_level="warning")
 
 
-def _events(url: str, folder: Path, key: dict[str, str]) -> dict[str, float]:
+def _events(following: Following, port: int, key: dict[str, str]) -> dict[str, float]:
     """Seconds from data in hand to the event, of `INTERVALS` intervals after two to warm up."""
     found: list[float] = []
-    with httpx.Client(timeout=60, headers=key) as client, client.stream("GET", url) as stream:
-        (folder / "go").write_text("1")
-        seen = 0
+    with (
+        httpx.Client(timeout=60, headers=key) as client,
+        client.stream("GET", f"http://{HOST}:{port}{STREAM}") as stream,
+    ):
+        number = following.step()
         for line in stream.iter_lines():
             if not line.startswith("id: "):
                 continue
-            arrived, seen = time.time(), seen + 1
-            if seen > 2:
-                found.append(arrived - float((folder / f"in_hand_{seen}").read_text()))
+            arrived = time.time()
+            if number > 2:
+                found.append(arrived - following.in_hand(number))
             if len(found) == INTERVALS:
                 break
-            _replace(folder / "go", str(seen + 1))
+            number = following.step()
     return {"event_p50_s": float(np.quantile(found, 0.5)), "event_p99_s": float(np.quantile(found, 0.99))}
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_suffix(".new")
-    beside.write_text(text)
-    beside.replace(path)
 
 
 def _requests(
     live: multiprocessing.Process, bare: multiprocessing.Process, ports: tuple[int, int], key: dict[str, str]
 ) -> dict[str, float]:
-    etag = httpx.get(f"http://127.0.0.1:{ports[0]}/v1/nowcast/nyiso", headers=key).headers["etag"]
+    etag = httpx.get(f"http://{HOST}:{ports[0]}{PRESENT}", headers=key).headers["etag"]
     kinds: dict[str, Callable[[], float]] = {
-        "bare": lambda: _cost(bare, ports[1], "/", {}, b"200"),
-        "get": lambda: _cost(live, ports[0], "/v1/nowcast/nyiso", key, b"200"),
-        "unchanged": lambda: _cost(live, ports[0], "/v1/nowcast/nyiso", key | {"if-none-match": etag}, b"304"),
+        "bare": lambda: _cost(bare, ports[1], "/", {}, 200),
+        "get": lambda: _cost(live, ports[0], PRESENT, key, 200),
+        "unchanged": lambda: _cost(live, ports[0], PRESENT, key | {"if-none-match": etag}, 304),
     }
     rounds = [{name: measured() for name, measured in kinds.items()} for _ in range(ROUNDS + 1)][1:]
     figures = {f"{name}_us": 1e6 * statistics.median(one[name] for one in rounds) for name in kinds}
@@ -207,45 +222,110 @@ def _requests(
     return figures
 
 
-def _cost(process: multiprocessing.Process, port: int, path: str, headers: dict[str, str], status: bytes) -> float:
+def _cost(process: multiprocessing.Process, port: int, path: str, headers: dict[str, str], status: int) -> float:
     """Processor seconds of the server for a request, one after the other over one connection."""
-    asked = "".join(f"{name}: {value}\r\n" for name, value in {"host": "localhost", **headers}.items())
-    request = f"GET {path} HTTP/1.1\r\n{asked}\r\n".encode()
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        before = _processor_seconds(process)
+    asked = request(path, headers)
+    with socket.create_connection((HOST, port)) as connection:
+        before = processor_seconds(process.pid)
         for _ in range(REQUESTS):
-            connection.sendall(request)
-            answer = connection.recv(65536)
-            head, _, body = answer.partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 " + status), head
-            length = next((line for line in head.split(b"\r\n") if line.startswith(b"content-length")), b": 0")
-            left = int(length.split(b":")[1]) - len(body) if status == b"200" else 0
-            while left > 0:
-                left -= len(connection.recv(65536))
-        return (_processor_seconds(process) - before) / REQUESTS
+            found = exchange(connection, asked)[0]
+            assert found == status, found
+        return (processor_seconds(process.pid) - before) / REQUESTS
 
 
-def _processor_seconds(process: multiprocessing.Process) -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _posts(given: Sample, folder: Path, bundle: Path, port: int, key: dict[str, str]) -> dict[str, float]:
+    """POSTs a second of this service and of MLflow's, from the same rows of the tables."""
+    model = Bundle.load(bundle)
+    at = given.begin
+    rows = to_rows(window(given.started, given.region, at), given.region)
+    rows = rows.filter(pl.col("valid_at") <= at).with_columns(pl.col("valid_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    split = {"columns": rows.columns, "data": rows.rows()}
+    packaging.save(model, bundle, folder / "packaged")
+    theirs = free_port()
+    command = serve_command(str(folder / "packaged"), host=HOST, port=theirs)
+    with (folder / "mlflow_log").open("w") as log:
+        served = subprocess.Popen(
+            command,
+            env=mlflow_environment(f"sqlite:///{folder}/mlflow.db"),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_for(theirs, "/ping")
+        asked = {
+            "posts": (port, request(PRESENT, key, json.dumps({"split": split}).encode())),
+            "mlflow_posts": (theirs, request("/invocations", {}, json.dumps({"dataframe_split": split}).encode())),
+        }
+        rounds = [
+            {name: _posted(*one, POST_SECONDS if n else 1.0) for name, one in asked.items()}
+            for n in range(POST_ROUNDS + 1)
+        ][1:]
+    finally:
+        os.killpg(served.pid, signal.SIGTERM)
+        served.wait()
+    figures = {f"{name}_a_second": statistics.median(one[name] for one in rounds) for name in asked}
+    return figures | {"posts_over_mlflow": statistics.median(one["posts"] / one["mlflow_posts"] for one in rounds)}
 
 
-def _wait(url: str) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
+def _posted(port: int, asked: bytes, seconds: float) -> float:
+    """Answered POSTs a second over `POSTING` connections, each of which asks again as soon as it is answered."""
+    begun = time.monotonic()
+
+    def ask() -> int:
+        count = 0
+        with socket.create_connection((HOST, port)) as connection:
+            while time.monotonic() - begun < seconds:
+                status, _, body = exchange(connection, asked)
+                assert status == 200, body[:500]
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(POSTING) as pool:
+        count = sum(one.result() for one in [pool.submit(ask) for _ in range(POSTING)])
+    return count / (time.monotonic() - begun)
+
+
+def _restart(given: Sample, folder: Path, bundle: Path) -> dict[str, float]:
+    """Seconds from the start of the command to the last nowcast and to a new one, while the registry hangs."""
+    region, artifacts = given.region, folder / "artifacts"
+    slot = ModelSlot(region, lambda: Fetched(bundle, "1", Bundle.load(bundle).digest), artifacts / "nyiso/versions")
+    slot.load()
+    store = Store(folder / "data")
+    Loop(store, region, slot, None, lambda: given.begin).step()
+    last = given.begin.strftime("%Y-%m-%dT%H:%M:%SZ")
+    replay = ("--replay", f"{given.begin + region.interval + timedelta(seconds=20):%Y-%m-%d %H:%M:%S}")
+    port = free_port()
+    command = (sys.executable, "-m", "power_nowcast.cli", "live", "--region", "nyiso", *replay)
+    with socket.create_server((HOST, 0)) as hanging, (folder / "restart_log").open("w") as log:
+        environment = os.environ | {
+            "NOWCAST_DATA": str(folder / "data"),
+            "NOWCAST_ARTIFACTS": str(artifacts),
+            "MLFLOW_TRACKING_URI": f"http://{HOST}:{hanging.getsockname()[1]}",
+        }
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            [*command, "--data", str(folder / "whole"), "--port", str(port)], env=environment, stdout=log, stderr=log
+        )
         try:
-            httpx.get(url)
-        except httpx.TransportError:
-            time.sleep(0.2)
-        else:
-            return
-    raise TimeoutError(url)
+            old = _until(port, lambda issued: issued >= last) - begun
+            new = _until(port, lambda issued: issued > last) - begun
+        finally:
+            process.terminate()
+            process.wait()
+    return {"restart_last_s": old, "restart_new_s": new}
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+def _until(port: int, is_wanted: Callable[[str], bool]) -> float:
+    """When the present, or the last nowcast that a refusal brings with it, is first of a wanted issue time."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        with suppress(httpx.TransportError):
+            told = httpx.get(f"http://{HOST}:{port}{PRESENT}").json()
+            if is_wanted(told.get("last_nowcast", told).get("issue_time", "")):
+                return time.monotonic()
+        time.sleep(0.02)
+    raise TimeoutError("The service gives no such nowcast.")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
+
 from power_nowcast.contracts import Table
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
@@ -40,3 +42,23 @@ def test_a_source_with_a_delay_is_not_late_before_its_delay_is_over(tmp_path: Pa
     follower = world.follower(Store(tmp_path / "data"))
     follower.step()
     assert follower.due == START + timedelta(minutes=90, seconds=30)
+
+
+def test_a_zone_that_comes_after_the_others_is_asked_for_again(tmp_path: Path) -> None:
+    class OneByOne(World):
+        def publish(self) -> None:
+            whole = self.rows
+            late = pl.col("at") > self.now - timedelta(seconds=100)
+            self.rows = whole.with_columns(pl.when(late).then(None).otherwise("SOUTH 1").alias("SOUTH 1"))
+            super().publish()
+            self.rows = whole
+
+    world, store = OneByOne(tmp_path), Store(tmp_path / "data")
+    follower, asked = world.follower(store), list[float]()
+    while world.now <= START + timedelta(minutes=59):
+        follower.step()
+        asked.append((world.now - START).total_seconds())
+        world.sleep((follower.due - world.now).total_seconds())
+    assert asked[-3:] == [1830.0, 1860.0, 1920.0]
+    newest = store.as_of(Table.POWER, "toy", start=START + timedelta(minutes=30))
+    assert set(newest["series"]) == {"N.E.", "SOUTH 1"}

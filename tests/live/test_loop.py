@@ -31,8 +31,9 @@ BEGIN = datetime(2024, 5, 1, 12, tzinfo=UTC)
 """After the toy bundle's training."""
 
 
-def values() -> dict[Table, pl.DataFrame]:
-    rows = toy_rows(64).with_columns(pl.col("valid_at").str.to_datetime(time_unit="us", time_zone="UTC"))
+def values(wide: pl.DataFrame) -> dict[Table, pl.DataFrame]:
+    """Wide rows as rows for the store."""
+    rows = wide.with_columns(pl.col("valid_at").str.to_datetime(time_unit="us", time_zone="UTC"))
     long = rows.unpivot(index="valid_at", variable_name="series", value_name="value").with_columns(
         region=pl.lit("toy"), available_at="valid_at", basis=pl.lit("delay"), source=pl.lit("test")
     )
@@ -41,7 +42,7 @@ def values() -> dict[Table, pl.DataFrame]:
     return {Table.POWER: long.filter(~weather), Table.WEATHER: long.filter(weather)}
 
 
-ROWS = values()
+ROWS = values(toy_rows(64))
 
 
 class World:

@@ -43,7 +43,7 @@ def toy(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def live(slot: ModelSlot, tmp_path_factory: pytest.TempPathFactory) -> Live:
-    """A region that was followed for four intervals, with an event, an alarm, a decision, a change and a second version."""
+    """A followed region of four intervals, with an event, an alarm, a decision, a change and a second version."""
     changes = Changes(command=(sys.executable, "-c", "print('- Yes.')"))
     made = Live(World(tmp_path_factory.mktemp("documented") / "data"), slot, changes)
     for number in range(4):

@@ -64,4 +64,5 @@ def test_wrong_methods(client: Client) -> None:
     assert response.status_code == 405
     assert response.headers["allow"] == "GET"
     assert response.json()["detail"] == "/v1/nowcast/toy/paths does not take DELETE."
-    assert client.request("DELETE", "/v1/models").status_code == 401, "what might change something needs a key first"
+    # What might change something needs a key first.
+    assert client.request("DELETE", "/v1/models").status_code == 401

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -143,6 +144,18 @@ def test_an_owner_that_is_not_json_is_another_process(tmp_path: Path) -> None:
     finally:
         holder.kill()
         holder.communicate()
+
+
+def test_a_full_disk_keeps_the_lease_from_nobody(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with FileLease(tmp_path)():
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with FileLease(tmp_path, wait_seconds=0)():
+        pass
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:

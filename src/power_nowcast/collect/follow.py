@@ -10,6 +10,7 @@ from traceback import format_exc
 
 from polars.exceptions import PanicException
 
+from power_nowcast.collect.freshness import has_zones
 from power_nowcast.collect.load import IngestReport, write_all
 from power_nowcast.contracts import Progress, Table
 from power_nowcast.errors import ConfigurationError, NowcastError, WriterBusyError
@@ -132,13 +133,14 @@ class Follower:
         return IngestReport()
 
     def _ask_again(self, turn: _Turn) -> None:
-        """Ask again soon if the source does not have the newest value yet."""
-        last = self.store.last(Table.POWER, self.region.name, until=self.clock())
-        published = self.clock() - timedelta(minutes=self.region.power.delay_minutes)
-        if last is None or last >= self.region.slot(published):
+        """Ask again soon if the source does not have the newest value of every zone yet."""
+        now = self.clock()
+        newest = self.region.slot(now - timedelta(minutes=self.region.power.delay_minutes))
+        is_empty = self.store.last(Table.POWER, self.region.name, until=now) is None
+        if is_empty or has_zones(self.store, self.region, newest, now=now):
             turn.too_early = 0
             return
-        turn.due = min(turn.due, self.clock() + doubled(AGAIN, turn.too_early, self.region.interval))
+        turn.due = min(turn.due, now + doubled(AGAIN, turn.too_early, self.region.interval))
         turn.too_early += 1
 
     def _failed(self, table: Table, turn: _Turn, error: BaseException) -> None:

@@ -90,6 +90,12 @@ def usual_age(region: Region, table: Table, spec: SourceSpec) -> timedelta:
     return timedelta(minutes=spec.delay_minutes + PATIENCE * (spec.interval_minutes or default))
 
 
+def has_zones(store: Store, region: Region, since: datetime, *, now: datetime) -> bool:
+    """Whether every zone has a value of `since` or later that is known now: some publishers send them one by one."""
+    rows = store.as_of(Table.POWER, region.name, at=now, start=since, end=now)
+    return {zone.name for zone in region.zones} <= set(rows.drop_nulls("value")["series"])
+
+
 def is_archive(store: Store, region: Region, table: Table = Table.POWER) -> bool:
     """Whether a table holds the past and does not grow: the rule of every command and of the API.
 

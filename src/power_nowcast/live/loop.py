@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from power_nowcast.contracts import Table
+from power_nowcast.collect.freshness import has_zones
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import minute
 from power_nowcast.errors import ConfigurationError, HistoryError, MissingDataError, NowcastError, StaleDataError
@@ -150,8 +150,7 @@ class Loop:
     def _has_newest(self, issue: datetime, now: datetime) -> bool:
         """Whether every zone has the newest value that it can have by now."""
         expected = self.region.slot(issue - timedelta(minutes=self.region.power.delay_minutes))
-        rows = self.store.as_of(Table.POWER, self.region.name, at=now, start=expected, end=expected)
-        return {zone.name for zone in self.region.zones} <= set(rows.drop_nulls("value")["series"])
+        return has_zones(self.store, self.region, expected, now=now)
 
     def _next(self, now: datetime, issue: datetime) -> datetime:
         has_published = self.present is not None and self.present.issue_time >= issue

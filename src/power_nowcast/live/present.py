@@ -26,11 +26,13 @@ class Edition:
         body: the answer, as JSON.
         etag: identifies the bytes.
         further: further bytes that were made of it, by name.
+        event: the answer as a Server-Sent Event, which all readers share.
     """
 
     published: Published
     body: bytes
     etag: str = field(init=False)
+    event: bytes = field(init=False)
     further: dict[str, bytes] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
@@ -40,6 +42,13 @@ class Edition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "etag", etag_of(self.body))
+        object.__setattr__(self, "event", event("nowcast", self.body, self.id))
+
+
+def event(kind: str, data: bytes, id: str = "") -> bytes:  # noqa: A002 - the name of the field
+    """A Server-Sent Event; its data are one line."""
+    told = f"id: {id}\n" if id else ""
+    return b"event: %b\ndata: %b\n%b\n" % (kind.encode(), data, told.encode())
 
 
 class Present:

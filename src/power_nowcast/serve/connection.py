@@ -1,7 +1,9 @@
-"""HTTP connections with limits: a request must arrive whole in time, and its head has a greatest size."""
+"""HTTP connections with limits: on the time of a request to arrive, on the size of its head, on readers that stall."""
 
 import asyncio
 import logging
+import socket
+import sys
 from contextlib import suppress
 
 import h11
@@ -13,6 +15,8 @@ logger = logging.getLogger("power_nowcast.access")
 
 REQUEST_SECONDS = 30.0
 """A request that has not arrived as a whole after this time is dropped."""
+STALL_SECONDS = 30.0
+"""A connection whose other side takes none of what waits for it is dropped after this time."""
 HEAD_BYTES = 16 * 1024
 """The most bytes of a request's first line and headers; twice as many may pass where they come in pieces."""
 
@@ -20,14 +24,20 @@ HEAD_BYTES = 16 * 1024
 class Connection(H11Protocol):
     """A connection on which no request takes longer than `seconds` to arrive; so long may it also be silent at first.
 
-    Between requests uvicorn's own, shorter limit for silent connections holds.
+    Between requests uvicorn's own, shorter limit for silent connections holds. A reader that takes nothing of an answer
+    for `stall_seconds` loses its connection, for instance one of a stream whose machine sleeps.
     """
 
     seconds = REQUEST_SECONDS
+    stall_seconds = STALL_SECONDS
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if sys.platform == "linux":
+            # The system's own buffer takes what a stalled reader does not: only the system sees that nothing leaves it.
+            milliseconds = round(1000 * self.stall_seconds)
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
@@ -84,6 +94,6 @@ class Connection(H11Protocol):
         self.transport.close()
 
 
-def connection(seconds: float) -> type[Connection]:
-    """The connections of a server that gives each request so many seconds to arrive."""
-    return type("Connection", (Connection,), {"seconds": seconds})
+def connection(seconds: float, stall_seconds: float) -> type[Connection]:
+    """The connections of a server, with its own limits in place of `REQUEST_SECONDS` and `STALL_SECONDS`."""
+    return type("Connection", (Connection,), {"seconds": seconds, "stall_seconds": stall_seconds})

@@ -1,6 +1,7 @@
 """The OpenAPI description: problems by status, bodies that are read in threads, and examples of the served region."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -10,10 +11,13 @@ from pydantic import BaseModel
 from power_nowcast.contracts import QUANTILES
 from power_nowcast.regions import Region
 from power_nowcast.scoring import label
+from power_nowcast.serve.answers import iso
 from power_nowcast.serve.guard import OPEN, Limits, is_decision, needed_for
 from power_nowcast.serve.problems import MEDIA_TYPE
-from power_nowcast.serve.schemas import EXAMPLE_TIME, Problem
+from power_nowcast.serve.schemas import Problem
 
+EXAMPLE_MIDNIGHT = datetime(2019, 7, 1, tzinfo=UTC)
+"""The issue time of the examples is that of the interval before."""
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -81,14 +85,16 @@ def _add_limits(description: dict[str, Any], limits: Limits) -> None:
 
 def _add_examples(description: dict[str, Any], region: Region) -> None:
     schemas, paths = description["components"]["schemas"], description["paths"]
+    at = EXAMPLE_MIDNIGHT - region.interval
+    issue_time = iso(at)
     # A share of each zone's maximum is about its usual load.
     load = {zone.name: round(zone.max_mw * 0.45, 1) for zone in region.zones}
-    rows = [{"valid_at": EXAMPLE_TIME, **load}]
+    rows = [{"valid_at": issue_time, **load}]
     steps = list(region.steps_minutes)[:2]
     shape = {"rows": rows, "horizon": steps}
     schemas["Observations"]["examples"] = [
         shape | {"series": [region.series[0]]},
-        {"split": {"columns": list(rows[0]), "data": [list(rows[0].values())]}, "issue_time": EXAMPLE_TIME},
+        {"split": {"columns": list(rows[0]), "data": [list(rows[0].values())]}, "issue_time": issue_time},
     ]
     schemas["ShortRequest"]["examples"] = [shape]
     level = sum(load.values()) if region.total else load[region.series[0]]
@@ -102,17 +108,17 @@ def _add_examples(description: dict[str, Any], region: Region) -> None:
     }
     facts = {
         "region": region.name,
-        "issue_time": EXAMPLE_TIME,
-        "answered_at": "2019-06-30T23:55:21Z",
+        "issue_time": issue_time,
+        "answered_at": iso(at + timedelta(seconds=21)),
         "live": True,
-        "newest_observation": EXAMPLE_TIME,
+        "newest_observation": issue_time,
         "newest_observation_age_minutes": 0.0,
         "quality": "full",
         "rung": "all inputs",
         "flags": [],
         "model": model,
     }
-    valid_at = [f"2019-07-01T00:{step - 5:02d}:00Z" for step in steps]
+    valid_at = [iso(at + timedelta(minutes=step)) for step in steps]
     made = {"quality": "full", "rung": "all inputs", "reasons": []}
     known = {"origin_mw": level, "age_minutes": 0.0}
     one = {"series": region.series[0], **made, **known, "quantiles": quantiles}

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope, Send
 
 from power_nowcast import errors
@@ -96,11 +97,22 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         title, detail = HTTPStatus(error.status_code).phrase.capitalize(), str(error.detail)
+        headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.NOT_FOUND:
             detail = f"There is nothing at {request.url.path}."
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             detail = f"{request.url.path} does not take {request.method}."
-        return problem(request, error.status_code, title, detail, "See /docs for what there is.", headers=error.headers)
+            headers["allow"] = ", ".join(_methods(app, request))
+        return problem(request, error.status_code, title, detail, "See /docs for what there is.", headers=headers)
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """The methods of all routes of a request's path; the error names those of the first one only."""
+    found = set[str]()
+    for route in app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def _where(place: tuple[int | str, ...]) -> str:

@@ -27,7 +27,7 @@ from power_nowcast.monitor.outside import Outside
 from power_nowcast.monitor.watch import Watch
 from power_nowcast.regions import load
 from power_nowcast.serve import logs
-from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, connection
+from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, STALL_SECONDS, connection
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
@@ -113,16 +113,23 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def run_server(app: FastAPI, host: str, port: int, *, request_seconds: float = REQUEST_SECONDS) -> None:
-    """Run the server until it is interrupted; it ends the application's streams first, which would hold it up.
+def run_server(
+    app: FastAPI,
+    host: str,
+    port: int,
+    *,
+    request_seconds: float = REQUEST_SECONDS,
+    stall_seconds: float = STALL_SECONDS,
+) -> None:
+    """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up.
 
-    A request has `request_seconds` to arrive.
+    A request has `request_seconds` to arrive. A reader that takes nothing for `stall_seconds` is dropped.
     """
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=connection(request_seconds),
+        http=connection(request_seconds, stall_seconds),
         ws="none",
         h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=logs.config(),

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
@@ -80,8 +80,10 @@ class FileLease:
                     os.close(descriptor)
                     raise _busy(str(self._path.parent), owner, self._wait) from None
             self._sleep(0.05)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _myself().encode(), 0)
+        # On a full disk the lease has no name; the write that it is for says what is wrong.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _myself().encode(), 0)
         return descriptor
 
 

@@ -10,8 +10,9 @@ import polars as pl
 import polars.selectors as cs
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import StreamingResponse
 
+from power_nowcast.live.present import event
 from power_nowcast.serve.answers import SIGNIFICANT, iso_exact
 from power_nowcast.serve.history import By, Span
 from power_nowcast.serve.openapi import problems_of, tables_of
@@ -40,30 +41,30 @@ KindsQuery = Annotated[list[Kind] | None, Query(description="Only these kinds; r
 SinceQuery = Annotated[Time | None, Query(description="The events since then; of the last day if absent.")]
 
 
+class EventStream(StreamingResponse):
+    """Server-Sent Events. FastAPI's own have two more tasks and several copies of an event for each reader."""
+
+    media_type = "text/event-stream"
+
+
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes."""
 
-    def check_region(region: str) -> None:
-        service.of(region)
-
-    @app.get(
-        "/v1/stream/{region}",
-        tags=["live"],
-        responses=problems_of(404, 422),
-        response_class=EventSourceResponse,
-        dependencies=[Depends(check_region)],  # once the stream has begun, no problem can be told
-    )
-    async def stream(region: str, last_event_id: LastEventId = None) -> AsyncIterator[ServerSentEvent]:
+    @app.get("/v1/stream/{region}", tags=["live"], responses=problems_of(404, 422), response_class=EventStream)
+    async def stream(region: str, last_event_id: LastEventId = None) -> EventStream:
         """Every publication as an event `nowcast`; after a silence, an event `heartbeat` with the server's time.
 
         A reader that comes back names the newest event that it has (`Last-Event-ID`) and gets what is newer. A reader
         that is slow gets the newest publication only.
         """
-        async for edition in service.present.follow(region, seen=last_event_id or "", beat_seconds=BEAT_SECONDS):
-            if edition is None:
-                yield ServerSentEvent(event="heartbeat", data=service.told_time().model_dump())
-            else:
-                yield ServerSentEvent(event="nowcast", id=edition.id, raw_data=edition.body.decode())
+        service.of(region)
+        editions = service.present.follow(region, seen=last_event_id or "", beat_seconds=BEAT_SECONDS)
+
+        async def told() -> AsyncIterator[bytes]:
+            async for edition in editions:
+                yield edition.event if edition else event("heartbeat", service.told_time().model_dump_json().encode())
+
+        return EventStream(told(), headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
 
     def span_of(
         by: ByQuery = "issue_time", start: StartQuery = None, end: EndQuery = None, limit: LimitQuery = 20_000
