@@ -11,7 +11,7 @@ import pytest
 from containers import DOCKER, PYTHON, REPOSITORY, SLEEP, Engine
 from image.conftest import MEASURED
 
-MOST_BYTES = 1_200_000_000
+MOST_BYTES = 1_350_000_000
 HADOLINT = Path(sys.executable).parent / "hadolint"
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;]+)", re.MULTILINE)
 
@@ -89,8 +89,8 @@ def test_its_packages_are_the_pinned_ones(engine: Engine, image: str) -> None:
 def test_what_is_missing_for_the_product_is_nothing(engine: Engine, image: str) -> None:
     """`nowcast doctor` finds every required package, and loads each library with compiled code."""
     told = engine.run(image, "doctor", check=False).stdout
-    assert re.search(r"packages\W+\d+ required packages", told), told
-    assert re.search(r"libraries\W+7 packages with compiled code can be loaded", told), told
+    assert re.search(r"packages\W+ok\W+\d+ required packages", told), told
+    assert re.search(r"libraries\W+ok\W+7 packages with compiled code can be loaded", told), told
 
 
 @pytest.mark.image
