@@ -89,10 +89,11 @@ class Engine:
         return _run(command, self.environment, check=check, timeout=timeout, **options)
 
     def run(
-        self, image: str, *words: str, options: tuple[str, ...] = (), **more: Any
+        self, image: str, *words: str, options: tuple[str, ...] = (), program: str = "", **more: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run a container until it ends, closed as `CLOSED` says."""
-        return self.podman("run", "--rm", *CLOSED, *options, image, *words, **more)
+        """Run a container until it ends, closed as `CLOSED` says; `program` takes the place of the image's own."""
+        entry = ("--entrypoint", program) if program else ()
+        return self.podman("run", "--rm", *CLOSED, *entry, *options, image, *words, **more)
 
     @contextmanager
     def service(self, image: str, *words: str, options: tuple[str, ...] = ()) -> Iterator["Container"]:
