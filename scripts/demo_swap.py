@@ -104,7 +104,7 @@ def main() -> int:
             say("", "", "", "", f"$ nowcast promote {' '.join(arguments)}")
             told, at = watched.until(version, begin(options.region, "promote", *arguments, "--reason", "the demo"))
             moved = datetime.fromisoformat(mlflow_client.history(region)[-1].at)
-            seen.append(show(region, told, f"nowcast promote {arguments[0]}", (at - moved).total_seconds()))
+            seen.append(show(region, told, f"nowcast promote {' '.join(arguments)}", (at - moved).total_seconds()))
         refused = f"; {watched.refused:,} times the nowcast was late" if watched.refused else ""
         print(f"\nProcess {watched.process.pid} gave {watched.answers:,} answers, each of one version{refused}.")
     track(region, seen, watched, environment)

@@ -105,7 +105,7 @@ class Scorecard:
                 remedy="Evaluate the version again: nowcast evaluate.",
                 missing=missing,
             )
-        tables = {
+        tables: dict[str, Any] = {
             name: pl.read_csv(folder / f"{name}.csv", try_parse_dates=True, infer_schema_length=None) for name in names
         }
         baselines = [name.removeprefix("MAE_") for name in tables["by_series"].columns if name.startswith("MAE_")]
@@ -143,7 +143,7 @@ def scorecard(backtest: Backtest) -> Scorecard:
         parts.setdefault("slopes", []).append(slopes(chosen))
         parts.setdefault("reliability", []).append(_reliability(model, actual, column))
         parts.setdefault("delays", []).append(_delays(backtest, keys, actual, column))
-    tables = {name: _relative(pl.concat(frames), region) for name, frames in parts.items()}
+    tables: dict[str, Any] = {name: _relative(pl.concat(frames), region) for name, frames in parts.items()}
     return Scorecard(**_facts(backtest), baselines=names, by_horizon=_by_horizon(tables["by_series"]), **tables)
 
 
