@@ -219,7 +219,7 @@ def test_an_equal_version_behind_the_weights_of_the_overlay_passes(
     assert "The canary may replace it." in done.stdout
     assert weights() == {"power-nowcast": 90, "power-nowcast-canary": 10}
     assert counts["power-nowcast-canary"] / counts.total() == pytest.approx(0.1, abs=0.03)
-    assert re.search(r"requests +\d[\d,]+ +\d+ +ok", done.stdout), done.stdout
+    assert re.search(r"requests \W+\d[\d,]+ \W+\d+ \W+ok", done.stdout), done.stdout
 
 
 @pytest.mark.integration

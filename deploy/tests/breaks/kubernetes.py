@@ -105,8 +105,8 @@ PODS = [
         'requests: { cpu: "1", memory: 3Gi,',
         'requests: { cpu: "1", memory: 1Gi,',
     ),
-    Edit("memory_is_what_was_measured_and_a_quarter", "dev", LIVE, "memory: 1Gi", "memory: 512Mi"),
-    Edit("memory_is_what_was_measured_and_a_quarter", "prod", RETRAIN, "memory: 3Gi", "memory: 32Gi"),
+    Edit("memory_fits_what_was_measured", "dev", LIVE, "memory: 1Gi", "memory: 512Mi"),
+    Edit("memory_fits_what_was_measured", "prod", RETRAIN, "memory: 3Gi", "memory: 32Gi"),
 ]
 
 SERVICE = [

@@ -102,7 +102,7 @@ def load(name: str) -> None:
     import_module(name)
 
 
-def gpus() -> str | OSError:
+def _gpus() -> str | OSError:
     """What the GPUs' driver says, or why it says nothing."""
     try:
         return gpu.query()
@@ -123,7 +123,7 @@ class Outside:
     free: Callable[[Path], int] = _free
     http: Callable[[], Http] = lambda: Http(attempts=1)
     load: Callable[[str], object] = load
-    gpus: Callable[[], str | OSError] = gpus
+    gpus: Callable[[], str | OSError] = _gpus
 
 
 def examine(
