@@ -1,6 +1,6 @@
 """Routes that say what the service has, and how it is."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -40,7 +40,7 @@ def add(app: FastAPI, service: Service) -> None:
         """The process is alive."""
         return Health(version=__version__)
 
-    not_ready = {503: {"model": Readiness, "description": "Not ready, and why."}}
+    not_ready: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "description": "Not ready, and why."}}
 
     @app.get("/readyz", tags=["service"], responses=problems_of(422) | not_ready)
     def readyz(response: Response, exclude: ExcludeQuery = None) -> Readiness:
