@@ -4,6 +4,9 @@ A limit is a quantile of the backtest's own rolling windows of that length, on h
 beyond it is chosen so that a region has one false alarm a month: a month has so many windows that do not overlap, and a
 region so many figures. Hold-out time is too short to show that share, so an exponential tail continues the largest
 tenth of its windows. Nobody tunes a limit.
+
+A month of hold-out time shows too little of how weeks differ, so that there are more false alarms than that:
+docs/watch.md has the measured figures.
 """
 
 from collections.abc import Mapping
