@@ -153,18 +153,17 @@ def test_a_reader_that_stalls_is_dropped_and_disturbs_no_other(server: Service, 
     assert "Traceback" not in log, log
 
 
-def ask_until_it_is_gone(url: str, body: dict[str, object] | None) -> list[int]:
-    """Statuses of the answers to a request that is sent again and again; each answer has come as a whole."""
-    found: list[int] = []
+def ask_until_it_is_gone(url: str, body: dict[str, object] | None, found: list[int]) -> None:
+    """Send a request again and again; `found` gets the status of each answer, which has come as a whole."""
     with httpx.Client(timeout=30) as client:
         while True:
             try:
                 answer = client.get(url) if body is None else client.post(url, json=body)
             except (httpx.ConnectError, httpx.ReadError, httpx.WriteError):
-                return found
+                return
             except httpx.RemoteProtocolError as error:
                 assert "without sending a response" in str(error), error  # noqa: PT017 - half an answer has another text
-                return found
+                return
             assert answer.json()
             found.append(answer.status_code)
 
@@ -172,15 +171,22 @@ def ask_until_it_is_gone(url: str, body: dict[str, object] | None) -> list[int]:
 def test_sigterm_under_load_cuts_no_answer_off(server: Service, tmp_path: Path) -> None:
     process, url = server
     body = {"rows": toy_rows()[-50 * 48 :].to_dicts()}
-    with ThreadPoolExecutor() as pool:
-        asked = [pool.submit(ask_until_it_is_gone, f"{url}/v1/nowcast/toy", one) for one in [None] * 6 + [body] * 2]
-        time.sleep(2)
+    bodies = [None] * 6 + [body] * 2
+    found: list[list[int]] = [[] for _ in bodies]
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        address = f"{url}/v1/nowcast/toy"
+        asked = [pool.submit(ask_until_it_is_gone, address, *each) for each in zip(bodies, found, strict=True)]
+        until = time.monotonic() + 30
+        while not all(found):
+            assert time.monotonic() < until
+            assert not any(one.done() for one in asked)
+            time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
         assert process.wait(15) == 0
         assert time.monotonic() - begun < 8
-        found = [one.result() for one in asked]
-    assert all(found)
+        for one in asked:
+            one.result()
     assert {status for statuses in found for status in statuses} == {200}
     log = (tmp_path / "log").read_text()
     assert "ERROR" not in log, log
@@ -197,11 +203,11 @@ def test_while_the_registry_hangs_a_restart_answers_with_the_last_nowcast_and_th
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         address = f"http://127.0.0.1:{hanging.getsockname()[1]}"
         with running(tmp_path, minutes=300, MLFLOW_TRACKING_URI=address) as (_, url):
-            models = httpx.get(f"{url}/v1/models").json()
             end, issued = time.monotonic() + 60, ""
             while issued < "2024-05-01T17:00:00Z":
                 answer = httpx.get(f"{url}/v1/nowcast/toy").json()
                 issued = answer.get("last_nowcast", answer)["issue_time"]
                 assert issued >= last
                 assert time.monotonic() < end
+            models = httpx.get(f"{url}/v1/models").json()
         assert [(one["from_disk"], one["model"]["version"]) for one in models] == [(True, "1")]

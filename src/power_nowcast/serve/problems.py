@@ -102,7 +102,7 @@ def install(app: FastAPI) -> None:
             detail = f"There is nothing at {request.url.path}."
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             detail = f"{request.url.path} does not take {request.method}."
-            headers["allow"] = ", ".join(_methods(app, request))
+            headers = {"allow": ", ".join(_methods(app, request))}
         return problem(request, error.status_code, title, detail, "See /docs for what there is.", headers=headers)
 
 
