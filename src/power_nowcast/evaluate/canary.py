@@ -149,5 +149,5 @@ def _compared(
 
 
 def _finding(what: str, stable: float | None, canary: float | None, form: str, is_kept: bool) -> Finding:
-    told = ["unknown" if one is None else form.format(one) for one in (stable, canary)]
-    return Finding(what, *told, is_kept)
+    before, after = ("unknown" if one is None else form.format(one) for one in (stable, canary))
+    return Finding(what, before, after, is_kept)
