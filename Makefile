@@ -86,7 +86,8 @@ lint: setup ## ruff, mypy, import-linter, and the rules of the tree
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	cd deploy/tests && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml invariants breaks containers.py terraform.py stage.py
+	cd deploy/tests && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml \
+		invariants breaks manifests containers.py terraform.py stage.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_tree.py
 

@@ -39,7 +39,7 @@ def test_every_command_has_a_section_with_its_options(pages: dict[str, str]) -> 
 
 
 def test_every_route_and_form_has_a_section(pages: dict[str, str]) -> None:
-    documented = re.findall(r"^### ((?:GET|POST) \S+)", (ROOT / "docs/serving.md").read_text(), re.MULTILINE)
+    documented = re.findall(r"^### ((?:GET|POST|DELETE) \S+)", (ROOT / "docs/serving.md").read_text(), re.MULTILINE)
     found = sections(pages["http"])
     assert set(documented) == set(found) - {"Forms"}
     for link in re.findall(r"\]\(#(\w+)\)", pages["http"]):
