@@ -97,6 +97,10 @@ def add(app: FastAPI, service: Service) -> None:
         headers = {} if following is None else {"link": _next(request, start=following, end=span.last)}
         return _table(rows, f"{region}_history", format, headers)
 
+    _add_events(app, service)
+
+
+def _add_events(app: FastAPI, service: Service) -> None:
     @app.get("/v1/events", tags=["live"], responses=problems_of(404, 422, 503))
     def all_events(region: RegionsQuery = None, since: SinceQuery = None, kind: KindsQuery = None) -> list[EventCard]:
         """What happened in all regions, or in some, oldest first."""
