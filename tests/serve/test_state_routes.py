@@ -174,8 +174,16 @@ def test_the_description_is_whole_and_its_examples_fit(client: Client) -> None:
                 is_own = status == "200" or (path, status) == ("/readyz", "503")
                 kind = "application/json" if is_own else "application/problem+json"
                 if status == "200":
-                    kind = {"/v1/stream/{region}": "text/event-stream", "/metrics": "text/plain"}.get(path, kind)
+                    kind = OWN_KINDS.get(path, kind)
                 assert kind in answer["content"], (path, status)
+
+
+OWN_KINDS = {
+    "/v1/stream/{region}": "text/event-stream",
+    "/v1/nowcast/{region}.svg": "image/svg+xml",
+    "/metrics": "text/plain",
+}
+"""Content of answers that are not JSON, by path."""
 
 
 class Links(HTMLParser):
