@@ -34,8 +34,9 @@ PUBLIC = {
     "power_nowcast.mlflow_client": """
         ALIASES ARTIFACTS CANDIDATE Copied DIGEST PRODUCTION Predictions RUN_AGAIN Recorded Run STAGING Step Version
         as_params by_alias check_reachable connect copy_database copy_model database_file download environment fetch
-        find git_sha has_run history installed move_addresses newest place predictions promote recorded register rollback run
-        scoring_app serve_command server_command set_alias shown_address tag_verdict trainings version_trained_by versions
+        find git_sha has_run history installed move_addresses newest place predictions promote recorded register
+        rollback run scoring_app serve_command server_command set_alias shown_address tag_verdict trainings
+        version_trained_by versions
     """,
 }
 
