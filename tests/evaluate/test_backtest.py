@@ -143,6 +143,16 @@ def test_real_bundles_can_be_run(victoria: Region) -> None:
     assert error < 0.2 * np.nanmean(np.abs(found.baselines["persistence"].values[..., 3] - found.actual))
     assert np.isfinite(found.late[30].values[:, :, 0]).all()
 
+    # Bundles that share features answer as each one does alone, also if they read others.
+    other = replace(flat, spec=FeatureSpec.for_interval(30, weather=False, lags=(30, 60)))
+    backwards = issues[-150:][::-1]
+    found = rolling.run(ramp, {"flat": flat, "other": other}, panel, victoria, backwards, delays=(30,))
+    for name, one in (("flat", flat), ("other", other)):
+        alone = one.replay(panel, backwards)[0], one.replay(panel, backwards, delay_minutes=30)[0]
+        np.testing.assert_array_equal(found.baselines[name].values, alone[0].values)
+        np.testing.assert_array_equal(found.late_baselines[30][name].values, alone[1].values)
+    np.testing.assert_array_equal(found.late[30].values, ramp.replay(panel, backwards, delay_minutes=30)[0].values)
+
 
 def test_a_period_without_truth_is_refused(victoria: Region) -> None:
     panel = _panel(victoria, slots=20)

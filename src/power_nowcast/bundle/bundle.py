@@ -114,10 +114,12 @@ class Bundle:
         force = calibration or self.calibration
         return force.apply(self._uncalibrated(block), self._hours(block), origin_times(block))
 
-    def replay(self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0) -> tuple[Nowcasts, Calibration]:
-        """Nowcasts of successive issue times, each calibrated with the outcomes known at that time."""
+    def replay(
+        self, panel: Panel, issue_times: Times, *, delay_minutes: int = 0, block: FeatureBlock | None = None
+    ) -> tuple[Nowcasts, Calibration]:
+        """Nowcasts of issue times, each calibrated with what was known then; `block` has their features, if built."""
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
-        block = self.features(panel, issues, delay_minutes)
+        block = block or self.features(panel, issues, delay_minutes)
         outcome, known_at = at_knots(panel, self.region, block, self.leads, delay_minutes)
         steps = STEPS._replace(median=self.model.median_step)
         quantiles, after = self.calibration.follow(

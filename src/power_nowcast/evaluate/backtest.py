@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from power_nowcast.contracts import PREDICTIONS, UTC, Floats, Nowcasts, Panel, Times, from_table, to_table
+from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.contracts import PREDICTIONS, UTC, FeatureBlock, Floats, Nowcasts, Panel, Times, from_table, to_table
 from power_nowcast.contracts.times import aware, minute
 from power_nowcast.errors import ConfigurationError, MissingDataError, SourceFormatError
 from power_nowcast.features import plants
 from power_nowcast.features.build_features import final_power
+from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.regions import Region
 
 DELAYS = (0, 5, 10)
@@ -169,7 +171,8 @@ def run(
     Raises:
         MissingDataError: no issue time has a truth.
     """
-    nowcasts, _ = model.replay(panel, issues)
+    together = [model, *baselines.values()]
+    nowcasts, *others = _replayed(together, panel, issues, 0)
     columns = [panel.series.index(name) for name in nowcasts.series]
     issues = nowcasts.issue_times  # a replay sorts issue times
     actual = truth(panel, region, issues, nowcasts.steps_minutes)[:, columns]
@@ -179,19 +182,31 @@ def run(
             remedy="Ingest the period, or choose issue times at least an hour before the end of the data.",
             region=region.name,
         )
-    late = [delay for delay in delays if delay]
+    late = {delay: _replayed(together, panel, issues, delay) for delay in delays if delay}
     return Backtest(
         region=region,
         nowcasts=nowcasts,
         actual=actual,
         at_issue=truth(panel, region, issues, (0,), nights=True)[:, columns, 0],
-        baselines={name: one.replay(panel, issues)[0] for name, one in baselines.items()},
-        late={delay: model.replay(panel, issues, delay_minutes=delay)[0] for delay in late},
-        late_baselines={
-            delay: {name: one.replay(panel, issues, delay_minutes=delay)[0] for name, one in baselines.items()}
-            for delay in late
-        },
+        baselines=dict(zip(baselines, others, strict=True)),
+        late={delay: told[0] for delay, told in late.items()},
+        late_baselines={delay: dict(zip(baselines, told[1:], strict=True)) for delay, told in late.items()},
     )
+
+
+def _replayed(forecasters: Sequence[Forecaster], panel: Panel, issues: Times, delay: int) -> list[Nowcasts]:
+    """Nowcasts of each forecaster. Bundles that read the same features share them: they are half of a replay's work."""
+    blocks: dict[tuple[FeatureSpec, tuple[str, ...]], FeatureBlock] = {}
+    ascending, told = np.sort(np.asarray(issues, "datetime64[m]")), list[Nowcasts]()
+    for one in forecasters:
+        if isinstance(one, Bundle):
+            key = one.spec, one.model.series
+            if key not in blocks:
+                blocks[key] = one.features(panel, ascending, delay)
+            told.append(one.replay(panel, ascending, delay_minutes=delay, block=blocks[key])[0])
+        else:
+            told.append(one.replay(panel, issues, delay_minutes=delay)[0])
+    return told
 
 
 def _check_alike(one: Nowcasts, other: Nowcasts) -> None:
