@@ -33,7 +33,7 @@ from power_nowcast.ingest.catalog import with_source
 from power_nowcast.jobs.period import span
 from power_nowcast.regions import load
 from power_nowcast.serve.chances import Happening
-from power_nowcast.serve.service import CHANCE_PATHS
+from power_nowcast.serve.drawn import CHANCE_PATHS
 from power_nowcast.store import Store
 
 NEAR, CASES, BINS = 0.05, 200, 10

@@ -153,7 +153,7 @@ def test_what_makes_results_differ_is_told_beside_them(
     found = _by_name(made.findings)
     assert (found["settings"].state, found["settings"].detail) == (
         State.WARN,
-        "colsample 0.3 then, 0.9 here",
+        "colsample 0.2 then, 0.9 here",
     )
     assert found["code"].state is State.WARN
     assert f"lightgbm {here.packages['lightgbm']} then, 0.1 here; odd absent then, 2 here" in found["packages"].detail

@@ -78,7 +78,7 @@ def test_the_members_are_those_that_were_measured() -> None:
     assert DEFAULT == {
         "mlp_global": {},
         "mlp_local": {"noise": 0.15},
-        "lightgbm": {"max_rows": 60_000, "n_estimators": 400, "learning_rate": 0.08},
+        "lightgbm": {"max_rows": 60_000, "n_estimators": 400, "learning_rate": 0.08, "linear": False},
     }
 
 
