@@ -48,7 +48,8 @@ class Reader:
     @property
     def environment(self) -> dict[str, str]:
         """The variables of the commands: the package is that of the copy."""
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(("NOWCAST_", "MLFLOW_", "COV_"))}
+        others = ("NOWCAST_", "MLFLOW_", "COV_", "PYTEST_")
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(others)}
         return kept | {"PYTHONPATH": f"{self.folder / 'src'}{os.pathsep}{self.folder}", "COLUMNS": "200"}
 
     def write(self, path: str, text: str) -> None:

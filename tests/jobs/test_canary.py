@@ -117,7 +117,7 @@ def service(folder: Path, *, is_damaged: bool = False, **options: object) -> Ite
     bundle, port = toy_bundle(REGION, **options), free_port()  # type: ignore[arg-type]
     bundle.save(folder / "bundle")
     (folder / "digest").write_text("0" * 64 if is_damaged else bundle.digest)
-    command = [sys.executable, "-m", "tests.serve.live_process", str(folder), str(port)]
+    command = [sys.executable, "-m", "tests.serve.live_process", str(folder), str(port), "30", "0", "600"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=REPO, stdout=log, stderr=subprocess.STDOUT)
     try:

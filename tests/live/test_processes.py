@@ -21,8 +21,8 @@ from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
 
 pytestmark = pytest.mark.integration
 REPO = Path(__file__).parents[2]
-SPEED = 1200
-"""An interval takes 1.5 seconds."""
+SPEED = 600
+"""An interval takes 3 seconds: a process that is slower than its interval would nowcast from late data."""
 INTERVAL_SECONDS = HALF_HOUR.total_seconds() / SPEED
 
 
