@@ -50,3 +50,22 @@ def test_a_series_without_outcomes_is_named() -> None:
     known.outcome_mw[:, region.series.index("N.E.")] = np.nan
     with pytest.raises(MissingDataError, match=r"nothing to train on for N\.E\."):
         train_bundle(region, spec, create("persistence", region.series, spec.knots), known, known)
+
+
+def test_only_a_served_model_has_a_ladder_and_limits_of_the_watch() -> None:
+    region = toy_region()
+    panel = toy_panel(region)
+    spec = FeatureSpec.for_interval(30)
+    issues = panel.times[44 * 48 :: 3]
+    known, border = examples(panel, region, issues, spec), issues[len(issues) * 2 // 3]
+    parts = known.during(issues[0], border, 90), known.during(border, issues[-1], 90)
+    served, compared = (
+        train_bundle(region, spec, create("persistence_ramp", region.series, spec.knots), *parts, is_served=one)[0]
+        for one in (True, False)
+    )
+    assert served.ladder is not None
+    assert served.watch is not None
+    assert (compared.ladder, compared.watch) == (None, None)
+    np.testing.assert_array_equal(
+        served.replay(panel, issues[-20:])[0].values, compared.replay(panel, issues[-20:])[0].values
+    )

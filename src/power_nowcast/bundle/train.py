@@ -61,10 +61,13 @@ def train_bundle(
     valid: Examples,
     *,
     origin: Origin | None = None,
+    is_served: bool = True,
     executor: Executor | None = None,
     progress: Progress = lambda _: None,
 ) -> tuple[Bundle, FitReport]:
     """Fit on `train`; stop early and calibrate on the later `valid`.
+
+    A model that is not served, but only compared with, gets no ladder and no limits of the watch.
 
     Raises:
         MissingDataError: a series has no outcome to learn from.
@@ -83,6 +86,10 @@ def train_bundle(
         data_sha256=origin.data_sha256,
         package_version=__version__,
     )
+    ladder = watch = None
+    if is_served:
+        ladder = Ladder.measured(region, spec, model, judged.calibration, judged.held_out, (train, valid))
+        watch = WatchLimits.measured(region, model.knots, judged.held_out[1], (train, valid))
     bundle = Bundle(
         region,
         spec,
@@ -93,8 +100,8 @@ def train_bundle(
         info,
         golden,
         np.empty(0),
-        Ladder.measured(region, spec, model, judged.calibration, judged.held_out, (train, valid)),
-        WatchLimits.measured(region, model.knots, judged.held_out[1], (train, valid)),
+        ladder,
+        watch,
     )
     return replace(bundle, golden_mw=bundle.from_features(golden).values), judged.report
 

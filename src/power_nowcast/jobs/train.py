@@ -176,7 +176,7 @@ def baselines(job: Job, manifest: dict[str, Any]) -> dict[str, Bundle]:
     learn, held_out = read_examples(job, manifest, "train", "valid")
     return {
         kind.replace("_", " "): train_bundle(
-            job.region, spec, model_class(kind)(job.region.series, spec.knots), learn, held_out
+            job.region, spec, model_class(kind)(job.region.series, spec.knots), learn, held_out, is_served=False
         )[0]
         for kind in BASELINES
     }
