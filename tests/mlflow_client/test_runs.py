@@ -5,7 +5,7 @@ from pathlib import Path
 import mlflow
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from power_nowcast import mlflow_client
@@ -126,6 +126,9 @@ def test_the_commit_is_that_of_the_code() -> None:
 
 
 @given(st.text(max_size=400))
+@example("//0")
+@example("/../x/./y")
+@example("a" * 248 + "/b")
 def test_names_fit_mlflow(name: str) -> None:
     from mlflow.utils.validation import _validate_metric_name
 

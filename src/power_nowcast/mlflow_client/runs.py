@@ -304,8 +304,9 @@ def as_params(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def sanitised(name: str) -> str:
-    """A name that MLflow accepts for metrics and params."""
-    return re.sub(r"[^\w./: -]", "_", name).strip("/ .")[:250]
+    """A name that MLflow accepts for metrics and params: as a path it has no part that is empty or leads elsewhere."""
+    parts = re.sub(r"[^\w./: -]", "_", name)[:250].split("/")
+    return "/".join(part for part in parts if part.strip(". ")).strip("/ .")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
