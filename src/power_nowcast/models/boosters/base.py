@@ -189,7 +189,8 @@ class BoostedModel(Model):
             if self.starts:
                 line[known, at] = self.starts[places[at]].ramps(x)
             for k in range(len(self.knots)):
-                ramps[known, at, k] = self.run(boosters[k], np.ascontiguousarray(x[:, columns[k]]))
+                own = x if self.config.linear else np.ascontiguousarray(x[:, columns[k]])
+                ramps[known, at, k] = self.run(boosters[k], own)
             rows = with_knot(x[:, shared], self.knots)
             for n, booster in enumerate(boosters[len(self.knots) :]):
                 sides[known, at, :, n] = self.run(booster, rows).reshape(len(x), -1)
