@@ -1,7 +1,7 @@
 """Compile what the first commands and tests would compile otherwise: bytecode of libraries, and the kernels.
 
-The set-up runs both parts side by side: `warm_up.py libraries` and `warm_up.py kernels`. A compiled kernel is kept
-beside its source until that changes.
+The set-up runs two parts side by side: `warm_up.py libraries` and `warm_up.py kernels`. A compiled kernel is kept
+beside its source until that changes. The build of the image runs `warm_up.py image`.
 """
 
 import importlib
@@ -22,14 +22,24 @@ LIBRARIES = (
     "xgboost",
 )
 """Libraries that commands import where they are needed first."""
+SERVERS = (
+    "boto3",
+    "mlflow.pyfunc.scoring_server",
+    "mlflow.server.auth",
+    "mlflow.server.fastapi_app",
+    "mlflow.store.artifact.mlflow_artifacts_repo",
+    "mlflow.store.artifact.s3_artifact_repo",
+    "psycopg",
+)
+"""What the servers of the image import besides."""
 
 
-def libraries() -> None:
-    """Import every module of the package, and the libraries."""
+def libraries(*further: str) -> None:
+    """Import every module of the package, the libraries, and further ones."""
     import power_nowcast  # noqa: PLC0415 - the other part does not need it all
 
     modules = [one.name for one in pkgutil.walk_packages(power_nowcast.__path__, "power_nowcast.")]
-    for name in (*modules, *LIBRARIES):
+    for name in (*modules, *LIBRARIES, *further):
         if name.endswith("__main__"):
             continue
         try:
@@ -68,4 +78,4 @@ def kernels() -> None:
 
 
 if __name__ == "__main__":
-    {"libraries": libraries, "kernels": kernels}[sys.argv[1]]()
+    {"libraries": libraries, "kernels": kernels, "image": lambda: libraries(*SERVERS)}[sys.argv[1]]()
