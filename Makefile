@@ -39,7 +39,7 @@ exit 1
 endef
 
 .PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
-	test-deploy test-image deploy-venv lock-deploy lock-image dist audit secrets docs docs-venv lock-docs notebooks test-notebooks \
+	test-deploy test-image ways deploy-venv lock-deploy lock-image dist audit secrets docs docs-venv lock-docs notebooks test-notebooks \
 	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
 	serve-mlflow api live demo-live demo-swap mlflow
 
@@ -66,10 +66,14 @@ test-slow: setup ## long tests, and those on the publishers' archives (NOWCAST_B
 	$(PYTEST) -m slow $(ARGS)
 
 test-deploy: deploy-venv ## the infrastructure under deploy/, without an account: plans, faults, scripts, commands of docs/aws.md
-	cd deploy/tests && $(CURDIR)/.venv-deploy/bin/python -m pytest -n 2 $(ARGS)
+	cd deploy/tests && $(CURDIR)/.venv-deploy/bin/python -m pytest -n 2 -rs $(ARGS)
 
 test-image: .venv-deploy/installed ## build the image and run it: main job, service, SageMaker's routes, compose (buildah, podman, root)
 	cd deploy/tests && $(CURDIR)/.venv-deploy/bin/python -m pytest -m image -rs $(ARGS)
+
+ways: .venv-deploy/installed ## write the table of docs/backends.md: the main job on each kind of backend and in the image
+	WRITE_WAYS=1 $(PYTEST) -m integration tests/backends/test_backends.py
+	cd deploy/tests && WRITE_WAYS=1 $(CURDIR)/.venv-deploy/bin/python -m pytest -m image image/test_same_model.py
 
 dist: setup ## wheel and sdist, into dist/
 	rm -rf dist

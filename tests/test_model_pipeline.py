@@ -31,6 +31,7 @@ def _steps() -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_steps_of_the_model_pipeline(tmp_path: Path) -> None:
     environment = {
         **os.environ,

@@ -15,8 +15,8 @@ FILES = ("*.pyi", "*.pxd", "*.h", "*.hpp", "*.js.map", "*.css.map", "*.a")
 """What type checkers, compilers and debuggers read."""
 UNUSED = ("pyarrow/*flight*.so*",)
 """Arrow's network protocol: tables are read from files."""
-SYMBOLS = ("llvmlite/binding/*.so", "_polars_runtime*/*.so", "pyarrow/libarrow*.so*", "pyarrow/libparquet*.so*")
-"""Libraries that are delivered with symbols for debuggers; the code in them stays the same."""
+DAMAGED = ("*.libs/*", "numba/np/ufunc/*pool.*")
+"""Libraries whose headers a wheel's builder has rewritten: once stripped, they are not loaded."""
 SERVICES = {"s3", "signin", "ssm", "sso", "sso-oidc", "sts"}
 """The services of AWS that the product asks: S3, Parameter Store, and those that give credentials."""
 
@@ -29,8 +29,9 @@ def main(environment: Path) -> None:
             shutil.rmtree(found)
         else:
             found.unlink()
-    for pattern in SYMBOLS:
-        for library in packages.glob(pattern):
+    # Symbols are for debuggers; the code stays the same.
+    for library in packages.rglob("*.so*"):
+        if library.is_file() and not any(library.relative_to(packages).match(one) for one in DAMAGED):
             subprocess.run(["/usr/bin/strip", "--strip-unneeded", library], check=True)
 
 

@@ -26,6 +26,7 @@ from tests.backends.servers import (
     running,
     seaweed,
 )
+from tests.backends.ways import keep, same
 from tests.small_job import write_region
 
 pytestmark = [
@@ -68,11 +69,6 @@ def made(process: "subprocess.Popen[str]") -> dict[str, Any]:
     out, err = process.communicate()
     assert process.returncode == 0, f"{out}\n{err}"
     return json.loads(out.splitlines()[-1].removeprefix("made "))
-
-
-def same(one: dict[str, Any]) -> dict[str, Any]:
-    """What must not depend on the backend."""
-    return {name: one[name] for name in ("digest", "metrics", "refused", "files", "manifests")}
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +146,8 @@ def test_postgresql_and_s3_with_keys_at_the_client(
     assert len(embedded()["metrics"]) > 5
     assert not (tmp_path / "data").exists(), "no table lies in a folder"
     assert not list(file.parent.glob("ml*")), "neither does an artifact"
-    sys.stdout.write(f"embedded {embedded()['seconds']} s {embedded()['mib']} MiB\n")
-    sys.stdout.write(f"direct {found['seconds']} s {found['mib']} MiB\n")
+    keep("embedded", embedded())
+    keep("direct", found)
 
 
 def test_a_server_with_users_stores_artifacts_for_a_client_without_keys(
@@ -168,7 +164,7 @@ def test_a_server_with_users_stores_artifacts_for_a_client_without_keys(
     answer = httpx.post(runs, json={"max_results": 5}, auth=(ADMIN, PASSWORD), timeout=60)
     (experiment,) = (one for one in answer.json()["experiments"] if one["name"] == "power-nowcast/backland")
     assert experiment["artifact_location"].startswith("mlflow-artifacts:")
-    sys.stdout.write(f"proxied {found['seconds']} s {found['mib']} MiB\n")
+    keep("proxied", found)
 
 
 def test_a_wrong_password_is_refused_before_the_work(server: tuple[str, Any], file: Path, tmp_path: Path) -> None:

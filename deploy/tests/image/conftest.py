@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from containers import DOCKER, REPOSITORY, Engine, lacking
+from image.composed import IN_CLUSTER, REGION, REPLAYED, SECRETS, SERVERS, STANDINS, Compose, healthy
 
 BASE = os.environ.get("IMAGE_BASE", "")
 """A base that can be pulled; without one it is made of Debian's packages."""
@@ -102,3 +104,55 @@ def model(engine: Engine, image: str, ran: Ran) -> Path:
     registry = ("--env", "MLFLOW_TRACKING_URI=sqlite:///mlflow.db")
     engine.run(image, *words, options=(*ran.volume, *registry), program="/opt/power-nowcast/bin/mlflow")
     return Path(engine.podman("volume", "inspect", "--format", "{{.Mountpoint}}", VOLUME).stdout.strip()) / "model"
+
+
+@pytest.fixture(scope="session")
+def images(engine: Engine, image: str, base: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The images of compose.yaml, by their variables."""
+    if not shutil.which("iptables"):
+        pytest.skip("iptables not installed: apt-get install --no-install-recommends netavark aardvark-dns iptables")
+    folder = tmp_path_factory.mktemp("standins")
+    shutil.copytree(STANDINS, folder, dirs_exist_ok=True)
+    weed = REPOSITORY / ".venv/bin/weed"
+    if not weed.exists():
+        pytest.skip("There is no SeaweedFS here: make setup")
+    shutil.copy(weed, folder / "weed")
+    made = {"NOWCAST_IMAGE": image}
+    for name in ("postgres", "s3", "prometheus"):
+        made[f"{name.upper()}_IMAGE"] = f"localhost/power-nowcast-{name}:test"
+        words = ("--build-arg", f"BASE={base}", "--pull=never")
+        engine.build(folder / f"{name}.Dockerfile", folder, made[f"{name.upper()}_IMAGE"], *words)
+    return made
+
+
+@pytest.fixture(scope="session")
+def compose(engine: Engine, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    """PostgreSQL, S3 and MLflow at work; in the end they must end by themselves."""
+    # The embedded sample is replayed: its publisher is asked for nothing.
+    replay = ["live", "--replay", REPLAYED, "--speed", "60"]
+    over = tmp_path_factory.mktemp("compose") / "replay.yaml"
+    live = {"command": replay, "environment": {"NOWCAST_DATA": "s3://nowcast/replayed"}}
+    # Kubernetes asks by the name of its service; a test of pods does, too.
+    mlflow = {
+        "environment": {"MLFLOW_SERVER_ALLOWED_HOSTS": f"mlflow:5001,{IN_CLUSTER}:5001"},
+        "networks": {"default": {"aliases": [IN_CLUSTER]}},
+    }
+    over.write_text(yaml.safe_dump({"services": {"live": live, "mlflow": mlflow}}))
+    made = Compose(engine, {**SECRETS, **images, "NOWCAST_REGION": REGION}, over)
+    made.run("down", "--volumes", check=False)
+    try:
+        made.up("postgres", healthy)
+        made.up("s3", lambda one: one.exec("bash", "-c", "exec 3<>/dev/tcp/s3/8333", check=False).returncode == 0)
+        made.up("mlflow", healthy)
+        yield made
+        # Each service ends on its signal, within the time that it has.
+        assert {name: made.container(name).stop() for name in SERVERS} == dict.fromkeys(SERVERS, 0)
+    finally:
+        made.run("down", "--volumes", check=False)
+
+
+@pytest.fixture(scope="session")
+def trained(compose: Compose) -> str:
+    """The main job as a container of its own, over S3 and MLflow; what it printed."""
+    done = compose.run("run", "--rm", "-T", "job", "run", timeout=1800)
+    return done.stdout + done.stderr

@@ -12,7 +12,7 @@ import pytest
 from containers import DOCKER, PYTHON, REPOSITORY, SLEEP, Engine
 from image.conftest import MEASURED
 
-MOST_BYTES = 1_350_000_000
+MOST_BYTES = 1_280_000_000
 AS_ROOT = ("--user=0", "--workdir=/", "--cap-add=DAC_READ_SEARCH")
 """Options of a look into every folder."""
 HADOLINT = Path(sys.executable).parent / "hadolint"

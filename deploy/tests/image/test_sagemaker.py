@@ -23,6 +23,15 @@ try:
 except urllib.error.HTTPError as error:
     print(json.dumps([error.code, error.read().decode()]))
 """
+ANNOUNCE = """
+from http.client import HTTPConnection
+asked = HTTPConnection("127.0.0.1", 8080, timeout=60)
+asked.putrequest("POST", "/invocations")
+asked.putheader("content-type", "text/csv")
+asked.putheader("content-length", "{bytes}")
+asked.endheaders()
+print(asked.getresponse().status)
+"""
 LARGEST = 32 * 1024 * 1024
 
 
@@ -76,11 +85,15 @@ def test_one_horizon_can_be_asked_for(endpoint: Container, rows: dict) -> None:
         ("text/plain", "valid_at", 415),
         ("application/json", "{", 400),
         ("application/json", json.dumps({"dataframe_records": [{"valid_at": "yesterday"}]}), 400),
-        ("text/csv", "a" * (LARGEST + 1), 413),
     ],
 )
 def test_what_cannot_be_answered_is_refused(endpoint: Container, kind: str, body: str, code: int) -> None:
     assert _ask(endpoint, "POST", "/invocations", kind, body)[0] == code
+
+
+def test_a_body_beyond_the_limit_is_refused_before_it_is_sent(endpoint: Container) -> None:
+    done = endpoint.python(ANNOUNCE.format(bytes=LARGEST + 1))
+    assert done.stdout.strip() == "413"
 
 
 def test_it_is_healthy_and_ends_by_itself(engine: Engine, endpoint: Container) -> None:
