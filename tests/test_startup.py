@@ -45,7 +45,7 @@ def _answer(code: str) -> list:
 def test_no_help_waits_for_a_heavy_library() -> None:
     told, modules = _answer(HELPS)
     assert {"", "run", "explain", "data", "data gaps", "mlflow"} <= set(told)
-    assert len(told) == 38
+    assert len(told) == 39
     assert all("Usage" in text for text in told.values())
     assert HEAVY & set(modules) == set()
 

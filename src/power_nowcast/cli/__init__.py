@@ -12,8 +12,8 @@ app = group(
     __name__,
     __file__,
     *("run", "now", "ingest", "features", "train", "evaluate", "promote", "models", "tune", "backtest", "explain"),
-    *("compare", "readout", "reproduce", "doctor", "live", "watch", "alarms", "check", "canary", "mark", "adjust"),
-    *("serve", "api", "mlflow", "keys", "backup", "restore", "registry", "config", "data", "regions"),
+    *("compare", "readout", "reproduce", "doctor", "live", "watch", "alarms", "check", "report", "canary", "mark"),
+    *("adjust", "serve", "api", "mlflow", "keys", "backup", "restore", "registry", "config", "data", "regions"),
 )
 
 
