@@ -49,6 +49,24 @@ def test_the_ages_count_from_the_newest_value_and_the_newest_nowcast() -> None:
     assert values(numbers.ages({"power": None}, None, NOW)) == {}
 
 
+def test_a_zone_stands_still_from_the_first_of_its_equal_values() -> None:
+    """Four values of A are equal, up to the newest; B has changed, C is calm, D is no zone, E has a gap."""
+    told = {
+        "A": [5.0, 7.0, 7.0, 7.0, 7.0],
+        "B": [7.0, 7.0, 7.0, 7.0, 8.0],
+        "C": [0.5, 0.5, 0.5, 0.5, 0.5],
+        "D": [3.0, 3.0, 3.0, 3.0, 3.0],
+        "E": [3.0, 3.0, None, 3.0, 3.0],
+    }
+    rows = [(name, NOON + n * FIVE, value) for name, values in told.items() for n, value in enumerate(values)]
+    frame = pl.DataFrame(
+        rows, {"series": pl.String, "valid_at": pl.Datetime("us", "UTC"), "value": pl.Float64}, orient="row"
+    )
+    found = numbers.still(frame.sample(fraction=1.0, shuffle=True, seed=2), dict.fromkeys("ABCE", 100.0), FIVE)
+    assert found.select("number", "about", "value", "n").rows() == [("age", "A", 15.0, 4)]
+    assert numbers.still(frame.clear(), {"A": 100.0}, FIVE).is_empty()
+
+
 def test_an_interval_is_fresh_if_its_nowcast_came_before_the_next_one_began() -> None:
     """Six intervals from 11:30 on are over; that of noon is not."""
     told = heads(

@@ -9,6 +9,7 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.windows import DAY, tally
+from power_nowcast.contracts import UTC, VALUES, Table
 from power_nowcast.live.scores import scores
 from power_nowcast.monitor.numbers import Number
 from power_nowcast.monitor.reading import Reading, pairs
@@ -84,3 +85,22 @@ def test_the_heartbeat_is_what_the_events_say(tmp_path: Path) -> None:
     assert numbers_of(reading.at(BEGIN + 6 * minute), Number.HEARTBEAT) == {"": 6.0}
     note(world.store, [Event("toy", BEGIN + 7 * minute, Kind.BEAT_BACK, "The heartbeat is taken again.")])
     assert numbers_of(reading.at(BEGIN + 8 * minute), Number.HEARTBEAT) == {"": 0.0}
+
+
+def test_a_zone_whose_values_do_not_change_has_an_age(bundle: Bundle, tmp_path: Path) -> None:
+    world = followed(bundle, tmp_path, hours=2)
+    end, last = world.now, world.now + 3 * HALF_HOUR
+    before = world.store.as_of(Table.POWER, "toy", start=end, end=end, series="N.E.")
+    same = [
+        before.with_columns(pl.lit(time).cast(UTC).alias("valid_at"), pl.lit(time).cast(UTC).alias("available_at"))
+        for time in (end + HALF_HOUR, end + 2 * HALF_HOUR, last)
+    ]
+    world.store.append(
+        Table.POWER, pl.concat(same).select(name for name in VALUES if name != "first_seen_at"), now=last
+    )
+    ages = numbers_of(Reading(world.store, REGION).at(last), Number.AGE)
+    assert ages["N.E."] == 90.0
+    assert "SOUTH 1" not in ages
+    assert "N.E." not in numbers_of(Reading(world.store, REGION).at(end + HALF_HOUR), Number.AGE), (
+        "a repetition is usual"
+    )

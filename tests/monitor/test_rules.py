@@ -55,6 +55,15 @@ def test_an_age_is_too_much_by_the_regions_own_interval_and_delays() -> None:
     )
 
 
+def test_a_zone_that_does_not_change_for_four_intervals_stands_still() -> None:
+    told = findings(measured(("age", "N.E.", None, 0, 120), ("age", "SOUTH 1", None, 0, 90)), REGION, None)
+    assert state(told, rules.STILL) == (True, False)
+    (one,) = [each for each in told if each.alarm == rules.STILL]
+    assert one.what == "The value does not change: N.E. for 120 minutes."
+    told = findings(measured(("age", "N.E.", None, 0, 90)), REGION, None)
+    assert state(told, rules.STILL) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [(0.81, (True, False)), (0.80, (False, False)), (0.79, (False, False)), (0.77, (False, True))],
@@ -93,7 +102,7 @@ def test_one_alarm_tells_of_every_series_beyond_its_limit() -> None:
 
 def test_a_version_without_limits_has_no_alarm_of_figures() -> None:
     rows = measured(("loss", "ALL", None, DAY, 9.0))
-    assert {one.alarm for one in findings(rows, REGION, None)} == {rules.WITHHELD}
+    assert {one.alarm for one in findings(rows, REGION, None)} == {rules.STILL, rules.WITHHELD}
 
 
 def test_shares_and_counts() -> None:
@@ -177,5 +186,5 @@ def test_a_large_ramp_and_a_changed_forecast_are_told_ahead() -> None:
 
 def test_every_alarm_has_one_action() -> None:
     names = {rules.NO_NOWCAST, rules.HEARTBEAT, rules.LATE, rules.STALE, rules.RULES, rules.SLOW, rules.WITHHELD}
-    assert set(ACTIONS) == names | {rules.RAMP, rules.CHANGED} | set(rules.FIGURES.values())
+    assert set(ACTIONS) == names | {rules.STILL, rules.RAMP, rules.CHANGED} | set(rules.FIGURES.values())
     assert all(text.endswith(".") and text.count(". ") == 0 for text in ACTIONS.values())

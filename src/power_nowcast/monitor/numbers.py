@@ -10,6 +10,7 @@ from enum import StrEnum
 import polars as pl
 
 from power_nowcast.bundle.windows import DAY, HOUR, WEEK, rolling
+from power_nowcast.checks.shape import CALM_SHARE
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import EPOCH
 from power_nowcast.store.events import Event, Kind
@@ -18,7 +19,7 @@ from power_nowcast.store.events import Event, Kind
 class Number(StrEnum):
     """The nine numbers."""
 
-    AGE = "age"  # minutes since the newest value of a table, and since the newest nowcast
+    AGE = "age"  # minutes since the newest value of a table, and since the newest nowcast; of a zone, standing still
     FRESH = "fresh"  # share of intervals with a nowcast in time; about a rung, the share that it answered
     LOSS = "loss"  # pinball loss in units of that of persistence
     COVERAGE = "coverage"  # of the band of 80 %
@@ -30,7 +31,7 @@ class Number(StrEnum):
 
 
 NOWCAST = "nowcast"
-"""What the age of the newest nowcast is about; other ages are about a table."""
+"""What the age of the newest nowcast is about; other ages are about a table, or about a zone that stands still."""
 MEASURED = pl.Schema(
     {
         "number": pl.String(),  # a Number
@@ -58,6 +59,34 @@ def ages(known: Mapping[str, datetime | None], published_at: datetime | None, at
             {"number": Number.AGE, "about": name, "minutes": 0, "value": (at - time) / timedelta(minutes=1), "n": 1}
             for name, time in times.items()
             if time is not None
+        ]
+    )
+
+
+def still(values: pl.DataFrame, most_mw: Mapping[str, float], interval: timedelta) -> pl.DataFrame:
+    """Minutes from the first to the last of the equal values that are a zone's newest ones.
+
+    A single repetition is usual, and so is calm: zones with fewer than three equal values, or with values of at most
+    `CALM_SHARE` of their plausible maximum, have no row.
+
+    Args:
+        values: the newest values of power; columns `series`, `valid_at`, `value`. Other columns do not count.
+        most_mw: the plausible maximum by zone.
+        interval: the region's interval; a longer gap between two values ends a row of equal ones.
+    """
+    known = values.drop_nulls("value").filter(pl.col("series").is_in(list(most_mw))).sort("series", "valid_at")
+    other = (pl.col("value") != pl.col("value").shift()) | (pl.col("valid_at").diff() > interval)
+    begins = (pl.col("series") != pl.col("series").shift()) | other
+    runs = known.with_columns(run=begins.fill_null(value=True).cum_sum())
+    newest = runs.filter(pl.col("run") == pl.col("run").max().over("series"))
+    told = newest.group_by("series", maintain_order=True).agg(
+        pl.col("value").first(), first=pl.col("valid_at").min(), last=pl.col("valid_at").max(), n=pl.len()
+    )
+    return _measured(
+        [
+            {"number": Number.AGE, "about": name, "minutes": 0, "value": (last - first) / timedelta(minutes=1), "n": n}
+            for name, value, first, last, n in told.iter_rows()
+            if n > 2 and abs(value) > CALM_SHARE * most_mw[name]
         ]
     )
 

@@ -82,6 +82,7 @@ class Reading:
         return pl.concat(
             [
                 numbers.ages(self._known(at), None if present is None else present.published_at, at),
+                self._still(at),
                 *(numbers.fresh(told, self.region.interval, minutes, at, since=since) for minutes in (small, DAY)),
                 numbers.accuracy(self.tallies(at), self.pairs_an_hour, at),
                 numbers.withheld(happened, self.store.read_quarantine(name), small, at),
@@ -123,6 +124,12 @@ class Reading:
             if is_archive(self.store, self.region, table):
                 found[table.value] = None
         return found
+
+    def _still(self, at: datetime) -> pl.DataFrame:
+        """Rows of `numbers.MEASURED` about the zones that stand still."""
+        begin = at - 2 * timedelta(minutes=short(self.region))
+        values = self.store.as_of(Table.POWER, self.region.name, at=at, start=begin, end=at)
+        return numbers.still(values, {one.name: one.max_mw for one in self.region.zones}, self.region.interval)
 
     def _since(self, told: pl.DataFrame, begin: datetime) -> datetime | None:
         """The first issue time from which intervals count: that of the first nowcast, or the begin if one is older."""

@@ -24,6 +24,8 @@ DEAD_BAND = 0.1
 """An alarm ends where the value is inside its limit by this share of the way back to what is usual."""
 MOST_RULES = 0.5
 """More than this share of a short window is too much without a nowcast in time, or with rules that answer."""
+STILL_INTERVALS = 4
+"""A zone whose newest five values are equal stands still; docs/watch.md says how often real zones repeat a value."""
 FEW = 3
 
 NO_NOWCAST, HEARTBEAT = "no nowcast", "heartbeat"
@@ -34,6 +36,7 @@ LATE, STALE, RULES, SLOW, WITHHELD = (
     "slow loop",
     "withheld",
 )
+STILL = "zone stands still"
 RAMP, CHANGED = "large ramp ahead", "changed forecast"
 FIGURES = {
     (LOSS, DAY): "loss of a day",
@@ -51,6 +54,7 @@ ACTIONS = {
     RULES: "Read the reasons in the newest nowcast: /v1/nowcast.",
     SLOW: "Give the service a processor of its own; see what else runs there.",
     WITHHELD: "See why (nowcast data quarantine), and take a wrong zone out: nowcast mark.",
+    STILL: "Compare the zone with the control room's own value, and take it out: nowcast mark.",
     RAMP: "Check that reserves cover it.",
     CHANGED: "Compare the newest values with the control room's own, and take a wrong zone out: nowcast mark.",
     FIGURES[LOSS, DAY]: "Compare the day with the operator's own figures, and take a wrong zone out: nowcast mark.",
@@ -107,6 +111,7 @@ def findings(measured: pl.DataFrame, region: Region, limits: WatchLimits | None)
         limits: those of the version that answers; None: it was trained before there were any, and no figure has one.
     """
     found = list(_ages(measured, region))
+    found.append(_still(measured, region))
     found += _shares(measured, region)
     found += _counts(measured, region)
     if limits is not None:
@@ -175,7 +180,7 @@ def _ages(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
     for table, spec in region.specs.items():
         # A forecast is published at least once a day.
         most[table.value] = usual_age(region, table, spec) + timedelta(days=1 if table.is_forecast else 0)
-    for about, minutes in told.select("about", "value").iter_rows():
+    for about, minutes in told.filter(pl.col("about").is_in(list(most))).select("about", "value").iter_rows():
         limit = most[about] / timedelta(minutes=1)
         if about == NOWCAST:
             name, what = NO_NOWCAST, f"The newest nowcast is {minutes:.0f} minutes old; {limit:.0f} are the most."
@@ -183,6 +188,17 @@ def _ages(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
             name = f"{LATE}: {about}"
             what = f"The newest data of {about} are {minutes:.0f} minutes old; {limit:.0f} are the most."
         yield Finding(name, minutes > limit, minutes <= limit, timedelta(0), what)
+
+
+def _still(measured: pl.DataFrame, region: Region) -> Finding:
+    """Zones whose newest values are the same for too long."""
+    names = [zone.name for zone in region.zones]
+    told = measured.filter(pl.col("number") == Number.AGE, pl.col("about").is_in(names))
+    limit = STILL_INTERVALS * region.interval / timedelta(minutes=1)
+    shown = told.filter(pl.col("value") >= limit).sort("value", "about", descending=[True, False])
+    zones = ", ".join(f"{about} for {minutes:.0f} minutes" for about, minutes in shown.select("about", "value").rows())
+    what = f"The value does not change: {zones}." if zones else "Every zone changes."
+    return Finding(STILL, not shown.is_empty(), shown.is_empty(), timedelta(0), what)
 
 
 def _shares(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
