@@ -23,8 +23,9 @@ import polars as pl
 from protocol import minute
 
 from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.watch import CHANGE, FALL, JUMPS, RISE, WatchLimits, changes, jump_pairs
-from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, WEEK, rolling, tally
+from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, THREE_DAYS, WEEK, rolling, tally, together
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import MEDIAN, QUANTILES, Nowcasts, Panel
 from power_nowcast.contracts.times import aware
@@ -33,9 +34,10 @@ from power_nowcast.features.panel import add_total, history
 from power_nowcast.ingest.catalog import with_source
 from power_nowcast.jobs.period import Period, known_before, span
 from power_nowcast.live.nowcaster import Nowcast, Quality
+from power_nowcast.models.search_spaces import with_defaults
 from power_nowcast.monitor.alarms import Delays, standing
-from power_nowcast.monitor.numbers import Number
-from power_nowcast.monitor.rules import DEAD_BAND, Finding, ahead, findings
+from power_nowcast.monitor.numbers import Number, ages, still
+from power_nowcast.monitor.rules import DEAD_BAND, OLD, STILL, Finding, ahead, findings
 from power_nowcast.regions import Region, load
 from power_nowcast.scoring import pinball_losses
 from power_nowcast.settings import settings
@@ -88,13 +90,16 @@ FAULTS = (
 
 
 def trained(store: Store, region: Region, options: argparse.Namespace) -> Bundle:
-    """The model of `--bundle` if it exists, a new LightGBM on what was known before the half-year otherwise."""
+    """The model of `--bundle` if it exists, a new LightGBM on what was known before the first month otherwise, with the
+    options of `nowcast run`.
+    """
     if options.bundle and options.bundle.exists():
         return Bundle.load(options.bundle)
-    first = minute(f"{MONTHS[0]}-01 00:00")
+    first = minute(f"{options.months[0]}-01 00:00")
     period = Period(first, first, minute(LAST), 15, options.train_every, train_days=options.train_days)
+    own = with_defaults("lightgbm", {})
     with processes(settings().workers) as pool:
-        bundle = known_before(store, region, period).train_model("lightgbm", executor=pool, progress=tell)
+        bundle = known_before(store, region, period).train_model("lightgbm", own, executor=pool, progress=tell)
     if options.bundle:
         bundle.save(options.bundle)
     return bundle
@@ -111,6 +116,24 @@ def replayed(bundle: Bundle, panel: Panel, month: str, every: int, days: int | N
     end = (np.datetime64(month, "M") + 1).astype("datetime64[m]")
     end = min(end, minute(LAST)) if days is None else first + np.timedelta64(days, "D").astype("timedelta64[m]")
     nowcasts, after = bundle.replay(panel, np.arange(first, end, np.timedelta64(every, "m")))
+    return nowcasts, replace(bundle, calibration=after)
+
+
+def month_of(bundle: Bundle, panel: Panel, month: str, options: argparse.Namespace) -> tuple[Nowcasts, Bundle]:
+    """As `replayed`, of a whole month; from `--kept` if an earlier run has replayed it there."""
+    if options.kept is None:
+        return replayed(bundle, panel, month, options.every)
+    values, calibration = (options.kept / f"{month}.{kind}" for kind in ("npz", "json"))
+    if not calibration.exists():
+        nowcasts, after = replayed(bundle, panel, month, options.every)
+        options.kept.mkdir(parents=True, exist_ok=True)
+        np.savez(values, issues=nowcasts.issue_times, values=nowcasts.values)
+        calibration.write_text(json.dumps(after.calibration.to_json()))
+        return nowcasts, after
+    kept = np.load(values)
+    steps, series = bundle.region.steps_minutes, bundle.model.series
+    after = Calibration.from_json(json.loads(calibration.read_text()))
+    nowcasts = Nowcasts(bundle.region.name, kept["issues"], series, steps, kept["values"])
     return nowcasts, replace(bundle, calibration=after)
 
 
@@ -167,9 +190,12 @@ def figures(tallies: pl.DataFrame, left: pl.DataFrame, an_hour: float, publicati
         (Number.COVERAGE, WEEK, False),
         (Number.BIAS, WEEK, True),
         (Number.JUMPS, DAY, False),
+        (Number.COVERAGE, THREE_DAYS, False),
     ):
         if number is Number.JUMPS:
             windows = rolling(left, minutes, publications).with_columns(jumps=1 - pl.col("coverage"))
+        elif minutes == THREE_DAYS:
+            windows = together(rolling(tallies, minutes, an_hour))
         else:
             windows = rolling(tallies, minutes, an_hour, by_block=by_block)
         by = ["series", "block"] if by_block else ["series"]
@@ -197,22 +223,48 @@ def looks(bundle: Bundle, panel: Panel, parts: list[Nowcasts]) -> Iterator[tuple
     assert limits is not None
     region, all_pairs, all_jumps, told = bundle.region, [], [], dict[datetime, list[Finding]]()
     every = int((parts[0].issue_times[1] - parts[0].issue_times[0]).astype(int))
+    spacing = limits.spacing_minutes or every
     for nowcasts in parts:
         all_pairs.append(pairs(bundle, panel, nowcasts, limits.horizons))
         columns = [panel.series.index(name) for name in nowcasts.series]
         origin = truth(panel, region, nowcasts.issue_times, (0,))[:, columns, 0]
-        moved = changes(nowcasts.issue_times, nowcasts.values, nowcasts.steps_minutes, every)
+        steps = [nowcasts.steps_minutes.index(one) for one in limits.horizons]
+        moved = changes(nowcasts.issue_times, nowcasts.values[:, :, steps], limits.horizons, spacing)
         all_jumps.append(jump_pairs(nowcasts.issue_times, nowcasts.series, moved))
         near = close(nowcasts, origin, moved[1], limits)
-        # Where nothing is near a limit, neither now nor before, a look raises and clears nothing.
-        for n in np.flatnonzero(near | np.roll(near, 1))[1:]:
-            present, before = (single(nowcasts, place, origin) for place in (n, n - 1))
+        # Where nothing is near a limit, neither now nor in the two hours before, a look raises and clears nothing.
+        looked = np.convolve(near, np.ones(1 + 2 * HOUR // every))[: len(near)] > 0
+        back = spacing // every
+        for n in np.flatnonzero(looked)[np.flatnonzero(looked) >= back]:
+            present, before = (single(nowcasts, place, origin) for place in (n, n - back))
             told.setdefault(aware(present.issue_time), []).extend(ahead(present, before, region, limits))
+        for at, rows in still_zones(panel, region, nowcasts.issue_times):
+            told.setdefault(at, []).extend(one for one in findings(rows, region, None) if one.alarm == STILL)
     tallies, of_jumps = (tally(pl.concat(rows), region.timezone) for rows in (all_pairs, all_jumps))
     measured = figures(tallies, of_jumps, HOUR / every * len(limits.horizons), HOUR / every)
     for (hour,), rows in measured.partition_by("hour", as_dict=True, include_key=False).items():
         told.setdefault(hour, []).extend(findings(rows, region, limits))
     yield from sorted(told.items(), key=lambda one: one[0])
+
+
+def still_zones(panel: Panel, region: Region, issues: np.ndarray) -> Iterator[tuple[datetime, pl.DataFrame]]:
+    """The issue times at which a zone has three equal values or more, and the looks after them, with their numbers."""
+    power = panel.power.values
+    same = np.zeros(power.shape, bool)
+    same[2:] = (power[2:] == power[1:-1]) & (power[1:-1] == power[:-2])
+    slots = ((issues - panel.start).astype(np.int64) // panel.step_minutes).clip(0, len(power) - 1)
+    interesting = same.any(axis=1)[slots]
+    looked = interesting | np.roll(interesting, 1)
+    zones = {one.name: one.max_mw for one in region.zones}
+    for slot, issue in zip(slots[looked], issues[looked], strict=True):
+        rows = slice(max(0, slot - 2 * HOUR // panel.step_minutes), slot + 1)
+        times = np.repeat(panel.times[rows].astype("datetime64[us]"), len(panel.series))
+        told = pl.DataFrame({"valid_at": times, "value": power[rows].ravel()}).with_columns(
+            pl.col("valid_at").dt.replace_time_zone("UTC"),
+            pl.col("value").fill_nan(None),
+            series=pl.Series(np.tile(panel.series, len(times) // len(panel.series))),
+        )
+        yield aware(issue), still(told, zones, region.interval)
 
 
 def close(nowcasts: Nowcasts, origin: np.ndarray, ratio: np.ndarray, limits: WatchLimits) -> np.ndarray:
@@ -276,15 +328,42 @@ def delays_of(
         yield fault.name, (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
 
 
+def exchanged(bundle: Bundle, old: Bundle, panel: Panel, month: str, every: int) -> tuple[str, float] | None:
+    """The first alarm after the 15th, when an older version answers in place of the newer one, and its delay in hours.
+
+    From then on the limits are those of the older version, as in a service that goes over to it.
+    """
+    start = datetime.fromisoformat(f"{month}-15T15:00+00:00")
+    untouched, _ = replayed(bundle, panel, month, every, days=20)
+    later = untouched.issue_times >= minute(f"{start:%Y-%m-%d %H:%M}")
+    answered, _ = old.replay(panel, untouched.issue_times[later])
+    values = untouched.values.copy()
+    values[later] = answered.values
+    assert old.watch is not None
+    known = findings(ages({}, None, start, old.watch.trained_until), bundle.region, old.watch)
+    if any(one.alarm == OLD and one.is_beyond for one in known):
+        return OLD, 0.0
+    usual = {(one.about, one.at) for one in raised(bundle, panel, [untouched])}
+    found = raised(replace(bundle, watch=old.watch), panel, [replace(untouched, values=values)])
+    new = [one for one in found if one.kind is Kind.RAISED and one.at >= start and (one.about, one.at) not in usual]
+    return (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
+
+
 def main() -> int:
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--data", type=Path, required=True, help="folder of the publisher's files")
     made.add_argument("--store", type=Path, help="tables of these files, kept for the next run")
     made.add_argument("--bundle", type=Path, help="folder of the trained model; an existing one is used")
+    made.add_argument(
+        "--kept", type=Path, help="folder of the months that this model has replayed, kept for the next run"
+    )
     made.add_argument("--train-every", type=int, default=15, help="minutes between issue times of training")
     made.add_argument("--train-days", type=int, help="days of training; all by default")
-    made.add_argument("--every", type=int, default=5, help="minutes between the replayed issue times")
+    made.add_argument(
+        "--every", type=int, default=15, help="minutes between the replayed issue times, as those of training"
+    )
     made.add_argument("--months", nargs="+", default=MONTHS, help="months of the half-year")
+    made.add_argument("--old", type=Path, help="folder of an older model, for which the model is exchanged")
     made.add_argument("--zone", default="LONGIL", help="the zone with the faults")
     made.add_argument("--fault-months", nargs="*", default=MONTHS, help="months in which faults are planted")
     made.add_argument("--json", type=Path, help="write the figures here")
@@ -301,7 +380,7 @@ def main() -> int:
     followed, parts, starts = bundle, list[Nowcasts](), dict[str, Bundle]()
     for month in options.months:
         starts[month] = followed
-        nowcasts, followed = replayed(followed, panel, month, options.every)
+        nowcasts, followed = month_of(followed, panel, month, options)
         parts.append(nowcasts)
         tell(f"{month}: {len(nowcasts.issue_times):,} nowcasts")
     events = [one for one in raised(bundle, panel, parts) if one.kind is Kind.RAISED]
@@ -315,6 +394,11 @@ def main() -> int:
         for name, delay in delays_of(starts[month], panel, options.zone, month, options.every):
             told.setdefault(name, []).append(delay)
             print(f"{month} {name}: {delay}")
+    if options.old:
+        for month in options.fault_months:
+            delay = exchanged(starts[month], Bundle.load(options.old), panel, month, options.every)
+            told.setdefault("the model exchanged for an older one", []).append(delay)
+            print(f"{month} the model exchanged for an older one: {delay}")
     if options.json:
         options.json.write_text(json.dumps({"a_month": false, "alarms": counted, "faults": told}, indent=1))
     return int(options.check and false > MOST_A_MONTH)

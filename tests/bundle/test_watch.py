@@ -1,6 +1,7 @@
 """Limits of the watch: quantiles of hold-out windows, in the bundle's files and digest."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import polars as pl
 import pytest
 
 from power_nowcast.bundle.bundle import Bundle
-from power_nowcast.bundle.watch import CHECKS, LIMITS, MONTH, WatchLimits, _limit, changes
-from power_nowcast.bundle.windows import DAY, WEEK
+from power_nowcast.bundle.watch import LIMITS, WIDER, WIDER_CHANGE, WIDER_TOGETHER, WatchLimits, changes, compared
+from power_nowcast.bundle.windows import DAY, THREE_DAYS, WEEK
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock
 from power_nowcast.models.examples import Examples
 from tests.toy import toy_bundle, toy_region
@@ -51,38 +52,95 @@ def made_up(days: int, seed: int = 1) -> tuple[Examples, np.ndarray]:
     return Examples(block(issues, walk[:count]), outcome), quantiles
 
 
-def test_a_limit_is_the_level_that_so_many_windows_exceed() -> None:
-    """Of an exponential distribution the tail goes on as it is: one in 1e4 exceeds ln(1e4)."""
-    values = np.random.default_rng(3).exponential(size=20_000)
-    assert _limit(values, 1e-6) == pytest.approx(np.log(1e6), rel=0.05)
-    assert _limit(np.array([1.0, 2.0, 3.0]), 0.05) >= 3.0
-    assert _limit(np.ones(5), 1e-3) == 1.0
-
-
-def test_the_limits_hold_figures_of_other_weeks_of_the_same_walk() -> None:
-    valid, quantiles = made_up(60)
-    told = WatchLimits.measured(REGION, KNOTS, quantiles, (valid, valid))
-    assert told.horizons == (30, 60)
-    rows = told.rows
+def limits_of(
+    days: int, *, learnt: np.ndarray | None = None
+) -> dict[tuple[str, str, int | None, int], tuple[float, float]]:
+    """The usual value and the limit by figure, series, block and minutes."""
+    valid, quantiles = made_up(days)
+    rows = WatchLimits.measured(REGION, KNOTS, quantiles, (valid, valid), learnt).rows
     assert rows.schema == LIMITS
-    counted = dict(rows.group_by("figure", "minutes").agg(pl.len()).sort("figure").select("figure", "len").iter_rows())
-    assert counted == {"bias": 18, "change": 3, "coverage": 3, "fall": 1, "jumps": 3, "loss": 3, "rise": 1}
-    usual = {(one["figure"], one["series"], one["minutes"]): one for one in rows.iter_rows(named=True)}
-    assert usual["coverage", "ALL", WEEK]["usual"] == pytest.approx(0.8, abs=0.03)
-    assert usual["coverage", "ALL", WEEK]["limit"] < 0.78
-    assert usual["loss", "ALL", DAY]["limit"] > usual["loss", "ALL", WEEK]["limit"] > 0.5
+    return {row[:4]: row[4:] for row in rows.rows()}
+
+
+def test_the_limits_of_a_figure_are_equally_far_from_what_is_usual() -> None:
+    told = limits_of(60)
+    for name, minutes in (("coverage", WEEK), ("jumps", DAY)):
+        far = [abs(limit - usual) for key, (usual, limit) in told.items() if key[0] == name and key[3] == minutes]
+        assert len(far) == len(SERIES)
+        assert far == pytest.approx([far[0]] * len(far))
+    ratios = [limit / usual for key, (usual, limit) in told.items() if key[0] == "loss" and key[3] == DAY]
+    assert ratios == pytest.approx([ratios[0]] * len(SERIES))
+    counted = {name: sum(key[0] == name for key in told) for name in ("bias", "coverage", "loss", "change")}
+    assert counted == {"bias": 18, "coverage": 4, "loss": 6, "change": 3}
+
+
+def test_a_limit_is_twice_as_far_as_the_furthest_window_of_all_series() -> None:
+    """Coverage of every window of a week, computed anew: hours are sums of pairs, and windows sums of 168 hours."""
+    valid, quantiles = made_up(60)
+    told = limits_of(60)
+    inside = (valid.outcome_mw >= quantiles[..., 1]) & (valid.outcome_mw <= quantiles[..., 5])
+    places = np.arange(len(inside))[:, None] + np.array([1, 2])
+    hours = np.zeros((60 * 24 + 1, len(SERIES)))
+    np.add.at(hours, (places + 1) // 2 - 1, inside[:, :, :2].transpose(0, 2, 1))
+    weeks = np.lib.stride_tricks.sliding_window_view(hours[: 60 * 24], 7 * 24, axis=0).sum(axis=-1)
+    # The first window lacks the pair whose nowcast was made before there were any.
+    weeks = weeks / np.where(np.arange(len(weeks)) == 0, 7 * 96 - 1, 7 * 96)[:, None]
+    usual = np.median(weeks, axis=0)
+    furthest = (usual - weeks).max()
+    for s, name in enumerate(SERIES):
+        assert told["coverage", name, None, WEEK] == pytest.approx((usual[s], usual[s] - WIDER * furthest), abs=2e-3)
+
+
+def test_all_series_together_have_a_limit_of_three_days() -> None:
+    told = limits_of(60)
+    usual, limit = told["coverage", "", None, THREE_DAYS]
+    assert usual == pytest.approx(0.8, abs=0.03)
+    one, least = told["coverage", "ALL", None, WEEK]
+    assert usual - limit > 0
+    assert WIDER_TOGETHER < WIDER
+    assert limit > 0.5 < least < one
+
+
+def test_the_limits_hold_other_months_of_the_same_walk() -> None:
+    """No window of another sixty days is beyond the limits."""
+    told = limits_of(60)
     other, again = made_up(60, seed=9)
     later = WatchLimits.measured(REGION, KNOTS, again, (other, other)).rows
-    both = rows.join(later, on=["figure", "series", "block", "minutes"], nulls_equal=True)
-    assert len(both) == len(rows)
-    spread = (pl.col("limit") - pl.col("usual")).abs()
-    assert both.filter((pl.col("usual_right") - pl.col("usual")).abs() > spread).is_empty(), "usual values are inside"
+    for figure, series, block, minutes, usual, limit in later.rows():
+        if minutes in (DAY, WEEK):
+            own_usual, own_limit = told[figure, series, block, minutes]
+            half = usual + (limit - usual) / WIDER if figure != "loss" else usual * (limit / usual) ** (1 / WIDER)
+            beyond = half < own_limit if figure == "coverage" else half > own_limit
+            assert not beyond, (figure, series, block)
+            assert abs(usual - own_usual) < abs(own_limit - own_usual)
 
 
-def test_hold_out_time_that_is_too_short_for_a_window_has_no_limit_of_it() -> None:
-    valid, quantiles = made_up(5)
-    rows = WatchLimits.measured(REGION, KNOTS, quantiles, (valid, valid)).rows
-    assert set(rows["minutes"]) == {0, 60, DAY}
+def test_hold_out_time_of_fewer_than_three_windows_has_no_limit_of_them() -> None:
+    assert {key[3] for key in limits_of(5)} == {0, 60, DAY}
+    assert {key[3] for key in limits_of(20)} == {0, 60, DAY, THREE_DAYS}
+    assert {key[3] for key in limits_of(21)} == {0, 60, DAY, THREE_DAYS, WEEK}
+
+
+def test_what_training_shows_widens_the_limit_of_the_change() -> None:
+    """A single large change in training; each zone's limit is its own, and none is below that of the middle one."""
+    plain = limits_of(30)
+    _, learnt = made_up(30)
+    learnt[700, 1] += 40
+    told = limits_of(30, learnt=learnt)
+    assert told["change", "N.E.", None, 0][1] > 2 * plain["change", "N.E.", None, 0][1]
+    usual, limit = told["change", "N.E.", None, 0]
+    before = learnt[699, 1, 1]
+    largest = abs(learnt[700, 1, 0, MEDIAN] - before[MEDIAN]) / (before[5] - before[1])
+    assert limit == pytest.approx(usual + WIDER_CHANGE * (largest - usual))
+    assert told["change", "ALL", None, 0] == pytest.approx(plain["change", "ALL", None, 0], rel=0.1)
+
+
+def test_nowcasts_are_compared_where_most_steps_are_for_the_same_moment() -> None:
+    assert compared((5, 15, 30, 45, 60), 5) == 15
+    assert compared((5, 15, 30, 45, 60), 15) == 15
+    assert compared((30, 60), 30) == 30
+    assert compared((60,), 60) is None
+    assert compared((5, 15, 30), 60) is None
 
 
 def test_a_change_is_told_from_one_issue_time_to_the_next_only() -> None:
@@ -97,6 +155,9 @@ def test_a_change_is_told_from_one_issue_time_to_the_next_only() -> None:
     assert left.tolist() == [[False] * 3, [True] * 3, [False] * 3]
     assert ratio[1].tolist() == [0.75] * 3
     assert np.isnan(ratio[[0, 2]]).all()
+    values[1, :, 2] = values[0, :, 1]
+    _, ratio = changes(issues, values, KNOTS, 60)
+    assert np.isfinite(ratio).tolist() == [[False] * 3, [False] * 3, [True] * 3], "an hour is there from 00:30 to 01:30"
 
 
 def test_a_ramp_is_large_if_one_day_in_thirty_has_it() -> None:
@@ -114,9 +175,13 @@ def test_a_ramp_is_large_if_one_day_in_thirty_has_it() -> None:
     assert rows.filter(pl.col("figure") == "fall")["limit"].to_list() == [0.0]
 
 
-def test_the_budget_of_false_alarms_is_shared_by_all_checks() -> None:
-    assert CHECKS == 11
-    assert MONTH == 30 * DAY
+def test_limits_of_before_a_spacing_was_kept_are_read_and_keep_their_bits() -> None:
+    old = {"horizons": [30, 60], "limits": [dict(zip(LIMITS, ("change", "ALL", None, 0, 0.1, 1.4), strict=True))]}
+    told = WatchLimits.from_json(old)
+    assert told.spacing is None
+    assert told.to_json() == old
+    new = replace(told, spacing_minutes=15)
+    assert WatchLimits.from_json(new.to_json()).spacing == timedelta(minutes=15)
 
 
 def test_limits_are_files_of_the_bundle_and_part_of_its_digest(bundle: Bundle, tmp_path: Path) -> None:

@@ -44,6 +44,19 @@ def test_an_alarm_waits_for_its_delay_and_ends_by_the_dead_band() -> None:
     assert play([9, 11, 9, 8, 11], delay=timedelta(0)) == [(5, Kind.RAISED), (15, Kind.CLEARED), (20, Kind.RAISED)]
 
 
+def test_a_rest_is_waited_for_before_an_alarm_is_cleared() -> None:
+    """Raised at once, and cleared after twenty quiet minutes: what comes again within them is the same alarm."""
+    delays, told = Delays(), list[Event]()
+    for n, value in enumerate([11, 8, 8, 11, 8, 8, 8, 8, 8, 11]):
+        one = replace(finding(value, timedelta(0)), rest=20 * MINUTE)
+        told += delays.decide("toy", [one], standing(told), BEGIN + 5 * n * MINUTE)
+    assert [((one.at - BEGIN) // MINUTE, one.kind) for one in told] == [
+        (0, Kind.RAISED),
+        (40, Kind.CLEARED),
+        (45, Kind.RAISED),
+    ]
+
+
 def event(minute: int, kind: Kind, *, person: str = "", until: int | None = None, about: str = LOSS) -> Event:
     end = None if until is None else BEGIN + until * MINUTE
     return Event("toy", BEGIN + minute * MINUTE, kind, "It is 11. Do this.", about, person, end)

@@ -148,14 +148,16 @@ def test_withheld_counts_the_quarantine_and_what_was_held_back() -> None:
 
 
 def test_jumps_are_a_share_of_publications() -> None:
-    told = heads(*((n, series, 0, 20, True, "all inputs") for n in range(8) for series in "AB"))
-    happened = [
-        Event("toy", NOON - 2 * FIVE, Kind.JUMP, "A: ...", "A"),
-        Event("toy", NOON - FIVE, Kind.JUMP, "A: ...", "A"),
-        Event("toy", NOON - FIVE, Kind.RUNG, "A: ...", "A"),
-        Event("toy", NOW - timedelta(hours=25), Kind.JUMP, "B: ...", "B"),
+    """One publication an hour for a day and an hour: six of A jumped, of which one before the day; none of B."""
+    hours = [NOON - n * timedelta(hours=1) for n in range(25)]
+    rows = [
+        {"series": name, "valid_at": at, "error": 0.0, "pinball": 0.0, "persistence": 0.0, "is_inside": is_inside}
+        for n, at in enumerate(hours)
+        for name, is_inside in (("A", n not in (0, 1, 5, 9, 13, 24)), ("B", True))
     ]
-    assert values(numbers.jumps(happened, told, NOW)) == {"A": 0.25, "B": 0.0}
+    found = numbers.jumps(tally(pl.DataFrame(rows, PAIRS), "UTC"), 1.0, NOW)
+    assert values(found) == pytest.approx({"A": 5 / 24, "B": 0.0})
+    assert numbers.jumps(tally(pl.DataFrame(schema=PAIRS), "UTC"), 1.0, NOW).is_empty()
 
 
 def test_the_time_of_the_loop_is_the_longest() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -10,9 +11,12 @@ import pytest
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.windows import DAY, tally
 from power_nowcast.contracts import UTC, VALUES, Table
+from power_nowcast.contracts.times import aware
+from power_nowcast.live.loop import jumps
+from power_nowcast.live.records import published
 from power_nowcast.live.scores import scores
 from power_nowcast.monitor.numbers import Number
-from power_nowcast.monitor.reading import Reading, pairs
+from power_nowcast.monitor.reading import Reading, moved, pairs
 from power_nowcast.store import Store
 from power_nowcast.store.events import Event, Kind, note
 from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
@@ -104,3 +108,23 @@ def test_a_zone_whose_values_do_not_change_has_an_age(bundle: Bundle, tmp_path: 
     assert "N.E." not in numbers_of(Reading(world.store, REGION).at(end + HALF_HOUR), Number.AGE), (
         "a repetition is usual"
     )
+
+
+def test_a_jump_is_a_median_outside_of_what_was_said_a_spacing_before(bundle: Bundle, tmp_path: Path) -> None:
+    """Held against the loop's own rule for two nowcasts that follow each other."""
+    world = followed(bundle, tmp_path, hours=26)
+    rows = scores(world.store, REGION, BEGIN, world.now)
+    told = moved(rows, HALF_HOUR)
+    nowcasts = [one.nowcast for one in published(world.store, "toy", BEGIN, world.now)]
+    jumped = [
+        (after.series[s], aware(after.issue_time)) for before, after in pairwise(nowcasts) for s in jumps(before, after)
+    ]
+    assert len(told) == 3 * (len(nowcasts) - 1)
+    found = told.filter(~pl.col("is_inside")).select("series", "valid_at").rows()
+    assert sorted(found) == sorted(jumped)
+    assert found, "some have jumped"
+    assert moved(rows.with_columns(is_live=pl.lit(False)), HALF_HOUR).is_empty()
+    assert moved(rows, 3 * HALF_HOUR).is_empty(), "no step reaches so far"
+    reading = Reading(world.store, REGION, None, HALF_HOUR)
+    day = told.filter(pl.col("valid_at") > world.now - timedelta(days=1), pl.col("series") == "ALL")
+    assert numbers_of(reading.at(world.now), Number.JUMPS)["ALL"] == pytest.approx(1 - day["is_inside"].mean())

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from power_nowcast.bundle.watch import LIMITS, WatchLimits
-from power_nowcast.bundle.windows import DAY, WEEK
+from power_nowcast.bundle.windows import DAY, THREE_DAYS, WEEK
 from power_nowcast.contracts import QUANTILES
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.monitor import rules
@@ -151,9 +151,10 @@ def nowcast(minute: int, median: tuple[float, float], half: float = 10.0, origin
 def test_a_change_is_told_in_widths_of_the_band_before() -> None:
     """For 13:00 it said 1020 MW, 20 MW wide, and says 1050 MW now."""
     before, after = nowcast(0, (1010, 1020)), nowcast(30, (1050, 1060))
-    assert change(before, after, 0) == pytest.approx(1.5)
-    assert change(before, nowcast(60, (1050, 1060)), 0) is None, "they have no moment in common"
-    assert change(before, replace(after, series=("OTHER",)), 0) is None
+    assert change(before, after, 0, (30, 60)) == pytest.approx(1.5)
+    assert change(before, after, 0, (60,)) is None, "the limits are of other steps"
+    assert change(before, nowcast(60, (1050, 1060)), 0, (30, 60)) is None, "they have no moment in common"
+    assert change(before, replace(after, series=("OTHER",)), 0, (30, 60)) is None
 
 
 def test_a_large_ramp_and_a_changed_forecast_are_told_ahead() -> None:
@@ -184,7 +185,23 @@ def test_a_large_ramp_and_a_changed_forecast_are_told_ahead() -> None:
     assert ahead(gone, None, REGION, limits) == []
 
 
+def test_a_model_that_has_learnt_nothing_for_three_quarters_of_a_year_is_old() -> None:
+    told = findings(measured(("age", "model", None, 0, 271 * DAY)), REGION, NONE)
+    assert state(told, rules.OLD) == (True, False)
+    (one,) = [each for each in told if each.alarm == rules.OLD]
+    assert one.what == "The model has learnt nothing of the last 271 days; 270 are the most."
+    assert state(findings(measured(("age", "model", None, 0, 269 * DAY)), REGION, NONE), rules.OLD) == (False, True)
+
+
+def test_the_coverage_of_all_series_together_has_an_alarm_of_its_own() -> None:
+    limits = WatchLimits((30, 60), pl.DataFrame([("coverage", "", None, THREE_DAYS, 0.8, 0.73)], LIMITS, orient="row"))
+    told = findings(measured(("coverage", "", None, THREE_DAYS, 0.7)), REGION, limits)
+    assert state(told, "coverage of three days") == (True, False)
+    (one,) = [each for each in told if each.alarm == "coverage of three days"]
+    assert one.what == "Coverage of three days: all series 0.70 (usual 0.80, limit 0.73)."
+
+
 def test_every_alarm_has_one_action() -> None:
     names = {rules.NO_NOWCAST, rules.HEARTBEAT, rules.LATE, rules.STALE, rules.RULES, rules.SLOW, rules.WITHHELD}
-    assert set(ACTIONS) == names | {rules.STILL, rules.RAMP, rules.CHANGED} | set(rules.FIGURES.values())
+    assert set(ACTIONS) == names | {rules.STILL, rules.OLD, rules.RAMP, rules.CHANGED} | set(rules.FIGURES.values())
     assert all(text.endswith(".") and text.count(". ") == 0 for text in ACTIONS.values())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from power_nowcast import __version__
 from power_nowcast.bundle.bundle import Bundle, Info, leads_of
@@ -13,7 +14,7 @@ from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import local_hours, origin_times, outcomes_known_at, target_times
 from power_nowcast.bundle.tracking import STEPS
-from power_nowcast.bundle.watch import WatchLimits
+from power_nowcast.bundle.watch import LEARNT, WatchLimits
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Progress, Times
 from power_nowcast.errors import MissingDataError
 from power_nowcast.features.build_features import build, targets
@@ -89,7 +90,8 @@ def train_bundle(
     ladder = watch = None
     if is_served:
         ladder = Ladder.measured(region, spec, model, judged.calibration, judged.held_out, (train, valid))
-        watch = WatchLimits.measured(region, model.knots, judged.held_out[1], (train, valid))
+        learnt = _learnt(region, model, judged.calibration, train.block)
+        watch = WatchLimits.measured(region, model.knots, judged.held_out[1], (train, valid), learnt)
     bundle = Bundle(
         region,
         spec,
@@ -104,6 +106,13 @@ def train_bundle(
         watch,
     )
     return replace(bundle, golden_mw=bundle.from_features(golden).values), judged.report
+
+
+def _learnt(region: Region, model: Model, calibration: Calibration, block: FeatureBlock) -> NDArray[np.float64]:
+    """Calibrated quantiles of the newest issue times of training in MW, shape (issue, series, knot, quantile)."""
+    newest = block.take(block.issue_times > block.issue_times[-1] - LEARNT)
+    hours = local_hours(target_times(newest, model.knots), region.timezone)
+    return calibration.apply(model.predict(newest), hours, origin_times(newest))
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,14 @@
 """What the watch learns at training: for each figure the value that is usual, and the limit beyond which it is not.
 
-A limit is a quantile of the backtest's own rolling windows of that length, on hold-out time. The share of windows
-beyond it is chosen so that a region has one false alarm a month: a month has so many windows that do not overlap, and a
-region so many figures. Hold-out time is too short to show that share, so an exponential tail continues the largest
-tenth of its windows. Nobody tunes a limit.
-
-A month of hold-out time shows too little of how weeks differ, so that there are more false alarms than that:
-docs/watch.md has the measured figures.
+A limit comes from the backtest's own rolling windows of that length, on hold-out time: it is twice as far from what is
+usual as the furthest of all windows of all series, because a month shows too little of how months differ. What a
+published forecast changes by is rare and each zone's own, so that its limit comes from the time of training, too.
+Nobody tunes a limit; docs/watch.md has the false alarms that were measured.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -18,30 +16,36 @@ import polars as pl
 from numpy.typing import NDArray
 
 from power_nowcast.bundle.outcomes import target_times
-from power_nowcast.bundle.windows import DAY, FIGURES, HOUR, PAIRS, WEEK, rolling, tally
+from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, THREE_DAYS, WEEK, rolling, tally, together
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Times
+from power_nowcast.contracts.times import aware
 from power_nowcast.models.examples import Examples
 from power_nowcast.regions import Region
 from power_nowcast.scoring import pinball_losses
 
 MONTH = 30 * DAY
-FALSE_ALARMS = 1.0
-"""False alarms a month and region, over all figures of all series together."""
-TAIL = 0.1
-"""The share of windows that makes the tail."""
+WIDER = 2.0
+"""A limit is so many times as far from the usual value as the furthest window of hold-out time."""
+WIDER_TOGETHER = 1.5
+"""The same for the mean over all series, which differs less from month to month than the worst of them does."""
+WIDER_CHANGE = 1.75
+"""The same for changes of the forecast, which are looked for in training, too."""
+FEWEST = 3
+"""Hold-out time must be so many times as long as a window; a shorter one does not show how windows differ."""
+LEARNT = np.timedelta64(180, "D")
+"""So much of training, at most, is looked at for changes of the forecast."""
 LOW, HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 LOSS, COVERAGE, BIAS, JUMPS, CHANGE, RISE, FALL = "loss", "coverage", "bias", "jumps", "change", "rise", "fall"
 """Names of the figures. `change`: the largest change of a median, in widths of the band that was said before."""
 WINDOWS = ((LOSS, DAY, False), (LOSS, WEEK, False), (COVERAGE, WEEK, False), (BIAS, WEEK, True), (JUMPS, DAY, False))
 """Figures of windows: name, minutes, and whether each block of the day has its own."""
-BLOCKS = 6
-CHECKS = sum(BLOCKS if by_block else 1 for _, _, by_block in WINDOWS) + 1
-"""Limits of a series that can raise an alarm by chance: those of windows, and that of the change."""
+TOGETHER = ""
+"""In place of a series: the mean over all of them."""
 
 LIMITS = pl.Schema(
     {
         "figure": pl.String(),
-        "series": pl.String(),
+        "series": pl.String(),  # `TOGETHER` for the mean over all of them
         "block": pl.Int64(),  # null if the figure is not told by block
         "minutes": pl.Int64(),  # length of the window; 0 for a publication
         "usual": pl.Float64(),  # the median of the windows
@@ -58,58 +62,110 @@ class WatchLimits:
     Attributes:
         horizons: minutes ahead of the pairs that its figures are of.
         rows: rows of `LIMITS`.
+        spacing_minutes: minutes between two nowcasts that jumps and changes compare; None if nothing says so: a version
+            of before it was kept, or steps of which no two are for the same moment.
+        trained_until: the last issue time of hold-out time; None in a version of before it was kept.
     """
 
     horizons: tuple[int, ...]
     rows: pl.DataFrame
+    spacing_minutes: int | None = None
+    trained_until: datetime | None = None
+
+    @property
+    def spacing(self) -> timedelta | None:
+        """`spacing_minutes` as a time."""
+        return None if self.spacing_minutes is None else timedelta(minutes=self.spacing_minutes)
 
     @classmethod
     def measured(
-        cls, region: Region, knots: tuple[int, ...], held_out: Floats, examples: tuple[Examples, Examples]
+        cls,
+        region: Region,
+        knots: tuple[int, ...],
+        held_out: Floats,
+        examples: tuple[Examples, Examples],
+        learnt: Floats | None = None,
     ) -> Self:
-        """The limits that hold-out time shows; those of ramps come from all of history.
+        """The limits that hold-out time shows; those of ramps come from all of history, those of changes from both.
 
         Args:
             region: the region.
             knots: minutes after the origin of the outcomes.
             held_out: calibrated out-of-sample quantiles of hold-out time in MW, shape (issue, series, knot, quantile).
             examples: those of training and of hold-out time.
+            learnt: calibrated quantiles of the newest issue times of training in MW, as those of `held_out`; None if
+                they are not known.
         """
         valid = examples[1]
         chosen = [k for k, knot in enumerate(knots) if knot in region.steps_minutes]
         horizons = tuple(knots[k] for k in chosen)
-        spacing, checks = _spacing(valid.block), CHECKS * len(valid.block.series)
-        moved = changes(valid.block.issue_times, held_out, knots, spacing)
-        pairs = _pairs(valid, held_out, chosen, horizons), HOUR / spacing * len(horizons)
-        jumps = jump_pairs(valid.block.issue_times, valid.block.series, moved), HOUR / spacing
+        every = _spacing(valid.block)
+        spacing = compared(horizons, every)
+        pairs = tally(_pairs(valid, held_out, chosen, horizons), region.timezone)
+        an_hour = HOUR / every * len(horizons)
         rows = list[tuple[object, ...]]()
         for name, minutes, by_block in WINDOWS:
-            some, an_hour = jumps if name == JUMPS else pairs
-            windows = rolling(tally(some, region.timezone), minutes, an_hour, by_block=by_block)
-            rows += _of_windows(windows, name, minutes, checks)
-        rows += _of_changes(valid.block.series, moved[1], region.interval_minutes, checks)
+            if name != JUMPS and _is_long_enough(valid.block, minutes):
+                rows += _of_windows(rolling(pairs, minutes, an_hour, by_block=by_block), name, minutes)
+        if _is_long_enough(valid.block, THREE_DAYS):
+            rows += _of_windows(together(rolling(pairs, THREE_DAYS, an_hour)), COVERAGE, THREE_DAYS, WIDER_TOGETHER)
+        if spacing is not None:
+            block = valid.block
+            moved = changes(block.issue_times, held_out[:, :, chosen], horizons, spacing)
+            if _is_long_enough(block, DAY):
+                told = tally(jump_pairs(block.issue_times, block.series, moved), region.timezone)
+                rows += _of_windows(rolling(told, DAY, HOUR / every), JUMPS, DAY)
+            known = [moved[1]]
+            if learnt is not None:
+                times = examples[0].block.issue_times[-len(learnt) :]
+                known.append(changes(times, learnt[:, :, chosen], horizons, spacing)[1])
+            rows += _of_changes(block.series, np.concatenate(known))
         rows += _of_ramps(region, examples, chosen)
-        return cls(horizons, pl.DataFrame(rows, LIMITS, orient="row"))
+        last = aware(valid.block.issue_times[-1])
+        return cls(horizons, pl.DataFrame(rows, LIMITS, orient="row"), spacing, last)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `from_json` restores the same bits."""
-        return {"horizons": list(self.horizons), "limits": self.rows.rows(named=True)}
+        told: dict[str, Any] = {"horizons": list(self.horizons), "limits": self.rows.rows(named=True)}
+        # Files of before these were kept have no such keys, and keep their digest.
+        if self.spacing_minutes is not None:
+            told["spacing_minutes"] = self.spacing_minutes
+        if self.trained_until is not None:
+            told["trained_until"] = self.trained_until.isoformat()
+        return told
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        return cls(tuple(values["horizons"]), pl.DataFrame(values["limits"], LIMITS))
+        rows, until = pl.DataFrame(values["limits"], LIMITS), values.get("trained_until")
+        last = None if until is None else datetime.fromisoformat(until)
+        return cls(tuple(values["horizons"]), rows, values.get("spacing_minutes"), last)
+
+
+def compared(steps: tuple[int, ...], every: int) -> int | None:
+    """Minutes between two nowcasts that are compared: those by which most of the steps have another one for the same
+    moment; of several the shortest time. None if no two steps are for the same moment.
+
+    Args:
+        steps: minutes after the issue time.
+        every: minutes between issue times.
+
+    >>> compared((5, 15, 30, 45, 60), 5)
+    15
+    """
+    gaps = {later - step for step in steps for later in steps if later > step and (later - step) % every == 0}
+    return min(gaps, key=lambda gap: (-sum(step + gap in steps for step in steps), gap), default=None)
 
 
 def changes(
-    issue_times: Times, quantiles: Floats, knots: tuple[int, ...], spacing: int
+    issue_times: Times, quantiles: Floats, steps: tuple[int, ...], spacing: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """How far medians moved from one issue time to the next, each of shape (issue, series).
+    """How far medians moved from the nowcast of `spacing` minutes before, each of shape (issue, series).
 
     Args:
-        issue_times: shape (issue,).
-        quantiles: in MW, shape (issue, series, knot, quantile).
-        knots: minutes after the origin.
-        spacing: minutes between issue times; others do not count.
+        issue_times: ascending, shape (issue,).
+        quantiles: in MW, shape (issue, series, step, quantile).
+        steps: minutes ahead.
+        spacing: minutes between the issue times that are compared.
 
     Returns:
         Whether a median left the band of 80 % that was said for the same moment before, and the largest change in
@@ -117,13 +173,14 @@ def changes(
     """
     shape = quantiles.shape[:2]
     left, ratio = np.zeros(shape, bool), np.full(shape, np.nan)
-    follows = np.zeros(len(issue_times), bool)
-    follows[1:] = np.diff(issue_times) == np.timedelta64(spacing, "m")
+    earlier = issue_times - np.timedelta64(spacing, "m")
+    place = np.minimum(np.searchsorted(issue_times, earlier), len(issue_times) - 1)
+    follows = issue_times[place] == earlier
     with np.errstate(invalid="ignore", divide="ignore"):
-        for k, knot in enumerate(knots):
-            if knot + spacing not in knots:
+        for k, step in enumerate(steps):
+            if step + spacing not in steps:
                 continue
-            before = np.roll(quantiles[:, :, knots.index(knot + spacing)], 1, axis=0)
+            before = quantiles[place, :, steps.index(step + spacing)]
             median = quantiles[:, :, k, MEDIAN]
             left |= (median < before[..., LOW]) | (median > before[..., HIGH])
             width = before[..., HIGH] - before[..., LOW]
@@ -178,37 +235,55 @@ def _as_pairs(flat: pl.DataFrame) -> pl.DataFrame:
     return told.with_columns(numbers).drop_nulls().select(pl.col(name).cast(kind) for name, kind in PAIRS.items())
 
 
-def _of_windows(frame: pl.DataFrame, name: str, minutes: int, checks: int) -> list[tuple[object, ...]]:
-    """Rows of `LIMITS` of one figure of windows."""
-    beyond = FALSE_ALARMS / checks * minutes / MONTH
-    by = ["series", *(["block"] if len(frame.columns) > len(FIGURES) else [])]
-    rows = list[tuple[object, ...]]()
-    for key, group in frame.group_by(by, maintain_order=True):
-        figure = group[COVERAGE if name == JUMPS else name].drop_nulls().to_numpy()
-        series, block = key[0], key[1] if len(key) > 1 else None
-        if not len(figure):
-            continue
-        if name in (COVERAGE, JUMPS):
-            usual, limit = 1 - float(np.median(figure)), _limit(1 - figure, beyond)
-            usual, limit = (usual, limit) if name == JUMPS else (1 - usual, 1 - limit)
-        else:
-            size = np.abs(figure)
-            usual, limit = float(np.median(size)), _limit(size, beyond)
-        rows.append((name, series, block, minutes, usual, limit))
-    return rows
+def _is_long_enough(block: FeatureBlock, minutes: int) -> bool:
+    """Whether enough windows that do not overlap fit into the issue times."""
+    return bool(block.issue_times[-1] - block.issue_times[0] >= np.timedelta64(FEWEST * minutes - HOUR, "m"))
 
 
-def _of_changes(
-    series: tuple[str, ...], ratio: NDArray[np.float64], interval_minutes: int, checks: int
-) -> list[tuple[object, ...]]:
-    """Rows of `LIMITS` of the change of a publication; it is at least one width of the band."""
-    beyond = FALSE_ALARMS / checks * interval_minutes / MONTH
-    rows = list[tuple[object, ...]]()
-    for s, name in enumerate(series):
-        known = ratio[np.isfinite(ratio[:, s]), s]
-        if len(known):
-            rows.append((CHANGE, name, None, 0, float(np.median(known)), max(1.0, _limit(known, beyond))))
-    return rows
+def _of_windows(frame: pl.DataFrame, name: str, minutes: int, wider: float = WIDER) -> list[tuple[object, ...]]:
+    """Rows of `LIMITS` of one figure of windows.
+
+    Losses are compared by their ratio to the usual one, all other figures by their difference from it. The furthest
+    window of all series and blocks counts for each of them: one that was quiet by chance gets no tighter limit.
+    """
+    column = COVERAGE if name == JUMPS else name
+    by = ["series", *(["block"] if "block" in frame.columns else [])]
+    figure = 1 - pl.col(column) if name == JUMPS else pl.col(column).abs() if name == BIAS else pl.col(column)
+    told = frame.drop_nulls(column).select(*by, figure=figure)
+    if name == LOSS:
+        told = told.filter(pl.col("figure") > 0)
+    usual = pl.col("figure").median().over(by)
+    away = (pl.col("figure") / usual).log() if name == LOSS else pl.col("figure") - usual
+    sign = -1.0 if name == COVERAGE else 1.0
+    furthest = told.select((sign * away).max()).item()
+    if furthest is None:
+        return []
+    rows = told.group_by(by, maintain_order=True).agg(usual=pl.col("figure").median())
+    far = max(0.0, furthest) * wider
+    limit = pl.col("usual") * float(np.exp(far)) if name == LOSS else pl.col("usual") + sign * far
+    found = rows.with_columns(limit=limit)
+    return [
+        (name, one["series"], one.get("block"), minutes, one["usual"], one["limit"])
+        for one in found.iter_rows(named=True)
+    ]
+
+
+def _of_changes(series: tuple[str, ...], ratio: NDArray[np.float64]) -> list[tuple[object, ...]]:
+    """Rows of `LIMITS` of the change of a publication; it is at least one width of the band.
+
+    Telemetry of some series jumps more often than that of others, so that each has its own limit; one that was quiet by
+    chance has that of the middle one.
+    """
+    has = [s for s in range(len(series)) if np.isfinite(ratio[:, s]).any()]
+    if not has:
+        return []
+    usual, furthest = np.nanmedian(ratio[:, has], axis=0), np.nanmax(ratio[:, has], axis=0)
+    far = np.maximum(furthest, np.median(furthest)) - usual
+    limits = np.maximum(1.0, usual + WIDER_CHANGE * far)
+    return [
+        (CHANGE, series[s], None, 0, float(middle), float(most))
+        for s, middle, most in zip(has, usual, limits, strict=True)
+    ]
 
 
 def _of_ramps(region: Region, examples: tuple[Examples, Examples], chosen: list[int]) -> list[tuple[object, ...]]:
@@ -232,14 +307,6 @@ def _of_ramps(region: Region, examples: tuple[Examples, Examples], chosen: list[
                 limit = float(np.quantile(of_day, 1 - DAY / MONTH, method="higher"))
                 rows.append((figure, name, None, HOUR, float(np.median(of_day)), limit))
     return rows
-
-
-def _limit(values: Floats, beyond: float) -> float:
-    """The level that a share of windows exceeds, by an exponential tail; at least the largest window."""
-    edge = float(np.quantile(values, 1 - TAIL))
-    tail = values[values > edge]
-    excess = float((tail - edge).mean()) if len(tail) else 0.0
-    return max(float(values.max()), edge + excess * float(np.log(TAIL / beyond)))
 
 
 def _spacing(block: FeatureBlock) -> int:

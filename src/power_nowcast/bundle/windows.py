@@ -8,7 +8,7 @@ import polars as pl
 
 from power_nowcast.contracts import UTC
 
-HOUR, DAY, WEEK = 60, 24 * 60, 7 * 24 * 60
+HOUR, DAY, THREE_DAYS, WEEK = 60, 24 * 60, 3 * 24 * 60, 7 * 24 * 60
 """Lengths of windows, in minutes."""
 BLOCK_HOURS = 4
 """Hours of a block of the local day: bias is told by block."""
@@ -105,6 +105,21 @@ def rolling(tallies: pl.DataFrame, minutes: int, pairs_an_hour: float, *, by_blo
     )
     columns = [*FIGURES, *(["block"] if by_block else [])]
     return told.select(columns).sort(*by, "hour")
+
+
+def together(figures: pl.DataFrame, name: str = "") -> pl.DataFrame:
+    """Rows of `FIGURES` of the mean over all series, where each of them has its figures.
+
+    Args:
+        figures: rows of `FIGURES`, not by block.
+        name: stands in place of the series.
+    """
+    count = figures["series"].n_unique()
+    means = figures.group_by("hour").agg(
+        pl.col("loss", "coverage", "bias").mean(), pl.col("n").sum(), has=pl.col("coverage").count()
+    )
+    told = means.filter(pl.col("has") == count).with_columns(series=pl.lit(name))
+    return told.select(pl.col(column).cast(kind) for column, kind in FIGURES.items()).sort("hour")
 
 
 def _ratio(above: str, below: pl.Expr) -> pl.Expr:

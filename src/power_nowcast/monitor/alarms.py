@@ -110,7 +110,8 @@ class Delays:
             if not (one.is_back if stands else one.is_beyond):
                 self._since.pop(one.alarm, None)
                 continue
-            if at - self._since.setdefault(one.alarm, at) < one.delay:
+            wait = one.rest if stands and one.rest is not None else one.delay
+            if at - self._since.setdefault(one.alarm, at) < wait:
                 continue
             del self._since[one.alarm]
             kind, what = (Kind.CLEARED, one.what) if stands else (Kind.RAISED, one.text)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from power_nowcast.bundle.windows import DAY, HOUR, WEEK, rolling
+from power_nowcast.bundle.windows import DAY, HOUR, THREE_DAYS, WEEK, rolling, together
 from power_nowcast.checks.shape import CALM_SHARE
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.contracts.times import EPOCH
@@ -30,8 +30,9 @@ class Number(StrEnum):
     HEARTBEAT = "heartbeat"  # minutes for which the outside address has not taken the heartbeat
 
 
-NOWCAST = "nowcast"
-"""What the age of the newest nowcast is about; other ages are about a table, or about a zone that stands still."""
+NOWCAST, MODEL = "nowcast", "model"
+"""What the ages of the newest nowcast and of the training are about; others are about a table, or a zone that stands
+still."""
 MEASURED = pl.Schema(
     {
         "number": pl.String(),  # a Number
@@ -45,15 +46,22 @@ MEASURED = pl.Schema(
 """One row for each value of a number."""
 
 
-def ages(known: Mapping[str, datetime | None], published_at: datetime | None, at: datetime) -> pl.DataFrame:
-    """Minutes since the newest value of each table, and since the newest nowcast; nothing for what is empty.
+def ages(
+    known: Mapping[str, datetime | None],
+    published_at: datetime | None,
+    at: datetime,
+    trained_until: datetime | None = None,
+) -> pl.DataFrame:
+    """Minutes since the newest value of each table, since the newest nowcast, and since the end of training; nothing
+    for what is empty.
 
     Args:
         known: by table, the time of its newest value, as `live.sources.newest_by_table` gives it.
         published_at: when the newest nowcast was published.
         at: the moment.
+        trained_until: the last moment that the version that answers has learnt from.
     """
-    times = {**known, NOWCAST: published_at}
+    times = {**known, NOWCAST: published_at, MODEL: trained_until}
     return _measured(
         [
             {"number": Number.AGE, "about": name, "minutes": 0, "value": (at - time) / timedelta(minutes=1), "n": 1}
@@ -128,7 +136,8 @@ def by_rule(measured: pl.DataFrame) -> float:
 
 
 def accuracy(tallies: pl.DataFrame, pairs_an_hour: float, at: datetime) -> pl.DataFrame:
-    """Loss over a day and a week, coverage over a week, and bias over a week by block, of each series.
+    """Loss over a day and a week, coverage over a week, and bias over a week by block, of each series; the coverage of
+    all series together over three days.
 
     Args:
         tallies: rows of `bundle.windows.TALLIES`.
@@ -139,15 +148,21 @@ def accuracy(tallies: pl.DataFrame, pairs_an_hour: float, at: datetime) -> pl.Da
     if tallies.is_empty():
         return MEASURED.to_frame()
     newest = at - timedelta(minutes=HOUR), at - timedelta(minutes=DAY)
-    day, week, blocks = (
+    day, three, week, blocks = (
         rolling(tallies, minutes, pairs_an_hour, by_block=by).filter(pl.col("hour") > since)
-        for minutes, by, since in ((DAY, False, newest[0]), (WEEK, False, newest[0]), (WEEK, True, newest[1]))
+        for minutes, by, since in (
+            (DAY, False, newest[0]),
+            (THREE_DAYS, False, newest[0]),
+            (WEEK, False, newest[0]),
+            (WEEK, True, newest[1]),
+        )
     )
     blocks = blocks.group_by("series", "block", maintain_order=True).last()
     parts = [
         _of_figures(day, Number.LOSS, "loss", DAY),
         _of_figures(week, Number.LOSS, "loss", WEEK),
         _of_figures(week, Number.COVERAGE, "coverage", WEEK),
+        _of_figures(together(three), Number.COVERAGE, "coverage", THREE_DAYS),
         _of_figures(blocks, Number.BIAS, "bias", WEEK),
     ]
     return pl.concat(parts)
@@ -178,27 +193,19 @@ def withheld(events: list[Event], quarantine: pl.DataFrame, minutes: int, at: da
     )
 
 
-def jumps(events: list[Event], heads: pl.DataFrame, at: datetime) -> pl.DataFrame:
-    """The share of a day's live publications with a jump, by series.
+def jumps(tallies: pl.DataFrame, publications_an_hour: float, at: datetime) -> pl.DataFrame:
+    """The share of a day's live publications whose median left the band that was published before, by series.
 
     Args:
-        events: the events of the day; others do not count.
-        heads: rows of `live.records.heads` of the day; others do not count.
-        at: the day's end.
+        tallies: rows of `bundle.windows.TALLIES` of publications; those without a jump count as inside.
+        publications_an_hour: the most that an hour has.
+        at: the moment; the day ends with the last hour before it.
     """
-    begin = at - timedelta(minutes=DAY)
-    told = heads.filter("is_live", pl.col("published_at").is_between(begin, at, closed="right"))
-    counted = {
-        name: sum(one.kind is Kind.JUMP and one.about == name and begin < one.at <= at for one in events)
-        for name in told["series"].unique().sort()
-    }
-    number = dict(told.group_by("series").agg(pl.len()).iter_rows())
-    return _measured(
-        [
-            {"number": Number.JUMPS, "about": name, "minutes": DAY, "value": count / number[name], "n": number[name]}
-            for name, count in counted.items()
-        ]
-    )
+    tallies = tallies.filter(pl.col("hour") <= at)
+    if tallies.is_empty():
+        return MEASURED.to_frame()
+    day = rolling(tallies, DAY, publications_an_hour).filter(pl.col("hour") > at - timedelta(minutes=HOUR))
+    return _of_figures(day.with_columns(jumps=1 - pl.col("coverage")), Number.JUMPS, "jumps", DAY)
 
 
 def loop_time(heads: pl.DataFrame, minutes: int, at: datetime) -> pl.DataFrame:

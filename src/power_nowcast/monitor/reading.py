@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from power_nowcast.bundle.windows import DAY, HOUR, TALLIES, WEEK, tally
+from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, TALLIES, WEEK, tally
 from power_nowcast.collect.freshness import is_archive
 from power_nowcast.contracts import Table
 from power_nowcast.live.records import heads, newest
@@ -46,6 +46,26 @@ def pairs(scored: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def moved(scored: pl.DataFrame, spacing: timedelta) -> pl.DataFrame:
+    """Rows of `bundle.windows.PAIRS`, one a live publication and series: whether no median has left the band of 80 %
+    that was published `spacing` before for that moment. One without such a publication before has no row.
+
+    Args:
+        scored: rows of `live.scores.SCORES`, of the horizons that count.
+        spacing: time between the two issue times.
+    """
+    keys = ["issue_time", "series", "valid_at"]
+    live = scored.filter("is_live")
+    before = live.filter(pl.col("q10") < pl.col("q90")).select(
+        pl.col("issue_time") + spacing, "series", "valid_at", low="q10", high="q90"
+    )
+    both = live.drop_nulls("median_mw").join(before, on=keys)
+    told = both.group_by("issue_time", "series").agg(is_inside=pl.col("median_mw").is_between("low", "high").all())
+    nothing = pl.lit(0.0)
+    rows = told.with_columns(valid_at="issue_time", error=nothing, pinball=nothing, persistence=nothing)
+    return rows.select(pl.col(name).cast(kind) for name, kind in PAIRS.items())
+
+
 @dataclass
 class Reading:
     """Reads the numbers of one region. Sums of hours that are over stay in memory: a look reads a few hours of scores.
@@ -53,13 +73,18 @@ class Reading:
     Args:
         store: the tables.
         region: the region.
-        horizons: minutes ahead that count for accuracy, those of the limits; all steps by default.
+        horizons: minutes ahead that count, those of the limits; all steps by default.
+        spacing: time between two publications that are compared, that of the limits; an interval by default.
+        trained_until: the last moment that the version that answers has learnt from; None if nothing says so.
     """
 
     store: Store
     region: Region
     horizons: tuple[int, ...] | None = None
+    spacing: timedelta | None = None
+    trained_until: datetime | None = None
     _tallies: pl.DataFrame = field(default_factory=TALLIES.to_frame, init=False, repr=False)
+    _moved: pl.DataFrame = field(default_factory=TALLIES.to_frame, init=False, repr=False)
     _until: datetime | None = field(default=None, init=False, repr=False)
 
     @property
@@ -81,12 +106,14 @@ class Reading:
         since = self._since(told, at - day)
         return pl.concat(
             [
-                numbers.ages(self._known(at), None if present is None else present.published_at, at),
+                numbers.ages(
+                    self._known(at), None if present is None else present.published_at, at, self.trained_until
+                ),
                 self._still(at),
                 *(numbers.fresh(told, self.region.interval, minutes, at, since=since) for minutes in (small, DAY)),
                 numbers.accuracy(self.tallies(at), self.pairs_an_hour, at),
                 numbers.withheld(happened, self.store.read_quarantine(name), small, at),
-                numbers.jumps(happened, told, at),
+                numbers.jumps(self._moved, HOUR / self.region.interval_minutes, at),
                 numbers.loop_time(told, small, at),
                 numbers.heartbeat(heartbeat_lost_since(self.store, name), at),
             ]
@@ -106,10 +133,18 @@ class Reading:
             scored = scores(self.store, self.region, since - reach, end)
             inside = pl.col("valid_at").is_between(since, end, closed="right")
             counted = pl.lit(True) if self.horizons is None else pl.col("horizon_min").is_in(self.horizons)
-            new = tally(pairs(scored.filter(inside, counted)), self.region.timezone)
-            kept = self._tallies.filter(pl.col("hour").is_between(begin, since, closed="right"))
-            self._tallies, self._until = pl.concat([kept, new]), end
+            new = pairs(scored.filter(inside, counted))
+            changed = moved(scored.filter(counted), self.spacing or self.region.interval)
+            changed = changed.filter(pl.col("valid_at").is_between(since, end, closed="right"))
+            self._tallies = self._going_on(self._tallies, new, begin, since)
+            self._moved = self._going_on(self._moved, changed, begin, since)
+            self._until = end
         return self._tallies
+
+    def _going_on(self, before: pl.DataFrame, new: pl.DataFrame, begin: datetime, since: datetime) -> pl.DataFrame:
+        """The sums of the hours up to `since`, and those of new pairs after it."""
+        kept = before.filter(pl.col("hour").is_between(begin, since, closed="right"))
+        return pl.concat([kept, tally(new, self.region.timezone)])
 
     def _known(self, at: datetime) -> dict[str, datetime | None]:
         """By table, the time of its newest value; a table that does not grow has no age.

@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 
 from power_nowcast.bundle.watch import BIAS, CHANGE, COVERAGE, FALL, JUMPS, LOSS, RISE, WatchLimits
-from power_nowcast.bundle.windows import BLOCK_HOURS, DAY, WEEK
+from power_nowcast.bundle.windows import BLOCK_HOURS, DAY, THREE_DAYS, WEEK
 from power_nowcast.collect.freshness import PATIENCE, usual_age
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.live.loop import PATIENCE as SHARE_OF_INTERVAL
 from power_nowcast.live.nowcaster import Nowcast
-from power_nowcast.monitor.numbers import NOWCAST, Number, by_rule
+from power_nowcast.monitor.numbers import MODEL, NOWCAST, Number, by_rule
 from power_nowcast.regions import Region
 
 DEAD_BAND = 0.1
@@ -27,6 +27,11 @@ MOST_RULES = 0.5
 STILL_INTERVALS = 4
 """A zone whose newest five values are equal stands still; docs/watch.md says how often real zones repeat a value."""
 FEW = 3
+OLDEST = timedelta(days=270)
+"""A version that has learnt nothing of the last three quarters of a year is old: most seasons have come since."""
+ALL_SERIES = "all series"
+RESTLESS = timedelta(hours=1)
+"""A changed forecast is over once nothing has changed for so long: what comes again within it is the same alarm."""
 
 NO_NOWCAST, HEARTBEAT = "no nowcast", "heartbeat"
 LATE, STALE, RULES, SLOW, WITHHELD = (
@@ -36,12 +41,13 @@ LATE, STALE, RULES, SLOW, WITHHELD = (
     "slow loop",
     "withheld",
 )
-STILL = "zone stands still"
+STILL, OLD = "zone stands still", "old model"
 RAMP, CHANGED = "large ramp ahead", "changed forecast"
 FIGURES = {
     (LOSS, DAY): "loss of a day",
     (LOSS, WEEK): "loss of a week",
     (COVERAGE, WEEK): "coverage of a week",
+    (COVERAGE, THREE_DAYS): "coverage of three days",
     (BIAS, WEEK): "bias of a week",
     (JUMPS, DAY): "jumps of a day",
 }
@@ -55,11 +61,13 @@ ACTIONS = {
     SLOW: "Give the service a processor of its own; see what else runs there.",
     WITHHELD: "See why (nowcast data quarantine), and take a wrong zone out: nowcast mark.",
     STILL: "Compare the zone with the control room's own value, and take it out: nowcast mark.",
+    OLD: "Train anew (nowcast run), or go back to the newer version: nowcast promote.",
     RAMP: "Check that reserves cover it.",
     CHANGED: "Compare the newest values with the control room's own, and take a wrong zone out: nowcast mark.",
     FIGURES[LOSS, DAY]: "Compare the day with the operator's own figures, and take a wrong zone out: nowcast mark.",
     FIGURES[LOSS, WEEK]: "Go back to the version before, or train anew: nowcast promote --rollback, nowcast run.",
     FIGURES[COVERAGE, WEEK]: "Rely on the bands less, and train anew: nowcast run.",
+    FIGURES[COVERAGE, THREE_DAYS]: "Rely on no band, and go back to the version before: nowcast promote --rollback.",
     FIGURES[BIAS, WEEK]: "Train anew on the newest data: nowcast run.",
     FIGURES[JUMPS, DAY]: "Look for telemetry that flaps, and take the zone out: nowcast mark.",
 }
@@ -76,8 +84,9 @@ class Finding:
         alarm: its name, such as "loss of a day"; of a table, such as "late data: weather".
         is_beyond: whether the value is beyond the limit.
         is_back: whether it is inside the limit by the dead band.
-        delay: for how long either must last until the alarm is raised or cleared.
+        delay: for how long it must be beyond until the alarm is raised.
         what: a sentence with the value and the limit.
+        rest: for how long it must be back until the alarm is cleared; None: as long as `delay`.
     """
 
     alarm: str
@@ -85,6 +94,7 @@ class Finding:
     is_back: bool
     delay: timedelta
     what: str
+    rest: timedelta | None = None
 
     @property
     def text(self) -> str:
@@ -124,7 +134,7 @@ def ahead(present: Nowcast, before: Nowcast | None, region: Region, limits: Watc
 
     Args:
         present: the newest nowcast.
-        before: the one of the interval before, None if there is none.
+        before: the one of `limits.spacing` before, None if there is none.
         region: the region.
         limits: those of the version that answers.
     """
@@ -141,27 +151,29 @@ def ahead(present: Nowcast, before: Nowcast | None, region: Region, limits: Watc
                     f"minutes; one day in thirty has more than {most:,.0f}."
                 )
                 ramps.append((float(sign * moved[step] / most), what))
-        most, ratio = limit.get((CHANGE, name)), None if before is None else change(before, present, s)
+        most, ratio = limit.get((CHANGE, name)), None if before is None else change(before, present, s, limits.horizons)
         if most is not None and ratio is not None:
             what = f"{name}: a forecast changed by {ratio:.1f} widths of its band of 80 %; {most:.1f} are the most."
             told.append((ratio / most, what))
     found = []
-    for alarm, each in ((RAMP, ramps), (CHANGED, told)):
+    for alarm, each, rest in ((RAMP, ramps, None), (CHANGED, told, RESTLESS)):
         if each:
             share, what = max(each)
-            found.append(Finding(alarm, share > 1, share < 1 - DEAD_BAND, timedelta(0), what))
+            found.append(Finding(alarm, share > 1, share < 1 - DEAD_BAND, timedelta(0), what, rest))
     return found
 
 
-def change(before: Nowcast, after: Nowcast, s: int) -> float | None:
-    """The largest change of a series' median for one moment, in widths of the band of 80 % that was said before."""
+def change(before: Nowcast, after: Nowcast, s: int, horizons: tuple[int, ...]) -> float | None:
+    """The largest change of a series' median for one moment, in widths of the band of 80 % that was said before; None
+    if no step of `horizons` (minutes) is for a moment of which the nowcast before has told at such a step.
+    """
     if before.series != after.series:
         return None
     low, high = (before.quantiles.index(level) for level in (0.1, 0.9))
     shift = int((after.issue_time - before.issue_time).astype(np.int64))
     ratios = []
     for k, step in enumerate(after.steps_minutes):
-        if step + shift in before.steps_minutes:
+        if step in horizons and step + shift in horizons and step + shift in before.steps_minutes:
             was = before.values[s, before.steps_minutes.index(step + shift)]
             width, moved = was[high] - was[low], abs(after.values[s, k, MEDIAN] - was[MEDIAN])
             if width > 0 and np.isfinite(moved):
@@ -176,7 +188,7 @@ def longest_silence(region: Region) -> timedelta:
 
 def _ages(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
     told = measured.filter(pl.col("number") == Number.AGE)
-    most = {NOWCAST: longest_silence(region)}
+    most = {NOWCAST: longest_silence(region), MODEL: OLDEST}
     for table, spec in region.specs.items():
         # A forecast is published at least once a day.
         most[table.value] = usual_age(region, table, spec) + timedelta(days=1 if table.is_forecast else 0)
@@ -184,6 +196,9 @@ def _ages(measured: pl.DataFrame, region: Region) -> Iterator[Finding]:
         limit = most[about] / timedelta(minutes=1)
         if about == NOWCAST:
             name, what = NO_NOWCAST, f"The newest nowcast is {minutes:.0f} minutes old; {limit:.0f} are the most."
+        elif about == MODEL:
+            days, oldest = minutes / DAY, OLDEST / timedelta(days=1)
+            name, what = OLD, f"The model has learnt nothing of the last {days:.0f} days; {oldest:.0f} are the most."
         else:
             name = f"{LATE}: {about}"
             what = f"The newest data of {about} are {minutes:.0f} minutes old; {limit:.0f} are the most."
@@ -259,7 +274,9 @@ def _figures(measured: pl.DataFrame, region: Region, limits: WatchLimits) -> Ite
 
 def _told(one: Mapping[str, object]) -> str:
     hours = "" if one["block"] is None else f" at {_hours(one['block'])}"
-    return f"{one['about']}{hours} {one['value']:.2f} (usual {one['usual']:.2f}, limit {one['limit']:.2f})"
+    return (
+        f"{one['about'] or ALL_SERIES}{hours} {one['value']:.2f} (usual {one['usual']:.2f}, limit {one['limit']:.2f})"
+    )
 
 
 def _hours(block: object) -> str:

@@ -74,9 +74,9 @@ class Watch:
             StoreError: a table cannot be read or written.
         """
         self._looked_at, limits = at, self._limits()
-        horizons = None if limits is None else limits.horizons
-        if horizons != self._reading.horizons:
-            self._reading = Reading(self.store, self.region, horizons)
+        wanted = (None, None, None) if limits is None else (limits.horizons, limits.spacing, limits.trained_until)
+        if wanted != (self._reading.horizons, self._reading.spacing, self._reading.trained_until):
+            self._reading = Reading(self.store, self.region, *wanted)
         self.measured = self._reading.at(at)
         found = findings(self.measured, self.region, limits)
         if limits is not None:
@@ -95,10 +95,10 @@ class Watch:
         return len(age) > 0 and timedelta(minutes=age[0]) <= longest_silence(self.region)
 
     def _ahead(self, limits: WatchLimits, at: datetime) -> list[Finding]:
-        """Findings about the newest nowcast, and about its change from the one of the interval before."""
+        """Findings about the newest nowcast, and about its change from the one before, as far back as in training."""
         present = newest(self.store, self.region.name, until=at)
         if present is None or at - present.issue_time > 2 * self.region.interval:
             return []
-        issue = present.issue_time - self.region.interval
+        issue = present.issue_time - (limits.spacing or self.region.interval)
         before = [one.nowcast for one in published(self.store, self.region.name, issue, issue)]
         return ahead(present.nowcast, before[-1] if before else None, self.region, limits)
