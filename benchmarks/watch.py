@@ -52,6 +52,7 @@ MOST_A_MONTH = 1.0
 NARROW = 1.036 / 1.282
 """A band of 80 % that is narrower by this factor covers 70 % of normal errors."""
 NEAR = 1 - 2 * DEAD_BAND
+EXCHANGED = "the model exchanged for an older one"
 REACH = timedelta(days=5)
 """A fault must be told within this time."""
 
@@ -110,31 +111,38 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def replayed(bundle: Bundle, panel: Panel, month: str, every: int, days: int | None = None) -> tuple[Nowcasts, Bundle]:
-    """The nowcasts of a month, or of its first days, and the bundle with the calibration after them."""
-    first = np.datetime64(month, "M").astype("datetime64[m]")
-    end = (np.datetime64(month, "M") + 1).astype("datetime64[m]")
-    end = min(end, minute(LAST)) if days is None else first + np.timedelta64(days, "D").astype("timedelta64[m]")
-    nowcasts, after = bundle.replay(panel, np.arange(first, end, np.timedelta64(every, "m")))
+def replayed(
+    bundle: Bundle, panel: Panel, first: np.datetime64, end: np.datetime64, every: int
+) -> tuple[Nowcasts, Bundle]:
+    """The nowcasts from `first` to before `end`, and the bundle with the calibration after them."""
+    nowcasts, after = bundle.replay(panel, np.arange(first, min(end, minute(LAST)), np.timedelta64(every, "m")))
     return nowcasts, replace(bundle, calibration=after)
+
+
+def joined(before: Nowcasts, after: Nowcasts) -> Nowcasts:
+    """Nowcasts that follow each other, as one."""
+    issues = np.concatenate([before.issue_times, after.issue_times])
+    values = np.concatenate([before.values, after.values])
+    return Nowcasts(before.region, issues, before.series, before.steps_minutes, values)
 
 
 def month_of(bundle: Bundle, panel: Panel, month: str, options: argparse.Namespace) -> tuple[Nowcasts, Bundle]:
     """As `replayed`, of a whole month; from `--kept` if an earlier run has replayed it there."""
+    first, end = (np.datetime64(month, "M") + np.timedelta64(n, "M") for n in (0, 1))
+    span = first.astype("datetime64[m]"), end.astype("datetime64[m]")
     if options.kept is None:
-        return replayed(bundle, panel, month, options.every)
+        return replayed(bundle, panel, *span, options.every)
     values, calibration = (options.kept / f"{month}.{kind}" for kind in ("npz", "json"))
     if not calibration.exists():
-        nowcasts, after = replayed(bundle, panel, month, options.every)
+        nowcasts, after = replayed(bundle, panel, *span, options.every)
         options.kept.mkdir(parents=True, exist_ok=True)
         np.savez(values, issues=nowcasts.issue_times, values=nowcasts.values)
         calibration.write_text(json.dumps(after.calibration.to_json()))
         return nowcasts, after
     kept = np.load(values)
     steps, series = bundle.region.steps_minutes, bundle.model.series
-    after = Calibration.from_json(json.loads(calibration.read_text()))
     nowcasts = Nowcasts(bundle.region.name, kept["issues"], series, steps, kept["values"])
-    return nowcasts, replace(bundle, calibration=after)
+    return nowcasts, replace(bundle, calibration=Calibration.from_json(json.loads(calibration.read_text())))
 
 
 def pairs(bundle: Bundle, panel: Panel, nowcasts: Nowcasts, horizons: tuple[int, ...]) -> pl.DataFrame:
@@ -303,50 +311,40 @@ def planted(panel: Panel, bundle: Bundle, fault: Fault, zone: str, start: dateti
 
 
 def delays_of(
-    bundle: Bundle, panel: Panel, zone: str, month: str, every: int
+    bundle: Bundle, old: Bundle | None, panel: Panel, zone: str, month: str, every: int
 ) -> Iterator[tuple[str, tuple[str, float] | None]]:
-    """Of each fault the first alarm that the untouched time does not have, and its delay in hours; None if none is."""
+    """Of each fault the first alarm that the untouched time does not have, and its delay in hours; None if none is.
+
+    If there is an `old` version, the last fault is that it answers from the fault's begin on, and that the limits are
+    its own, as in a service that goes over to it.
+    """
     start = datetime.fromisoformat(f"{month}-15T15:00+00:00")
-    untouched, _ = replayed(bundle, panel, month, every, days=20)
-    usual = {(one.about, one.at) for one in raised(bundle, panel, [untouched])}
+    begin = minute(f"{start:%Y-%m-%d %H:%M}")
+    end = begin + np.timedelta64(REACH)
+    before, at_start = replayed(bundle, panel, np.datetime64(month, "m"), begin, every)
+    untouched, _ = replayed(at_start, panel, begin, end, every)
+    usual = {(one.about, one.at) for one in raised(bundle, panel, [joined(before, untouched)])}
+
+    def first_of(found: list[Event]) -> tuple[str, float] | None:
+        new = [one for one in found if one.kind is Kind.RAISED and one.at >= start and (one.about, one.at) not in usual]
+        return (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
+
     for fault in FAULTS:
-        faulty, nowcasts = panel, untouched
+        faulty, nowcasts = planted(panel, bundle, fault, zone, start), untouched
         if fault.values is not None:
-            faulty = planted(panel, bundle, fault, zone, start)
-            nowcasts, _ = replayed(bundle, faulty, month, every, days=20)
-        issues, begin = nowcasts.issue_times, minute(f"{start:%Y-%m-%d %H:%M}")
-        inside = (issues >= begin) & (issues < begin + np.timedelta64(fault.length))
+            nowcasts, _ = replayed(at_start, faulty, begin, end, every)
+        inside = nowcasts.issue_times < begin + np.timedelta64(fault.length)
         values = nowcasts.values.copy()
         median = values[inside][..., [MEDIAN]]
         values[inside] = median + (values[inside] - median) * fault.width
-        found = raised(bundle, faulty, [replace(nowcasts, values=values)])
-        new = [
-            one
-            for one in found
-            if one.kind is Kind.RAISED and start <= one.at <= start + REACH and (one.about, one.at) not in usual
-        ]
-        yield fault.name, (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
-
-
-def exchanged(bundle: Bundle, old: Bundle, panel: Panel, month: str, every: int) -> tuple[str, float] | None:
-    """The first alarm after the 15th, when an older version answers in place of the newer one, and its delay in hours.
-
-    From then on the limits are those of the older version, as in a service that goes over to it.
-    """
-    start = datetime.fromisoformat(f"{month}-15T15:00+00:00")
-    untouched, _ = replayed(bundle, panel, month, every, days=20)
-    later = untouched.issue_times >= minute(f"{start:%Y-%m-%d %H:%M}")
-    answered, _ = old.replay(panel, untouched.issue_times[later])
-    values = untouched.values.copy()
-    values[later] = answered.values
-    assert old.watch is not None
-    known = findings(ages({}, None, start, old.watch.trained_until), bundle.region, old.watch)
-    if any(one.alarm == OLD and one.is_beyond for one in known):
-        return OLD, 0.0
-    usual = {(one.about, one.at) for one in raised(bundle, panel, [untouched])}
-    found = raised(replace(bundle, watch=old.watch), panel, [replace(untouched, values=values)])
-    new = [one for one in found if one.kind is Kind.RAISED and one.at >= start and (one.about, one.at) not in usual]
-    return (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
+        yield fault.name, first_of(raised(bundle, faulty, [joined(before, replace(nowcasts, values=values))]))
+    if old is not None and old.watch is not None:
+        answered, _ = replayed(old, panel, begin, end, every)
+        known = findings(ages({}, None, start, old.watch.trained_until), bundle.region, old.watch)
+        is_old = any(one.alarm == OLD and one.is_beyond for one in known)
+        told = first_of(raised(replace(bundle, watch=old.watch), panel, [joined(before, answered)]))
+        yield EXCHANGED, (OLD, 0.0) if is_old else told
+        yield f"{EXCHANGED}, by its skill", told
 
 
 def main() -> int:
@@ -366,6 +364,7 @@ def main() -> int:
     made.add_argument("--old", type=Path, help="folder of an older model, for which the model is exchanged")
     made.add_argument("--zone", default="LONGIL", help="the zone with the faults")
     made.add_argument("--fault-months", nargs="*", default=MONTHS, help="months in which faults are planted")
+    made.add_argument("--faults-only", action="store_true", help="do not count false alarms")
     made.add_argument("--json", type=Path, help="write the figures here")
     made.add_argument("--check", action="store_true", help="exit 1 if there are more false alarms than one a month")
     options = made.parse_args()
@@ -383,22 +382,19 @@ def main() -> int:
         nowcasts, followed = month_of(followed, panel, month, options)
         parts.append(nowcasts)
         tell(f"{month}: {len(nowcasts.issue_times):,} nowcasts")
-    events = [one for one in raised(bundle, panel, parts) if one.kind is Kind.RAISED]
+    every = [] if options.faults_only else raised(bundle, panel, parts)
+    events = [one for one in every if one.kind is Kind.RAISED]
     for one in events:
         print(f"{one.at:%Y-%m-%d %H:%M} {one.about}: {one.what}")
     counted = {name: sum(one.about == name for one in events) for name in sorted({one.about for one in events})}
     false = sum(count for name, count in counted.items() if name != "large ramp ahead") / len(options.months)
     print(f"false alarms a month: {false:.2f}; by name: {counted}")
     told: dict[str, list[tuple[str, float] | None]] = {}
+    old = Bundle.load(options.old) if options.old else None
     for month in options.fault_months:
-        for name, delay in delays_of(starts[month], panel, options.zone, month, options.every):
+        for name, delay in delays_of(starts[month], old, panel, options.zone, month, options.every):
             told.setdefault(name, []).append(delay)
             print(f"{month} {name}: {delay}")
-    if options.old:
-        for month in options.fault_months:
-            delay = exchanged(starts[month], Bundle.load(options.old), panel, month, options.every)
-            told.setdefault("the model exchanged for an older one", []).append(delay)
-            print(f"{month} the model exchanged for an older one: {delay}")
     if options.json:
         options.json.write_text(json.dumps({"a_month": false, "alarms": counted, "faults": told}, indent=1))
     return int(options.check and false > MOST_A_MONTH)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from power_nowcast.bundle.windows import DAY, PAIRS, WEEK, tally
+from power_nowcast.bundle.windows import DAY, PAIRS, THREE_DAYS, WEEK, tally
 from power_nowcast.contracts import QUARANTINE
 from power_nowcast.monitor import numbers
 from power_nowcast.monitor.numbers import MEASURED, Number
@@ -111,7 +111,8 @@ def test_loss_coverage_and_bias_are_of_the_hours_before() -> None:
     assert found[Number.COVERAGE, WEEK, None] == 0.5
     for block in range(6):
         assert found[Number.BIAS, WEEK, block] == pytest.approx((2.0 + 6 * 1.0) / 7 / 4.0)
-    assert len(found) == 9
+    assert found[Number.COVERAGE, THREE_DAYS, None] == 0.5, "of all series together"
+    assert len(found) == 10
     day = tallies.filter(pl.col("hour") > NOON - timedelta(days=1))
     assert numbers.accuracy(day, 1, NOW)["number"].to_list() == [Number.LOSS], "a day says nothing of a week"
     late = numbers.accuracy(tallies, 1, NOW + timedelta(hours=1))

@@ -16,6 +16,7 @@ from power_nowcast.evaluate.scorecard import PERSISTENCE, Scorecard, figures, sc
 from power_nowcast.features.panel import history
 from power_nowcast.jobs import commands
 from power_nowcast.jobs.job import Job
+from power_nowcast.live.nowcaster import Nowcast
 from power_nowcast.live.records import Published, published
 from power_nowcast.monitor.alarms import alarms
 from power_nowcast.report.published import Told, write_published
@@ -106,7 +107,7 @@ def _scored(job: Job, live: Sequence[Published], now: datetime) -> tuple[Backtes
     return backtest, scorecard(backtest)
 
 
-def _of(region: str, alike: Sequence[Nowcasts], issues: np.ndarray, values: np.ndarray) -> Nowcasts:
+def _of(region: str, alike: Sequence[Nowcast], issues: np.ndarray, values: np.ndarray) -> Nowcasts:
     return Nowcasts(region, issues, alike[0].series, alike[0].steps_minutes, values)
 
 

@@ -15,6 +15,8 @@ from power_nowcast.jobs.recipe import recipe
 from power_nowcast.jobs.train import best, train
 from power_nowcast.mlflow_client import Version
 from power_nowcast.models.kinds import model_class
+from power_nowcast.monitor.alarms import alarms
+from power_nowcast.monitor.rules import TRAIN_ANEW
 
 RUN_MODELS: dict[str, dict[str, Any]] = {"lightgbm": {}, "xgboost": {}, "lstm": {}}
 """The models that `run` trains, with options in place of `models.search_spaces.DEFAULTS`.
@@ -35,14 +37,33 @@ class Outcome:
     trained: tuple[Version, ...] = ()
 
 
-def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
-    """Ingest, build features, train, evaluate and promote; `models` has the options of each kind to train. It skips a
-    kind whose packages are not installed.
+def run(
+    job: Job,
+    plan: Plan,
+    models: dict[str, dict[str, Any]],
+    *,
+    is_candidate: bool = False,
+    by_skill: bool = False,
+) -> Outcome:
+    """Ingest, build features, train, evaluate and promote.
+
+    Args:
+        job: region, tables and folders.
+        plan: the options of the features.
+        models: the options of each kind to train; a kind whose packages are not installed is skipped.
+        is_candidate: end with the alias `candidate`, where a version is in production already.
+        by_skill: do nothing unless an alarm stands that asks for a new training.
     """
+    production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
+    if by_skill and production is not None:
+        names = [name for name in alarms(job.store, job.region.name, datetime.now(UTC)) if name in TRAIN_ANEW]
+        if not names:
+            job.progress("Nothing to do: no alarm that stands asks for a new training.")
+            return Outcome(production, None)
+        job.progress(f"Trained anew because of: {', '.join(names)}")
     job.progress(f"ingest: {ingest(job, feed_of(job))}")
     models = _trainable(job, models)
     wanted = _recipe(job, plan, models)
-    production = mlflow_client.by_alias(job.region, mlflow_client.PRODUCTION)
     if production is not None and _done(job) == wanted:
         job.progress("Nothing to do: the data, the code and the configuration are the same as in the last run.")
         return Outcome(production, None)
@@ -51,14 +72,17 @@ def run(job: Job, plan: Plan, models: dict[str, dict[str, Any]]) -> Outcome:
     candidate = best(job)
     evaluation = evaluate(job, candidate)
     refused = ""
-    try:
-        production = promote(
-            job, candidate.version, person=job.settings.owner, reason="main job: best model on validation data"
-        ).production
-    except PromotionRefusedError as error:
-        if production is None:
-            raise
-        refused = error.message
+    if is_candidate and production is not None:
+        refused = f"version {candidate.version} is the candidate, on request: nowcast promote --version candidate"
+    else:
+        try:
+            production = promote(
+                job, candidate.version, person=job.settings.owner, reason="main job: best model on validation data"
+            ).production
+        except PromotionRefusedError as error:
+            if production is None:
+                raise
+            refused = error.message
     job.store.documents.write(job.document(DONE), {"recipe": wanted, "finished_at": datetime.now(UTC).isoformat()})
     return Outcome(production, evaluation, refused, trained)
 

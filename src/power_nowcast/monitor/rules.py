@@ -72,6 +72,8 @@ ACTIONS = {
     FIGURES[JUMPS, DAY]: "Look for telemetry that flaps, and take the zone out: nowcast mark.",
 }
 """The one action of each alarm."""
+TRAIN_ANEW = (OLD, FIGURES[LOSS, WEEK], FIGURES[COVERAGE, WEEK], FIGURES[BIAS, WEEK])
+"""Alarms that a newly trained version should end."""
 CRITICAL = (NO_NOWCAST, HEARTBEAT)
 """Alarms without whose action nobody is served."""
 
