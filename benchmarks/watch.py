@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """The watch on New York's half-year: false alarms of the untouched time, and how soon planted faults are told.
 
-The model is trained on what was known before July 2019, its limits come from its own hold-out time, and nowcasts are
-replayed month by month with the calibration that follows. The watch's own rules look at every whole hour at the figures
-of windows, and at every issue time at what the newest nowcast says. Faults are planted in the values of one zone, or in
-the width of the bands, on the 15th of each month.
+The model is trained on what was known before the first month, its limits come from its own hold-out time, and nowcasts
+are replayed month by month with the calibration that follows. The watch's own rules look at every whole hour at the
+figures of windows, and at every issue time at what the newest nowcast says. Faults begin on the 15th of a month.
 
 FOLDER holds the publisher's files as for `nyiso_2019h2.py`.
 """
@@ -16,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,15 +100,12 @@ def trained(store: Store, region: Region, options: argparse.Namespace) -> Bundle
     period = Period(first, first, minute(LAST), 15, options.train_every, train_days=options.train_days)
     own = with_defaults("lightgbm", {})
     with processes(settings().workers) as pool:
-        bundle = known_before(store, region, period).train_model("lightgbm", own, executor=pool, progress=tell)
+        bundle = known_before(store, region, period).train_model(
+            "lightgbm", own, executor=pool, progress=partial(print, file=sys.stderr)
+        )
     if options.bundle:
         bundle.save(options.bundle)
     return bundle
-
-
-def tell(text: str) -> None:
-    """Print a line of progress."""
-    print(text, file=sys.stderr)
 
 
 def replayed(
@@ -139,9 +136,8 @@ def month_of(bundle: Bundle, panel: Panel, month: str, options: argparse.Namespa
         np.savez(values, issues=nowcasts.issue_times, values=nowcasts.values)
         calibration.write_text(json.dumps(after.calibration.to_json()))
         return nowcasts, after
-    kept = np.load(values)
-    steps, series = bundle.region.steps_minutes, bundle.model.series
-    nowcasts = Nowcasts(bundle.region.name, kept["issues"], series, steps, kept["values"])
+    kept, region = np.load(values), bundle.region
+    nowcasts = Nowcasts(region.name, kept["issues"], bundle.model.series, region.steps_minutes, kept["values"])
     return nowcasts, replace(bundle, calibration=Calibration.from_json(json.loads(calibration.read_text())))
 
 
@@ -340,10 +336,9 @@ def delays_of(
         yield fault.name, first_of(raised(bundle, faulty, [joined(before, replace(nowcasts, values=values))]))
     if old is not None and old.watch is not None:
         answered, _ = replayed(old, panel, begin, end, every)
-        known = findings(ages({}, None, start, old.watch.trained_until), bundle.region, old.watch)
-        is_old = any(one.alarm == OLD and one.is_beyond for one in known)
+        of_age = findings(ages({}, None, start, old.watch.trained_until), bundle.region, old.watch)
         told = first_of(raised(replace(bundle, watch=old.watch), panel, [joined(before, answered)]))
-        yield EXCHANGED, (OLD, 0.0) if is_old else told
+        yield EXCHANGED, (OLD, 0.0) if any(one.alarm == OLD and one.is_beyond for one in of_age) else told
         yield f"{EXCHANGED}, by its skill", told
 
 
@@ -381,7 +376,7 @@ def main() -> int:
         starts[month] = followed
         nowcasts, followed = month_of(followed, panel, month, options)
         parts.append(nowcasts)
-        tell(f"{month}: {len(nowcasts.issue_times):,} nowcasts")
+        print(f"{month}: {len(nowcasts.issue_times):,} nowcasts", file=sys.stderr)
     every = [] if options.faults_only else raised(bundle, panel, parts)
     events = [one for one in every if one.kind is Kind.RAISED]
     for one in events:
