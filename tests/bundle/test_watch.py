@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from power_nowcast.bundle.bundle import Bundle
-from power_nowcast.bundle.watch import LIMITS, WIDER, WIDER_CHANGE, WIDER_TOGETHER, WatchLimits, changes, compared
+from power_nowcast.bundle.watch import LIMITS, WIDER, WatchLimits, changes, compared
 from power_nowcast.bundle.windows import DAY, THREE_DAYS, WEEK
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock
 from power_nowcast.models.examples import Examples
@@ -97,7 +97,6 @@ def test_all_series_together_have_a_limit_of_three_days() -> None:
     assert usual == pytest.approx(0.8, abs=0.03)
     one, least = told["coverage", "ALL", None, WEEK]
     assert usual - limit > 0
-    assert WIDER_TOGETHER < WIDER
     assert limit > 0.5 < least < one
 
 
@@ -131,7 +130,7 @@ def test_what_training_shows_widens_the_limit_of_the_change() -> None:
     usual, limit = told["change", "N.E.", None, 0]
     before = learnt[699, 1, 1]
     largest = abs(learnt[700, 1, 0, MEDIAN] - before[MEDIAN]) / (before[5] - before[1])
-    assert limit == pytest.approx(usual + WIDER_CHANGE * (largest - usual))
+    assert limit == pytest.approx(usual + WIDER * (largest - usual))
     assert told["change", "ALL", None, 0] == pytest.approx(plain["change", "ALL", None, 0], rel=0.1)
 
 

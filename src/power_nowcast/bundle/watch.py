@@ -26,10 +26,6 @@ from power_nowcast.scoring import pinball_losses
 MONTH = 30 * DAY
 WIDER = 2.0
 """A limit is so many times as far from the usual value as the furthest window of hold-out time."""
-WIDER_TOGETHER = 1.5
-"""The same for the mean over all series, which differs less from month to month than the worst of them does."""
-WIDER_CHANGE = 1.75
-"""The same for changes of the forecast, which are looked for in training, too."""
 FEWEST = 3
 """Hold-out time must be so many times as long as a window; a shorter one does not show how windows differ."""
 LEARNT = np.timedelta64(180, "D")
@@ -108,7 +104,7 @@ class WatchLimits:
             if name != JUMPS and _is_long_enough(valid.block, minutes):
                 rows += _of_windows(rolling(pairs, minutes, an_hour, by_block=by_block), name, minutes)
         if _is_long_enough(valid.block, THREE_DAYS):
-            rows += _of_windows(together(rolling(pairs, THREE_DAYS, an_hour)), COVERAGE, THREE_DAYS, WIDER_TOGETHER)
+            rows += _of_windows(together(rolling(pairs, THREE_DAYS, an_hour)), COVERAGE, THREE_DAYS)
         if spacing is not None:
             block = valid.block
             moved = changes(block.issue_times, held_out[:, :, chosen], horizons, spacing)
@@ -240,7 +236,7 @@ def _is_long_enough(block: FeatureBlock, minutes: int) -> bool:
     return bool(block.issue_times[-1] - block.issue_times[0] >= np.timedelta64(FEWEST * minutes - HOUR, "m"))
 
 
-def _of_windows(frame: pl.DataFrame, name: str, minutes: int, wider: float = WIDER) -> list[tuple[object, ...]]:
+def _of_windows(frame: pl.DataFrame, name: str, minutes: int) -> list[tuple[object, ...]]:
     """Rows of `LIMITS` of one figure of windows.
 
     Losses are compared by their ratio to the usual one, all other figures by their difference from it. The furthest
@@ -259,7 +255,7 @@ def _of_windows(frame: pl.DataFrame, name: str, minutes: int, wider: float = WID
     if furthest is None:
         return []
     rows = told.group_by(by, maintain_order=True).agg(usual=pl.col("figure").median())
-    far = max(0.0, furthest) * wider
+    far = max(0.0, furthest) * WIDER
     limit = pl.col("usual") * float(np.exp(far)) if name == LOSS else pl.col("usual") + sign * far
     found = rows.with_columns(limit=limit)
     return [
@@ -279,7 +275,7 @@ def _of_changes(series: tuple[str, ...], ratio: NDArray[np.float64]) -> list[tup
         return []
     usual, furthest = np.nanmedian(ratio[:, has], axis=0), np.nanmax(ratio[:, has], axis=0)
     far = np.maximum(furthest, np.median(furthest)) - usual
-    limits = np.maximum(1.0, usual + WIDER_CHANGE * far)
+    limits = np.maximum(1.0, usual + WIDER * far)
     return [
         (CHANGE, series[s], None, 0, float(middle), float(most))
         for s, middle, most in zip(has, usual, limits, strict=True)
