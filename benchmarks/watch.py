@@ -37,7 +37,7 @@ from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.models.search_spaces import with_defaults
 from power_nowcast.monitor.alarms import Delays, standing
 from power_nowcast.monitor.numbers import Number, ages, still
-from power_nowcast.monitor.rules import DEAD_BAND, OLD, STILL, Finding, ahead, findings
+from power_nowcast.monitor.rules import DEAD_BAND, OLD, RAMP, STILL, Finding, ahead, findings
 from power_nowcast.regions import Region, load
 from power_nowcast.scoring import pinball_losses
 from power_nowcast.settings import settings
@@ -322,7 +322,8 @@ def delays_of(
     usual = {(one.about, one.at) for one in raised(bundle, panel, [joined(before, untouched)])}
 
     def first_of(found: list[Event]) -> tuple[str, float] | None:
-        new = [one for one in found if one.kind is Kind.RAISED and one.at >= start and (one.about, one.at) not in usual]
+        told = [one for one in found if one.kind is Kind.RAISED and one.at >= start and one.about != RAMP]
+        new = [one for one in told if (one.about, one.at) not in usual]
         return (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
 
     for fault in FAULTS:
@@ -382,7 +383,7 @@ def main() -> int:
     for one in events:
         print(f"{one.at:%Y-%m-%d %H:%M} {one.about}: {one.what}")
     counted = {name: sum(one.about == name for one in events) for name in sorted({one.about for one in events})}
-    false = sum(count for name, count in counted.items() if name != "large ramp ahead") / len(options.months)
+    false = sum(count for name, count in counted.items() if name != RAMP) / len(options.months)
     print(f"false alarms a month: {false:.2f}; by name: {counted}")
     told: dict[str, list[tuple[str, float] | None]] = {}
     old = Bundle.load(options.old) if options.old else None
