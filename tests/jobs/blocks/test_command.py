@@ -49,4 +49,5 @@ def test_a_region_of_many_zones_is_run_and_followed(tmp_path: Path) -> None:
         assert line, told
         told += line
     live.send_signal(signal.SIGINT)
-    assert live.wait(60) == 130
+    live.communicate(timeout=60)
+    assert live.returncode == 130
