@@ -230,7 +230,7 @@ setup: ## make .venv with the pinned packages (every target does, where it must)
 	@$(bootstrap)
 
 lock: setup ## compile the pinned requirements anew (ARGS=--upgrade for newer ones)
-	$(BIN)/uv pip compile pyproject.toml --group dev --extra aws --extra grids --extra server $(LOCK) -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra aws --extra dask --extra grids --extra server $(LOCK) -o requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra neural -c requirements.txt $(LOCK) -o requirements-neural.txt
 lock-peers: setup ## compile the pinned libraries of `make peers` anew
 	$(BIN)/uv pip compile benchmarks/requirements-peers.in $(LOCK) -o benchmarks/requirements-peers.txt

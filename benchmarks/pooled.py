@@ -1,4 +1,4 @@
-"""One model of all zones: it learns the rows of every zone, each scaled by the zone's mean ramp."""
+"""One model of all zones: it learns the rows of every zone, scaled by the zone's mean ramp, and the zone's number."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -10,22 +10,11 @@ from numpy.typing import NDArray
 
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.train import fit_and_judge
-from power_nowcast.contracts import FeatureBlock, Floats, Progress
-from power_nowcast.features.families import family_of
+from power_nowcast.contracts import Floats, Progress
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.kinds import create
+from power_nowcast.models.pooled import ZONE, stacked_examples
 from power_nowcast.regions import Region
-
-NAME = ("ZONE",)
-IN_MW = (
-    "recent hours",
-    "range of past hours",
-    "other series",
-    "same time, past days",
-    "level against past days",
-    "operator's forecast",
-)
-"""Families whose features are scaled by the zone's unit, too."""
 
 
 def unit_of(train: Examples) -> NDArray[np.float64]:
@@ -35,27 +24,11 @@ def unit_of(train: Examples) -> NDArray[np.float64]:
 
 def stacked(known: Examples, unit: NDArray[np.float64]) -> Examples:
     """Rows of all series as rows of one series, scaled, with the number of the series as a further feature."""
-    block = known.block
-    issues, series = block.origin_mw.shape
-    x = block.x.copy()
-    columns = [n for n, name in enumerate(block.names) if family_of(name) in IN_MW]
-    x[:, :, columns] /= unit[:, None].astype(np.float32)
-    code = np.broadcast_to(np.arange(series, dtype=np.float32)[:, None], (issues, series, 1))
-
-    def one(values: NDArray[Any]) -> NDArray[Any]:
-        return values.reshape(issues * series, 1, *values.shape[2:])
-
-    made = FeatureBlock(
-        np.repeat(block.issue_times, series),
-        NAME,
-        (*block.names, "zone"),
-        (*block.horizons, 0),
-        one(np.concatenate([x, code], axis=-1)),
-        one(block.origin_mw),
-        one(block.age_minutes),
-        one(np.broadcast_to(unit, block.scale_mw.shape)),
-    )
-    return Examples(made, one(known.outcome_mw))
+    rows, series = stacked_examples(known, unit), len(known.block.series)
+    block = rows.block
+    code = np.tile(np.arange(series, dtype=np.float32), len(known.block.issue_times))[:, None, None]
+    x = np.concatenate([block.x, code], axis=-1)
+    return replace(rows, block=replace(block, names=(*block.names, "zone"), horizons=(*block.horizons, 0), x=x))
 
 
 def fit_pooled(
@@ -74,7 +47,7 @@ def fit_pooled(
     """
     unit = unit_of(parts[0])
     train, valid, judged = (stacked(part, unit) for part in parts)
-    model = create(kind, NAME, knots, **options)
+    model = create(kind, ZONE, knots, **options)
     start = fit_and_judge(region, model, train, valid, executor=executor, progress=progress).calibration
     shape = parts[2].block.origin_mw.shape
     quantiles = model.predict(judged.block).reshape(*shape, len(knots), -1)

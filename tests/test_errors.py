@@ -85,7 +85,7 @@ def pool():
 def test_the_remedy_for_a_missing_package_works_in_a_clone() -> None:
     """No release is needed: `make setup` installs the pinned packages of an extra, and pip takes the clone."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(extras) == {"aws", "grids", "neural", "server"}
+    assert set(extras) == {"aws", "dask", "grids", "neural", "server"}
     for extra, packages in extras.items():
         made_with = "requirements-neural.txt" if extra == "neural" else "requirements.txt"
         assert ("NEURAL=1" in install_remedy(extra)) == (extra == "neural")

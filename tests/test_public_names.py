@@ -13,10 +13,10 @@ PUBLIC = {
         Progress QUANTILES QUARANTINE ROWS Reading Reason Received Table Times UTC VALUES WHOLE_KEY from_table to_table
     """,
     "power_nowcast.errors": """
-        ArtifactDigestError ConfigurationError DataError FormatVersionError HistoryError MissingDataError ModelError
-        NowcastError PromotionRefusedError QualityError RegistryError RegistryUnavailableError SourceFormatError
-        SourceUnavailableError StaleDataError StoreError UnknownCalibrationError UnknownHorizonError
-        UnknownRegionError UnknownSeriesError WriterBusyError install_remedy
+        ArtifactDigestError ConfigurationError DataError EngineError FormatVersionError HistoryError
+        MissingDataError ModelError NowcastError PromotionRefusedError QualityError RegistryError
+        RegistryUnavailableError SourceFormatError SourceUnavailableError StaleDataError StoreError
+        UnknownCalibrationError UnknownHorizonError UnknownRegionError UnknownSeriesError WriterBusyError install_remedy
     """,
     "power_nowcast.settings": "DEFAULT ENVIRONMENT FILE Given PARAMETERS Settings origins settings",
     "power_nowcast.scoring": """

@@ -18,6 +18,7 @@
     |-- ModelError              a model cannot be trained, saved or loaded
     |   |-- FormatVersionError
     |   `-- ArtifactDigestError
+    |-- EngineError             the processes that work on blocks of zones fail
     `-- RegistryError           the MLflow server or registry refuses or fails
         |-- RegistryUnavailableError
         `-- PromotionRefusedError
@@ -30,7 +31,7 @@ from typing import ClassVar
 
 
 def install_remedy(extra: str) -> str:
-    """How the packages of an extra (aws, grids, neural or server) are installed from a clone of this project."""
+    """How the packages of an extra (aws, dask, grids, neural or server) are installed from a clone of this project."""
     choice = " NEURAL=1" if extra == "neural" else ""
     return f"In a clone of this project: make setup{choice}, or elsewhere: pip install '.[{extra}]'."
 
@@ -134,6 +135,12 @@ class FormatVersionError(ModelError):
 
 class ArtifactDigestError(ModelError):
     title = "Damaged model files"
+
+
+class EngineError(NowcastError):
+    """Its field `engine` is "local" or the scheduler's address."""
+
+    title = "The engine failed"
 
 
 class RegistryError(NowcastError):

@@ -94,6 +94,7 @@ class Settings:
     cache_mib: int = 512  # each process keeps at most so many MiB of the tables in memory
     shadow_days: int = 0  # days after which a version in the shadow is judged and promoted or rejected; 0: never
     workers: int = 2  # processes for work over series and folds; a model uses one thread
+    engine: str = "local"  # where blocks of zones are worked on: local, dask://127.0.0.1:PORT or tls://HOST:PORT
     tracking_uri: str = field(default="sqlite:///mlflow.db", repr=False)  # MLflow's address; it may contain a password
     entsoe_api_key: "SecretStr | None" = None  # security token of the ENTSO-E Transparency Platform
     pjm_api_key: "SecretStr | None" = None  # subscription key of PJM's Data Miner

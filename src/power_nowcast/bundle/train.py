@@ -74,38 +74,13 @@ def train_bundle(
         MissingDataError: a series has no outcome to learn from.
     """
     judged = fit_and_judge(region, model, train, valid, executor=executor, progress=progress)
-    last = judged.calibration.as_of
-    origin = origin or Origin()
-    golden = _rows(valid.block, GOLDEN_ROWS)
-    info = Info(
-        kind=model.kind,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        train_start=f"{train.block.issue_times[0]}Z",
-        train_end=f"{last}Z",
-        calibrated_until=f"{last}Z",
-        git_sha=origin.git_sha,
-        data_sha256=origin.data_sha256,
-        package_version=__version__,
-    )
     ladder = watch = None
     if is_served:
         ladder = Ladder.measured(region, spec, model, judged.calibration, judged.held_out, (train, valid))
         learnt = _learnt(region, model, judged.calibration, train.block)
         watch = WatchLimits.measured(region, model.knots, judged.held_out[1], (train, valid), learnt)
-    bundle = Bundle(
-        region,
-        spec,
-        model,
-        judged.calibration.at(leads_of(region, model.knots)),
-        judged.dependence,
-        fallback(train, model.knots),
-        info,
-        golden,
-        np.empty(0),
-        ladder,
-        watch,
-    )
-    return replace(bundle, golden_mw=bundle.from_features(golden).values), judged.report
+    made = bundle_of(region, spec, model, judged, (train, valid), origin or Origin())
+    return replace(made, ladder=ladder, watch=watch), judged.report
 
 
 def _learnt(region: Region, model: Model, calibration: Calibration, block: FeatureBlock) -> NDArray[np.float64]:
@@ -126,6 +101,37 @@ class Judged:
     """Out-of-sample quantiles of the hold-out time in MW before and after calibration, each of shape (issue, series,
     knot, quantile).
     """
+
+
+def bundle_of(
+    region: Region, spec: FeatureSpec, model: Model, judged: Judged, parts: tuple[Examples, Examples], origin: Origin
+) -> Bundle:
+    """The bundle of a judged model without a ladder and limits of the watch; `parts` are training and hold-out time."""
+    train, valid = parts
+    last = judged.calibration.as_of
+    golden = _rows(valid.block, GOLDEN_ROWS)
+    info = Info(
+        kind=model.kind,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        train_start=f"{train.block.issue_times[0]}Z",
+        train_end=f"{last}Z",
+        calibrated_until=f"{last}Z",
+        git_sha=origin.git_sha,
+        data_sha256=origin.data_sha256,
+        package_version=__version__,
+    )
+    bundle = Bundle(
+        region,
+        spec,
+        model,
+        judged.calibration.at(leads_of(region, model.knots)),
+        judged.dependence,
+        fallback(train, model.knots),
+        info,
+        golden,
+        np.empty(0),
+    )
+    return replace(bundle, golden_mw=bundle.from_features(golden).values)
 
 
 def fit_and_judge(
@@ -154,6 +160,19 @@ def fit_and_judge(
                 part=part,
             )
     report, held_out = model.fit(train, valid, executor=executor, progress=progress)
+    return judge(region, model, report, held_out, valid)
+
+
+def judge(region: Region, model: Model, report: FitReport, held_out: Floats, valid: Examples) -> Judged:
+    """Calibrate a fitted model on hold-out time. The report's metrics get `VALID_LOSS`.
+
+    Args:
+        region: the region of the examples.
+        model: the fitted model.
+        report: of its training.
+        held_out: its out-of-sample quantiles of `valid` in MW, shape (issue, series, knot, quantile).
+        valid: the hold-out time.
+    """
     last = valid.block.issue_times[-1] + np.timedelta64(max(model.knots), "m")
     calibration = Calibration.from_held_out(model.series, model.knots, held_out, valid.outcome_mw, last)
     # A second pass over the hold-out time, in time order, initialises the factors of the hours.

@@ -16,7 +16,8 @@ from power_nowcast.cli.base import (
     ValidOption,
     open_job,
 )
-from power_nowcast.cli.show import closing
+from power_nowcast.cli.show import closing, closing_blocks
+from power_nowcast.errors import ConfigurationError
 
 
 def run(
@@ -38,8 +39,19 @@ def run(
 ) -> None:
     from power_nowcast.cli.plan import plan as planned
     from power_nowcast.jobs import run as main_job
+    from power_nowcast.jobs.blocks import run as by_blocks
+    from power_nowcast.jobs.blocks.plan import is_many
 
     with open_job(region, data) as job:
         plan = planned(job, days, horizon, lags, rolling, every, valid_days, test_days)
+        if is_many(job.region):
+            if candidate or by_skill:
+                raise ConfigurationError(
+                    f"{job.region.name} has many zones; its versions have no alias candidate, and no alarms.",
+                    remedy="Leave --candidate and --by-skill out.",
+                    region=job.region.name,
+                )
+            closing_blocks(by_blocks.run(job, plan))
+            return
         outcome = main_job.run(job, plan, main_job.RUN_MODELS, is_candidate=candidate, by_skill=by_skill)
         closing(job, outcome)

@@ -17,6 +17,7 @@ from power_nowcast.cli.base import DEFAULTS, console, show_table
 from power_nowcast.errors import NowcastError
 
 if TYPE_CHECKING:
+    from power_nowcast.jobs.blocks.run import Outcome as ByBlocks
     from power_nowcast.jobs.evaluate import Evaluation
     from power_nowcast.jobs.job import Job
     from power_nowcast.jobs.run import Outcome
@@ -105,6 +106,18 @@ def facts(answer: "NowcastAnswer") -> None:
     )
     for name, text in told:
         console.print(f"{name:12}   {text}", highlight=False, soft_wrap=True)
+
+
+def closing_blocks(outcome: "ByBlocks") -> None:
+    """The end of the main job of a region of many zones."""
+    figures = outcome.figures
+    console.print(
+        f"Version {outcome.digest[:12]} answers: MAE {figures['MAE']:.2f} of persistence's on the test part, the 80 % "
+        f"band covers {figures['coverage_80']:.0%}. {outcome.zones:,} zones are nowcast"
+        + (f"; without values for calibration: {', '.join(outcome.left_out[:10])}" if outcome.left_out else "")
+        + ".",
+        highlight=False,
+    )
 
 
 def closing(job: "Job", outcome: "Outcome") -> None:

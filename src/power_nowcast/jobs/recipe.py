@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from power_nowcast.contracts import Manifest
 from power_nowcast.regions import Region
+from power_nowcast.workers import source_digest
 
 PACKAGE = Path(__file__).parents[1]
 TELLING = ("cli", "live", "monitor", "report", "serve")
@@ -20,15 +22,16 @@ def recipe(manifests: Sequence[Manifest], region: Region, question: Any, *, pack
     for manifest in manifests:
         digest.update(manifest.sha256.encode())
     digest.update(json.dumps([question, region.model_dump(mode="json")], sort_keys=True).encode())
-    digest.update(code_digest(package).encode())
+    digest.update((_installed() if package == PACKAGE else code_digest(package)).encode())
     return digest.hexdigest()
 
 
 def code_digest(package: Path = PACKAGE) -> str:
     """SHA-256 over names and texts of all modules that may affect a result, in a copy of this package."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package)
-        if name.parts[0] not in TELLING:
-            digest.update(hashlib.sha256(path.read_bytes()).hexdigest().encode() + name.as_posix().encode() + b"\0")
-    return digest.hexdigest()
+    return source_digest(package, without=TELLING)
+
+
+@cache
+def _installed() -> str:
+    """The digest of the code that this process began with."""
+    return code_digest()

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "mlp_local": ("networks.local", "MlpLocal"),
     "lstm": ("networks.neural", "Lstm"),
     "tft": ("networks.neural", "Tft"),
+    "pooled": ("pooled", "Pooled"),
     "ensemble": ("ensemble", "Ensemble"),
 }
 BASELINES = ("persistence", "seasonal_naive", "persistence_ramp")

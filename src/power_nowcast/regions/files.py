@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from power_nowcast.errors import ConfigurationError, UnknownRegionError
 from power_nowcast.regions.keys import told
 from power_nowcast.regions.region import Region
+from power_nowcast.regions.zone_files import KEY, zones_of
 from power_nowcast.settings import settings
 
 OWN = Path("regions")
@@ -82,7 +83,7 @@ def load(name_or_file: str | Path) -> Region:
         UnknownRegionError: there is none of this name.
         ConfigurationError: the file is not a valid region; the message names the key.
     """
-    text, origin = _read(str(name_or_file))
+    text, origin, folder = _read(str(name_or_file))
     if text.startswith(_BYTE_ORDER_MARK):
         raise ConfigurationError(
             f"The region file {origin} begins with a byte order mark, which TOML does not allow.",
@@ -105,6 +106,8 @@ def load(name_or_file: str | Path) -> Region:
             remedy="docs/regions.md shows the form of a region file.",
             file=origin,
         )
+    if KEY in keys and "zones" not in keys:
+        keys["zones"] = zones_of(keys.pop(KEY), folder, origin)
     return of(keys, origin)
 
 
@@ -129,13 +132,14 @@ def of(keys: Mapping[str, Any], origin: str) -> Region:
         ) from error
 
 
-def _read(name: str) -> tuple[str, str]:
+def _read(name: str) -> tuple[str, str, Path]:
+    """Text and name of a region file, and the folder from which the paths in it count."""
     if name.endswith(".toml"):
-        return _text(Path(name), name), name
+        return _text(Path(name), name), name, Path(name).parent
     for folder in reversed(_folders()):
         for entry in folder.iterdir():  # looked up by its name there, so that a name is never a path
             if entry.name == f"{name}.toml":
-                return _text(entry, entry.name), entry.name
+                return _text(entry, entry.name), entry.name, Path(str(folder))
     raise UnknownRegionError(
         f"There is no region {name!r}.",
         remedy=f"Use one of: {', '.join(available())}, or give the path of a .toml file.",

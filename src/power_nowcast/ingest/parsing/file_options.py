@@ -14,6 +14,8 @@ from power_nowcast.regions.units import TO_MW
 
 OTHERS = "others"
 DROP = "drop"
+SLICE = "slice"
+"""With true, of a Parquet file only the columns or rows of the region's own zones are read and kept."""
 COLUMNS = ("valid_at", "series", "value", "written")
 OPTIONS = (
     "files",
@@ -31,6 +33,7 @@ OPTIONS = (
     "ignore",
     "extra_fields",
     "allow_negative",
+    SLICE,
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from glob import glob
+from io import BytesIO
 from pathlib import Path, PurePath
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ import polars as pl
 from power_nowcast.contracts import Received, Table
 from power_nowcast.errors import MissingDataError, SourceFormatError
 from power_nowcast.ingest.names import listed, named
-from power_nowcast.ingest.parsing.file_options import DROP, OTHERS, check_file_options
+from power_nowcast.ingest.parsing.file_options import DROP, OTHERS, SLICE, check_file_options
 from power_nowcast.ingest.parsing.numbers import numbers
 from power_nowcast.ingest.parsing.opening import members
 from power_nowcast.ingest.parsing.stamps import publish_times, times, with_dates
@@ -72,7 +73,9 @@ class Files:
             )
         for name in found:
             file = Path(name)
-            yield Delivery(file.name, partial(_read, file))
+            is_slice = options.get(SLICE) is True and file.suffix == ".parquet"
+            read = partial(_read_slice, file, _Titles.of(request.region, request.table, request.spec))
+            yield Delivery(file.name, read if is_slice else partial(_read, file))
 
     def parse(self, received: Received, request: Request, origin: str) -> pl.DataFrame:
         """The rows of a file."""
@@ -333,3 +336,24 @@ def _read(file: Path) -> Received:
         raise MissingDataError(
             f"{file} cannot be read: {error.strerror}.", remedy="Check the path.", file=str(file)
         ) from error
+
+
+def _read_slice(file: Path, titles: _Titles) -> Received:
+    """The rows or columns of a Parquet file that are of the titles' series, as Parquet.
+
+    A file with a column for each series is read by its columns; of one with a row for each value those parts are read
+    that may hold one of the series: a file that is sorted by series is read once in all.
+    """
+    try:
+        rows = pl.scan_parquet(file)
+        columns = rows.collect_schema().names()
+        if titles.are_long(columns):
+            name = titles.series[0] if len(titles.series) == 1 else pl.concat_str(titles.series, separator=" ")
+            rows = rows.filter((pl.col(name) if isinstance(name, str) else name).is_in(list(titles.renames)))
+        else:
+            rows = rows.select(name for name in columns if titles.is_read(named(name)))
+        out = BytesIO()
+        rows.collect().write_parquet(out)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise MissingDataError(f"{file} cannot be read: {error}.", remedy="Check the file.", file=str(file)) from error
+    return Received(out.getvalue())

@@ -152,7 +152,8 @@ class BoostedModel(Model):
             return np.asarray(np.isfinite(block.origin_mw[:, s]))
 
         # Training uses only rows whose origin is the issue time: late data mean a longer horizon, not other examples.
-        fresh = rows(train.block) & (train.block.age_minutes[:, s] == 0)
+        chosen = rows(train.block) & (train.block.age_minutes[:, s] == 0)
+        fresh = slice(None) if chosen.all() else chosen  # without a copy, where it can: samples may have gigabytes
         kind = type(self)
         return SeriesJob(
             self.config,

@@ -89,10 +89,17 @@ class Tables:
         train, valid = every[every < border], every[every >= border]
         thin = _thinned(len(train), config.max_rows)
         rows = train[thin], valid[thin], every[_thinned(len(every), config.max_rows)]
-        learnt = job.bins(config, x[rows[0]][:, columns], None)
-        held_out = job.bins(config, x[rows[1]][:, columns], learnt)
-        both = job.bins(config, x[rows[2]][:, columns], None) if config.refit else None
+        learnt = job.bins(config, _picked(x, rows[0], columns), None)
+        held_out = job.bins(config, _picked(x, rows[1], columns), learnt)
+        both = job.bins(config, _picked(x, rows[2], columns), None) if config.refit else None
         return cls(learnt, held_out, both, rows)
+
+
+def _picked(x: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The rows and columns of `x`; no copy of rows side by side with all their columns, which may be gigabytes."""
+    is_together = len(rows) > 0 and rows[-1] - rows[0] + 1 == len(rows)
+    part = x[rows[0] : rows[-1] + 1] if is_together else x[rows]
+    return part if np.array_equal(columns, np.arange(x.shape[1])) else part[:, columns]
 
 
 def fit_series(job: SeriesJob) -> SeriesFit:

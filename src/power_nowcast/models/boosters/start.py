@@ -19,6 +19,10 @@ from power_nowcast.models.linear import Linear
 LIMIT = 8.0
 """Standardised features are clipped to this, which limits the effect of values outside the training range."""
 
+MOST_ROWS = 300_000
+"""Rows of a fit: of more, every second, third, ... counts. A few hundred weights need no more, and the fit computes in
+double precision, which takes gigabytes of millions of rows."""
+
 
 @dataclass(frozen=True, eq=False)
 class Start:
@@ -40,7 +44,9 @@ class Start:
 
     @classmethod
     def of(cls, x: NDArray[np.float32], ramps: Floats) -> Self:
-        """The fit to features (row, feature) and ramps (row, knot), NaN if unknown."""
+        """The fit to features (row, feature) and ramps (row, knot), NaN if unknown; of very many rows, to a part."""
+        thin = slice(None, None, -(-len(x) // MOST_ROWS) or 1)
+        x, ramps = x[thin], ramps[thin]
         known = np.isfinite(x)
         count = np.maximum(known.sum(axis=0), 1)
         mean = np.where(known, x, 0.0).sum(axis=0) / count
