@@ -22,9 +22,8 @@ from power_nowcast.store import keys
 
 OPEN = frozenset(("/healthz", "/readyz"))
 """Probes ask these, and have no key."""
-READING = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
-"""Methods that change nothing (RFC 9110), and need no more than a key to read; no route takes TRACE. Every other method
-needs a key of an administrator."""
+READING = frozenset(("GET", "HEAD", "OPTIONS"))
+"""Methods that need no more than a key to read; every other method needs one of an administrator."""
 SESSION, COOKIE, PROOF = "/v1/session", "nowcast_session", b"x-csrf-token"
 """The page's sign-in, which looks at what is brought itself; its cookie; the header with the proof of a session."""
 COMPUTING = "/v1/nowcast/"
