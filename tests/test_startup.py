@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.toy import toy_bundle, toy_region
 
 HEAVY = {"matplotlib", "mlflow", "numba", "numpy", "pandas", "polars", "pydantic", "scipy", "torch"}
 HELPS = """
@@ -34,6 +37,13 @@ import json, sys
 import power_nowcast.serve.start
 print(json.dumps(sorted(sys.modules)))
 """
+OPENED = """
+import json, sys
+from pathlib import Path
+from power_nowcast.bundle.bundle import Bundle
+Bundle.load(Path({folder!r})).check()
+print(json.dumps(sorted(sys.modules)))
+"""
 
 
 def _answer(code: str) -> list:
@@ -58,3 +68,10 @@ def test_the_service_starts_without(library: str, service: set[str]) -> None:
 @pytest.fixture(scope="module")
 def service() -> set[str]:
     return set(_answer(SERVICE))
+
+
+def test_a_model_of_lightgbm_answers_without_the_library(tmp_path: Path) -> None:
+    """It would bring scikit-learn and pandas with it, a second or two and their memory."""
+    toy_bundle(toy_region(), kind="lightgbm", n_estimators=3).save(tmp_path / "bundle")
+    modules = set(_answer(OPENED.format(folder=str(tmp_path / "bundle"))))
+    assert {"lightgbm", "sklearn", "pandas"} & modules == set()

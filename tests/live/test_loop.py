@@ -193,6 +193,33 @@ def test_missed_intervals_are_caught_up_in_order_and_marked(world: World, slot_o
     assert [one.what[:11] for one in told] == [f"{len(found) - 2} intervals"]
 
 
+def test_a_process_that_wakes_while_it_collects_asks_again_before_it_catches_up(
+    world: World, slot_of, bundles: list[Bundle]
+) -> None:
+    """Frozen after it had asked, it would take what came meanwhile for what was not known in the missed intervals."""
+
+    class Frozen:
+        due, frozen_at, asked = BEGIN, BEGIN + HALF_HOUR, 0
+
+        def step(self) -> None:
+            world.fill()
+            self.asked += 1
+            if world.now == self.frozen_at:
+                world.now += 3 * HALF_HOUR + timedelta(minutes=5)
+
+    collector = Frozen()
+    loop = Loop(world.store, REGION, slot_of(1), collector, world.clock)
+    world.run(lambda _: [loop], BEGIN + 6 * HALF_HOUR)
+    found = published(world.store, "toy", BEGIN, world.now)
+    issues = np.array([one.nowcast.issue_time for one in found])
+    assert list(np.diff(issues)) == [np.timedelta64(30, "m")] * (len(found) - 1)
+    assert [one.is_live for one in found[:6]] == [True, False, False, False, True, True]
+    assert collector.asked == len(found) - 3 + 1, "once an interval that was seen, and once more after the sleep"
+    panel = history(world.store, REGION, datetime(2024, 3, 1, tzinfo=UTC), world.now)
+    replayed, _ = bundles[0].replay(panel, issues)
+    np.testing.assert_array_equal(np.array([one.nowcast.values for one in found]), replayed.values)
+
+
 def test_what_lies_far_back_is_told_and_left_out(world: World, slot_of) -> None:
     slot = slot_of(1)
     world.loop(slot).step()

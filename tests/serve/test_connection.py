@@ -61,7 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         process = subprocess.Popen(command, cwd=REPO, text=True, stdout=log, stderr=subprocess.STDOUT)
     try:
         found = Site(process, port, folder, store, secret)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while time.monotonic() < until:
             try:
                 httpx.get(f"{found.url}/healthz")

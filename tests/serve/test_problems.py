@@ -64,5 +64,8 @@ def test_wrong_methods(client: Client) -> None:
     assert response.status_code == 405
     assert response.headers["allow"] == "GET"
     assert response.json()["detail"] == "/v1/nowcast/toy/paths does not take DELETE."
+    # The address of a region's nowcast, which takes POST, fits that of its picture, too.
+    response = client.request("OPTIONS", "/v1/nowcast/toy.svg")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
     # What might change something needs a key first.
     assert client.request("DELETE", "/v1/models").status_code == 401

@@ -1,6 +1,7 @@
 """Follow regions: collect, nowcast and publish at every interval, and serve what is published."""
 
-from datetime import datetime
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -21,17 +22,30 @@ def live(
     speed: Annotated[float, typer.Option(help="With --replay: replayed seconds per real second.")] = 1.0,
     data: Annotated[Path | None, typer.Option(help="With --replay: the folder of the tables to play.")] = None,
 ) -> None:
-    from power_nowcast.jobs.blocks.plan import is_many
-    from power_nowcast.jobs.blocks.run import follow
-    from power_nowcast.serve.start import Play, serve_live
+    from power_nowcast.live.early import Early
 
-    chosen = region or [settings().region]
-    if len(chosen) == 1 and replay is None:
-        with open_job(chosen[0], data) as job:
-            if is_many(job.region):
-                follow(job)
-                return
+    begun, names, chosen = time.monotonic(), region or [settings().region], settings()
+
+    def clock() -> datetime:
+        if replay is None:
+            return datetime.now(UTC)
+        return replay + timedelta(seconds=speed * (time.monotonic() - begun))
+
     with errors():
         check_free(host, port)
-        play = None if replay is None else Play(replay, speed, data)
-        serve_live(host, port, chosen, play)
+        # Where readers need a key, nothing is told before keys can be checked.
+        folders = {} if chosen.api_keys == "all" else {name: chosen.artifacts / name for name in names}
+        with Early(host, port, folders, str(chosen.data), clock) as early:
+            from power_nowcast.regions import load
+
+            if len(names) > 1 or replay is not None or not load(names[0]).is_many:
+                from power_nowcast.serve.start import Play, serve_live
+
+                play = None if replay is None else Play(replay, speed, data)
+                serve_live(early, names, play)
+                return
+    # Blocks of many zones are nowcast and published; nothing serves them.
+    from power_nowcast.jobs.blocks.run import follow
+
+    with open_job(names[0], data) as job:
+        follow(job)

@@ -40,11 +40,10 @@ def run(
     from power_nowcast.cli.plan import plan as planned
     from power_nowcast.jobs import run as main_job
     from power_nowcast.jobs.blocks import run as by_blocks
-    from power_nowcast.jobs.blocks.plan import is_many
 
     with open_job(region, data) as job:
         plan = planned(job, days, horizon, lags, rolling, every, valid_days, test_days)
-        if is_many(job.region):
+        if job.region.is_many:
             if candidate or by_skill:
                 raise ConfigurationError(
                     f"{job.region.name} has many zones; its versions have no alias candidate, and no alarms.",

@@ -109,12 +109,15 @@ class Loop:
             ConfigurationError: a source does not match the region file.
             StoreError: the tables cannot be read or written.
         """
-        if self.present is None:
-            # Before a source is asked, which may take long.
-            self.present = newest(self.store, self.region.name, until=self.clock())
-            self._tell_present()
+        self.recall()  # before a source is asked, which may take long
+        begun = self.clock()
         self._collect()
         now = self.clock()
+        if self.region.slot(now) != self.region.slot(begun):
+            # An interval began meanwhile, or several in a process that was frozen. What was known in them comes first:
+            # a nowcast from less would say that this was not known then. Only once, as a source may always be slow.
+            self._collect()
+            now = self.clock()
         issue = self.region.slot(now)
         self._note_trouble(now)
         if self.slot.is_loaded:
@@ -126,6 +129,16 @@ class Loop:
             elif self._is_swapped:
                 self._supersede(issue, now)
         return self._next(now, issue)
+
+    def recall(self) -> None:
+        """Tell the newest publication of the tables, if there is none of this process yet.
+
+        Raises:
+            StoreError: the tables cannot be read.
+        """
+        if self.present is None:
+            self.present = newest(self.store, self.region.name, until=self.clock())
+            self._tell_present()
 
     def _collect(self) -> None:
         """Ask the sources that are due. A source that is set up wrongly stops no nowcast."""

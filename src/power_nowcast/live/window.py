@@ -20,6 +20,9 @@ class Window:
         self._lock = threading.Lock()
         self._key: tuple[object, ...] | None = None
         self._panel: Panel | None = None
+        self.data_version = ""
+        """Versions of the tables of values that the newest panel was made from, such as "power 12, weather 3"; another
+        process may have written since."""
 
     def at(self, known_at: datetime) -> Panel:
         """What is known at a time, as far back as features look, without telemetry that was marked by then.
@@ -29,14 +32,14 @@ class Window:
             StoreError: a table is damaged.
         """
         with self._lock:
-            key = (known_at, self.data_version, self._store.records[INTERVENTIONS].delta.version)
+            key = (known_at, self._versions(), self._store.records[INTERVENTIONS].delta.version)
             if self._panel is None or self._key != key:
                 decided = interventions(self._store, self._region.name, known_at=known_at)
                 panel = window(self._store, self._region, known_at)
                 self._panel, self._key = without_marked(panel, self._region, decided), key
+                self.data_version = key[1]
             return self._panel
 
-    @property
-    def data_version(self) -> str:
+    def _versions(self) -> str:
         """Versions of the tables of values, such as "power 12, weather 3"."""
         return ", ".join(f"{table} {self._store.version(table)}" for table in self._region.specs)

@@ -30,6 +30,8 @@ from power_nowcast.regions.keys import (
 from power_nowcast.regions.units import Unit
 
 MAX_HORIZON_MINUTES = 60
+MOST_TOGETHER = 100
+"""A region of more zones is worked on by blocks."""
 
 
 @cache
@@ -243,6 +245,11 @@ class Region(_Frozen):
     def series(self) -> tuple[str, ...]:
         names = tuple(zone.name for zone in self.zones)
         return names if self.total is None else (self.total, *names)
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it has so many zones that it is worked on by blocks."""
+        return len(self.zones) > MOST_TOGETHER
 
     @property
     def tz(self) -> ZoneInfo:

@@ -5,6 +5,8 @@ import logging
 import socket
 import sys
 from contextlib import suppress
+from functools import lru_cache
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,8 +19,35 @@ REQUEST_SECONDS = 30.0
 """A request that has not arrived as a whole after this time is dropped."""
 STALL_SECONDS = 30.0
 """A connection whose other side takes none of what waits for it is dropped after this time."""
+KERNEL_SHARE = 0.95
+"""Share of that time which the system gets: it looks at its own rhythm, and is late by some tenths of a second."""
+SHARED_BYTES = 4096
+"""From this size on a part of an answer is encoded once for all connections that send the same bytes object."""
 HEAD_BYTES = 16 * 1024
 """The most bytes of a request's first line and headers; twice as many may pass where they come in pieces."""
+
+
+class _Sharing(h11.Connection):
+    """A connection that encodes an event of a stream once for all readers.
+
+    What the system does not take at once waits in memory. A thousand readers then hold one copy of an event, not each
+    its own.
+    """
+
+    def send(self, event: Any) -> Any:
+        parts = self.send_with_data_passthrough(event)
+        if parts is None:
+            return None
+        # A chunk is its size, the data, and the end of the line; a part of a body of a known length is the data alone.
+        if type(event) is h11.Data and len(parts) == 3 and len(parts[1]) >= SHARED_BYTES:
+            return _chunk(bytes(parts[1]))
+        return b"".join(parts)
+
+
+@lru_cache(maxsize=4)
+def _chunk(data: bytes) -> bytes:
+    """A chunk of HTTP/1.1; a bytes object keeps its own hash, so that a look-up reads nothing."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 class Connection(H11Protocol):
@@ -32,11 +61,15 @@ class Connection(H11Protocol):
     stall_seconds = STALL_SECONDS
     _deadline: asyncio.TimerHandle | None = None
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.conn = _Sharing(h11.SERVER, HEAD_BYTES)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if sys.platform == "linux":
             # The system's own buffer takes what a stalled reader does not: only the system sees that nothing leaves it.
-            milliseconds = round(1000 * self.stall_seconds)
+            milliseconds = round(1000 * KERNEL_SHARE * self.stall_seconds)
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         self._await_request()
 

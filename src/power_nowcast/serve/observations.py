@@ -15,7 +15,7 @@ from power_nowcast.contracts import UTC, Panel
 from power_nowcast.errors import SourceFormatError
 from power_nowcast.features.rows import from_rows
 from power_nowcast.regions import Region
-from power_nowcast.serve.schemas import Observations, Reading, Time
+from power_nowcast.serve.schemas import EARLIEST, LATEST, Observations, Reading, Time
 from power_nowcast.serve.screen import screen
 
 MAX_SPAN_DAYS = 400
@@ -24,6 +24,8 @@ MAX_SPAN_DAYS = 400
 _TIMES = TypeAdapter(list[Time])
 _READINGS = TypeAdapter(list[Reading | None])
 
+PLAIN = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\dZ$"
+"""The usual form of a time."""
 LOST_PLUS = re.compile(r"\d:\d\d\S* \d\d(:?\d\d)?$")
 """A time and an offset with a space between them: an address turns a plus sign into this space."""
 LOST_PLUS_REMEDY = (
@@ -71,9 +73,8 @@ def panel_of(region: Region, asked: Observations, now: datetime) -> tuple[Panel,
     columns: dict[str, pl.Series] = {}
     for name, values in cells.items():
         if name == "valid_at":
-            times = _checked(_TIMES, values, name, asked)
-            micros = np.array([round(time.timestamp() * 1e6) for time in times], np.int64)
-            columns[name] = pl.Series(name, micros).cast(UTC)
+            times = _plain_times(values)
+            columns[name] = _utc(_checked(_TIMES, values, name, asked)) if times is None else times
         else:
             columns[name] = pl.Series(name, _checked(_READINGS, values, name, asked), pl.Float64)
     frame = pl.DataFrame(columns)
@@ -81,6 +82,22 @@ def panel_of(region: Region, asked: Observations, now: datetime) -> tuple[Panel,
     issue = np.datetime64(asked.issue_time.astimezone(_UTC).replace(tzinfo=None), "m") if asked.issue_time else None
     screened, flags = screen(region, frame, now, issue=issue)
     return from_rows(region, screened, until=issue), flags
+
+
+def _plain_times(values: list[Any]) -> pl.Series | None:
+    """Times that are all written like 2019-06-30T23:55:00Z, many times faster than by `_TIMES`; None otherwise."""
+    if not all(type(value) is str for value in values):
+        return None
+    text = pl.Series("valid_at", values, pl.String)
+    if not text.str.contains(PLAIN).all():
+        return None
+    times = text.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC", strict=False)
+    return times if times.is_between(EARLIEST, LATEST, closed="left").fill_null(value=False).all() else None
+
+
+def _utc(times: list[datetime]) -> pl.Series:
+    micros = np.array([round(time.timestamp() * 1e6) for time in times], np.int64)
+    return pl.Series("valid_at", micros).cast(UTC)
 
 
 def _checked(adapter: TypeAdapter[Any], values: list[Any], column: str, asked: Observations) -> list[Any]:

@@ -107,12 +107,16 @@ def install(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
-    """The methods of all routes of a request's path; the error names those of the first one only."""
-    found = set[str]()
-    for route in app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return sorted(found)
+    """The methods of all routes of the first path that fits a request's; the error names those of the first one only.
+
+    A later path may fit as well: that of a region's nowcast fits that of its picture.
+    """
+    fitting = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    paths = [getattr(route, "path", None) for route in fitting]
+    found = [
+        getattr(route, "methods", None) or () for route, path in zip(fitting, paths, strict=True) if path == paths[0]
+    ]
+    return sorted(set().union(*found))
 
 
 def _where(place: tuple[int | str, ...]) -> str:

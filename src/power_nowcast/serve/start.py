@@ -2,8 +2,10 @@
 
 import logging
 import signal
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +18,15 @@ from pydantic import SecretStr
 
 from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.collect import Follower
+from power_nowcast.errors import StoreError
 from power_nowcast.ingest import ReplayClock, replayed
 from power_nowcast.ingest.catalog import check_ready, check_sources
 from power_nowcast.live.beside import Beside
 from power_nowcast.live.changes import Changes
+from power_nowcast.live.early import Early, keep
 from power_nowcast.live.loop import Loop
+from power_nowcast.live.present import Present
+from power_nowcast.live.records import Published
 from power_nowcast.live.shadow import Shadow
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.monitor.outside import Outside
@@ -61,8 +67,13 @@ class Play:
     folder: Path | None = None
 
 
-def serve_live(host: str, port: int, names: list[str], play: Play | None = None) -> None:
+def serve_live(early: Early, names: list[str], play: Play | None = None) -> None:
     """Follow these regions, nowcast them at each interval, and serve what is published, until interrupted.
+
+    Args:
+        early: listens already; it answers until the newest publications are there.
+        names: the regions.
+        play: a replay in place of the present.
 
     Raises:
         UnknownRegionError: there is no such region.
@@ -71,7 +82,7 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
     sleep = time.sleep if play is None else clock.sleep
-    served, beside, named = {}, list[Shadow | Beside[Any]](), {}
+    served, beside, named, loops = {}, list[Shadow | Beside[Any]](), {}, list[Loop]()
     for name, region in ((name, load(name)) for name in names):
         followed = region if play is None else replayed(region, play.folder)
         check_sources(followed)
@@ -85,14 +96,32 @@ def serve_live(host: str, port: int, names: list[str], play: Play | None = None)
         own = (shadow(store, followed, settings()), Beside(f"watch {region.name}", watch.step, watch.idle))
         loop = Loop(store, followed, slot, follower, clock, sleep, tuple(one.tell for one in own))
         served[region.name], named[region.name] = Served(followed, slot, loop, watch), name
+        loops.append(loop)
         beside += (*own, messages)
     for one in beside:
         one.start()
     changes, first = Changes(named, clock), next(iter(served))
-    app = create_app(served, store, default_region=first, clock=clock, limits=_limits(host), changes=changes)
-    run_server(app, host, port)
+    app = create_app(served, store, default_region=first, clock=clock, limits=_limits(early.host), changes=changes)
+    for loop in loops:
+        _keep_last(app.state.present, loop)
+        with suppress(StoreError):  # the loop tries again
+            loop.recall()
+    run_server(app, early.host, early.port, sockets=early.stop())
     for one in beside:
         one.stop()
+
+
+def _keep_last(present: Present, loop: Loop) -> None:
+    """Keep the answer of each publication for the next start."""
+    folder, data = settings().artifacts / loop.region.name, str(settings().data)
+
+    def told(published: Published) -> None:
+        edition = present.of(loop.region.name)
+        if edition is not None and edition.published is published:
+            late_at = published.expires_at + loop.region.interval
+            keep(folder, edition.body, edition.etag, data=data, late_at=late_at)
+
+    loop.listeners += (told,)
 
 
 def limits_in_force(slot: ModelSlot) -> Callable[[], WatchLimits | None]:
@@ -120,10 +149,12 @@ def run_server(
     *,
     request_seconds: float = REQUEST_SECONDS,
     stall_seconds: float = STALL_SECONDS,
+    sockets: list[socket.socket] | None = None,
 ) -> None:
     """Run the server until it is interrupted; it ends the streams first, so that they do not hold it up.
 
-    A request has `request_seconds` to arrive. A reader that takes nothing for `stall_seconds` is dropped.
+    A request has `request_seconds` to arrive. A reader that takes nothing for `stall_seconds` is dropped. `sockets`
+    listen already; otherwise the server listens on the host and port.
     """
     config = uvicorn.Config(
         app,
@@ -137,7 +168,7 @@ def run_server(
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    _Server(config).run()
+    _Server(config).run(sockets)
 
 
 class _Server(uvicorn.Server):

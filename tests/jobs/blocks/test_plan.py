@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from power_nowcast.errors import ConfigurationError, MissingDataError
-from power_nowcast.jobs.blocks.plan import blocks_of, grouped, is_many, split_of
+from power_nowcast.jobs.blocks.plan import blocks_of, grouped, split_of
 from power_nowcast.regions import Zone
 from tests.jobs.blocks.small_grid import PLAN, job_of, write_region
 
@@ -52,8 +52,8 @@ def test_a_region_of_many_zones_has_power_from_files_and_nothing_else(tmp_path: 
 
 def test_from_101_zones_on_a_region_is_one_of_many(tmp_path: Path) -> None:
     region = job_of(write_region(tmp_path)).region
-    assert not is_many(region.model_copy(update={"zones": (zone("A"),) * 100}))
-    assert is_many(region.model_copy(update={"zones": (zone("A"),) * 101}))
+    assert not region.model_copy(update={"zones": (zone("A"),) * 100}).is_many
+    assert region.model_copy(update={"zones": (zone("A"),) * 101}).is_many
 
 
 def test_all_blocks_share_borders_on_the_grid(tmp_path: Path) -> None:

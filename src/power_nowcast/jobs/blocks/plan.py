@@ -16,8 +16,6 @@ from power_nowcast.regions import Region, Zone
 from power_nowcast.store import Store
 from power_nowcast.store.address import Address
 
-MOST_TOGETHER = 100
-"""A region of more zones is worked on by blocks."""
 BLOCK_ZONES = 50
 """Zones of a block. A Dask task costs milliseconds and a block's tables tens of them, so far fewer do not pay; a block
 of far more needs more memory and shares the work out worse."""
@@ -51,11 +49,6 @@ class Block:
     def store(self) -> Store:
         """Its tables, opened."""
         return Store.open(self.address)
-
-
-def is_many(region: Region) -> bool:
-    """Whether a region is worked on by blocks."""
-    return len(region.zones) > MOST_TOGETHER
 
 
 def blocks_of(job: Job, size: int = BLOCK_ZONES) -> list[Block]:

@@ -1,9 +1,12 @@
-"""LightGBM, saved in its text format."""
+"""LightGBM, saved in its text format.
+
+The library brings scikit-learn and pandas with it. It is imported where a model is trained or explained, and not where
+one is opened and answers.
+"""
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +15,9 @@ from power_nowcast.models.boosters.base import BoostedModel
 from power_nowcast.models.boosters.config import BoostingConfig
 from power_nowcast.models.boosters.series import Fitted
 from power_nowcast.models.boosters.trees import Trees
+
+if TYPE_CHECKING:
+    import lightgbm
 
 
 class LightGBM(BoostedModel):
@@ -23,6 +29,8 @@ class LightGBM(BoostedModel):
 
     @staticmethod
     def bins(config: BoostingConfig, x: NDArray[np.float32], like: Any) -> Any:
+        import lightgbm  # noqa: PLC0415
+
         return lightgbm.Dataset(x, np.zeros(len(x)), reference=like, params=_params(config, len(x), None)).construct()
 
     @staticmethod
@@ -34,6 +42,8 @@ class LightGBM(BoostedModel):
         rounds: int | None,
         level: float | None,
     ) -> Fitted:
+        import lightgbm  # noqa: PLC0415
+
         params = _params(config, len(y), level)
         train = _labelled(table, y)
         curves: dict[str, dict[str, list[float]]] = {}
@@ -99,7 +109,7 @@ def _params(config: BoostingConfig, rows: int, level: float | None) -> dict[str,
     }
 
 
-def _labelled(table: lightgbm.Dataset, y: Floats) -> lightgbm.Dataset:
+def _labelled(table: "lightgbm.Dataset", y: Floats) -> "lightgbm.Dataset":
     known = np.isfinite(y)
     table.set_label(np.where(known, y, 0.0))
     return table.set_weight(None if known.all() else known.astype(np.float32))
@@ -113,6 +123,8 @@ class Forest:
         self.trees = Trees.of(text.decode())
 
     @cached_property
-    def native(self) -> lightgbm.Booster:
+    def native(self) -> "lightgbm.Booster":
         """The library's booster."""
+        import lightgbm  # noqa: PLC0415
+
         return lightgbm.Booster(model_str=self.text.decode())
