@@ -24,7 +24,7 @@ from pooled import fit_pooled
 from protocol import aware, minute
 
 from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
-from power_nowcast.bundle.tracking import STEPS, Steps
+from power_nowcast.bundle.tracking import STEPS, STEPS_BEFORE, Steps
 from power_nowcast.bundle.train import examples, fit_and_judge
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Table
@@ -47,16 +47,26 @@ JUDGED = ("NYCA", "N.Y.C.", "NORTH")
 REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
 """Optional families of features, and the prefixes of the names of their columns."""
+
+
+def _times(by: float) -> Steps:
+    """All steps, so many times as large; neighbouring hours keep their share of an hour's steps."""
+    return Steps(*(by * step for step in STEPS))._replace(pooled=STEPS.pooled)
+
+
 TRACKED: dict[str, Steps] = {
-    "frozen": Steps(0.0, 0.0, 0.0, 0.0),
-    "half": Steps(*(step / 2 for step in STEPS)),
+    "frozen": _times(0.0),
+    "half": _times(0.5),
+    "before": STEPS_BEFORE,
     "no hours": STEPS._replace(hour=0.0, median=0.0),
     "median still": STEPS._replace(median=0.0),
     "skew still": STEPS._replace(skew=0.0),
     "as it is": STEPS,
-    "double": Steps(*(2 * step for step in STEPS)),
+    "double": _times(2.0),
 }
-"""Steps of online calibration: of a series and knot, of a local hour, of the hour's median, and of the skew's gain."""
+"""Steps of online calibration: of a series and knot, of a local hour, of the hour's median, and of the skew's gain;
+`before` are those of bundles up to format 8.
+"""
 QUICK = {"refit": False}
 """Rows compare networks that were trained on the first part only, which takes half the time."""
 LOCAL = {**DEFAULT["mlp_local"], **QUICK}

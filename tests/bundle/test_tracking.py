@@ -154,7 +154,7 @@ def test_following_agrees_with_an_oracle_in_plain_python(seed: int, steps: dict[
         error_mw=np.array([2.0, 0.0]),
         error_at=np.array([times[0], np.datetime64("NaT", "m")], "datetime64[m]"),
     )
-    used = {"base": 0.005, "hour": 0.02, "median": 0.005, "skew": 0.02, "pooled": 0.5} | steps
+    used = {"base": 0.0075, "hour": 0.02, "median": 0.005, "skew": 0.02, "pooled": 0.5} | steps
     oracle = Oracle(start, quantiles, hours, outcome, times, known, origins)
     expected = oracle.run(Steps(**used))
     out, after = start.follow(quantiles, hours, outcome, times, known, origins, Steps(**steps))

@@ -30,7 +30,7 @@ class Steps(NamedTuple):
     of the skew. `pooled` is the share of `hour` and `median` by which the hours before and after move with an hour.
     """
 
-    base: float = 0.005
+    base: float = 0.0075
     hour: float = 0.02
     median: float = MEDIAN_STEP
     skew: float = 0.02
@@ -44,7 +44,7 @@ class Steps(NamedTuple):
 
 STEPS = Steps()
 """Steps of new bundles. Neighbouring hours share outcomes, so widths follow a change of the day's shape sooner."""
-STEPS_BEFORE = Steps(base=0.0075, hour=0.015, pooled=0.0)
+STEPS_BEFORE = Steps(hour=0.015, pooled=0.0)
 """Steps of bundles that name none: those of formats up to 8."""
 
 
