@@ -47,26 +47,17 @@ JUDGED = ("NYCA", "N.Y.C.", "NORTH")
 REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
 """Optional families of features, and the prefixes of the names of their columns."""
-
-
-def _times(by: float) -> Steps:
-    """All steps, so many times as large; neighbouring hours keep their share of an hour's steps."""
-    return Steps(*(by * step for step in STEPS))._replace(pooled=STEPS.pooled)
-
-
 TRACKED: dict[str, Steps] = {
-    "frozen": _times(0.0),
-    "half": _times(0.5),
+    "frozen": STEPS.times(0.0),
+    "half": STEPS.times(0.5),
     "before": STEPS_BEFORE,
     "no hours": STEPS._replace(hour=0.0, median=0.0),
     "median still": STEPS._replace(median=0.0),
     "skew still": STEPS._replace(skew=0.0),
     "as it is": STEPS,
-    "double": _times(2.0),
+    "double": STEPS.times(2.0),
 }
-"""Steps of online calibration: of a series and knot, of a local hour, of the hour's median, and of the skew's gain;
-`before` are those of bundles up to format 8.
-"""
+"""Steps of online calibration; `before` are those of bundles up to format 8."""
 QUICK = {"refit": False}
 """Rows compare networks that were trained on the first part only, which takes half the time."""
 LOCAL = {**DEFAULT["mlp_local"], **QUICK}
@@ -212,10 +203,8 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
     def part(chosen: NDArray[np.bool_]) -> Examples:
         return Examples(chosen_columns(data.known.block.take(chosen), row), data.known.outcome_mw[chosen][:, columns])
 
-    train, valid = (
-        part(on_step & (issued + reach < border)),
-        part(on_step & (issued >= border) & (issued + reach < end)),
-    )
+    train = part(on_step & (issued + reach < border))
+    valid = part(on_step & (issued >= border) & (issued + reach < end))
     chosen = quarters & (issued >= end)
     judged = part(chosen)
     begin = time.perf_counter()

@@ -17,7 +17,7 @@ from power_nowcast.bundle.files import FORMAT_VERSION, HEAD, digest_of, sums, ve
 from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import at_knots, known_now, local_hours, origin_times, target_times
 from power_nowcast.bundle.pending import Pending
-from power_nowcast.bundle.tracking import STEPS, STEPS_BEFORE, Steps
+from power_nowcast.bundle.tracking import STEPS, Steps, steps_in
 from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
 from power_nowcast.errors import ModelError, NowcastError
@@ -144,8 +144,7 @@ class Bundle:
         block = self.features(panel, np.array([issue_time], "datetime64[m]"))
         row = Pending.rows(block.issue_times, origin_times(block), self._uncalibrated(block), self._hours(block))
         target = pending.origins[..., None] + np.array(self.leads, "timedelta64[m]")
-        outcome = known_now(panel, self.region, self.model.series, target)
-        return calibration.advance(pending, row, outcome, self.steps)
+        return calibration.advance(pending, row, known_now(panel, self.region, self.model.series, target), self.steps)
 
     def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
         """The model's quantiles at its knots, interpolated to every lead."""
@@ -255,12 +254,11 @@ class Bundle:
         (folder / "fallback").mkdir()
         self.model.save(folder / "model")
         self.fallback.save(folder / "fallback")
-        followed = {"steps": self.steps._asdict()}
-        (folder / "calibration.json").write_text(json.dumps(self.calibration.to_json() | followed))
+        calibration = self.calibration.to_json() | {"steps": self.steps._asdict()}
+        (folder / "calibration.json").write_text(json.dumps(calibration))
         (folder / "dependence.json").write_text(json.dumps(self.dependence.to_json()))
-        (folder / "golden.json").write_text(
-            json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)})
-        )
+        golden = _block_to_json(self.golden) | {"answer": _listed(self.golden_mw)}
+        (folder / "golden.json").write_text(json.dumps(golden))
         if self.ladder is not None:
             (folder / LADDER).write_text(json.dumps(self.ladder.to_json()))
         if self.watch is not None:
@@ -308,14 +306,12 @@ class Bundle:
     @classmethod
     def _of(cls, head: dict[str, Any], files: Folder) -> Self:
         series, spec = tuple(head["series"]), FeatureSpec.from_json(head["spec"])
-        golden = json.loads((files / "golden.json").read_text())
-        calibration = json.loads((files / "calibration.json").read_text())
-        model = model_class(head["kind"]).load(files / "model", series, spec.knots)
-        before = STEPS_BEFORE._replace(median=model.median_step)
+        golden, calibration = (json.loads((files / f"{name}.json").read_text()) for name in ("golden", "calibration"))
+        kind = model_class(head["kind"])
         bundle = cls(
             region=Region.model_validate_json((files / "region.json").read_text()),
             spec=spec,
-            model=model,
+            model=kind.load(files / "model", series, spec.knots),
             calibration=Calibration.from_json(calibration),
             dependence=Dependence.from_json(json.loads((files / "dependence.json").read_text())),
             fallback=Persistence.load(files / "fallback", series, tuple(head["fallback_knots"])),
@@ -324,11 +320,10 @@ class Bundle:
             golden_mw=np.array(golden["answer"], np.float64),
             ladder=Ladder.from_json(json.loads((files / LADDER).read_text())) if LADDER in head["files"] else None,
             watch=WatchLimits.from_json(json.loads((files / WATCH).read_text())) if WATCH in head["files"] else None,
-            steps=Steps(**calibration["steps"]) if "steps" in calibration else before,
+            steps=steps_in(calibration, kind.median_step),
         )
         told = {bundle.calibration.series, bundle.dependence.series, bundle.golden.series}
-        whole = bundle.calibration.is_whole and np.isfinite(bundle.dependence.weights).all()
-        whole = whole and bundle.steps.are_steps
+        whole = bundle.calibration.is_whole and bundle.steps.are_steps and np.isfinite(bundle.dependence.weights).all()
         if told != {series} or tuple(head["quantiles"]) != QUANTILES or not whole:
             raise ModelError(
                 "The model's files do not agree on its series and quantiles, or its calibration is not whole.",

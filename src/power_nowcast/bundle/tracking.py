@@ -1,6 +1,7 @@
 """The compiled part of online calibration: it counts outcomes when they become known, and moves the state by them."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -36,6 +37,10 @@ class Steps(NamedTuple):
     skew: float = 0.02
     pooled: float = 0.5
 
+    def times(self, by: float) -> "Steps":
+        """All of them so many times as large; neighbouring hours keep their share."""
+        return Steps(*(by * step for step in self))._replace(pooled=self.pooled)
+
     @property
     def are_steps(self) -> bool:
         """Whether each is a number from 0 to 1."""
@@ -46,6 +51,11 @@ STEPS = Steps()
 """Steps of new bundles. Neighbouring hours share outcomes, so widths follow a change of the day's shape sooner."""
 STEPS_BEFORE = Steps(hour=0.015, pooled=0.0)
 """Steps of bundles that name none: those of formats up to 8."""
+
+
+def steps_in(calibration: Mapping[str, Any], median: float) -> Steps:
+    """The steps that a bundle's `calibration.json` names; without any, those of before with this step of the median."""
+    return Steps(**calibration["steps"]) if "steps" in calibration else STEPS_BEFORE._replace(median=median)
 
 
 @njit(cache=True, nogil=True)
