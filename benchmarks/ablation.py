@@ -24,7 +24,7 @@ from pooled import fit_pooled
 from protocol import aware, minute
 
 from power_nowcast.bundle.outcomes import at_knots, local_hours, origin_times, target_times
-from power_nowcast.bundle.tracking import STEPS, Steps
+from power_nowcast.bundle.tracking import STEPS, STEPS_BEFORE, Steps
 from power_nowcast.bundle.train import examples, fit_and_judge
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Table
@@ -48,15 +48,16 @@ REGIME_HORIZON = 60
 OPTIONAL = {"holidays": ("is_", "day_hours"), "quality of the data": ("flagged_", "minutes_since_", "lateness_")}
 """Optional families of features, and the prefixes of the names of their columns."""
 TRACKED: dict[str, Steps] = {
-    "frozen": Steps(0.0, 0.0, 0.0, 0.0),
-    "half": Steps(*(step / 2 for step in STEPS)),
+    "frozen": STEPS.times(0.0),
+    "half": STEPS.times(0.5),
+    "before": STEPS_BEFORE,
     "no hours": STEPS._replace(hour=0.0, median=0.0),
     "median still": STEPS._replace(median=0.0),
     "skew still": STEPS._replace(skew=0.0),
     "as it is": STEPS,
-    "double": Steps(*(2 * step for step in STEPS)),
+    "double": STEPS.times(2.0),
 }
-"""Steps of online calibration: of a series and knot, of a local hour, of the hour's median, and of the skew's gain."""
+"""Steps of online calibration; `before` are those of bundles up to format 8."""
 QUICK = {"refit": False}
 """Rows compare networks that were trained on the first part only, which takes half the time."""
 LOCAL = {**DEFAULT["mlp_local"], **QUICK}
@@ -202,10 +203,8 @@ def make(row: Row, data: Data, spec: FeatureSpec) -> dict[str, Any]:
     def part(chosen: NDArray[np.bool_]) -> Examples:
         return Examples(chosen_columns(data.known.block.take(chosen), row), data.known.outcome_mw[chosen][:, columns])
 
-    train, valid = (
-        part(on_step & (issued + reach < border)),
-        part(on_step & (issued >= border) & (issued + reach < end)),
-    )
+    train = part(on_step & (issued + reach < border))
+    valid = part(on_step & (issued >= border) & (issued + reach < end))
     chosen = quarters & (issued >= end)
     judged = part(chosen)
     begin = time.perf_counter()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from power_nowcast.bundle.calibration import LIMIT, Calibration
-from power_nowcast.bundle.tracking import OUTLIER, REACH, Steps
+from power_nowcast.bundle.tracking import OUTLIER, REACH, STEPS, STEPS_BEFORE, Steps
 from power_nowcast.contracts import MEDIAN, QUANTILES
 
 SERIES, KNOTS = ("A",), (30,)
@@ -64,6 +64,27 @@ def test_a_median_that_is_always_low_at_an_hour_is_lifted_there() -> None:
     )
     still, _ = follow(outcome, normal_quantiles(count), hours, median=0.0)
     assert (still[..., MEDIAN] == 100).all()
+
+
+def test_widths_follow_a_break_of_the_days_shape_sooner_than_by_the_steps_of_before() -> None:
+    """Errors from 8 to 12 are half as large again from one day on: without any calibration .61 would lie inside."""
+    rng = np.random.default_rng(11)
+    days, after = 40, 90
+    count = (days + after) * 96
+    hours = (np.arange(count) // 4 % 24)[:, None, None]
+    broken = (np.arange(count) >= days * 96) & (hours[:, 0, 0] >= 8) & (hours[:, 0, 0] < 12)
+    outcome = 100 + np.where(broken, 1.5, 1.0) * rng.normal(size=count)
+
+    def inside(steps: Steps) -> np.ndarray:
+        out, _ = follow(outcome, normal_quantiles(count), hours, **steps._asdict())
+        low, high = (out[broken, 0, 0, QUANTILES.index(level)] for level in (0.1, 0.9))
+        return (outcome[broken] >= low) & (outcome[broken] <= high)
+
+    held, before = inside(STEPS), inside(STEPS_BEFORE)
+    assert 0.8 - held.mean() < 0.7 * (0.8 - before.mean())
+    month = 30 * 16  # outcomes of these hours in a month
+    assert before[month:].mean() < 0.74 < 0.76 < held[month:].mean() < 0.8
+    assert before.mean() < inside(STEPS._replace(pooled=0.0)).mean() + 0.01 < held.mean(), "pooling is what helps"
 
 
 @given(st.lists(st.floats(-1e4, 1e4), min_size=7, max_size=7), st.lists(st.floats(-1e6, 1e6), max_size=60))

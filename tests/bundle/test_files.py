@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.files import HEAD, digest_of, verify
+from power_nowcast.bundle.tracking import STEPS, STEPS_BEFORE, Steps
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelError
 from power_nowcast.models.files import finite
 from tests.forging import change_head, forge, head_of, sums_of
-from tests.toy import toy_bundle, toy_region
+from tests.toy import toy_bundle, toy_panel, toy_region
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,21 @@ def folder(bundle: Bundle, tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
+def as_format_8(folder: Path) -> str:
+    """The bundle as format 8 had it, without the steps by which its calibration follows; its digest."""
+    file = folder / "calibration.json"
+    values = json.loads(file.read_text())
+    del values["steps"]
+    file.write_text(json.dumps(values))
+    head = change_head(folder, format_version=8, files=sums_of(folder))
+    digest = digest_of(head)
+    change_head(folder, digest=digest)
+    return digest
+
+
 def as_format_6(folder: Path) -> str:
-    """The bundle as the version before wrote it; its digest."""
+    """The bundle as format 6 had it; its digest."""
+    as_format_8(folder)
     head = head_of(folder)
     text = json.dumps([head["kind"], head["spec"], head["files"]])
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -40,6 +55,7 @@ def as_format_6(folder: Path) -> str:
 
 def as_format_7(folder: Path) -> str:
     """The bundle as format 7 had it, the calibration's balance and skew in the median's place; its digest."""
+    as_format_8(folder)
     file = folder / "calibration.json"
     values = json.loads(file.read_text())
     base, hourly = np.array(values["base"]), np.array(values["hourly"])
@@ -63,6 +79,30 @@ def test_a_bundle_of_format_7_keeps_its_digest_and_its_calibration(bundle: Bundl
     assert np.array_equal(old.calibration.balance, calibration.balance)
     assert np.array_equal(old.calibration.base, calibration.base)
     old.check()
+
+
+def test_a_bundle_of_format_8_goes_on_with_the_steps_that_it_had(bundle: Bundle, folder: Path) -> None:
+    old, panel = Bundle.load(folder, as_format_8(folder)), toy_panel(bundle.region)
+    assert (bundle.steps, old.steps) == (STEPS, STEPS_BEFORE)
+    issues = panel.times[50 * 48 :]
+    told, followed = old.replay(panel, issues)
+    again, expected = replace(bundle, steps=STEPS_BEFORE).replay(panel, issues)
+    assert np.array_equal(told.values, again.values, equal_nan=True)
+    assert followed.id == expected.id != bundle.replay(panel, issues)[1].id
+
+
+def test_the_steps_come_back_with_the_bundle(bundle: Bundle, folder: Path) -> None:
+    own = replace(bundle, steps=Steps(base=0.1, hour=0.2, median=0.0, skew=0.3, pooled=0.4))
+    own.save(folder)
+    assert Bundle.load(folder).steps == own.steps
+    assert own.digest != bundle.digest
+
+
+@pytest.mark.parametrize("wrong", [{"hour": -0.1}, {"pooled": 1.5}, {"base": float("nan")}, {"skew": "0.1"}])
+def test_steps_that_are_none_are_refused(bundle: Bundle, folder: Path, wrong: dict[str, Any]) -> None:
+    replace(bundle, steps=bundle.steps._replace(**wrong)).save(folder)
+    with pytest.raises(ModelError, match="calibration is not whole"):
+        Bundle.load(folder)
 
 
 def test_a_forged_bundle_is_refused(bundle: Bundle, folder: Path) -> None:

@@ -30,7 +30,7 @@ class Oracle:
         self.leads = start.leads
         self.factors, self.shift, self.used = {}, {}, {}
 
-    def run(self, step: float, hour_step: float, median_step: float, skew_step: float) -> np.ndarray:
+    def run(self, steps: Steps) -> np.ndarray:
         cells = [
             (m, s, k) for m in range(len(self.raw)) for s in range(len(self.raw[0])) for k in range(len(self.leads))
         ]
@@ -38,10 +38,10 @@ class Oracle:
         answers = []
         for n in range(len(self.times)):
             for cell in sorted(cell for cell in cells if first[cell] == n):
-                self.count(*cell, step, hour_step, median_step, skew_step)
+                self.count(*cell, steps)
             answers.append(
                 [
-                    [self.answer(n, s, k, pulled=median_step > 0) for k in range(len(self.leads))]
+                    [self.answer(n, s, k, pulled=steps.median > 0) for k in range(len(self.leads))]
                     for s in range(len(self.raw[0]))
                 ]
             )
@@ -83,9 +83,7 @@ class Oracle:
             distance[q] = min(distance[q], distance[q + 1])
         return [self.used[n, s, k][2] + far for far in distance]
 
-    def count(
-        self, m: int, s: int, k: int, step: float, hour_step: float, median_step: float, skew_step: float
-    ) -> None:
+    def count(self, m: int, s: int, k: int, steps: Steps) -> None:
         raw, half, outcome = self.raw[m][s][k], self.half(m, s, k), self.outcome[m][s][k]
         if raw[3] != raw[3]:
             return
@@ -100,17 +98,20 @@ class Oracle:
             weight = 1 / (1 + abs(error - shift) / half)
             sums = self.pulls[s][k]
             sums[0], sums[1] = 0.999 * sums[0] + weight * before * after, 0.999 * sums[1] + weight * before**2
-        hour, base, skew = self.hourly[s][k][self.hours[m][s][k]], self.base[s][k], self.skew(m, s, k)
+        hourly, base, skew = self.hourly[s][k], self.base[s][k], self.skew(m, s, k)
         side = (outcome > median) - (outcome < median)
         balances, at = self.balance[s][k], self.hours[m][s][k]
-        balances[at] += median_step * (side - balances[at])
+        shares = {at: 1.0, (at + 23) % 24: steps.pooled, (at + 1) % 24: steps.pooled}
+        for hour, share in shares.items():
+            balances[hour] += share * steps.median * (side - balances[hour])
         for q in (0, 1, 2, 4, 5, 6):
             bound = median + (raw[q] - raw[3]) * math.exp(factors[q])
-            outside, share = (outcome > bound, 1 - QUANTILES[q]) if q > 3 else (outcome < bound, QUANTILES[q])
-            surplus = outside - share
-            base[q] = limited(base[q] + step * surplus)
-            hour[q] = limited(hour[q] + hour_step * surplus)
-            gain = self.gains[s][k] + skew_step * surplus * skew * (1 if q > 3 else -1)
+            outside, tail = (outcome > bound, 1 - QUANTILES[q]) if q > 3 else (outcome < bound, QUANTILES[q])
+            surplus = outside - tail
+            base[q] = limited(base[q] + steps.base * surplus)
+            for hour, share in shares.items():
+                hourly[hour][q] = limited(hourly[hour][q] + share * steps.hour * surplus)
+            gain = self.gains[s][k] + steps.skew * surplus * skew * (1 if q > 3 else -1)
             self.gains[s][k] = limited(gain)
 
 
@@ -120,7 +121,7 @@ def limited(factor: float) -> float:
 
 @given(
     st.integers(0, 10_000),
-    st.sampled_from([{}, {"median": 0.0}, {"base": 0.9, "hour": 0.6, "skew": 2.0}]),
+    st.sampled_from([{}, {"median": 0.0}, {"base": 0.9, "hour": 0.6, "skew": 2.0}, {"pooled": 0.0}]),
 )
 @settings(deadline=None, max_examples=25)
 def test_following_agrees_with_an_oracle_in_plain_python(seed: int, steps: dict[str, float]) -> None:
@@ -142,7 +143,7 @@ def test_following_agrees_with_an_oracle_in_plain_python(seed: int, steps: dict[
     origins = times[:, None] - rng.choice([0, 0, 0, 15], (count, 2)).astype("timedelta64[m]")
     origins[rng.random((count, 2)) < 0.05] = np.datetime64("NaT", "m")
     quantiles[np.isnat(origins)] = np.nan  # without a value no model answers
-    hours = rng.integers(0, 3, shape)
+    hours = rng.integers(-1, 3, shape) % 24
     start = replace(
         Calibration.neutral(series, leads, NONE.as_of - np.timedelta64(1, "h")),
         base=rng.normal(size=(2, 2, 7)) * 0.2 * (np.arange(7) != MEDIAN),
@@ -153,9 +154,9 @@ def test_following_agrees_with_an_oracle_in_plain_python(seed: int, steps: dict[
         error_mw=np.array([2.0, 0.0]),
         error_at=np.array([times[0], np.datetime64("NaT", "m")], "datetime64[m]"),
     )
-    used = {"base": 0.0075, "hour": 0.015, "median": 0.005, "skew": 0.02} | steps
+    used = {"base": 0.0075, "hour": 0.02, "median": 0.005, "skew": 0.02, "pooled": 0.5} | steps
     oracle = Oracle(start, quantiles, hours, outcome, times, known, origins)
-    expected = oracle.run(*used.values())
+    expected = oracle.run(Steps(**used))
     out, after = start.follow(quantiles, hours, outcome, times, known, origins, Steps(**steps))
     np.testing.assert_allclose(out, expected, rtol=1e-9)
     np.testing.assert_allclose(after.base, oracle.base, rtol=1e-9, atol=1e-12)

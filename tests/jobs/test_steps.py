@@ -142,6 +142,9 @@ def test_every_trained_model_is_scored_on_the_time_that_no_training_saw(job: Job
         assert metrics["test/MAE_60min"] == pytest.approx(scoring.mae(actual, nowcasts.values[:, 0, 1, 3]))
     own, other = (trained[kind].metrics["test/loss"] for kind in ("lightgbm", "persistence_ramp"))
     assert own < other
+    note = connect().get_run(trained["persistence_ramp"].run_id).data.tags["mlflow.note.content"]
+    first, last = (f"{datetime.fromisoformat(split[end]):%d %b %Y}" for end in ("test_start", "test_end"))
+    assert f"Figures `test/` are of {job.region.series[0]} on {first} to {last}" in note
 
 
 def test_a_run_has_few_metrics_and_the_rest_as_tables(job: Job, trained, evaluated: Evaluation, promoted) -> None:

@@ -62,6 +62,18 @@ def test_a_version_says_what_it_is(fresh: Region, registered: list[Version], bun
     assert [one.version for one in mlflow_client.versions(fresh)] == ["2", "1"]
 
 
+def test_figures_are_one_tag_and_those_of_before_are_read(fresh: Region, registered: list[Version]) -> None:
+    client = mlflow_client.connect()
+    tags = client.get_model_version(fresh.model, "1").tags
+    assert json.loads(tags["metrics"]) == {"MAE 30": 2.5}
+    assert not [name for name in tags if name.startswith("metric.")]
+    client.delete_model_version_tag(fresh.model, "2", "metrics")
+    client.set_model_version_tag(fresh.model, "2", "metric.valid_loss", repr(1 / 3))
+    old = mlflow_client.versions(fresh)[0]
+    assert (old.version, old.metrics) == ("2", {"valid_loss": 1 / 3})
+    assert "metric.valid_loss" not in old.tags
+
+
 def test_nothing_is_pickled_and_the_code_is_there(fresh: Region, registered: list[Version], tmp_path: Path) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(registered[0].uri, dst_path=str(tmp_path / "model")))
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}

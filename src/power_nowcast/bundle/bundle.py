@@ -17,7 +17,7 @@ from power_nowcast.bundle.files import FORMAT_VERSION, HEAD, digest_of, sums, ve
 from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import at_knots, known_now, local_hours, origin_times, target_times
 from power_nowcast.bundle.pending import Pending
-from power_nowcast.bundle.tracking import STEPS
+from power_nowcast.bundle.tracking import STEPS, Steps, steps_in
 from power_nowcast.bundle.watch import WatchLimits
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Nowcasts, Panel, Times
 from power_nowcast.errors import ModelError, NowcastError
@@ -61,7 +61,7 @@ class Bundle:
 
     `fallback` answers when data are too late for the model. `golden` has a few rows of features with the model's
     answers at training: a copy with other answers is not that model. `ladder` and `watch` are None in a bundle of
-    before there was one.
+    before there was one. Its calibration follows outcomes by `steps`.
     """
 
     region: Region
@@ -75,6 +75,7 @@ class Bundle:
     golden_mw: Floats
     ladder: Ladder | None = None
     watch: WatchLimits | None = None
+    steps: Steps = STEPS
 
     @property
     def history_minutes(self) -> int:
@@ -121,9 +122,8 @@ class Bundle:
         issues = np.sort(np.asarray(issue_times, "datetime64[m]"))
         block = block or self.features(panel, issues, delay_minutes)
         outcome, known_at = at_knots(panel, self.region, block, self.leads, delay_minutes)
-        steps = STEPS._replace(median=self.model.median_step)
         quantiles, after = self.calibration.follow(
-            self._uncalibrated(block), self._hours(block), outcome, issues, known_at, origin_times(block), steps
+            self._uncalibrated(block), self._hours(block), outcome, issues, known_at, origin_times(block), self.steps
         )
         return self._at_steps(block, quantiles), after
 
@@ -144,8 +144,7 @@ class Bundle:
         block = self.features(panel, np.array([issue_time], "datetime64[m]"))
         row = Pending.rows(block.issue_times, origin_times(block), self._uncalibrated(block), self._hours(block))
         target = pending.origins[..., None] + np.array(self.leads, "timedelta64[m]")
-        outcome = known_now(panel, self.region, self.model.series, target)
-        return calibration.advance(pending, row, outcome, STEPS._replace(median=self.model.median_step))
+        return calibration.advance(pending, row, known_now(panel, self.region, self.model.series, target), self.steps)
 
     def _uncalibrated(self, block: FeatureBlock) -> NDArray[np.float64]:
         """The model's quantiles at its knots, interpolated to every lead."""
@@ -255,11 +254,11 @@ class Bundle:
         (folder / "fallback").mkdir()
         self.model.save(folder / "model")
         self.fallback.save(folder / "fallback")
-        (folder / "calibration.json").write_text(json.dumps(self.calibration.to_json()))
+        calibration = self.calibration.to_json() | {"steps": self.steps._asdict()}
+        (folder / "calibration.json").write_text(json.dumps(calibration))
         (folder / "dependence.json").write_text(json.dumps(self.dependence.to_json()))
-        (folder / "golden.json").write_text(
-            json.dumps(_block_to_json(self.golden) | {"answer": _listed(self.golden_mw)})
-        )
+        golden = _block_to_json(self.golden) | {"answer": _listed(self.golden_mw)}
+        (folder / "golden.json").write_text(json.dumps(golden))
         if self.ladder is not None:
             (folder / LADDER).write_text(json.dumps(self.ladder.to_json()))
         if self.watch is not None:
@@ -307,12 +306,13 @@ class Bundle:
     @classmethod
     def _of(cls, head: dict[str, Any], files: Folder) -> Self:
         series, spec = tuple(head["series"]), FeatureSpec.from_json(head["spec"])
-        golden = json.loads((files / "golden.json").read_text())
+        golden, calibration = (json.loads((files / f"{name}.json").read_text()) for name in ("golden", "calibration"))
+        kind = model_class(head["kind"])
         bundle = cls(
             region=Region.model_validate_json((files / "region.json").read_text()),
             spec=spec,
-            model=model_class(head["kind"]).load(files / "model", series, spec.knots),
-            calibration=Calibration.from_json(json.loads((files / "calibration.json").read_text())),
+            model=kind.load(files / "model", series, spec.knots),
+            calibration=Calibration.from_json(calibration),
             dependence=Dependence.from_json(json.loads((files / "dependence.json").read_text())),
             fallback=Persistence.load(files / "fallback", series, tuple(head["fallback_knots"])),
             info=Info(**head["info"]),
@@ -320,9 +320,10 @@ class Bundle:
             golden_mw=np.array(golden["answer"], np.float64),
             ladder=Ladder.from_json(json.loads((files / LADDER).read_text())) if LADDER in head["files"] else None,
             watch=WatchLimits.from_json(json.loads((files / WATCH).read_text())) if WATCH in head["files"] else None,
+            steps=steps_in(calibration, kind.median_step),
         )
         told = {bundle.calibration.series, bundle.dependence.series, bundle.golden.series}
-        whole = bundle.calibration.is_whole and np.isfinite(bundle.dependence.weights).all()
+        whole = bundle.calibration.is_whole and bundle.steps.are_steps and np.isfinite(bundle.dependence.weights).all()
         if told != {series} or tuple(head["quantiles"]) != QUANTILES or not whole:
             raise ModelError(
                 "The model's files do not agree on its series and quantiles, or its calibration is not whole.",

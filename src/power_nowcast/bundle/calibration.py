@@ -4,7 +4,7 @@ The calibration multiplies the distance of each quantile from the median by a fa
 time (split conformal: the empirical quantile of |outcome - median| in units of the model's own distance) and are frozen
 into the artifact. Then they follow the outcomes by quantile tracking on the log factor (adaptive conformal inference,
 Gibbs and Candes 2021; Angelopoulos, Candes and Tibshirani 2023), with a small step for each series and lead, and a
-small step for its local hour.
+small step for its local hour and, half as large, for the hours before and after.
 
 The median is tracked as well, at each local hour and with a leak: if most outcomes of an hour in the last weeks were on
 one side, the median moves to that side by up to half the interval's half width. In addition, the newest residual pulls

@@ -10,10 +10,12 @@ from typing import Any
 
 from power_nowcast.errors import ArtifactDigestError, FormatVersionError, ModelError
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 FORMAT_OF_SHORT_DIGEST = 6
-READABLE = (6, 7, 8)
-"""Readable formats. The digest of 6 covers less; up to 7 a calibration's factors contain `balance` and `skew`."""
+READABLE = (6, 7, 8, 9)
+"""Readable formats. The digest of 6 covers less; up to 7 a calibration's factors contain `balance` and `skew`; up to 8
+it does not name the steps by which it follows.
+"""
 HEAD = "model.json"
 SHOWN_NAMES = 10
 

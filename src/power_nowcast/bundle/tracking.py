@@ -1,6 +1,7 @@
 """The compiled part of online calibration: it counts outcomes when they become known, and moves the state by them."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -27,16 +28,34 @@ class Steps(NamedTuple):
 
     `base` is the step of the log factor of a series and lead, `hour` that of the local hour of the target, `median`
     that of the hour's balance around the median (0 keeps the model's median, without any pull), `skew` that of the gain
-    of the skew.
+    of the skew. `pooled` is the share of `hour` and `median` by which the hours before and after move with an hour.
     """
 
     base: float = 0.0075
-    hour: float = 0.015
+    hour: float = 0.02
     median: float = MEDIAN_STEP
     skew: float = 0.02
+    pooled: float = 0.5
+
+    def times(self, by: float) -> "Steps":
+        """All of them so many times as large; neighbouring hours keep their share."""
+        return Steps(*(by * step for step in self))._replace(pooled=self.pooled)
+
+    @property
+    def are_steps(self) -> bool:
+        """Whether each is a number from 0 to 1."""
+        return all(isinstance(step, float) and 0.0 <= step <= 1.0 for step in self)
 
 
 STEPS = Steps()
+"""Steps of new bundles. Neighbouring hours share outcomes, so widths follow a change of the day's shape sooner."""
+STEPS_BEFORE = Steps(hour=0.015, pooled=0.0)
+"""Steps of bundles that name none: those of formats up to 8."""
+
+
+def steps_in(calibration: Mapping[str, Any], median: float) -> Steps:
+    """The steps that a bundle's `calibration.json` names; without any, those of before with this step of the median."""
+    return Steps(**calibration["steps"]) if "steps" in calibration else STEPS_BEFORE._replace(median=median)
 
 
 @njit(cache=True, nogil=True)
@@ -144,7 +163,12 @@ def _count(
         pulls[s, k, 0] = PULL_KEPT * pulls[s, k, 0] + weight * before * after
         pulls[s, k, 1] = PULL_KEPT * pulls[s, k, 1] + weight * before * before
     side = np.sign(outcome[m, s, k] - median)
+    day = hourly.shape[2]
+    beside = ((hour - 1) % day, (hour + 1) % day)
     balance[s, k, hour] += steps.median * (side - balance[s, k, hour])
+    if steps.pooled > 0.0:
+        for near in beside:
+            balance[s, k, near] += steps.pooled * steps.median * (side - balance[s, k, near])
     for q in range(quantiles.shape[3]):
         if q == MEDIAN:
             continue
@@ -155,5 +179,9 @@ def _count(
             surplus = (1.0 if outcome[m, s, k] < bound else 0.0) - _LEVELS[q]
         base[s, k, q] = min(limit, max(-limit, base[s, k, q] + steps.base * surplus))
         hourly[s, k, hour, q] = min(limit, max(-limit, hourly[s, k, hour, q] + steps.hour * surplus))
+        if steps.pooled > 0.0:
+            moved = steps.pooled * steps.hour * surplus
+            for near in beside:
+                hourly[s, k, near, q] = min(limit, max(-limit, hourly[s, k, near, q] + moved))
         gain = gains[s, k] + steps.skew * surplus * skew[m, s, k] * SIDE[q]
         gains[s, k] = min(limit, max(-limit, gain))

@@ -13,7 +13,7 @@ from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.dependence import Dependence
 from power_nowcast.bundle.ladder import Ladder
 from power_nowcast.bundle.outcomes import local_hours, origin_times, outcomes_known_at, target_times
-from power_nowcast.bundle.tracking import STEPS
+from power_nowcast.bundle.tracking import STEPS, Steps
 from power_nowcast.bundle.watch import LEARNT, WatchLimits
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Panel, Progress, Times
 from power_nowcast.errors import MissingDataError
@@ -130,6 +130,7 @@ def bundle_of(
         info,
         golden,
         np.empty(0),
+        steps=steps_of(model),
     )
     return replace(bundle, golden_mw=bundle.from_features(golden).values)
 
@@ -184,11 +185,16 @@ def judge(region: Region, model: Model, report: FitReport, held_out: Floats, val
         valid.block.issue_times,
         outcomes_known_at(valid.block, model.knots),
         origin_times(valid.block),
-        STEPS._replace(median=model.median_step),
+        steps_of(model),
     )
     report.metrics[VALID_LOSS] = scaled_pinball(calibrated, valid)
     dependence = Dependence.from_held_out(model.series, model.knots, calibrated, valid.outcome_mw)
     return Judged(report, calibration, dependence, (held_out, calibrated))
+
+
+def steps_of(model: Model) -> Steps:
+    """The steps by which the calibration of a new model follows outcomes."""
+    return STEPS._replace(median=model.median_step)
 
 
 def _span(block: FeatureBlock) -> str:

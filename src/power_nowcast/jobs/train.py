@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,20 @@ def _log_scores(
     """Log the figures on the test part as a table, and say what they are of."""
     if table is None:
         return
-    split = manifest["split"]
-    told = f"Figures `{PART}/` are of {split['test_start']} to {split['test_end']}, which no training saw."
-    run.note(f"**{bundle.model.kind}**, trained on {bundle.info.train_start} to {bundle.info.train_end}. {told}")
-    run.table(f"{PART}/by_series.csv", table)
+    split, name = manifest["split"], f"{PART}/by_series.csv"
+    tested = _days(split["test_start"], split["test_end"])
+    run.note(
+        f"**{bundle.model.kind}**, trained on {_days(bundle.info.train_start, bundle.info.train_end)}. "
+        f"Figures `{PART}/` are of {bundle.model.series[0]} on {tested}, which no training saw. "
+        f"The table `{name}` has every series."
+    )
+    run.table(name, table)
+
+
+def _days(first: str, last: str) -> str:
+    """A period of ISO times, in words by its UTC days."""
+    begin, end = (datetime.fromisoformat(time) for time in (first, last))
+    return f"{begin:%d %b %Y} to {end:%d %b %Y}"
 
 
 def _log_training(run: mlflow_client.Run, report: FitReport, model: Model, horizon: int) -> None:

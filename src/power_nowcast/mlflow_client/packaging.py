@@ -1,5 +1,6 @@
 """From a bundle to a registered version: an MLflow model from code around the native files, without pickle."""
 
+import json
 import logging
 import shutil
 import tempfile
@@ -15,8 +16,7 @@ from power_nowcast.bundle.files import verify
 from power_nowcast.features.rows import optional_columns
 from power_nowcast.mlflow_client import registry
 from power_nowcast.mlflow_client.connection import connect, translated
-from power_nowcast.mlflow_client.registry import METRIC, Version
-from power_nowcast.mlflow_client.runs import sanitised
+from power_nowcast.mlflow_client.registry import METRICS, Version
 from power_nowcast.mlflow_client.wheel import build_wheel, requirements
 from power_nowcast.regions import Region
 
@@ -48,7 +48,7 @@ def register(
         bundle: what `folder` holds.
         folder: where `bundle.save` wrote it.
         run_id: the run that the model belongs to.
-        metrics: figures of the version, kept as tags `metric.<name>`.
+        metrics: figures of the version, kept as one tag.
         tags: further tags, such as the dataset's.
         progress: called with what happens.
 
@@ -72,9 +72,8 @@ def register(
             lambda head, local: save(bundle, folder, local, head),
         )
     progress("registering the version")
-    own = (
-        version_tags(bundle) | dict(tags) | {f"{METRIC}{sanitised(key)}": repr(float(v)) for key, v in metrics.items()}
-    )
+    figures = json.dumps({name: float(value) for name, value in metrics.items()})
+    own = version_tags(bundle) | dict(tags) | {METRICS: figures}
     with translated():
         ensure_model(client, region)
         made = client.create_model_version(

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 CANDIDATE, STAGING, PRODUCTION = "candidate", "staging", "production"
 ALIASES = (CANDIDATE, STAGING, PRODUCTION)
-METRIC = "metric."
+METRICS = "metrics"
+"""Tag with all figures of a version as JSON: MLflow's page of a model lists every tag of every version."""
+METRIC_BEFORE = "metric."
+"""Versions of before have a tag with this prefix for each figure."""
 HISTORY = "promotion."
 BUNDLE_FOLDER = "artifacts/bundle"
 """Folder of the native files inside the registered model."""
@@ -326,9 +329,14 @@ def as_version(found: Any, aliases: Mapping[str, str] | None = None) -> Version:
         kind=tags.get("kind", ""),
         created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
         run_id=found.run_id or "",
-        metrics={key.removeprefix(METRIC): float(value) for key, value in tags.items() if key.startswith(METRIC)},
-        tags={key: value for key, value in tags.items() if not key.startswith(METRIC)},
+        metrics=_metrics(tags),
+        tags={key: value for key, value in tags.items() if key != METRICS and not key.startswith(METRIC_BEFORE)},
     )
+
+
+def _metrics(tags: Mapping[str, str]) -> dict[str, float]:
+    before = {key.removeprefix(METRIC_BEFORE): value for key, value in tags.items() if key.startswith(METRIC_BEFORE)}
+    return {name: float(value) for name, value in (before | json.loads(tags.get(METRICS, "{}"))).items()}
 
 
 def _check_alias(alias: str) -> str:

@@ -50,8 +50,11 @@ NOTE = "mlflow.note.content"
 KIND = "mlflow.experimentKind"
 ABOUT = """{title}: ingests, trained models, evaluations and promotions.
 
-- `train`: a model. `test/` are its figures on the test part, which no training saw; MAE, RMSE and pinball are in MW.
-  `valid_loss`, by which the best model is chosen, is the pinball loss on validation data in units of persistence's MAE.
+- `train`: a model. `test/` are its figures on the test part, which no training saw, of the region's first series: MAE,
+  RMSE and pinball loss in MW, MAPE in percent, `coverage_80` the share of outcomes inside the 80 % band, `skill` the
+  share of persistence's MAE that the model saves.
+- Names without a horizon are of all series and horizons. `valid_loss`, by which the best model is chosen, and
+  `test/loss` are the pinball loss in units of persistence's MAE, on validation data and on the test part.
 - `promote`, `rollback`: the decision, its figures, and who took it. `ingest`: what was read, stored and rejected.
 - Tables and reports are among the artifacts. The tag `run_again` is the command line that makes a run again.
 """

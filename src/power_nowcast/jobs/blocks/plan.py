@@ -13,6 +13,7 @@ from power_nowcast.ingest.parsing.file_options import OTHERS, SLICE
 from power_nowcast.jobs.job import Job, Plan
 from power_nowcast.models.examples import HISTORY_DAYS, Split
 from power_nowcast.regions import Region, Zone
+from power_nowcast.regions.region import MOST_TOGETHER
 from power_nowcast.store import Store
 from power_nowcast.store.address import Address
 
