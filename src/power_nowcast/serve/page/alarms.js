@@ -51,7 +51,8 @@ function item(view, one) {
   if (isShelved(one)) told.push(`Shelved by ${one.shelved_by} until ${when(one.shelved_until)}.`);
   const sign = one.open ? (one.critical ? '✖ ' : '⚠ ') : '';
   const words = el('p', {}, el('b', {}, `${sign}${one.name}`), ' ', ...local(view, one.text), ' ', el('span', { class: 'since' }, told.join(' ')));
-  return el('li', { class: one.open ? 'open' : 'seen' }, words, ...(isAdmin() ? [acts(view, one)] : []));
+  const look = one.open ? (one.critical ? 'open critical' : 'open') : 'seen';
+  return el('li', { class: look }, words, ...(isAdmin() ? [acts(view, one)] : []));
 }
 
 function button(text, about, work) {
