@@ -85,7 +85,9 @@ def test_an_administrator_acknowledges_and_shelves_once(live: Live) -> None:
 
 def test_what_is_asked_about_an_alarm_is_checked(live: Live) -> None:
     admin = bearer(make(live.world.store, "ada", Scope.ADMIN, now=live.world.now))
-    problem = problem_of(live.client.post(PATH, json={"name": "slow loop", "acknowledge": True}, headers=admin), 409, "Conflict")
+    problem = problem_of(
+        live.client.post(PATH, json={"name": "slow loop", "acknowledge": True}, headers=admin), 409, "Conflict"
+    )
     assert problem["detail"] == "toy has no alarm 'slow loop' any more. Alarms that stand: none."
     problem_of(live.client.post(PATH, json={"name": "slow loop"}, headers=admin), 422, "Invalid request")
     assert events(live.world.store, "toy", live.world.now - MINUTE, live.world.now) == []

@@ -1,4 +1,4 @@
-"""What the pictures of the page show, in a real Chromium: moments, sample courses, one cursor, no colour without need."""
+"""What the pictures of the page show, in a real Chromium: moments, sample courses, one cursor, and grey."""
 
 import base64
 from typing import Any
@@ -33,6 +33,10 @@ COLOURED = """async (text) => {
 """The share of pixels whose strongest and weakest colours lie further apart than in the page's greys."""
 
 
+PLACE = "(one) => (one.getBBox().x - 1) / one.ownerSVGElement.viewBox.baseVal.width"
+RIGHT = "(one) => { const box = one.getBBox(); return box.x + box.width; }"
+
+
 def coloured(page: Any) -> float:
     blank = page.context.new_page()
     share = float(blank.evaluate(COLOURED, base64.b64encode(page.screenshot()).decode()))
@@ -61,10 +65,10 @@ def test_every_moment_says_what_was_said_before_and_how_far_it_moved(
 ) -> None:
     site = site_of()
     site.publish()
-    for n in range(1, 4):
+    for _ in range(3):
         site.publish(HALF_HOUR)
     page = open_page(site.url)
-    wait_for_issue(page, f"{BEGIN + n * HALF_HOUR:%Y-%m-%dT%H:%M}")
+    wait_for_issue(page, f"{BEGIN + 3 * HALF_HOUR:%Y-%m-%dT%H:%M}")
     view = page.evaluate("fetch('v1/view/toy?hours=4').then((answer) => answer.json())")
     series, place = view["series"][0], len(view["times"]) - 3  # the newest measured value
     page.focus("#moment")
@@ -100,7 +104,7 @@ def test_all_pictures_have_one_cursor(site_of: MakeSite, open_page: Any) -> None
     page.wait_for_selector("#multiples button:nth-child(3) .cursor", state="attached")
     page.focus("#moment")
     page.keyboard.press("Home")
-    places = "[...document.querySelectorAll('.cursor')].map((one) => (one.getBBox().x - 1) / one.ownerSVGElement.viewBox.baseVal.width)"
+    places = f"[...document.querySelectorAll('.cursor')].map({PLACE})"
     assert page.locator("#multiples button").count() == 3
     assert len(page.evaluate(places)) == 4
     assert max(page.evaluate(places)[1:]) < 0.01
@@ -118,6 +122,6 @@ def test_the_picture_without_scripts_holds_its_words(site_of: MakeSite, open_pag
     site.publish()
     page = open_page(site.url, color_scheme=scheme)
     page.goto(f"{site.url}v1/nowcast/toy.svg")
-    ends = page.evaluate("[...document.querySelectorAll('text')].map((one) => { const box = one.getBBox(); return box.x + box.width; })")
+    ends = page.evaluate(f"[...document.querySelectorAll('text')].map({RIGHT})")
     assert len(ends) > 10
     assert max(ends) <= 960

@@ -41,6 +41,7 @@ async function load(id = null) {
     return;
   }
   loading = true;
+  if (view) performance.clearResourceTimings(); // the browser keeps a record of 250 requests, and nobody reads it
   try {
     const response = await fetch(`v1/view/${encodeURIComponent(region)}?hours=${HOURS}`, { signal: AbortSignal.timeout(15000) });
     const told = await response.json();
