@@ -130,7 +130,8 @@ export function draw(svg, view, series, { compact = false, said = '', courses = 
   const dot = put(svg, 'circle', { class: 'dot', r: compact ? 2.5 : 0.28 * em });
   return {
     setNow(at) {
-      const place = x(Math.min(Math.max(at, start), end)).toFixed(1);
+      // By half pixels: each move is painted, and a finer one is not seen.
+      const place = (Math.round(2 * x(Math.min(Math.max(at, start), end))) / 2).toFixed(1);
       if (now.dataset.place === place) return;
       now.dataset.place = place;
       now.setAttribute('d', `M${place} ${top}V${bottom}`);
