@@ -157,6 +157,7 @@ bench: setup ## the benchmarks, each against its bars (NOWCAST_BENCH_DATA)
 	$(BIN)/python benchmarks/startup.py --check
 	$(BIN)/python benchmarks/speed.py --check
 	$(BIN)/python benchmarks/serve.py --check
+	$(BIN)/python benchmarks/page.py --check
 	@[ -n "$$NOWCAST_BENCH_DATA" ] || { echo "The accuracy benchmarks need NOWCAST_BENCH_DATA=FOLDER; see docs/benchmarks.md"; exit 1; }
 	$(BIN)/python benchmarks/victoria_2014.py --data "$$NOWCAST_BENCH_DATA/victoria" --check
 	$(BIN)/python benchmarks/ingest.py --data "$$NOWCAST_BENCH_DATA" --check

@@ -11,12 +11,15 @@ from power_nowcast.monitor.watch import Watch
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.service import Served
 from power_nowcast.serve.start import limits_in_force
-from power_nowcast.store.events import Event, Kind, note
+from power_nowcast.store.events import Event, Kind, events, note
+from power_nowcast.store.keys import Scope, make
 from tests.live.test_loop import HALF_HOUR, REGION, World
 from tests.serve.conftest import Client, problem_of
+from tests.serve.test_guard import bearer
 from tests.serve.test_live_routes import Live
 from tests.serve.test_metrics import read, value
 
+PATH = "/v1/alarms/toy"
 MINUTE = timedelta(minutes=1)
 
 
@@ -56,6 +59,38 @@ def test_the_alarms_that_stand_are_told_with_what_people_did(live: Live) -> None
     told = read(live.client)
     assert value(told, "alarm", region="toy", alarm="loss of a day", severity="warning") == 0
     assert value(told, "alarm", region="toy", alarm="no nowcast", severity="critical") == 1
+
+
+def test_an_administrator_acknowledges_and_shelves_once(live: Live) -> None:
+    store, now = live.world.store, live.world.now
+    note(store, [Event("toy", now, Kind.RAISED, "It is 11. Do this.", "loss of a day")])
+    asked = {"name": "loss of a day", "acknowledge": True, "shelve_until": "2024-05-01T14:00:00Z"}
+    reader, admin = (bearer(make(store, f"a-{scope}", scope, now=now)) for scope in (Scope.READ, Scope.ADMIN))
+    problem_of(live.client.post(PATH, json=asked), 401, "Key needed")
+    problem_of(live.client.post(PATH, json=asked, headers=reader), 403, "Not allowed")
+    assert live.client.get(PATH).json()[0]["open"]
+    live.world.now += 5 * MINUTE
+    first = live.client.post(PATH, json=asked, headers=admin).json()
+    live.world.now += 5 * MINUTE
+    assert live.client.post(PATH, json=asked, headers=admin).json() == first == live.client.get(PATH).json()
+    told = events(store, "toy", now, live.world.now, kinds=(Kind.ACKNOWLEDGED, Kind.SHELVED))
+    assert [(one.kind, one.person, one.at) for one in told] == [
+        (Kind.ACKNOWLEDGED, "a-admin", now + 5 * MINUTE),
+        (Kind.SHELVED, "a-admin", now + 5 * MINUTE),
+    ]
+    off = {"name": "loss of a day", "shelve_until": "2024-05-01T12:00:00Z"}
+    (card,) = live.client.post(PATH, json=off, headers=admin).json()
+    assert (card["shelved_until"], card["acknowledged_by"]) == ("2024-05-01T12:00:00Z", "a-admin")
+
+
+def test_what_is_asked_about_an_alarm_is_checked(live: Live) -> None:
+    admin = bearer(make(live.world.store, "ada", Scope.ADMIN, now=live.world.now))
+    problem = problem_of(
+        live.client.post(PATH, json={"name": "slow loop", "acknowledge": True}, headers=admin), 409, "Conflict"
+    )
+    assert problem["detail"] == "toy has no alarm 'slow loop' any more. Alarms that stand: none."
+    problem_of(live.client.post(PATH, json={"name": "slow loop"}, headers=admin), 422, "Invalid request")
+    assert events(live.world.store, "toy", live.world.now - MINUTE, live.world.now) == []
 
 
 def test_an_unknown_region_has_no_alarms(live: Live) -> None:

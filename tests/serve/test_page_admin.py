@@ -1,4 +1,4 @@
-"""What an administrator does on the page, in a real Chromium: sign in, mark, adjust, promote, roll back."""
+"""What an administrator does on the page, in a real Chromium: sign in, attend to alarms, mark, adjust, promote."""
 
 import sys
 from typing import Any
@@ -8,6 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from power_nowcast.live.changes import Changes
 from power_nowcast.live.interventions import interventions
+from power_nowcast.monitor.alarms import alarms
+from power_nowcast.store.events import Event, Kind, note
 from power_nowcast.store.keys import Scope, make, revoke
 from tests.live.test_loop import BEGIN, HALF_HOUR
 from tests.serve.page_site import Site
@@ -92,6 +94,38 @@ def test_marking_and_adjusting_by_keyboard_alone(desk: Desk) -> None:
     page.keyboard.press("Enter")
     desk.agree()
     until(page, "document.querySelectorAll('#decided button').length === 0")
+
+
+def test_alarms_are_acknowledged_and_shelved_by_keyboard_alone(desk: Desk) -> None:
+    page, store, now = desk.page, desk.site.world.store, desk.site.clock()
+    assert page.locator("#alarms").is_hidden()
+    note(store, [Event("toy", now, Kind.RAISED, "It is 11. Do this.", "loss of a day")])
+    note(store, [Event("toy", now, Kind.RAISED, "None at all. Do that.", "no nowcast")])
+    desk.site.publish(HALF_HOUR)
+    until(page, "document.querySelectorAll('#standing li.open').length === 2")
+    first, second = page.locator("#standing li").all_inner_texts()
+    assert first.startswith("\N{HEAVY MULTIPLICATION X} no nowcast None at all. Do that. Since Wed 1 May 08:00 EDT.")
+    assert second.startswith("\N{WARNING SIGN} loss of a day It is 11. Do this.")
+    assert page.locator("#standing button").count() == 0, "who only reads does nothing about them"
+    desk.sign_in(desk.key)
+    until(page, "document.querySelectorAll('#standing button').length === 4")
+    desk.tab_to("#standing button")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#ask-words").startswith("Acknowledge the alarm")
+    desk.agree()
+    until(page, "document.querySelectorAll('#standing li.open').length === 1")
+    desk.tab_to("#standing select")
+    page.keyboard.press("ArrowDown")
+    desk.tab_to("#standing li.open button:last-child")
+    page.keyboard.press("Enter")
+    desk.agree()
+    until(page, "document.querySelectorAll('#standing li.open').length === 0")
+    told = " ".join(page.locator("#standing li").all_inner_texts())
+    assert "Acknowledged by ada, Wed 1 May 08:30 EDT." in told
+    stand = alarms(store, "toy", desk.site.clock())
+    assert stand["no nowcast"].acknowledged_by == stand["loss of a day"].shelved_by == "ada"
+    hours = (stand["loss of a day"].shelved_until - desk.site.clock()).total_seconds() / 3600
+    assert 3.9 < hours < 4.1
 
 
 def test_an_adjusted_series_is_drawn_and_told(desk: Desk) -> None:
@@ -185,6 +219,8 @@ def test_axe_finds_nothing_in_what_an_administrator_sees(
 ) -> None:
     site = site_of()
     site.publish()
+    raised = [Event("toy", BEGIN, Kind.RAISED, "It is 11. Do this.", name) for name in ("loss of a day", "no nowcast")]
+    note(site.world.store, raised)
     page = open_page(site.url, viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
     desk = Desk(site, page)
 
@@ -198,6 +234,7 @@ def test_axe_finds_nothing_in_what_an_administrator_sees(
     page.keyboard.press("Escape")
     desk.sign_in(desk.key)
     until(page, "!document.querySelector('#acts').hidden")
+    until(page, "document.querySelectorAll('#standing button').length === 4")
     page.evaluate("for (const one of document.querySelectorAll('#acts details')) one.open = true")
     check()
     page.fill("#mark input[name=reason]", "it drifts")

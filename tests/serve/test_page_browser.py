@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.serve.page import ASSETS, HOME, read
+from power_nowcast.store.events import Event, Kind, note
 from tests.live.test_loop import BEGIN, HALF_HOUR, REGION
 from tests.serve.page_site import Gate, Site
 
@@ -138,6 +139,31 @@ def test_a_publication_is_shown_within_a_second_without_a_reload(site_of: MakeSi
     assert page.evaluate("window.opened.kept"), "the page was not reloaded"
     values = page.locator("#table tbody tr").count()
     assert values == 4 * 2 + 1 + 2
+
+
+def test_the_first_picture_takes_one_look_at_the_data(site_of: MakeSite, open_page: Any) -> None:
+    """The browser asks for the data before the scripts run, and the scripts take what it got."""
+    site = site_of()
+    site.publish()
+    page = open_page(site.url)
+    page.wait_for_selector("#table td", state="attached")
+    asked = page.evaluate("performance.getEntriesByType('resource').map((one) => [one.name, one.startTime])")
+    views = [at for name, at in asked if "/v1/view/" in name]
+    (drawing,) = [at for name, at in asked if name.endswith("draw.js")]
+    assert len(views) == 1
+    assert views[0] <= drawing, "in the order of the first file"
+
+
+def test_events_tell_the_times_of_the_region_and_utc_on_hover(site_of: MakeSite, open_page: Any) -> None:
+    site = site_of()
+    site.publish()
+    what = "ALL: 97 MW for 2024-05-01T12:30 UTC, outside of 80 to 90 MW."
+    note(site.world.store, [Event("toy", site.clock(), Kind.JUMP, what, "ALL")])
+    page = open_page(site.url)
+    page.wait_for_selector("#events b")
+    told = page.inner_text("#events li").replace("\N{NO-BREAK SPACE}", " ")
+    assert told == "Wed 1 May 08:00 EDT jump ALL: 97 MW for Wed 1 May 08:30 EDT, outside of 80 to 90 MW."
+    assert page.locator("#events time").nth(1).get_attribute("title") == "2024-05-01 12:30 UTC"
 
 
 def test_two_missing_intervals_turn_the_top_by_the_service_clock(site_of: MakeSite, open_page: Any) -> None:

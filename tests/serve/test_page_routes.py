@@ -12,7 +12,7 @@ from power_nowcast.contracts import Table
 from power_nowcast.live.scores import scores, skill
 from power_nowcast.live.slot import ModelSlot
 from power_nowcast.serve.fastapi_app import create_app
-from power_nowcast.serve.page import ASSETS, HOME, VERSION
+from power_nowcast.serve.page import ASSETS, HOME, VERSION, front
 from power_nowcast.serve.service import Served
 from power_nowcast.serve.view import View
 from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, ROWS, World
@@ -37,31 +37,56 @@ def followed(world: World, slot: ModelSlot) -> Client:
 
 
 def test_the_page_is_small_needs_nothing_else_and_is_never_stale(client: Client) -> None:
-    front = client.get("/")
-    assert front.status_code == 200
-    assert front.headers["content-type"] == "text/html; charset=utf-8"
-    assert front.headers["cache-control"] == "no-cache"
-    assert f'content="{VERSION}"' in front.text
+    first = client.get("/")
+    assert first.status_code == 200
+    assert first.headers["content-type"] == "text/html; charset=utf-8"
+    assert first.headers["cache-control"] == "no-cache"
+    assert f'content="{VERSION}"' in first.text
     for text in (asset.body.decode() for asset in ASSETS.values()):
         assert not re.search(r"https?://(?!www\.w3\.org/)", text)
-    for name in re.findall(r'(?:src|href)="page/([^"]+)"', front.text):
+    for name in re.findall(r'(?:src|href)="page/([^"]+)"', first.text):
         assert client.get(f"/page/{name}").status_code == 200
     modules = [name for name in ASSETS if name.endswith(".js")]
     imported = {name for one in modules for name in re.findall(r"from '\./([^']+)'", ASSETS[one].body.decode())}
     assert imported <= set(modules)
     assert sum(len(gzip.compress(asset.body)) for asset in ASSETS.values()) < MOST_BYTES
-    assert client.get("/", headers={"if-none-match": front.headers["etag"]}).status_code == 304
+    assert client.get("/", headers={"if-none-match": first.headers["etag"]}).status_code == 304
     problem_of(client.get("/page/__init__.py"), 404, "Not found")
     problem_of(client.get("/page/nothing.js"), 404, "Not found")
 
 
+def test_all_that_the_first_picture_needs_is_asked_for_at_once(client: Client) -> None:
+    """A browser that reads the first file knows every script and the address of the data."""
+    first = client.get("/")
+    assert '<meta name="region" content="toy">' in first.text
+    (data,) = re.findall(r'<link rel="preload" href="([^"]+)" as="fetch" crossorigin>', first.text)
+    assert client.get(f"/{data}").status_code == 200
+    hours = re.search(r"const HOURS = (\d+);", ASSETS["page.js"].body.decode())
+    assert hours is not None
+    assert data == f"v1/view/toy?hours={hours[1]}", "the script asks for the same address"
+    asked = set(re.findall(r'<link rel="modulepreload" href="page/([^"]+)">', first.text)) | {"page.js"}
+    assert asked == {name for name in ASSETS if name.endswith(".js")}
+
+
+def test_the_page_of_an_unknown_region_is_that_of_the_default_one(client: Client) -> None:
+    first = client.get("/", params={"region": '"><script>'})
+    assert first.text == client.get("/").text
+
+
+def test_the_first_file_of_each_region_has_its_own_tag() -> None:
+    one, other = (front(ASSETS["index.html"], region) for region in ("toy", 'a "b"/c'))
+    assert one.etag != other.etag
+    assert b'<meta name="region" content="a%20%22b%22%2Fc">' in other.body
+    assert b"{region}" not in one.body
+
+
 def test_nothing_inline_runs_and_no_frame_holds_the_page(client: Client) -> None:
-    front = client.get("/")
-    policy = dict(part.strip().split(" ", 1) for part in front.headers["content-security-policy"].split(";"))
+    first = client.get("/")
+    policy = dict(part.strip().split(" ", 1) for part in first.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
-    assert front.headers["x-content-type-options"] == "nosniff"
+    assert first.headers["x-content-type-options"] == "nosniff"
     assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", (HOME / "index.html").read_text())
 
 

@@ -1,11 +1,13 @@
-"""The alarms of a region as an answer."""
+"""The alarms of a region as an answer, and what a person does about one."""
 
 from datetime import datetime
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from power_nowcast.monitor.alarms import alarms
 from power_nowcast.serve.answers import iso
+from power_nowcast.serve.schemas import Time
 from power_nowcast.store import Store
 
 
@@ -22,6 +24,32 @@ class AlarmCard(BaseModel):
     acknowledged_at: str | None
     shelved_by: str = Field(description="Empty if nobody put it away.")
     shelved_until: str | None
+
+
+class Attention(BaseModel):
+    """What a person does about an alarm that stands."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"name": "slow loop", "acknowledge": True},
+                {"name": "loss of a day", "shelve_until": "2026-03-01T18:00:00Z"},
+            ]
+        },
+    )
+
+    name: str = Field(max_length=100, description="The alarm's name.")
+    acknowledge: bool = Field(False, description="Whether somebody has seen it.")
+    shelve_until: Time | None = Field(
+        None, description="It is told to nobody before this time; a time that is over takes it off the shelf."
+    )
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not self.acknowledge and self.shelve_until is None:
+            raise ValueError("give acknowledge, or shelve_until")
+        return self
 
 
 def alarm_cards(store: Store, region: str, at: datetime) -> list[AlarmCard]:

@@ -16,8 +16,10 @@ MEDIA_TYPE = "image/svg+xml"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 WIDTH, HEIGHT = 960, 440
 LEFT, RIGHT, TOP, BOTTOM = 74, 18, 104, 76
-LINE_LENGTH = 104
-"""Characters of a line of the sentence."""
+LINE_LENGTH = 94
+"""Characters of a line of the sentence: so many fit in the widest of the fonts."""
+CHARACTER = 9
+"""Width of a digit of a label in the widest of the fonts."""
 BANDS = {
     "b90": ("q05", "q95", "9 of 10 times within"),
     "b80": ("q10", "q90", "8 of 10"),
@@ -29,7 +31,7 @@ STYLE = """
 svg { --paper: #fff; --ink: #1c2530; --soft: #52606d; --grid: #e6eaee; color-scheme: light dark;
   font: 14px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: var(--ink); }
 @media (prefers-color-scheme: dark) { svg { --paper: #171d25; --ink: #e6ebf0; --soft: #a5b1bd; --grid: #252e38; } }
-.paper { fill: var(--paper); } .sentence { font-size: 17px; font-weight: 600; } .soft { fill: var(--soft); }
+.paper { fill: var(--paper); } .sentence { font-size: 16px; font-weight: 600; } .soft { fill: var(--soft); }
 path { fill: none; stroke: var(--ink); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke; }
 .grid { stroke: var(--grid); stroke-width: 1; } .now { stroke-width: 1; } .model { stroke-dasharray: 5 4; }
 .b90, .b80, .b50 { stroke: none; fill: var(--ink); } .b90 { fill-opacity: .12; } .b80 { fill-opacity: .13; }
@@ -56,7 +58,8 @@ def picture_of(view: View, region: Region, series: str) -> bytes:
     stage = view.stages[0]
     at, newest = (datetime.fromisoformat(text) for text in (view.published_at, view.newest))
     minutes = max(0, int((at - newest).total_seconds() // 60))
-    sentence = SIGNS[stage.level] + stage.text.replace(AGE, f"{minutes} minute{'' if minutes == 1 else 's'}")
+    age = "less than a minute" if minutes == 0 else "1 minute" if minutes == 1 else f"{minutes} minutes"
+    sentence = SIGNS[stage.level] + stage.text.replace(AGE, age)
     told = at.astimezone(region.tz)
     notes = "".join(f", {note}" for note in view.notes)
     about = f"{series}, {view.unit}. Published {told:%a} {told.day} {told:%b %Y %H:%M %Z}{notes}."
@@ -128,11 +131,16 @@ def _plot(shape: Shape) -> list[str]:
         for tick in chart.y_ticks
     ]
     x = [
-        f'<text class="soft" text-anchor="middle" x="{LEFT + width * tick.percent / 100:.1f}" '
+        f'<text class="soft" text-anchor="middle" x="{_inside(LEFT + width * tick.percent / 100, tick.text):.1f}" '
         f'y="{TOP + height + 20}">{tick.text}</text>'
         for tick in chart.axis.ticks
     ]
     return [inner, *y, *x, f'<text text-anchor="middle" x="{at:.1f}" y="{TOP - 6}">now</text>']
+
+
+def _inside(x: float, text: str) -> float:
+    """The middle of a label that does not leave the picture on the right."""
+    return min(x, WIDTH - 4 - CHARACTER * len(text) / 2)
 
 
 def _key(marks: tuple[Mark, ...]) -> list[str]:

@@ -2,7 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 HOME = Path(__file__).parent
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -33,6 +35,12 @@ def read(folder: Path) -> tuple[dict[str, Asset], str]:
         etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         assets[name] = Asset(body, f"{TYPES[Path(name).suffix]}; charset=utf-8", etag)
     return assets, told
+
+
+def front(index: Asset, region: str) -> Asset:
+    """The first file of the page for a region: it names the region, so that a browser asks for the view at once."""
+    name = escape(quote(region, safe=""))
+    return Asset(index.body.replace(b"{region}", name.encode()), index.media_type, f'{index.etag[:-1]}-{name}"')
 
 
 ASSETS, VERSION = read(HOME)

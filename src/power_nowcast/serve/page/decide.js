@@ -9,7 +9,7 @@ const HOURS = [0.5, 1, 2, 4, 8, 12, 24];
 
 const nobody = { name: null, scope: null, proof: null };
 let session = nobody;
-let page = null; // what the page gives: region(), view(), now(), reload()
+let page = null; // what the page gives: region(), view(), now(), reload(), signed()
 let act = null; // what is confirmed
 let shown = ''; // the decisions that are listed
 
@@ -52,6 +52,7 @@ function show(told) {
   $('sign').textContent = session.name ? `Sign out (${session.name})` : 'Sign in';
   $('acts').hidden = !isAdmin();
   render(page.view());
+  page.signed();
 }
 
 export async function whoIsIt() {
@@ -139,8 +140,9 @@ function onSubmit(id, work) {
   });
 }
 
-const later = (hours) => new Date(Math.round((page.now() + hours * 3600e3) / 60e3) * 60e3);
-const iso = (time) => `${time.toISOString().slice(0, 19)}Z`;
+// A full minute of the service's clock, so many hours from now.
+export const hoursLater = (hours) => new Date(Math.round((page.now() + hours * 3600e3) / 60e3) * 60e3);
+export const iso = (time) => `${time.toISOString().slice(0, 19)}Z`;
 
 export function begin(given) {
   page = given;
@@ -161,12 +163,12 @@ export function begin(given) {
   $('ask-yes').addEventListener('click', () => attempt($('ask'), $('ask-trouble'), act));
   for (const button of document.querySelectorAll('dialog .cancel')) button.addEventListener('click', () => button.closest('dialog').close());
   onSubmit('mark', ({ series, hours, reason }, view) => {
-    const until = later(Number(hours));
+    const until = hoursLater(Number(hours));
     const words = `Take the telemetry of ${series} out until ${moment(view.timezone, until)}? Its nowcast and the total then come from what else is known.`;
     confirm(words, () => decide({ kind: 'mark', series, until: iso(until), reason }));
   });
   onSubmit('adjust', ({ series, mw, hours, reason }, view) => {
-    const until = later(Number(hours));
+    const until = hoursLater(Number(hours));
     const words = `Publish ${series} adjusted by ${signedPower(view, Number(mw))} until ${moment(view.timezone, until)}, beside the model’s nowcast?`;
     confirm(words, () => decide({ kind: 'adjust', series, adjustment_mw: Number(mw), until: iso(until), reason }));
   });

@@ -92,9 +92,8 @@ function axes(svg, scene) {
 }
 
 // Draws one series and returns what moves later: the lines of now and of the chosen moment.
-export function draw(svg, view, series, { compact = false, said = '', courses = [] } = {}) {
-  const box = svg.getBoundingClientRect();
-  const em = parseFloat(getComputedStyle(svg).fontSize) || 14;
+export function draw(svg, view, series, { compact = false, said = '', courses = [], box = svg.getBoundingClientRect() } = {}) {
+  const em = compact ? 0 : parseFloat(getComputedStyle(svg).fontSize) || 14;
   const [width, height] = [Math.max(80, Math.round(box.width)), Math.max(40, Math.round(box.height))];
   svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
   for (const child of [...svg.childNodes]) if (child.nodeName !== 'title') child.remove();
@@ -131,7 +130,8 @@ export function draw(svg, view, series, { compact = false, said = '', courses = 
   const dot = put(svg, 'circle', { class: 'dot', r: compact ? 2.5 : 0.28 * em });
   return {
     setNow(at) {
-      const place = x(Math.min(Math.max(at, start), end)).toFixed(1);
+      // By half pixels: each move is painted, and a finer one is not seen.
+      const place = (Math.round(2 * x(Math.min(Math.max(at, start), end))) / 2).toFixed(1);
       if (now.dataset.place === place) return;
       now.dataset.place = place;
       now.setAttribute('d', `M${place} ${top}V${bottom}`);

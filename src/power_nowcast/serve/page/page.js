@@ -1,15 +1,17 @@
 // The page of one region. What it shows comes from `v1/view`; the stream says when to ask for it.
 
+import { begin as beginAlarms, loadAlarms, render as renderAlarms } from './alarms.js';
 import { begin, render as renderDecisions, whoIsIt } from './decide.js';
 import { draw } from './draw.js';
-import { fill, skills } from './parts.js';
+import { fill, head, skills } from './parts.js';
 import { ServerClock, Stream } from './stream.js';
-import { age, moment, number, timeOfDay, utc } from './words.js';
+import { age, moment, number, timeOfDay, unbroken, utc } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const TICK = 500;
 const HOURS = 4;
 const FIGURES_EVERY = 30 * 60e3; // the figures of a day move slowly
+const ALARMS_EVERY = 60e3; // the watch raises an alarm beside the publications, and without them
 const COURSES = 20;
 const LOST = 3000; // a connection that breaks for less is not worth a word
 const WORDS = { normal: '', warning: '⚠ Warning', alarm: '✖ Alarm', waiting: '' };
@@ -25,10 +27,11 @@ let said = '60';
 let stream = null;
 let figures = {}; // skill of the last day and week, the shadow's, and the history of the model
 let figuresAsked = -Infinity;
+let alarmsAsked = -Infinity;
 let courses = null; // { id, series, paths }: sample courses of a publication
 let loading = false;
 let loadAgain = null; // what was asked for while the view was on its way
-let region = new URLSearchParams(location.search).get('region');
+const region = decodeURIComponent(document.querySelector('meta[name=region]').content);
 
 // Asks for the view, unless it shows the publication with this id already.
 async function load(id = null) {
@@ -38,13 +41,15 @@ async function load(id = null) {
     return;
   }
   loading = true;
+  if (view) performance.clearResourceTimings(); // the browser keeps a record of 250 requests, and nobody reads it
   try {
     const response = await fetch(`v1/view/${encodeURIComponent(region)}?hours=${HOURS}`, { signal: AbortSignal.timeout(15000) });
     const told = await response.json();
     if (!response.ok) throw new Error([told.detail, told.remedy].filter(Boolean).join(' '));
     failure = null;
-    take(told);
+    take(told, view ? performance.now() : arrivedAt(response.url));
     loadFigures();
+    askAlarms();
   } catch (error) {
     failure = error instanceof SyntaxError || error instanceof TypeError || error.name === 'TimeoutError' ? '' : error.message;
     setTimeout(load, 3000);
@@ -59,8 +64,13 @@ async function load(id = null) {
   tick();
 }
 
-function take(told) {
-  clock.set(told.clock);
+// When the first view arrived: the browser asks for it before this script runs.
+function arrivedAt(url) {
+  return performance.getEntriesByName(url).pop()?.responseEnd || performance.now();
+}
+
+function take(told, heard) {
+  clock.set(told.clock, heard);
   checkVersion(told.clock.page);
   view = told;
   view.at = told.times.map(Date.parse);
@@ -91,6 +101,11 @@ async function loadFigures() {
   } catch {
     figuresAsked = performance.now() - FIGURES_EVERY + 60e3; // in a minute again
   }
+}
+
+function askAlarms() {
+  alarmsAsked = performance.now();
+  loadAlarms();
 }
 
 // The sample courses of what is shown, if the reader wants them.
@@ -130,18 +145,30 @@ function cursor() {
 
 function render() {
   const series = shownSeries();
-  $('title').textContent = view.title;
-  fill(view, series, { said, choose, setSaid });
-  skills(view, series, figures);
-  renderDecisions(view);
+  const isFirst = scenes.length === 0;
+  head(view, series, { said, setSaid });
   const isDrawn = $('courses').checked && courses?.id === view.id && courses.series === chosen;
   $('legend-courses').hidden = !isDrawn;
   scenes = [draw($('fan'), view, series, { said, courses: isDrawn ? courses.paths : [] })];
   loadCourses();
-  for (const svg of document.querySelectorAll('#multiples svg')) {
-    scenes.push(draw(svg, view, view.series.find((one) => one.series === svg.dataset.series), { compact: true }));
-  }
   $('moment').max = view.at.length - 1;
+  setCursor(cursor());
+  tick();
+  // The first picture is painted before the rest is made. A page that nobody sees is painted never.
+  if (isFirst && document.visibilityState === 'visible') requestAnimationFrame(() => setTimeout(renderRest));
+  else renderRest();
+}
+
+function renderRest() {
+  const series = shownSeries();
+  fill(view, series, choose);
+  skills(view, series, figures);
+  renderDecisions(view);
+  renderAlarms();
+  scenes.length = 1;
+  const pictures = [...document.querySelectorAll('#multiples svg')];
+  const boxes = pictures.map((svg) => svg.getBoundingClientRect()); // all before the first is drawn: a layout each otherwise
+  pictures.forEach((svg, n) => scenes.push(draw(svg, view, view.series.find((one) => one.series === svg.dataset.series), { compact: true, box: boxes[n] })));
   setCursor(cursor());
   tick();
 }
@@ -211,7 +238,7 @@ function tick() {
   if (view) {
     const stage = view.stages.filter((one) => Date.parse(one.since) <= now).pop() ?? view.stages[0];
     level = stage.level;
-    sentence = stage.text.replace('{age}', age(now - Date.parse(view.newest)));
+    sentence = unbroken(stage.text.replace('{age}', age(now - Date.parse(view.newest))));
     if (failure) [level, sentence] = ['alarm', `${failure} Before: ${sentence}`];
     for (const scene of scenes) scene.setNow(now);
     for (const part of document.querySelectorAll('[data-since]')) {
@@ -252,7 +279,7 @@ function tick() {
 let ticked = Date.now();
 function wake() {
   stream?.open();
-  if (region) load();
+  load();
   whoIsIt();
 }
 
@@ -261,6 +288,7 @@ setInterval(() => {
   ticked = Date.now();
   if (Math.abs(gap) > 10 * TICK + 5000) wake();
   stream?.check();
+  if (view && performance.now() - alarmsAsked > ALARMS_EVERY) askAlarms();
   tick();
 }, TICK);
 document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && wake());
@@ -288,17 +316,20 @@ $('multiples').addEventListener('pointermove', (event) => {
 $('multiples').addEventListener('pointerleave', () => view && setCursor(cursor()));
 new ResizeObserver(() => view && render()).observe($('picture'));
 
-async function start() {
+// The choice of regions, where there is one. The picture does not wait for it.
+async function offerRegions() {
   try {
-    const regions = await (await fetch('v1/regions')).json();
-    region = regions.some((one) => one.name === region) ? region : regions[0].name;
+    const regions = await ask('v1/regions');
     $('choice').hidden = regions.length < 2;
     $('region').replaceChildren(...regions.map((one) => new Option(one.title, one.name, false, one.name === region)));
   } catch {
-    setTimeout(start, 2000);
-    return;
+    setTimeout(offerRegions, 2000);
   }
+}
+
+function start() {
   $('region').addEventListener('change', () => location.assign(`?region=${encodeURIComponent($('region').value)}`));
+  load().then(offerRegions);
   stream = new Stream(`v1/stream/${encodeURIComponent(region)}`, {
     onNowcast: (id) => {
       if (id === undefined) whoIsIt(); // after a break: the service may have been started anew, and knows nobody
@@ -310,8 +341,9 @@ async function start() {
       if (!view || !view.followed) load();
     },
   });
-  load();
-  begin({ region: () => region, view: () => view, now: () => clock.now(), reload: () => load() });
+  const given = { region: () => region, view: () => view, now: () => clock.now() };
+  beginAlarms(given);
+  begin({ ...given, reload: () => load(), signed: renderAlarms });
 }
 
 start();

@@ -1,6 +1,6 @@
 // The parts of the page that are text: badges, small multiples, state, events, the table of every value.
 
-import { DASH, moment, number, percent, signed, timeOfDay, utc } from './words.js';
+import { DASH, moment, number, percent, signed, timeOfDay, unbroken, utc } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const TABLES = { power: 'Power', weather: 'Weather', forecast: 'Operator’s forecast', weather_forecast: 'Weather forecast' };
@@ -16,8 +16,9 @@ export function el(name, attributes = {}, ...children) {
 
 const time = (view, at) => el('time', { datetime: new Date(at).toISOString(), title: utc(at) }, timeOfDay(view.timezone, at));
 
-export function fill(view, series, { said, choose, setSaid }) {
-  const tell = (one, value) => number(value === null ? null : value / view.mw_per_unit, one.digits);
+// What is around the large picture.
+export function head(view, series, { said, setSaid }) {
+  $('title').textContent = view.title;
   $('series-title').textContent = `${series.series}, ${view.unit}`;
   $('fan-words').textContent = `Measured values of ${series.series} and the nowcast of the coming hour. All values are in the table below.`;
   $('badges').replaceChildren(...view.notes.map((note) => el('span', { class: 'badge' }, NOTES[note] ?? note)));
@@ -27,6 +28,11 @@ export function fill(view, series, { said, choose, setSaid }) {
   $('legend-said').hidden = said === '';
   $('legend-said').querySelector('span').textContent = `said ${said} minutes before`;
   before(series, said, setSaid);
+}
+
+// Everything else.
+export function fill(view, series, choose) {
+  const tell = (one, value) => number(value === null ? null : value / view.mw_per_unit, one.digits);
   multiples(view, series, tell, choose);
   facts(view);
   events(view);
@@ -97,11 +103,12 @@ function facts(view) {
 export function skills(view, series, { day, week, shadow, history }) {
   const own = (rows) => (rows ?? []).filter((row) => row.series === series.series && row.horizon_min % 15 === 0);
   const tables = [];
-  if (own(day).length) tables.push(skillTable(view, series, own(day), 'the last 24 hours'));
-  if (own(week).length) tables.push(skillTable(view, series, own(week), 'the last 7 days'));
+  const isOlder = own(week).some((row, n) => row.n !== own(day)[n]?.n);
+  if (own(day).length) tables.push(skillTable(view, series, own(day), week && !isOlder ? 'the last 24 hours; there are none before' : 'the last 24 hours'));
+  if (isOlder) tables.push(skillTable(view, series, own(week), 'the last 7 days'));
   if (own(shadow).length) tables.push(shadowTable(view, series, own(shadow)));
   $('skill').replaceChildren(...tables);
-  const items = (history ?? []).slice(-30).reverse().map((event) => el('li', {}, moment(view.timezone, Date.parse(event.at)), ' ', el('b', {}, event.kind), ` ${event.what}`));
+  const items = (history ?? []).slice(-30).reverse().map((event) => el('li', {}, moment(view.timezone, Date.parse(event.at)), ' ', el('b', {}, event.kind), ' ', ...local(view, event.what)));
   $('history').querySelector('ol').replaceChildren(...(items.length ? items : [el('li', {}, 'No version was promoted, judged or refused.')]));
 }
 
@@ -111,26 +118,45 @@ function table(caption, head, body) {
 
 const ahead = (row) => el('th', { scope: 'row' }, `${row.horizon_min} min`);
 const marked = (text, isOdd) => el('td', isOdd ? { class: 'late' } : {}, `${isOdd ? '⚠ ' : ''}${text}`);
-// A band of 80 % that held less than 70 % or more than 90 % is marked; of a few nowcasts the share says nothing.
-const held = ({ coverage_80: share, n }) => marked(percent(share), n >= 20 && (share < 0.7 || share > 0.9));
-const less = (share) => marked(percent(share), share !== null && share < 0);
+
+// The share of values within the band of 80 %. It is marked where it is off by more than a tenth, and by more than three
+// standard errors. Nowcasts for the same time are nearly one: so many of them count as one as lie within the time ahead.
+function held(view, { coverage_80: share, n, horizon_min: minutes }) {
+  const independent = (n * view.interval_minutes) / Math.max(minutes, view.interval_minutes);
+  return marked(percent(share), Math.abs(share - 0.8) > Math.max(0.1, 3 * Math.sqrt((0.8 * 0.2) / independent)));
+}
+
+// The change of the error against that of somebody else: below zero ours is the smaller one.
+function against(mae, other) {
+  const change = other ? mae / other - 1 : null;
+  return marked(change === null ? DASH : `${signed(100 * change, 0)} %`, change !== null && change > 0);
+}
 
 function skillTable(view, series, rows, span) {
   const isBeside = rows.some((row) => row.operator_mae_mw !== null);
-  const head = ['Ahead', `Error, ${view.unit}`, 'Less than the last value', ...(isBeside ? ['Less than the operator'] : []), '8-of-10 band held'];
+  const head = ['Ahead', `Error, ${view.unit}`, 'Against last value', ...(isBeside ? ['Against operator'] : []), 'In 8-of-10 band'];
   const body = rows.map((row) => {
-    const cells = [ahead(row), el('td', {}, number(row.mae_mw / view.mw_per_unit, series.digits)), less(row.skill)];
-    if (isBeside) cells.push(less(row.operator_mae_mw ? 1 - row.mae_mw / row.operator_mae_mw : null));
-    return el('tr', {}, ...cells, held(row));
+    const cells = [ahead(row), el('td', {}, number(row.mae_mw / view.mw_per_unit, series.digits)), against(row.mae_mw, row.persistence_mae_mw)];
+    if (isBeside) cells.push(against(row.mae_mw, row.operator_mae_mw));
+    return el('tr', {}, ...cells, held(view, row));
   });
   return table(`${series.series}, live nowcasts of ${span}`, head, body);
 }
 
 function shadowTable(view, series, rows) {
-  const head = ['Ahead', `Error, ${view.unit}`, 'Of what was published', '8-of-10 band held'];
+  const head = ['Ahead', `Error, ${view.unit}`, 'Of what was published', 'In 8-of-10 band'];
   const tell = (mw) => el('td', {}, number(mw / view.mw_per_unit, series.digits));
-  const body = rows.map((row) => el('tr', {}, ahead(row), tell(row.mae_mw), tell(row.answered_mae_mw), held(row)));
+  const body = rows.map((row) => el('tr', {}, ahead(row), tell(row.mae_mw), tell(row.answered_mae_mw), held(view, row)));
   return table(`Version ${rows[0].version} in the shadow, the same moments of the last 7 days`, head, body);
+}
+
+// A text of the service, with the times that it gives in UTC as those of the region.
+export function local(view, text) {
+  return text.split(/(\d{4}-\d\d-\d\d[T ]\d\d:\d\d UTC)/).map((part, n) => {
+    if (n % 2 === 0) return unbroken(part);
+    const at = Date.parse(`${part.slice(0, 10)}T${part.slice(11, 16)}Z`);
+    return el('time', { datetime: new Date(at).toISOString(), title: utc(at) }, moment(view.timezone, at));
+  });
 }
 
 // Events of one kind at one time are one entry: a jump of the whole region would fill the list with its zones.
@@ -144,7 +170,7 @@ function events(view) {
     const [first, ...others] = group.reverse();
     const more = others.length ? ` Also: ${others.map((one) => one.about || one.what).join(', ').replace(/\.$/, '')}.` : '';
     const at = el('time', { datetime: new Date(first.at).toISOString(), title: utc(first.at) }, moment(view.timezone, first.at));
-    return el('li', {}, at, ' ', el('b', {}, first.kind), ` ${first.what}${more}`);
+    return el('li', {}, at, ' ', el('b', {}, first.kind), ' ', ...local(view, `${first.what}${more}`));
   });
   $('events').replaceChildren(...(items.length ? items : [el('li', {}, 'Nothing.')]));
 }
@@ -165,9 +191,6 @@ function values(view, series, tell) {
     return el('tr', {}, el('th', { scope: 'row' }, when), ...cells.map((text) => el('td', {}, text)));
   });
   $('values-note').textContent = `${series.series}, ${view.unit}, newest first. The level of 90 % is passed 1 time in 10, that of 5 % 19 times in 20.`;
-  const made = el('table', { 'aria-describedby': 'values-note' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col' }, text)))), el('tbody', {}, ...rows.reverse()));
-  const box = $('table');
-  const [top, left] = [box.scrollTop, box.scrollLeft];
-  box.replaceChildren(made);
-  [box.scrollTop, box.scrollLeft] = [top, left];
+  const made = el('table', { 'aria-describedby': 'values-note' }, el('thead', {}, el('tr', {}, ...head.map((text) => el('th', { scope: 'col', class: text.startsWith('Said') ? 'said-head' : '' }, text)))), el('tbody', {}, ...rows.reverse()));
+  $('table').replaceChildren(made);
 }

@@ -10,10 +10,10 @@ export class ServerClock {
     this.time = null;
   }
 
-  set({ time, speed }) {
+  set({ time, speed }, heard = performance.now()) {
     this.time = Date.parse(time);
     this.speed = speed;
-    this.heard = performance.now();
+    this.heard = heard;
   }
 
   now() {

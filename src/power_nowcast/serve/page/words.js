@@ -57,15 +57,23 @@ export function age(milliseconds) {
 
 export const DASH = '–';
 
+const numbers = new Map();
+
 export function number(value, digits) {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
-  const text = value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  if (!numbers.has(digits)) numbers.set(digits, new Intl.NumberFormat('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  const text = numbers.get(digits).format(value);
   return (/[1-9]/.test(text) ? text : text.replace('-', '')).replace('-', '−');
 }
 
 export function signed(value, digits) {
   const text = number(value, digits);
   return value > 0 && /[1-9]/.test(text) ? `+${text}` : text;
+}
+
+// A sentence whose lines do not break between a number and its unit.
+export function unbroken(text) {
+  return text.replace(/(\d) (?=%|[kMG]W\b)/g, '$1\u00a0');
 }
 
 export function percent(share, digits = 0) {

@@ -10,12 +10,13 @@ from starlette.exceptions import HTTPException
 
 from power_nowcast.serve.answers import SIGNIFICANT
 from power_nowcast.serve.openapi import problems_of
-from power_nowcast.serve.page import ASSETS, POLICY
+from power_nowcast.serve.page import ASSETS, POLICY, Asset, front
 from power_nowcast.serve.routes.nowcasts import IfNoneMatch
 from power_nowcast.serve.service import Service
 from power_nowcast.serve.view import ShadowRow, SkillRow, View
 
 SpanQuery = Annotated[int, Query(description="Hours of issue times before now.", ge=1, le=168)]
+RegionQuery = Annotated[str | None, Query(description="The region that the page opens; the default one if absent.")]
 HoursQuery = Annotated[int, Query(description="Hours before the issue time.", ge=1, le=48)]
 
 
@@ -48,19 +49,20 @@ def add(app: FastAPI, service: Service) -> None:
         """The version that is in the shadow, or was last, beside what was published in the last hours."""
         return told("shadow", region, service.shadow, hours)
 
+    # These only hand out what is in memory: they need no thread, in which they would wait for other requests.
     @app.get("/", include_in_schema=False)
-    def front(if_none_match: IfNoneMatch = None) -> Response:
-        return _file("index.html", if_none_match)
+    async def first(region: RegionQuery = None, if_none_match: IfNoneMatch = None) -> Response:
+        known = region if region in service.served else service.default_region
+        return _file(front(ASSETS["index.html"], known), if_none_match)
 
     @app.get("/page/{name}", include_in_schema=False)
-    def file(name: str, if_none_match: IfNoneMatch = None) -> Response:
+    async def file(name: str, if_none_match: IfNoneMatch = None) -> Response:
         if name not in ASSETS or name == "index.html":
             raise HTTPException(404, f"The page has no file {name!r}.")
-        return _file(name, if_none_match)
+        return _file(ASSETS[name], if_none_match)
 
 
-def _file(name: str, known: str | None) -> Response:
-    asset = ASSETS[name]
+def _file(asset: Asset, known: str | None) -> Response:
     headers = {
         "etag": asset.etag,
         "cache-control": "no-cache",
