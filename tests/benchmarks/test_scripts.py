@@ -15,7 +15,7 @@ SCRIPTS = sorted(file for file in FOLDER.glob("*.py") if file.read_text().starts
 
 
 def test_every_module_that_runs_by_itself_is_a_script() -> None:
-    assert len(SCRIPTS) == 15
+    assert len(SCRIPTS) == 16
     runs = [file for file in FOLDER.glob("*.py") if '__name__ == "__main__"' in file.read_text()]
     assert sorted(runs) == SCRIPTS
 
