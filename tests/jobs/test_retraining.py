@@ -12,6 +12,8 @@ from power_nowcast.monitor.rules import ACTIONS, TRAIN_ANEW
 from power_nowcast.store.events import Event, Kind, note
 from tests.small_job import PLAN, TINY, job_of, write_region
 
+pytestmark = pytest.mark.slow
+
 MODELS = {"lightgbm": TINY}
 LATER = replace(PLAN, test_days=13)
 """Another plan, so that the work is not done yet."""

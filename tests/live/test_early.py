@@ -76,6 +76,10 @@ def test_the_sockets_stay_open_for_the_server(tmp_path: Path, port: int) -> None
         socket.create_connection(("127.0.0.1", port)) as slow,
     ):
         slow.sendall(b"GET / HT")
+        # Connections are taken in their order: after this answer the slow one has been taken, too.
+        with socket.create_connection(("127.0.0.1", port)) as answered:
+            answered.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert answered.recv(12) == b"HTTP/1.1 503"
         (listening,) = early.stop()
         with socket.create_connection(("127.0.0.1", port)) as late:
             listening.setblocking(True)
