@@ -18,8 +18,9 @@ def main(file: str) -> None:
     version = done.production
     folder, _ = mlflow_client.download(job.region, mlflow_client.PRODUCTION, job.artifacts / "fetched")
     head, files = verify(folder, version.digest)
-    head["info"] |= {"git_sha": ""}  # somebody may commit between two runs of this
-    del head["files"]["region.json"]  # it names the folder of the data
+    # Somebody may commit between two runs of this, and the data may lie in another folder, which rows and region name.
+    head["info"] |= {"git_sha": "", "data_sha256": ""}
+    del head["files"]["region.json"]
     found = {
         "digest": digest_of(head),
         "metrics": dict(version.metrics),

@@ -1,5 +1,9 @@
-"""A real week of New York, interval by interval, by two processes with three SIGKILLs: its backtest to the last bit."""
+"""Real hours of New York, interval by interval, by two processes with three SIGKILLs: their backtest to the last bit.
 
+`make test-week` follows a whole week, which takes about half an hour of processor time.
+"""
+
+import os
 import signal
 import subprocess
 import sys
@@ -25,9 +29,9 @@ from tests.live.week_process import ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 REPO = Path(__file__).parents[2]
-LENGTH = timedelta(days=7)
+LENGTH = timedelta(hours=float(os.environ.get("FOLLOWED_HOURS", "4")))
 KILLS = (0.2, 0.45, 0.7)
-"""Shares of the week that are published when a process is killed."""
+"""Shares of the time that are published when a process is killed."""
 HISTORY, TRAINING = timedelta(days=40), timedelta(days=60)
 
 
@@ -65,7 +69,7 @@ def _trained(whole: Store, begin: datetime):
 
 
 def _followed(folder: Path, store: Store, begin: datetime, until: datetime) -> None:
-    """Let two processes follow the week; at three times one of them is killed and begins again."""
+    """Let two processes follow the time; at three times one of them is killed and begins again."""
     command = [sys.executable, "-m", "tests.live.week_process", str(folder), begin.isoformat(), until.isoformat()]
     with (folder / "log").open("a") as log:
         processes = [subprocess.Popen(command, cwd=REPO, stdout=log, stderr=log) for _ in range(2)]
