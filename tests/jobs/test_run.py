@@ -28,6 +28,8 @@ from tests.small_job import PLAN, TINY, job_of, write_power, write_region
 from tests.toy import toy_rows
 
 MODELS = {"lightgbm": TINY}
+WORSE = TINY | {"n_estimators": 1, "linear": False}
+"""One tree without a linear fit to begin with."""
 
 
 @pytest.fixture(scope="module")
@@ -186,20 +188,17 @@ def test_new_data_are_worked_in_and_a_worse_model_is_not_promoted(tmp_path_facto
     rows = toy_rows(60)
     write_power(folder, rows[58 * 48 :], "power2")
     with pytest.raises(KeyboardInterrupt):
-        main_job.run(job_of(file, stop_at="promote: "), PLAN, {"lightgbm": TINY | {"n_estimators": 1}})
+        main_job.run(job_of(file, stop_at="promote: "), PLAN, {"lightgbm": WORSE})
     still = mlflow_client.by_alias(job_of(file).region, mlflow_client.PRODUCTION)
     assert still is not None
     assert still.version == first.production.version
-    again = main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": TINY | {"n_estimators": 1}})
+    again = main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": WORSE})
     assert again.evaluation is not None
     assert again.refused
     assert again.production.version == first.production.version
     note = job_of(file).store.documents.read("newland/main_job")
     assert note["recipe"]
-    assert (
-        main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": TINY | {"n_estimators": 1}}).evaluation
-        is None
-    )
+    assert main_job.run(job_of(file), PLAN, {"persistence_ramp": {}, "lightgbm": WORSE}).evaluation is None
 
 
 @pytest.mark.slow
