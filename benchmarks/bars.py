@@ -1,7 +1,11 @@
 """Checks of figures against their bars: an absent row, or a figure that is absent or not finite, misses its bar."""
 
+import argparse
+import json
 import math
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -60,3 +64,37 @@ def figures_missed(
             if not (math.isfinite(value) and is_kept(value, float(bar))):
                 words.append(f"{name} {value:,.3g}, the bar is {bar:,.3g}")
     return words
+
+
+def of_the_service(
+    description: str | None,
+    measure: Callable[[Path, Path | None, list[str]], dict[str, float]],
+    at_most: Mapping[str, Mapping[str, float]],
+    at_least: Mapping[str, Mapping[str, float]] | None = None,
+) -> int:
+    """The command of a benchmark of the service that has parts: it measures, prints, and gives the exit code.
+
+    Args:
+        description: for `--help`.
+        measure: gives the figures, from an empty folder, the bundle that was named, and the parts.
+        at_most: the bars of each part.
+        at_least: those of the figures that must be large.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, help="a model of New York's sample")
+    parser.add_argument("--part", action="append", choices=list(at_most), help="only this part; repeatable")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a bar is missed")
+    options = parser.parse_args()
+    parts = options.part or list(at_most)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), options.bundle, parts)
+    for name, value in figures.items():
+        print(f"{name:32} {value:>14,.3f}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+    given, bars = parts if options.check else [], at_least or {}
+    words = [one for part in given for one in figures_missed(figures, at_most[part], bars.get(part))]
+    for one in words:
+        print(f"MISSED: {one}")
+    return int(bool(words))

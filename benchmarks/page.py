@@ -13,12 +13,9 @@ of its own. Figures, by `--part`:
   A reader looks at another series every hour, and has the sample courses on.
 """
 
-import argparse
-import json
 import shutil
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +25,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import httpx
-from bars import figures_missed
+from bars import of_the_service
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from serving import HOST, PRESENT, Following, Sample, let_pass, log_into, processor_seconds, sample, serving, train
 
@@ -79,23 +76,7 @@ COUNTED = {"memory": "JSHeapUsedSize", "nodes": "Nodes", "listeners": "JSEventLi
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, help="a model of New York's sample")
-    parser.add_argument("--part", action="append", choices=list(AT_MOST), help="only this part; repeatable")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a bar is missed")
-    options = parser.parse_args()
-    parts = options.part or list(AT_MOST)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), options.bundle, parts)
-    for name, value in figures.items():
-        print(f"{name:32} {value:>14,.3f}")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
-    missed = [words for part in parts for words in figures_missed(figures, AT_MOST[part])] if options.check else []
-    for words in missed:
-        print(f"MISSED: {words}")
-    return int(bool(missed))
+    return of_the_service(__doc__, measure, AT_MOST)
 
 
 def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, float]:

@@ -19,7 +19,6 @@ of its own. There, a clock jumps from interval to interval. Figures, by `--part`
   `restart_last_s` until the last nowcast comes, `restart_new_s` until a new one does.
 """
 
-import argparse
 import json
 import multiprocessing
 import os
@@ -28,7 +27,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +40,7 @@ import numpy as np
 import polars as pl
 import streams
 import uvicorn
-from bars import figures_missed
+from bars import of_the_service
 from fastapi import FastAPI
 from serving import (
     HOST,
@@ -97,25 +95,7 @@ POSTING, POST_SECONDS, POST_ROUNDS = 4, 10.0, 3
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, help="a model of New York's sample")
-    parser.add_argument("--part", action="append", choices=list(AT_MOST), help="only this part; repeatable")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--check", action="store_true", help="exit 1 where a bar is missed")
-    options = parser.parse_args()
-    parts = options.part or list(AT_MOST)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), options.bundle, parts)
-    for name, value in figures.items():
-        print(f"{name:32} {value:>14,.3f}")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
-    missed = []
-    for part in parts if options.check else []:
-        missed += figures_missed(figures, AT_MOST[part], AT_LEAST.get(part))
-    for words in missed:
-        print(f"MISSED: {words}")
-    return int(bool(missed))
+    return of_the_service(__doc__, measure, AT_MOST, AT_LEAST)
 
 
 def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, float]:

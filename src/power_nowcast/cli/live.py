@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from power_nowcast.cli.base import DEFAULTS, MOMENT, check_free, errors, open_job
+from power_nowcast.errors import ConfigurationError
 from power_nowcast.settings import settings
 
 
@@ -38,7 +39,14 @@ def live(
         with Early(host, port, folders, str(chosen.data), clock) as early:
             from power_nowcast.regions import load
 
-            if len(names) > 1 or replay is not None or not load(names[0]).is_many:
+            many = [one for one in map(load, names) if one.is_many]
+            if many and (len(names) > 1 or replay is not None):
+                raise ConfigurationError(
+                    f"{many[0].name} has {len(many[0].zones)} zones: it is followed by itself, and not replayed.",
+                    remedy=f"Follow it by a command of its own: nowcast live --region {many[0].name}.",
+                    region=many[0].name,
+                )
+            if not many:
                 from power_nowcast.serve.start import Play, serve_live
 
                 play = None if replay is None else Play(replay, speed, data)

@@ -81,7 +81,7 @@ def run(
         question = Learn(blocks[0], spec, plan.every_minutes, split, rows)
         with mlflow_client.run(job.region, "run by blocks") as tracked:
             begun = time.monotonic()
-            sampled, trained = learn(job, workers, blocks, question)
+            sampled, trained = learn(job, workers, blocks, question, options)
             ready = [block for block in blocks if block.name in sampled]
             calibrated = _each(job, workers, "calibrate", tasks.calibrate, with_booster(ready, question, trained))
             version = _digest(calibrated.values())

@@ -30,7 +30,7 @@ from power_nowcast.jobs.recipe import recipe
 from power_nowcast.live.blocks import followed
 from power_nowcast.models.base import FitReport
 from power_nowcast.models.examples import Examples, Split, from_frame, to_frame
-from power_nowcast.models.pooled import Pooled, units_of
+from power_nowcast.models.pooled import ZONE, Pooled, units_of
 from power_nowcast.store import Store
 
 SAMPLE, SCORES, BUNDLE = "sample", "scores", "pooled"
@@ -257,4 +257,4 @@ def _shared(task: Learn, spec: FeatureSpec) -> Pooled:
             remedy="Workers need the same folder of artifacts (NOWCAST_ARTIFACTS) as the command; start it again.",
             path=str(folder),
         )
-    return Pooled.load(folder, ("ZONE",), spec.knots)
+    return Pooled.load(folder, ZONE, spec.knots)
