@@ -1,7 +1,9 @@
 """Tables of features: each version kept, an equal one not written again, and on the disk when its number is told."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import polars as pl
 import pytest
@@ -32,3 +34,19 @@ def test_a_version_is_on_the_disk_when_it_is_told(tmp_path: Path, monkeypatch: p
         data = [name for name in synced if name.endswith(".parquet")]
         assert len(data) == 1
         assert {"table", "table/_delta_log", f"table/_delta_log/{version:020}.json"} <= set(synced)
+
+
+def test_writers_at_the_same_time_get_a_version_each_with_their_own_rows_only(tmp_path: Path) -> None:
+    frames = [pl.DataFrame({"x": [float(number)] * (number + 1)}) for number in range(3)]
+    for attempt in range(10):
+        table, together = str(tmp_path / str(attempt)), Barrier(len(frames))
+
+        def write(frame: pl.DataFrame, table: str = table, together: Barrier = together) -> int:
+            together.wait()
+            return features.write(table, frame, None)
+
+        with ThreadPoolExecutor(len(frames)) as threads:
+            versions = list(threads.map(write, frames))
+        assert sorted(versions) == [0, 1, 2]
+        for version, frame in zip(versions, frames, strict=True):
+            assert features.read(table, version, None).equals(frame)

@@ -1,22 +1,20 @@
 """Tables of features for training, validation and test; every version is kept."""
 
 import hashlib
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from power_nowcast.errors import MissingDataError
 from power_nowcast.store import log
 from power_nowcast.store.datafiles import address, snapshot
 from power_nowcast.store.delta import AFTERWARDS, reported
 
-ATTEMPTS = 5
-RECENT = 20
-"""So many of the newest commits may be of other processes that wrote in between."""
+ATTEMPTS = 10
+"""Each failed attempt means that another process has written: so many may come in between."""
 
 
 def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
@@ -32,35 +30,41 @@ def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return _write_once(uri, frame, digest, options)
-            except CommitFailedError:
+            except DeltaError:
                 if attempt == ATTEMPTS:
                     raise
     raise AssertionError  # the last attempt returns or raises
 
 
 def _write_once(uri: str, frame: pl.DataFrame, digest: str, options: dict[str, str] | None) -> int:
-    with suppress(TableNotFoundError):
-        table = DeltaTable(uri, storage_options=options)
-        if table.history(1)[0].get("sha256") == digest:
-            return table.version()
+    table = _open(uri, options)
+    if table is not None and table.history(1)[0].get("sha256") == digest:
+        return table.version()
     write_deltalake(
-        uri,
+        uri if table is None else table,
         frame,
-        mode="overwrite",
-        schema_mode="overwrite",
+        # If another process creates the table first, this fails. To overwrite would leave the rows of both.
+        mode="error" if table is None else "overwrite",
+        schema_mode=None if table is None else "overwrite",
         writer_properties=WriterProperties(compression="ZSTD"),
-        commit_properties=CommitProperties(custom_metadata={"sha256": digest}),
+        # No retry: delta-rs would remove the files of the version that was read, and no newer ones.
+        commit_properties=CommitProperties(max_commit_retries=0, custom_metadata={"sha256": digest}),
         # Manifests also name versions of these tables, so all versions stay.
-        configuration={"delta.enableExpiredLogCleanup": "false"},
+        configuration={"delta.enableExpiredLogCleanup": "false"} if table is None else None,
         post_commithook_properties=AFTERWARDS,
         storage_options=options,
     )
-    # Another process may have written a newer version since.
-    commits = DeltaTable(uri, storage_options=options).history(RECENT)
-    version = int(next(one["version"] for one in commits if one.get("sha256") == digest))
+    version = 0 if table is None else table.version()
     if "://" not in uri:
         log.write_through(Path(uri, "_delta_log"), [version])
     return version
+
+
+def _open(uri: str, options: dict[str, str] | None) -> DeltaTable | None:
+    try:
+        return DeltaTable(uri, storage_options=options)
+    except TableNotFoundError:
+        return None
 
 
 def read(uri: str, version: int | None, options: dict[str, str] | None) -> pl.DataFrame:
