@@ -27,9 +27,8 @@ from tests.features.history import DAYS, SPEC, START, STEP, bulk, past, region, 
 BOOSTERS = ("lightgbm", "xgboost")
 SMALL = {"n_estimators": 40, "learning_rate": 0.2, "num_leaves": 7, "max_depth": 3, "early_stopping": 5}
 NETWORK = {"epochs": 3, "width": 16, "hidden": 8, "shared_width": 8}
-OPTIONS = dict.fromkeys(("mlp", "mlp_global", "mlp_local", "lstm", "tft"), NETWORK) | {
-    "ensemble": {"members": {"lightgbm": SMALL, "mlp": NETWORK}}
-}
+RARE = ("mlp_global", "mlp_local", "lstm", "tft")
+OPTIONS = dict.fromkeys(("mlp", *RARE), NETWORK) | {"ensemble": {"members": {"lightgbm": SMALL, "mlp": NETWORK}}}
 
 
 def minute(slot: int) -> np.datetime64:
@@ -51,17 +50,32 @@ def known(panel) -> dict[str, Examples]:
     }
 
 
-@pytest.fixture(scope="module")
-def bundles(known: dict[str, Examples]) -> dict[str, Bundle]:
-    made = {}
-    for kind in KINDS:
+class Bundles(dict[str, Bundle]):
+    """A bundle of each kind, trained when a test asks for it."""
+
+    def __init__(self, known: dict[str, Examples]) -> None:
+        super().__init__()
+        self.known = known
+
+    def __missing__(self, kind: str) -> Bundle:
         model = create(kind, region().series, SPEC.knots, **OPTIONS.get(kind, SMALL))
-        made[kind], report = train_bundle(region(), SPEC, model, known["train"], known["valid"])
+        self[kind], report = train_bundle(region(), SPEC, model, self.known["train"], self.known["valid"])
         assert 0 < report.metrics[VALID_LOSS] < 5
-    return made
+        return self[kind]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.fixture(scope="module")
+def bundles(known: dict[str, Examples]) -> Bundles:
+    return Bundles(known)
+
+
+# The export of a network takes seconds; each kind has tests of its own, and `mlp` stands for all here.
+every_kind = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind in RARE else ()) for kind in KINDS]
+)
+
+
+@every_kind
 def test_quantiles_are_finite_and_never_cross(bundles: dict[str, Bundle], panel, kind: str) -> None:
     values = bundles[kind].predict(panel, panel.times[12 * 48 : 15 * 48]).values
     answered = np.isfinite(values).all(axis=-1)
@@ -69,7 +83,7 @@ def test_quantiles_are_finite_and_never_cross(bundles: dict[str, Bundle], panel,
     assert (np.diff(values[answered], axis=-1) >= 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_kind
 def test_saved_and_loaded_is_the_same(bundles: dict[str, Bundle], panel, kind: str, tmp_path: Path) -> None:
     bundle = bundles[kind]
     bundle.save(tmp_path / "b")

@@ -68,7 +68,7 @@ OUTAGES = st.lists(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(out=OUTAGES)
 def test_bit_by_bit_is_as_at_once(tmp_path_factory: pytest.TempPathFactory, out: list[tuple[int, int]]) -> None:
     folder = tmp_path_factory.mktemp("followed")

@@ -99,10 +99,9 @@ def questions(chance: random.Random, count: int) -> Iterator[tuple[datetime, dat
         yield time, start, start + chance.random() * timedelta(hours=12)
 
 
-@pytest.mark.parametrize("delay", [0, 60])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "delay"), [(1, 0), (2, 60)])
 def test_power_as_of_any_time(tmp_path: Path, seed: int, delay: int) -> None:
-    """A thousand times in all, which takes some seconds."""
+    """Five hundred times in all, which takes some seconds."""
     chance, store, oracle = random.Random(seed), Store(tmp_path), Oracle(timedelta(minutes=delay))
     request = Request(region(Table.POWER, delay), Table.POWER, region(Table.POWER, delay).power)
     lives = 0
@@ -125,7 +124,7 @@ def test_power_as_of_any_time(tmp_path: Path, seed: int, delay: int) -> None:
         assert read(store, Table.POWER, time, start, end, more) == expected
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3])
 def test_vintages_as_of_any_time(tmp_path: Path, seed: int) -> None:
     """One address that is asked again and again: its publish times go up, down, and come twice."""
     chance, store, oracle = random.Random(seed), Store(tmp_path), Oracle(timedelta())

@@ -22,7 +22,7 @@ def recipe(manifests: Sequence[Manifest], region: Region, question: Any, *, pack
     for manifest in manifests:
         digest.update(manifest.sha256.encode())
     digest.update(json.dumps([question, region.model_dump(mode="json")], sort_keys=True).encode())
-    digest.update((_installed() if package == PACKAGE else code_digest(package)).encode())
+    digest.update((own_code() if package == PACKAGE else code_digest(package)).encode())
     return digest.hexdigest()
 
 
@@ -32,6 +32,6 @@ def code_digest(package: Path = PACKAGE) -> str:
 
 
 @cache
-def _installed() -> str:
+def own_code() -> str:
     """The digest of the code that this process began with."""
     return code_digest()

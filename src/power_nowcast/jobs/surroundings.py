@@ -2,14 +2,14 @@
 
 import platform
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, Self
 
 from power_nowcast import mlflow_client
-from power_nowcast.jobs.recipe import code_digest
+from power_nowcast.jobs.recipe import own_code
 
 NAME = "surroundings.json"
 """Artifact of a run."""
@@ -39,7 +39,7 @@ class Surroundings:
     def here(cls) -> Self:
         """Those of this process."""
         machine = f"{platform.system()} {platform.machine()} {_processor()}".strip()
-        return cls(mlflow_client.git_sha(), code_digest(), platform.python_version(), machine, dict(_packages()))
+        return cls(mlflow_client.git_sha(), own_code(), platform.python_version(), machine, dict(_packages()))
 
     @classmethod
     def of(cls, told: Any) -> Self | None:
@@ -59,10 +59,12 @@ def _processor() -> str:
     return f"{told['model name']} ({numbers})"
 
 
-def _packages() -> Iterator[tuple[str, str]]:
+@cache
+def _packages() -> tuple[tuple[str, str], ...]:
     """Name and version of everything that this package requires, directly or through others, where it is installed.
 
-    Requirements of this package's own extras count, those of other packages' extras do not.
+    Requirements of this package's own extras count, those of other packages' extras do not. To read the metadata of all
+    takes a second, so it is done once in a process.
     """
     seen, left = {DISTRIBUTION}, [DISTRIBUTION]
     found = []
@@ -80,7 +82,7 @@ def _packages() -> Iterator[tuple[str, str]]:
                 continue
             found.append((_plain(package.name), package.version))
             left.append(own)
-    yield from sorted(found)
+    return tuple(sorted(found))
 
 
 def _plain(name: str) -> str:
