@@ -6,6 +6,8 @@ of its own. There, a clock jumps from interval to interval. Figures, by `--part`
 
 - events: `event_p50_s`, `event_p99_s`: from the moment at which an interval's rows are in the tables to a subscriber's
   event.
+- pressed: the same while 64 connections GET the present and four POST, each again as soon as it is answered:
+  `pressed_p50_s`, `pressed_p99_s`, answers a second, and `pressed_errors`, which counts those that were none.
 - requests: `get_over_bare`, `unchanged_over_bare`: processor time of a request for the present (200, 304), as a ratio
   to that of an empty handler of a bare FastAPI application on the same server. They take turns; the median of five
   rounds counts. The service is as it is on a network: each request brings a key, which is checked, and counts for its
@@ -42,6 +44,7 @@ import streams
 import uvicorn
 from bars import of_the_service
 from fastapi import FastAPI
+from pressing import pressed
 from serving import (
     HOST,
     PRESENT,
@@ -78,6 +81,7 @@ from power_nowcast.store.keys import Scope, make
 
 AT_MOST = {
     "events": {"event_p50_s": 0.3, "event_p99_s": 1.0},
+    "pressed": {"pressed_p99_s": 2.0, "pressed_errors": 0.0},
     "requests": {"get_over_bare": 1.5, "unchanged_over_bare": 1.25, "resident_mib": 600.0},
     "streams": {
         "stream_kb": 60.0,
@@ -91,7 +95,7 @@ AT_MOST = {
 }
 AT_LEAST = {"posts": {"posts_over_mlflow": 3.0}}
 INTERVALS, REQUESTS, ROUNDS = 60, 1500, 5
-POSTING, POST_SECONDS, POST_ROUNDS = 4, 10.0, 3
+GETTING, POSTING, POST_SECONDS, POST_ROUNDS = 64, 4, 10.0, 3
 
 
 def main() -> int:
@@ -100,7 +104,7 @@ def main() -> int:
 
 def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, float]:
     """The figures, with everything in an empty folder."""
-    given, figures = sample(folder, INTERVALS + 8), dict[str, float]()
+    given, figures = sample(folder, 2 * INTERVALS + 12), dict[str, float]()
     if bundle is None:
         bundle = folder / "bundle"
         train(given)[0].save(bundle)
@@ -111,10 +115,16 @@ def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, fl
     key = {"authorization": f"Bearer {make(given.started, 'benchmark', Scope.ADMIN, now=given.begin)}"}
     with serving(_serve, folder, bundle, given.begin, path="/healthz") as (live, port):
         following = Following(folder)
+        following.step()
+        while httpx.get(f"http://{HOST}:{port}{PRESENT}", headers=key).status_code != 200:
+            time.sleep(0.1)
         if "events" in parts:
-            figures |= _events(following, port, key)
-        else:
-            following.step()
+            figures |= _events("event", following, port, key)
+        if "pressed" in parts:
+            post = request(PRESENT, key, json.dumps({"split": _rows(given)}).encode())
+            with pressed(port, request(PRESENT, key), post, GETTING, POSTING) as told:
+                figures |= _events("pressed", following, port, key)
+            figures |= told
         if "requests" in parts:
             with serving(_bare, path="/") as (bare, bare_port):
                 figures |= _requests(live, bare, (port, bare_port), key)
@@ -166,24 +176,24 @@ def _bare(port: int) -> None:
     uvicorn.run(app, host=HOST, port=port, access_log=False, server_header=False, log_level="warning")
 
 
-def _events(following: Following, port: int, key: dict[str, str]) -> dict[str, float]:
+def _events(name: str, following: Following, port: int, key: dict[str, str]) -> dict[str, float]:
     """Seconds from data in hand to the event, of `INTERVALS` intervals after two to warm up."""
     found: list[float] = []
     with (
         httpx.Client(timeout=60, headers=key) as client,
         client.stream("GET", f"http://{HOST}:{port}{STREAM}") as stream,
     ):
-        number = following.step()
-        for line in stream.iter_lines():
-            if not line.startswith("id: "):
-                continue
+        lines = (line for line in stream.iter_lines() if line.startswith("id: "))
+        next(lines)  # the present
+        first = number = following.step()
+        for _ in lines:
             arrived = time.time()
-            if number > 2:
+            if number > first + 1:
                 found.append(arrived - following.in_hand(number))
             if len(found) == INTERVALS:
                 break
             number = following.step()
-    return {"event_p50_s": float(np.quantile(found, 0.5)), "event_p99_s": float(np.quantile(found, 0.99))}
+    return {f"{name}_p{share}_s": float(np.quantile(found, share / 100)) for share in (50, 99)}
 
 
 def _requests(
@@ -216,10 +226,7 @@ def _cost(process: multiprocessing.Process, port: int, path: str, headers: dict[
 def _posts(given: Sample, folder: Path, bundle: Path, port: int, key: dict[str, str]) -> dict[str, float]:
     """POSTs a second of this service and of MLflow's, from the same rows of the tables."""
     model = Bundle.load(bundle)
-    at = given.begin
-    rows = to_rows(window(given.started, given.region, at), given.region)
-    rows = rows.filter(pl.col("valid_at") <= at).with_columns(pl.col("valid_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    split = {"columns": rows.columns, "data": rows.rows()}
+    split = _rows(given)
     packaging.save(model, bundle, folder / "packaged")
     theirs = free_port()
     command = serve_command(str(folder / "packaged"), host=HOST, port=theirs)
@@ -246,6 +253,14 @@ def _posts(given: Sample, folder: Path, bundle: Path, port: int, key: dict[str, 
         served.wait()
     figures = {f"{name}_a_second": statistics.median(one[name] for one in rounds) for name in asked}
     return figures | {"posts_over_mlflow": statistics.median(one["posts"] / one["mlflow_posts"] for one in rounds)}
+
+
+def _rows(given: Sample) -> dict[str, object]:
+    """The rows of a POST: the window of the tables at the begin."""
+    at = given.begin
+    rows = to_rows(window(given.started, given.region, at), given.region)
+    rows = rows.filter(pl.col("valid_at") <= at).with_columns(pl.col("valid_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return {"columns": rows.columns, "data": rows.rows()}
 
 
 def _posted(port: int, asked: bytes, seconds: float) -> float:
