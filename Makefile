@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# Two at once, and the tests of a file in one process, because they share servers and models.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 NOWCAST := $(BIN)/nowcast
 
 # Options of the commands, passed on only where they are given; `nowcast COMMAND --help` tells their defaults.
@@ -54,16 +56,16 @@ run: setup ## the main job on the embedded sample: from raw load to a promoted m
 	@$(NOWCAST) run $(region) $(window) $(ARGS)
 
 test: setup ## the test suite, with coverage
-	$(PYTEST) -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	$(PYTEST) $(SIDE_BY_SIDE) --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 test-integration: setup ## tests with real servers and processes
-	$(PYTEST) -m integration $(ARGS)
+	$(PYTEST) -m integration $(SIDE_BY_SIDE) $(ARGS)
 
 test-browser: setup ## tests with a real browser (Chromium)
 	$(PYTEST) -m browser $(ARGS)
 
 test-slow: setup ## long tests, and those on the publishers' archives (NOWCAST_BENCH_DATA)
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m slow $(SIDE_BY_SIDE) $(ARGS)
 
 test-week: setup ## a real week of New York by two processes with three kills, about an hour (NOWCAST_BENCH_DATA)
 	FOLLOWED_HOURS=168 $(PYTEST) -m slow tests/live/test_real_week.py $(ARGS)
