@@ -26,11 +26,20 @@ NEARLY_ALL = 0.98
 
 def usual_of(stored: pl.DataFrame) -> pl.DataFrame:
     """Rows of `USUAL` from rows of `contracts.VALUES`, one version a slot."""
-    rows = []
-    for (series,), values in stored.sort("valid_at").group_by("series", maintain_order=True):
-        level = level_of(values["value"].to_numpy()) if len(values) >= ENOUGH else None
-        rows.append((series, level, values["valid_at"][-1], values["value"][-1]))
-    return pl.DataFrame(rows, USUAL, orient="row").sort("series")
+    ordered = stored.sort("series", "valid_at")
+    values, rows = ordered["value"].to_numpy(), []
+    for series, mine in parts_of(ordered["series"]).items():
+        level = level_of(values[mine]) if mine.stop - mine.start >= ENOUGH else None
+        rows.append((series, level, ordered["valid_at"][mine.stop - 1], float(values[mine.stop - 1])))
+    return pl.DataFrame(rows, USUAL, orient="row")
+
+
+def parts_of(series: pl.Series) -> dict[str, slice]:
+    """The rows of each series by its name; `series` are names in order, without nulls."""
+    lengths, names = series.rle().struct.unnest().get_columns()
+    ends = lengths.cum_sum().to_list()
+    begins = [0, *ends][: len(ends)]
+    return {name: slice(begin, end) for name, begin, end in zip(names, begins, ends, strict=True)}
 
 
 def level_of(values: Floats) -> float | None:

@@ -51,6 +51,8 @@ def false_zeros(zones: Sequence[ZoneRows], region: Region, spec: SourceSpec) -> 
             marked, why = _of_load(one, may_be_any=negative)
         else:
             marked, why = _of_sun(one, region.interval_minutes), "while the sun stands high"
+        if not marked.any():
+            continue
         detail = f"{why}; if it is true, set allow_zero = true for {one.zone.name} in the region file"
         rows = pl.DataFrame({"row": one.row[marked]}, {"row": pl.UInt32})
         found.append(rows.with_columns(reason=pl.lit(Reason.ZERO.value), detail=pl.lit(detail)))

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from power_nowcast.checks.usual import level_of
+from power_nowcast.checks.usual import level_of, parts_of
 from power_nowcast.contracts import Floats, Times
 from power_nowcast.regions import Region, Zone
 
@@ -54,19 +54,23 @@ def by_zone(rows: pl.DataFrame, region: Region, usual: pl.DataFrame | None) -> I
     """
     known = {} if usual is None else {row[0]: row[1:] for row in usual.iter_rows()}
     finite = rows.filter(pl.col("at").is_not_null(), pl.col("value").is_finite())
+    ordered = finite.sort("series", "at", maintain_order=True)
+    numbers, values = ordered["row"].to_numpy(), ordered["value"].to_numpy()
+    times = ordered["at"].dt.replace_time_zone(None).to_numpy()
+    places = parts_of(ordered["series"])
     for zone in region.zones:
-        mine = finite.filter(pl.col("series") == zone.name).sort("at", maintain_order=True)
-        if mine.is_empty():
+        if zone.name not in places:
             continue
-        value = mine["value"].to_numpy()
+        mine = places[zone.name]
+        value = values[mine]
         level, at, newest = known.get(zone.name, (None, None, None))
         if level is None:
             own = level_of(value[np.abs(value) <= zone.max_mw])
             level = own if own is not None and own >= SMALLEST_LEVEL * zone.max_mw else None
         yield ZoneRows(
             zone=zone,
-            row=mine["row"].to_numpy(),
-            at=mine["at"].dt.replace_time_zone(None).to_numpy(),
+            row=numbers[mine],
+            at=times[mine],
             value=value,
             level=level,
             stored=None if at is None else (np.datetime64(at.replace(tzinfo=None), "us"), newest),

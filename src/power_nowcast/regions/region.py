@@ -35,8 +35,10 @@ MOST_TOGETHER = 100
 
 
 @cache
-def _timezones() -> set[str]:
-    """Names of time zones, without those that stand for a machine's own setting or for nothing."""
+def time_zones() -> set[str]:
+    """Names of time zones, without those that stand for a machine's own setting or for nothing. To look them up takes
+    longer than to read a small file.
+    """
     return available_timezones() - {"localtime", "Factory"}
 
 
@@ -156,7 +158,7 @@ class Region(_Frozen):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        if value not in _timezones():
+        if value not in time_zones():
             raise wrong("The value must be an IANA time zone such as America/New_York")
         return value
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import available_timezones
 
 import polars as pl
 
@@ -10,6 +9,7 @@ from power_nowcast.errors import ConfigurationError
 from power_nowcast.ingest.parsing.numbers import DECIMALS, THOUSANDS
 from power_nowcast.ingest.parsing.stamp_forms import EXCEL
 from power_nowcast.ingest.published import Request
+from power_nowcast.regions.region import time_zones
 from power_nowcast.regions.units import TO_MW
 
 OTHERS = "others"
@@ -72,7 +72,7 @@ def _wrong(options: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("extra_fields", f"Use {DROP}, or leave it out."))
     if options.get("unit", "MW") not in TO_MW:
         found.append(("unit", f"Use one of: {', '.join(TO_MW)}."))
-    if options.get("time_zone", "UTC") not in available_timezones():
+    if options.get("time_zone", "UTC") not in time_zones():
         found.append(("time_zone", 'Use an IANA time zone such as "Europe/Berlin" or "Etc/GMT+5".'))
     if not _is_format(options.get("stamp_format", EXCEL)):
         found.append(("stamp_format", f'Write a format such as "%d/%m/%Y %H:%M", or "{EXCEL}".'))
