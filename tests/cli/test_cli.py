@@ -26,6 +26,8 @@ COMMANDS = (
     "backtest", "compare", "data", "doctor", "tune", "explain", "now",
 )  # fmt: skip
 
+WEEK = ("--first=2019-06-01", "--last=2019-06-08")
+
 
 def call(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli.app, [str(one) for one in arguments])
@@ -89,6 +91,9 @@ def test_regions_lists_those_of_the_package() -> None:
         (["ingest", "--data", "somewhere"], "Wrong configuration", "--data", "--source"),
         (["tune", "--set", "num_leaves=many"], "Wrong configuration", "num_leaves=many", "--set"),
         (["train", "--params", "no/such.json"], "Wrong configuration", "no/such.json", "nowcast tune"),
+        (["train", "--model", "lightgb"], "Wrong configuration", "lightgb", "lightgbm"),
+        (["backtest", *WEEK, "--model", "lightgb"], "Wrong configuration", "lightgb", "lightgbm"),
+        (["backtest", "--last=2019-06-01", "--first=2019-06-08"], "Wrong configuration", "has none", "--first"),
     ],
 )
 def test_a_wrong_configuration_is_two_lines_and_exit_code_2(

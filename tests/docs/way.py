@@ -7,7 +7,8 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from tests.docs.following import BLOCK, ROOT
 
@@ -16,7 +17,17 @@ CHAPTER = "## A feeder, from its CSV to the API\n"
 STAYING = ("cd ", ". ")
 """Commands that only change the terminal in which they are typed."""
 TOTAL = "total"
-TABLE = re.compile(r"^Measured on [^\n]*\n\n\| step \| seconds \|\n\|---\|---\|\n(?P<rows>(?:\|[^\n]*\n)+)", re.MULTILINE)
+TABLE = re.compile(
+    r"^Measured on [^\n]*\n\n\| step \| seconds \| processor seconds \|\n\|---\|---\|---\|\n(?P<rows>(?:\|[^\n]*\n)+)",
+    re.MULTILINE,
+)
+
+
+class Taken(NamedTuple):
+    """What a command took: seconds by the clock, and of the processor."""
+
+    seconds: float
+    processor: float
 
 
 def commands() -> list[str]:
@@ -31,18 +42,20 @@ def steps() -> list[str]:
     return [line for line in commands() if not line.startswith(STAYING)]
 
 
-def keep(seconds: Mapping[str, float], said: str) -> None:
+def keep(taken: Mapping[str, Taken], said: str) -> None:
     """Tell what was measured; write it into the page if that is asked for.
 
     Args:
-        seconds: how long each command took.
+        taken: what each command took.
         said: under which conditions, the end of a sentence.
     """
-    rows = {f"`{command}`": taken for command, taken in seconds.items()} | {TOTAL: sum(seconds.values())}
-    lines = [f"| {name} | {taken:.0f} |" for name, taken in rows.items()]
-    table = "\n".join(
-        [f"Measured on {date.today()} with {os.cpu_count()} cores{said}:", "", "| step | seconds |", "|---|---|", *lines]
-    )
+    whole = Taken(*(sum(part) for part in zip(*taken.values(), strict=True)))
+    lines = [
+        f"| {name} | {one.seconds:.0f} | {one.processor:.0f} |"
+        for name, one in ({f"`{command}`": one for command, one in taken.items()} | {TOTAL: whole}).items()
+    ]
+    began = f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores{said}:"
+    table = "\n".join([began, "", "| step | seconds | processor seconds |", "|---|---|---|", *lines])
     sys.stdout.write(f"{table}\n")
     if os.environ.get("WRITE_NEWCOMER"):
         text, count = TABLE.subn(lambda _: f"{table}\n", PAGE.read_text())
@@ -50,9 +63,9 @@ def keep(seconds: Mapping[str, float], said: str) -> None:
         PAGE.write_text(text)
 
 
-def rows() -> dict[str, int]:
-    """The seconds of the page's table, by command; `total` is the last one."""
+def rows() -> dict[str, Taken]:
+    """The page's table, by command; `total` is the last one."""
     found = TABLE.search(PAGE.read_text())
     assert found, f"{PAGE} has no table of the steps"
-    cells = [line.strip("| ").rsplit(" | ", 1) for line in found["rows"].splitlines()]
-    return {name.strip("`"): int(seconds) for name, seconds in cells}
+    cells = [line.strip("| ").rsplit(" | ", 2) for line in found["rows"].splitlines()]
+    return {name.strip("`"): Taken(float(seconds), float(processor)) for name, seconds, processor in cells}
