@@ -144,7 +144,7 @@ def _listens(port: int) -> bool:
 def test_from_a_clone_to_a_served_nowcast_of_an_own_csv(newcomer: Newcomer, port: int) -> None:
     now, clone = datetime.now(UTC), newcomer.folder / "power-nowcast"
     end = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) - timedelta(hours=1)
-    said = dict[str, str]()
+    said, head = dict[str, str](), _head(ROOT)
     for line in commands():
         if "feeder.csv" in line:
             write_feeder(clone / "feeder.csv", end, since_a_clock_change(now))
@@ -155,7 +155,7 @@ def test_from_a_clone_to_a_served_nowcast_of_an_own_csv(newcomer: Newcomer, port
         else:
             said[line] = newcomer.type(line)
 
-    assert _head(clone) == _head(ROOT)
+    assert _head(clone) == head
     size = sum(file.stat().st_size for file in (clone / ".venv").rglob("*") if file.is_file() and not file.is_symlink())
     newcomer.stop()
     keep(newcomer.taken, f"; the packages take {size / 1e9:.1f} GB")
