@@ -160,6 +160,7 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     done = call("train", "-r", toml, "-m", "lgbm", *tiny, "--seed", "3")
     assert done.exit_code == 0, done.output
     assert re.search(r"lineland-nowcast version 1 \(lightgbm\): pinball on validation 0\.\d+", done.stdout)
+    assert f"Promote   nowcast promote --version 1 --region {shlex.quote(str(toml))}\n" in done.stdout
     shown = call("evaluate", "-r", toml)
     assert shown.exit_code == 0, shown.output
     assert "Report: reports/lineland/lightgbm/report.html" in shown.stdout

@@ -17,10 +17,11 @@ CHAPTER = "## A feeder, from its CSV to the API\n"
 STAYING = ("cd ", ". ")
 """Commands that only change the terminal in which they are typed."""
 TOTAL = "total"
-TABLE = re.compile(
-    r"^Measured on [^\n]*\n\n\| step \| seconds \| processor seconds \|\n\|---\|---\|---\|\n(?P<rows>(?:\|[^\n]*\n)+)",
-    re.MULTILINE,
+HEAD = "| step | seconds | processor seconds |\n|---|---|---|\n"
+MEASURED = re.compile(
+    rf"^(?:Measured on|Not measured)[^\n]*\n(?:\n{re.escape(HEAD)}(?P<rows>(?:\|[^\n]*\n)+))?", re.MULTILINE
 )
+"""A sentence with the date and, once it is measured, the table."""
 
 
 class Taken(NamedTuple):
@@ -55,17 +56,17 @@ def keep(taken: Mapping[str, Taken], said: str) -> None:
         for name, one in ({f"`{command}`": one for command, one in taken.items()} | {TOTAL: whole}).items()
     ]
     began = f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores{said}:"
-    table = "\n".join([began, "", "| step | seconds | processor seconds |", "|---|---|---|", *lines])
-    sys.stdout.write(f"{table}\n")
+    table = f"{began}\n\n{HEAD}" + "".join(f"{line}\n" for line in lines)
+    sys.stdout.write(table)
     if os.environ.get("WRITE_NEWCOMER"):
-        text, count = TABLE.subn(lambda _: f"{table}\n", PAGE.read_text())
-        assert count == 1, f"{PAGE} has no table of the steps"
+        text, count = MEASURED.subn(lambda _: table, PAGE.read_text())
+        assert count == 1, f"{PAGE} has no place for the table of the steps"
         PAGE.write_text(text)
 
 
 def rows() -> dict[str, Taken]:
-    """The page's table, by command; `total` is the last one."""
-    found = TABLE.search(PAGE.read_text())
-    assert found, f"{PAGE} has no table of the steps"
-    cells = [line.strip("| ").rsplit(" | ", 2) for line in found["rows"].splitlines()]
+    """The page's table, by command; `total` is the last one. Without a table there are none."""
+    found = MEASURED.search(PAGE.read_text())
+    assert found, f"{PAGE} has no place for the table of the steps"
+    cells = [line.strip("| ").rsplit(" | ", 2) for line in (found["rows"] or "").splitlines()]
     return {name.strip("`"): Taken(float(seconds), float(processor)) for name, seconds, processor in cells}
