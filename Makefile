@@ -41,7 +41,7 @@ exit 1
 endef
 
 .PHONY: help setup run test test-integration test-browser test-slow mutants lint format lock lock-peers clean bench peers peers-venv \
-	test-week test-deploy test-image ways deploy-venv lock-deploy lock-image dist audit secrets docs docs-venv lock-docs notebooks test-notebooks \
+	test-week test-newcomer test-deploy test-image ways deploy-venv lock-deploy lock-image dist audit secrets docs docs-venv lock-docs notebooks test-notebooks \
 	ingest features train-xgb train-lightgbm train-mlp train-lstm train-tft train-ensemble evaluate promote models \
 	serve-mlflow api live demo-live demo-swap mlflow
 
@@ -69,6 +69,9 @@ test-slow: setup ## long tests, and those on the publishers' archives (NOWCAST_B
 
 test-week: setup ## a real week of New York by two processes with three kills, about an hour (NOWCAST_BENCH_DATA)
 	FOLLOWED_HOURS=168 $(PYTEST) -m slow tests/live/test_real_week.py $(ARGS)
+
+test-newcomer: setup ## the way of docs/own-data.md in an empty environment, 9 GB over the network (WRITE_NEWCOMER=1 writes its seconds)
+	$(PYTEST) -m newcomer tests/docs/test_own_data.py $(ARGS)
 
 test-deploy: deploy-venv ## the infrastructure under deploy/, without an account: plans, faults, scripts, commands of docs/aws.md
 	cd deploy/tests && $(CURDIR)/.venv-deploy/bin/python -m pytest -n 2 -rs $(ARGS)

@@ -30,6 +30,13 @@ def write_feeder(file: Path, end: datetime, days: int) -> int:
     return len(lines)
 
 
+def since_a_clock_change(now: datetime) -> int:
+    """Days of a file that ends about now (aware) and includes the last change of the clocks."""
+    offset = now.astimezone(BERLIN).utcoffset()
+    day = next(n for n in range(1, 366) if (now - timedelta(days=n)).astimezone(BERLIN).utcoffset() != offset)
+    return max(110, day + 10)
+
+
 def grow(file: Path, first: datetime, end: datetime) -> None:
     """Add the quarter hours from `first` to `end` (aware)."""
     with file.open("a", encoding="utf-8") as growing:

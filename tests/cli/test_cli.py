@@ -26,6 +26,8 @@ COMMANDS = (
     "backtest", "compare", "data", "doctor", "tune", "explain", "now",
 )  # fmt: skip
 
+WEEK = ("--first=2019-06-01", "--last=2019-06-08")
+
 
 def call(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli.app, [str(one) for one in arguments])
@@ -89,6 +91,9 @@ def test_regions_lists_those_of_the_package() -> None:
         (["ingest", "--data", "somewhere"], "Wrong configuration", "--data", "--source"),
         (["tune", "--set", "num_leaves=many"], "Wrong configuration", "num_leaves=many", "--set"),
         (["train", "--params", "no/such.json"], "Wrong configuration", "no/such.json", "nowcast tune"),
+        (["train", "--model", "lightgb"], "Wrong configuration", "lightgb", "lightgbm"),
+        (["backtest", *WEEK, "--model", "lightgb"], "Wrong configuration", "lightgb", "lightgbm"),
+        (["backtest", "--last=2019-06-01", "--first=2019-06-08"], "Wrong configuration", "has none", "--first"),
     ],
 )
 def test_a_wrong_configuration_is_two_lines_and_exit_code_2(
@@ -155,6 +160,7 @@ def test_the_other_steps_work_alone(toml: Path, ingested: Result) -> None:
     done = call("train", "-r", toml, "-m", "lgbm", *tiny, "--seed", "3")
     assert done.exit_code == 0, done.output
     assert re.search(r"lineland-nowcast version 1 \(lightgbm\): pinball on validation 0\.\d+", done.stdout)
+    assert f"Promote   nowcast promote --version 1 --region {shlex.quote(str(toml))}\n" in done.stdout
     shown = call("evaluate", "-r", toml)
     assert shown.exit_code == 0, shown.output
     assert "Report: reports/lineland/lightgbm/report.html" in shown.stdout

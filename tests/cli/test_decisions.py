@@ -7,12 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from power_nowcast.cli import app
+from power_nowcast.ingest import ReplayClock
+from power_nowcast.live.clock import note_clock
 from power_nowcast.live.interventions import interventions
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 
 RUN = CliRunner()
 LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
+PLAYED = datetime(2019, 6, 20, 12, tzinfo=UTC)
 UNTIL = ["--until", f"{LATER:%Y-%m-%dT%H:%M}Z"]
 
 
@@ -43,6 +46,14 @@ def test_a_mark_and_an_adjustment_are_kept(store: Store) -> None:
         ("adjust", "NYCA", 75.5, "more", "the owner"),
     ]
     assert all(one.since == one.at and one.until == LATER.replace(second=0) for one in found)
+
+
+def test_in_a_replay_the_time_of_its_service_counts(store: Store) -> None:
+    note_clock(store, "nyiso", ReplayClock(PLAYED))
+    done = RUN.invoke(app, ["mark", "NORTH", "--until", "2019-06-20T18:00Z", "--reason", "it drifts", "-r", "nyiso"])
+    assert done.exit_code == 0, done.output
+    (found,) = interventions(store, "nyiso", known_at=PLAYED + timedelta(minutes=5))
+    assert PLAYED <= found.at == found.since < PLAYED + timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(

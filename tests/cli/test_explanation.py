@@ -39,7 +39,7 @@ def test_a_feeder_is_explained_in_its_unit_with_its_digits(
     assert re.search(r"last known value +291\.3 ", text)
     assert re.search(r"recent ramps +-5\.8 ", text)
     assert re.search(r"nowcast +284\.3 .*80 % within 279 to 290", text)
-    assert re.search(r"what came +286\.1 .*\+1\.8 beside", text)
+    assert re.search(r"what came +286\.1 .*\+1\.8 from the nowcast", text)
     assert "-4 kW in the same time" in text
     assert "MW" not in text
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.feeder import BERLIN, MISSING, grow, write_feeder
+from tests.feeder import MISSING, grow, since_a_clock_change, write_feeder
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # a run on a busy machine
 COMMAND = [sys.executable, "-m", "power_nowcast.cli"]
@@ -66,13 +66,6 @@ def asked(address: str, path: str) -> Any:
                 assert answer.status_code == 200, answer.text
                 return answer.json()
         time.sleep(0.5)
-
-
-def since_a_clock_change(now: datetime) -> int:
-    """Days of a file that includes the last change of the clocks."""
-    offset = now.astimezone(BERLIN).utcoffset()
-    day = next(n for n in range(1, 366) if (now - timedelta(days=n)).astimezone(BERLIN).utcoffset() != offset)
-    return max(110, day + 10)
 
 
 def test_from_a_feeders_csv_to_the_api_without_an_edit_by_hand(tmp_path: Path) -> None:

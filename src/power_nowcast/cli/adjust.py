@@ -1,6 +1,6 @@
 """Publish an adjusted series beside the model's for some time, such as: nowcast adjust NYCA +150."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -19,13 +19,15 @@ def adjust(
     person: PersonOption = None,
     region: RegionOption = DEFAULTS.region,
 ) -> None:
+    from power_nowcast.live.clock import clock_of
     from power_nowcast.live.interventions import ADJUST, Intervention, intervene
     from power_nowcast.regions import load
     from power_nowcast.store import Store
 
     with errors():
-        store, now = Store(settings().data), datetime.now(UTC)
+        store, followed = Store(settings().data), load(region)
         store.check_exists()
+        now = clock_of(store, followed.name)()
         given = Intervention(ADJUST, series, now, min(now, until), until, megawatts, reason, person or settings().owner)
-        intervene(store, load(region), given)
+        intervene(store, followed, given)
     console.print(f"{series} is adjusted by {megawatts:+g} MW until {until:%Y-%m-%d %H:%M} UTC.", highlight=False)

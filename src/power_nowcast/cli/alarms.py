@@ -1,6 +1,6 @@
 """List the alarms of a followed region, acknowledge one by name, or shelve it until a time."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -20,13 +20,15 @@ def alarms(
     region: RegionOption = DEFAULTS.region,
     as_json: JsonOption = False,
 ) -> None:
+    from power_nowcast.live.clock import clock_of
     from power_nowcast.monitor.alarms import attend, listed
     from power_nowcast.regions import load
     from power_nowcast.store import Store
 
     with errors():
-        store, name, now = Store(settings().data), load(region).name, datetime.now(UTC)
+        store, name = Store(settings().data), load(region).name
         store.check_exists()
+        now = clock_of(store, name)()
         if ack or shelve is not None:
             who = person or settings().owner
             attend(store, name, alarm, is_seen=ack, until=shelve, person=who, now=now)

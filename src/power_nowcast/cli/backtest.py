@@ -58,7 +58,6 @@ def backtest(
     from power_nowcast.report.terminal import summary
 
     with open_job(region, data) as job:
-        write_all(job.store, job.region, place=job.data)
         before, begin, end = (
             np.datetime64(time.replace(tzinfo=None), "m") for time in (train_end or first, first, last)
         )
@@ -67,6 +66,8 @@ def backtest(
         period = Period(before, begin, end, every, train_every, valid_days, train_days)
         delays = tuple(dict.fromkeys(delay or [0]))
         question = Question(period, model, refit_days, delays, tuple(series) if series else None)
+        question.check(job.region)  # before files are read, which takes minutes
+        write_all(job.store, job.region, place=job.data)
         result = run(job, question, in_parallel=folds_in_parallel)
         show_table(summary(result.card))
         predictions = result.predictions

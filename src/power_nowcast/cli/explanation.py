@@ -62,7 +62,9 @@ def show_one(found: "Explained", unit: str) -> None:
     band = f"80 % within {low} to {high}"
     grid.add_row("nowcast", level(found.median_mw), "", band, style="bold")
     if found.outcome_mw is not None:
-        grid.add_row("what came", level(found.outcome_mw), "", f"{moved(found.outcome_mw - found.median_mw)} beside")
+        grid.add_row(
+            "what came", level(found.outcome_mw), "", f"{moved(found.outcome_mw - found.median_mw)} from the nowcast"
+        )
     show_table(grid)
     console.print(f"By {found.method}; usual: {found.compared_with}.", highlight=False)
     for one in found.similar:

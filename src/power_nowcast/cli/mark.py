@@ -1,6 +1,6 @@
 """Take a zone's telemetry out for some time: the live service nowcasts as if its values had not come."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -17,14 +17,16 @@ def mark(
     person: PersonOption = None,
     region: RegionOption = DEFAULTS.region,
 ) -> None:
+    from power_nowcast.live.clock import clock_of
     from power_nowcast.live.interventions import MARK, Intervention, intervene
     from power_nowcast.regions import load
     from power_nowcast.store import Store
 
     with errors():
-        store, now = Store(settings().data), datetime.now(UTC)
+        store, followed = Store(settings().data), load(region)
         store.check_exists()
+        now = clock_of(store, followed.name)()
         who = person or settings().owner
         given = Intervention(MARK, zone, now, min(since or now, until), until, 0.0, reason, who)
-        intervene(store, load(region), given)
+        intervene(store, followed, given)
     console.print(f"{zone} does not count until {until:%Y-%m-%d %H:%M} UTC.", highlight=False)

@@ -1,6 +1,6 @@
 """One page about what was published since a date: accuracy, coverage, rungs, alarms and events, from the tables."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +16,9 @@ def report(
     track: Annotated[bool, typer.Option("--track", help="Keep page and figures as a run of MLflow.")] = False,
 ) -> None:
     from power_nowcast.jobs.report import report as write
+    from power_nowcast.live.clock import clock_of
 
     with open_job(region, must_exist=True) as job:
-        now = datetime.now(UTC)
+        now = clock_of(job.store, job.region.name)()
         path = write(job, since or now - timedelta(days=1), now, out=out, is_tracked=track)
         console.print(f"Page: {path}", soft_wrap=True)

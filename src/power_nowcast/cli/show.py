@@ -143,11 +143,11 @@ def closing(job: "Job", outcome: "Outcome") -> None:
     if outcome.refused:
         console.print(f"Not promoted: {outcome.refused}")
     region, local = job.named or job.region.name, "http://127.0.0.1"
-    chosen = _of(region, " REGION=")
+    chosen = naming(region, " REGION=")
     version = f"{production.name} version {production.version} ({production.kind}), {production.digest[:12]}"
     lines = [f"In production  {version}"]
     if reasons := reasons_of(job.store.read_quarantine(job.region.name)):
-        command = f"nowcast data quarantine{_of(region, ' --region ')}"
+        command = f"nowcast data quarantine{naming(region, ' --region ')}"
         lines.append(f"Fell out       {sum(reasons.values()):,} rows ({told(reasons)}): {command}")
     lines += [
         f"Report         {job.reports / production.kind / 'report.html'}",
@@ -159,6 +159,6 @@ def closing(job: "Job", outcome: "Outcome") -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _of(region: str, option: str) -> str:
+def naming(region: str, option: str) -> str:
     """The option that names a region, empty for the region of commands that name none."""
     return "" if region == DEFAULTS.region else f"{option}{shlex.quote(region)}"

@@ -28,6 +28,7 @@ def train(
     ] = None,
 ) -> None:
     from power_nowcast.bundle.train import VALID_LOSS
+    from power_nowcast.cli.show import naming
     from power_nowcast.jobs import train as training
 
     with open_job(region) as job:
@@ -46,3 +47,6 @@ def train(
             f"{version.name} version {version.version} ({version.kind}): "
             f"pinball on validation {version.metrics[VALID_LOSS]:.4f} of persistence's MAE."
         )
+        which = f"--version {version.version}{naming(job.named or job.region.name, ' --region ')}"
+        console.print(f"Report    nowcast evaluate {which}", highlight=False, soft_wrap=True)
+        console.print(f"Promote   nowcast promote {which}", highlight=False, soft_wrap=True)

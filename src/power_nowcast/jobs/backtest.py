@@ -57,6 +57,18 @@ class Question:
         """The model's kind in its long form."""
         return ALIASES.get(self.model, self.model)
 
+    def check(self, region: Region) -> None:
+        """Check all that can be wrong without a look at the data.
+
+        Raises:
+            ConfigurationError: the model is unknown, or the period has no issue time.
+            UnknownSeriesError: the region has not one of the series.
+        """
+        model_class(self.model)
+        for name in self.series or ():
+            region.check_series(name)
+        self.folds()
+
     def folds(self) -> list[Period]:
         """The period, split at every refit; each issue time is in one fold, a single last one in the fold before.
 
@@ -108,12 +120,10 @@ def run(job: Job, question: Question, *, in_parallel: bool = False) -> Result:
         in_parallel: run folds in parallel, each in its own process, which trains its series one after the other.
 
     Raises:
-        ConfigurationError: the question has no fold, or its model or series are unknown.
+        ConfigurationError, UnknownSeriesError: the question is none, as `Question.check` says.
         MissingDataError: there is too little data before the first fold, or none to score with.
     """
-    model_class(question.model)
-    for name in question.series or ():
-        job.region.check_series(name)
+    question.check(job.region)
     mlflow_client.check_reachable()
     folds = question.folds()
     span(job.store, job.region)

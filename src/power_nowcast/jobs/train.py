@@ -42,6 +42,7 @@ def train(job: Job, kind: str, **options: Any) -> tuple[Bundle, Version]:
 
     Options that are not given, or None, are those of `models.search_spaces.DEFAULTS`.
     """
+    model_class(kind)  # raises for an unknown kind, before anything is read
     manifest = read_manifest(job)
     spec = FeatureSpec.from_json(manifest["spec"])
     learn, held_out = read_examples(job, manifest, "train", "valid")

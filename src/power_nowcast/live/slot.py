@@ -92,9 +92,9 @@ class ModelSlot:
         """
         if self._loaded is None:
             try:
-                self._loaded = self._last_good(ModelError("No version is on disk.", remedy="Load one."))
+                self._loaded = self._last_good(ModelError("No version is on disk.", remedy="It is fetched now."))
             except (NowcastError, OSError) as error:
-                logger.info("%s: no version on disk answers. %s", self.region.name, error)
+                logger.info("%s: nothing answers until the registry's version is here. %s", self.region.name, error)
         return self._loaded
 
     def load(self) -> Loaded:

@@ -113,7 +113,7 @@ def find(region: Region, alias_or_version: str) -> Version:
     if not wanted:
         raise RegistryError(
             f"{region.model} has no version {name!r} in {place()}.",
-            remedy="List them: nowcast models; make one: nowcast train; MLFLOW_TRACKING_URI says where to look.",
+            remedy="List them: nowcast models; make one: nowcast run; MLFLOW_TRACKING_URI says where to look.",
             model=region.model,
             version=name,
         )

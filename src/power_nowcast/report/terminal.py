@@ -160,14 +160,15 @@ def fan_table(fan: Fan) -> Table:
     table = plain_table()
     table.add_column("ahead", justify="right", no_wrap=True)
     unit, width = fan.region.unit, float(np.nanmax(np.ptp(fan.values, axis=1), initial=0.0))
-    for heading in ("at", f"nowcast {unit}", *(f"{nominal} % within" for nominal in sorted(BANDS))):
+    times = [fan.issue_time + np.timedelta64(step, "m") for step in fan.steps_minutes]
+    zones = "/".join(dict.fromkeys(_clock(time, fan.region, "%Z") for time in times))  # two on the night of a change
+    for heading in (f"at, {zones}", f"nowcast {unit}", *(f"{nominal} % within" for nominal in sorted(BANDS))):
         table.add_column(heading, justify="right", no_wrap=True)
-    for step, values in zip(fan.steps_minutes, fan.values, strict=True):
+    for step, time, values in zip(fan.steps_minutes, times, fan.values, strict=True):
         told = [power(float(value), unit, beside=width) if np.isfinite(value) else "" for value in values]
         places = [[fan.quantiles.index(level) for level in BANDS[nominal]] for nominal in sorted(BANDS)]
         within = (f"{told[low]} to {told[high]}" if told[low] else "" for low, high in places)
-        clock = _clock(fan.issue_time + np.timedelta64(step, "m"), fan.region)
-        table.add_row(f"{step} min", clock, told[fan.quantiles.index(0.5)], *within)
+        table.add_row(f"{step} min", _clock(time, fan.region), told[fan.quantiles.index(0.5)], *within)
     return table
 
 
@@ -274,9 +275,9 @@ def _spacing(ages: NDArray[np.int64]) -> float:
     return float(np.median(np.diff(np.sort(ages)))) if len(ages) > 1 else 0.0
 
 
-def _clock(time: np.datetime64, region: Region) -> str:
+def _clock(time: np.datetime64, region: Region, form: str = "%H:%M") -> str:
     stamp = pl.Series([time.astype("datetime64[us]").item()]).dt.replace_time_zone("UTC")
-    return f"{stamp.dt.convert_time_zone(region.timezone)[0]:%H:%M}"
+    return f"{stamp.dt.convert_time_zone(region.timezone)[0]:{form}}"
 
 
 def _good(skill: object) -> str:

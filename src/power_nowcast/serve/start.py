@@ -23,6 +23,7 @@ from power_nowcast.ingest import ReplayClock, replayed
 from power_nowcast.ingest.catalog import check_ready, check_sources
 from power_nowcast.live.beside import Beside
 from power_nowcast.live.changes import Changes
+from power_nowcast.live.clock import note_clock
 from power_nowcast.live.early import Early, keep
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.present import Present
@@ -88,6 +89,7 @@ def serve_live(early: Early, names: list[str], play: Play | None = None) -> None
         check_sources(followed)
         if play is None:
             check_ready(followed)
+        note_clock(store, region.name, clock)
         slot = production(region, settings())
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
         outside = Outside(store, _secret(settings().webhook), _secret(settings().heartbeat))
