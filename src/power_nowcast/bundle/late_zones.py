@@ -58,11 +58,11 @@ def lateness(values: Floats, kinds: Sequence[str], step_minutes: int) -> NDArray
     told = np.full(values.shape, np.nan)
     hour, week = HOUR // step_minutes, WEEK // step_minutes
     size = BLOCK_MINUTES // step_minutes
+    sums = {kind: values[:, [other == kind for other in kinds]].sum(axis=1) for kind in set(kinds)}
     for z, kind in enumerate(kinds):
-        others = [n for n, other in enumerate(kinds) if other == kind and n != z]
-        if not others or len(values) <= SHARE_WEEKS * week:
+        if kinds.count(kind) == 1 or len(values) <= SHARE_WEEKS * week:
             continue
-        own, rest = _positive(values[:, z]), _positive(values[:, others].sum(axis=1))
+        own, rest = _positive(values[:, z]), _positive(sums[kind] - values[:, z])
         share = np.mean([_before(own / rest, n * week) for n in range(1, SHARE_WEEKS + 1)], axis=0)
         due = np.log(share * rest)
         now, before = (_spread(np.log(own) - one, size) for one in (due, _before(due, hour)))
