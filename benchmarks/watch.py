@@ -3,7 +3,8 @@
 
 The model is trained on what was known before the first month, its limits come from its own hold-out time, and nowcasts
 are replayed month by month with the calibration that follows. The watch's own rules look at every whole hour at the
-figures of windows, and at every issue time at what the newest nowcast says. Faults begin on the 15th of a month.
+figures of windows and at whether a zone is late, and at every issue time at what the newest nowcast says. Faults begin
+on the 15th of a month.
 
 FOLDER holds the publisher's files as for `nyiso_2019h2.py`.
 """
@@ -12,32 +13,34 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from faults import FAULTS, planted
 from protocol import minute
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.calibration import Calibration
+from power_nowcast.bundle.late_zones import HISTORY_MINUTES, grid_minutes, lateness
 from power_nowcast.bundle.watch import CHANGE, FALL, JUMPS, RISE, WatchLimits, changes, jump_pairs
 from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, THREE_DAYS, WEEK, rolling, tally, together
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import MEDIAN, QUANTILES, Nowcasts, Panel
 from power_nowcast.contracts.times import aware
 from power_nowcast.evaluate.backtest import truth
-from power_nowcast.features.panel import add_total, history
+from power_nowcast.features.panel import history
 from power_nowcast.ingest.catalog import with_source
 from power_nowcast.jobs.period import Period, known_before, span
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.models.search_spaces import with_defaults
 from power_nowcast.monitor.alarms import Delays, standing
 from power_nowcast.monitor.numbers import Number, ages, still
-from power_nowcast.monitor.rules import DEAD_BAND, OLD, RAMP, STILL, Finding, ahead, findings
+from power_nowcast.monitor.rules import DEAD_BAND, OLD, RAMP, STILL, Finding, ahead, findings, late_zones
 from power_nowcast.regions import Region, load
 from power_nowcast.scoring import pinball_losses
 from power_nowcast.settings import settings
@@ -49,45 +52,10 @@ MONTHS = ("2019-07", "2019-08", "2019-09", "2019-10", "2019-11", "2019-12")
 LAST = "2019-12-31 22:45"
 MOST_A_MONTH = 1.0
 """False alarms a month and region. `large ramp ahead` is no false alarm: the ramp is there."""
-NARROW = 1.036 / 1.282
-"""A band of 80 % that is narrower by this factor covers 70 % of normal errors."""
 NEAR = 1 - 2 * DEAD_BAND
 EXCHANGED = "the model exchanged for an older one"
 REACH = timedelta(days=5)
 """A fault must be told within this time."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault: what it does to the values (slot, series) of a zone from a slot on, or to the width of the bands."""
-
-    name: str
-    length: timedelta
-    values: Callable[[np.ndarray, slice], np.ndarray] | None = None
-    width: float = 1.0
-
-
-def stuck(values: np.ndarray, where: slice) -> np.ndarray:
-    """The zone's last value before the fault, again and again."""
-    return np.full(where.stop - where.start, values[where.start - 1])
-
-
-def off(values: np.ndarray, where: slice) -> np.ndarray:
-    """The zone's values, 5 % too high."""
-    return values[where] * 1.05
-
-
-def shifted(values: np.ndarray, where: slice) -> np.ndarray:
-    """The zone's values of an hour before."""
-    return values[where.start - 12 : where.stop - 12]
-
-
-FAULTS = (
-    Fault("a zone stuck for 20 minutes", timedelta(minutes=20), stuck),
-    Fault("a zone off by 5 % for 3 hours", timedelta(hours=3), off),
-    Fault("a zone shifted by an hour", timedelta(days=2), shifted),
-    Fault("coverage .70 for 3 days", timedelta(days=3), width=NARROW),
-)
 
 
 def trained(store: Store, region: Region, options: argparse.Namespace) -> Bundle:
@@ -244,6 +212,8 @@ def looks(bundle: Bundle, panel: Panel, parts: list[Nowcasts]) -> Iterator[tuple
             told.setdefault(aware(present.issue_time), []).extend(ahead(present, before, region, limits))
         for at, rows in still_zones(panel, region, nowcasts.issue_times):
             told.setdefault(at, []).extend(one for one in findings(rows, region, None) if one.alarm == STILL)
+        for at, zones in late_hours(panel, region, nowcasts.issue_times):
+            told.setdefault(at, []).extend(late_zones(zones, limits))
     tallies, of_jumps = (tally(pl.concat(rows), region.timezone) for rows in (all_pairs, all_jumps))
     measured = figures(tallies, of_jumps, HOUR / every * len(limits.horizons), HOUR / every)
     for (hour,), rows in measured.partition_by("hour", as_dict=True, include_key=False).items():
@@ -271,6 +241,21 @@ def still_zones(panel: Panel, region: Region, issues: np.ndarray) -> Iterator[tu
         yield aware(issue), still(told, zones, region.interval)
 
 
+def late_hours(panel: Panel, region: Region, issues: np.ndarray) -> Iterator[tuple[datetime, dict[str, float]]]:
+    """The whole hours of the issue times, with how much better each zone fits the others as of an hour before."""
+    step = grid_minutes(region.interval_minutes)
+    assert step is not None
+    names = [zone.name for zone in region.zones]
+    span = (panel.times >= issues[0] - np.timedelta64(HISTORY_MINUTES, "m")) & (panel.times <= issues[-1])
+    rows = np.flatnonzero(span & (panel.times.astype(np.int64) % step == 0))
+    values = panel.power.values[rows][:, [panel.series.index(name) for name in names]]
+    found = lateness(values, [zone.kind for zone in region.zones], step)
+    whole = (panel.times[rows] >= issues[0]) & (panel.times[rows].astype(np.int64) % HOUR == 0)
+    for n in np.flatnonzero(whole):
+        told = {name: float(one) for name, one in zip(names, found[n], strict=True) if np.isfinite(one)}
+        yield aware(panel.times[rows[n]]), told
+
+
 def close(nowcasts: Nowcasts, origin: np.ndarray, ratio: np.ndarray, limits: WatchLimits) -> np.ndarray:
     """Whether what a nowcast says is near a limit, shape (issue,)."""
     near = np.zeros(len(origin), bool)
@@ -291,19 +276,6 @@ def raised(bundle: Bundle, panel: Panel, parts: list[Nowcasts]) -> list[Event]:
     for at, found in looks(bundle, panel, parts):
         events += delays.decide(bundle.region.name, found, standing(events), at)
     return events
-
-
-def planted(panel: Panel, bundle: Bundle, fault: Fault, zone: str, start: datetime) -> Panel:
-    """The panel with a fault in the values of a zone."""
-    if fault.values is None:
-        return panel
-    values = panel.power.values.copy(order="F")
-    column = panel.series.index(zone)
-    first = int(np.searchsorted(panel.times, minute(f"{start:%Y-%m-%d %H:%M}")))
-    where = slice(first, first + int(fault.length / timedelta(minutes=panel.step_minutes)))
-    values[where, column] = fault.values(values[:, column], where)
-    add_total(values, bundle.region)
-    return replace(panel, power=replace(panel.power, values=values))
 
 
 def delays_of(
@@ -327,7 +299,7 @@ def delays_of(
         return (new[0].about, (new[0].at - start) / timedelta(hours=1)) if new else None
 
     for fault in FAULTS:
-        faulty, nowcasts = planted(panel, bundle, fault, zone, start), untouched
+        faulty, nowcasts = planted(panel, bundle.region, fault, zone, start), untouched
         if fault.values is not None:
             nowcasts, _ = replayed(at_start, faulty, begin, end, every)
         inside = nowcasts.issue_times < begin + np.timedelta64(fault.length)

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from power_nowcast.bundle.bundle import Bundle
+from power_nowcast.bundle.late_zones import learnt_lateness
 from power_nowcast.bundle.watch import LIMITS, WIDER, WatchLimits, changes, compared
 from power_nowcast.bundle.windows import DAY, THREE_DAYS, WEEK
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock
@@ -132,6 +133,17 @@ def test_what_training_shows_widens_the_limit_of_the_change() -> None:
     largest = abs(learnt[700, 1, 0, MEDIAN] - before[MEDIAN]) / (before[5] - before[1])
     assert limit == pytest.approx(usual + WIDER * (largest - usual))
     assert told["change", "ALL", None, 0] == pytest.approx(plain["change", "ALL", None, 0], rel=0.1)
+
+
+def test_lateness_has_a_limit_of_each_zone_from_all_of_history() -> None:
+    told = {key[1]: value for key, value in limits_of(60).items() if key[0] == "lateness"}
+    assert set(told) == {"N.E.", "SOUTH 1"}, "the total is no zone"
+    valid, _ = made_up(60)
+    _, figures = learnt_lateness(REGION, [valid.block])
+    usual, furthest = np.nanmedian(figures, axis=0), np.nanmax(figures, axis=0)
+    expected = usual + WIDER * (np.maximum(furthest, np.median(furthest)) - usual)
+    assert [told[name][1] for name in ("N.E.", "SOUTH 1")] == pytest.approx(expected)
+    assert not [key for key in limits_of(29) if key[0] == "lateness"], "a month is the least"
 
 
 def test_nowcasts_are_compared_where_most_steps_are_for_the_same_moment() -> None:

@@ -13,7 +13,7 @@ from power_nowcast.contracts import QUANTILES
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.monitor import rules
 from power_nowcast.monitor.numbers import MEASURED
-from power_nowcast.monitor.rules import ACTIONS, Finding, ahead, change, findings
+from power_nowcast.monitor.rules import ACTIONS, Finding, ahead, change, findings, late_zones
 from tests.live.test_loop import REGION
 
 NONE = WatchLimits((30, 60), LIMITS.to_frame())
@@ -201,7 +201,35 @@ def test_the_coverage_of_all_series_together_has_an_alarm_of_its_own() -> None:
     assert one.what == "Coverage of three days: all series 0.70 (usual 0.80, limit 0.73)."
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1.61, (True, False)), (1.50, (False, False)), (1.45, (False, True)), (0.4, (False, True))]
+)
+def test_a_zone_is_late_beyond_its_own_limit(value: float, expected: tuple[bool, bool]) -> None:
+    """Usual .4, limit 1.6: a tenth of the way back is 1.48."""
+    rows = [("lateness", "N.E.", None, 960, 0.4, 1.6), ("lateness", "SOUTH 1", None, 960, 0.3, 4.0)]
+    limits = WatchLimits((30, 60), pl.DataFrame(rows, LIMITS, orient="row"))
+    told = late_zones({"N.E.": value, "SOUTH 1": 1.4}, limits)
+    assert state(told, rules.SHIFTED) == expected
+    if value > 1.6:
+        assert told[0].what == (
+            "N.E.: the last 16 hours fit the other zones 1.6 times better as of an hour before; 1.6 times are the most."
+        )
+
+
+def test_zones_without_a_limit_or_a_figure_are_not_told() -> None:
+    limits = WatchLimits((30, 60), pl.DataFrame([("lateness", "N.E.", None, 960, 0.4, 1.6)], LIMITS, orient="row"))
+    assert late_zones({"SOUTH 1": 9.0}, limits) == []
+    assert late_zones({}, limits) == []
+    assert late_zones({"N.E.": 9.0}, NONE) == []
+
+
 def test_every_alarm_has_one_action() -> None:
     names = {rules.NO_NOWCAST, rules.HEARTBEAT, rules.LATE, rules.STALE, rules.RULES, rules.SLOW, rules.WITHHELD}
-    assert set(ACTIONS) == names | {rules.STILL, rules.OLD, rules.RAMP, rules.CHANGED} | set(rules.FIGURES.values())
+    assert set(ACTIONS) == names | set(rules.FIGURES.values()) | {
+        rules.STILL,
+        rules.SHIFTED,
+        rules.OLD,
+        rules.RAMP,
+        rules.CHANGED,
+    }
     assert all(text.endswith(".") and text.count(". ") == 0 for text in ACTIONS.values())

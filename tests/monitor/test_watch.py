@@ -5,15 +5,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.watch import LIMITS, WatchLimits
 from power_nowcast.bundle.windows import DAY
+from power_nowcast.contracts import Table
 from power_nowcast.monitor.alarms import alarms
 from power_nowcast.monitor.check import CRITICAL, FINE, WARNING, check
 from power_nowcast.monitor.watch import Watch
 from power_nowcast.store import Store
 from power_nowcast.store.events import Kind, events
+from tests.live import test_loop
 from tests.live.test_loop import BEGIN, HALF_HOUR, REGION, World
 from tests.monitor.conftest import followed, publications
 
@@ -106,6 +109,28 @@ def test_a_ramp_ahead_and_a_changed_forecast_come_from_the_published_rows(bundle
     )
     watch_of(world, told).look(world.now)
     assert set(alarms(world.store, "toy", world.now)) == {"large ramp ahead", "changed forecast"}
+
+
+def test_a_zone_that_is_an_hour_late_is_told_at_a_whole_hour(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The values of N.E. are those of an hour before, for a day and a half; limits are as of a region of such zones."""
+    begin = BEGIN - timedelta(hours=36)
+    power = test_loop.ROWS[Table.POWER]
+    own = power.filter(pl.col("series") == "N.E.")
+    late = own.select(valid_at=pl.col("valid_at") + timedelta(hours=1), late="value")
+    is_late = (pl.col("series") == "N.E.") & (pl.col("valid_at") > begin)
+    faulty = power.join(late, on="valid_at", how="left").with_columns(
+        value=pl.when(is_late).then("late").otherwise("value")
+    )
+    rows = [("lateness", name, None, 960, 0.5, 1.2) for name in ("N.E.", "SOUTH 1")]
+    for given, expected in ((power, []), (faulty.select(power.columns), ["zone an hour late"])):
+        monkeypatch.setattr(test_loop, "ROWS", test_loop.ROWS | {Table.POWER: given})
+        world = World(tmp_path / str(len(expected)))
+        followed(bundle, tmp_path, 0.5, world)
+        watch = watch_of(world, limits(*rows))
+        watch.look(world.now)
+        assert list(alarms(world.store, "toy", world.now)) == expected
 
 
 def test_the_reading_follows_the_limits_of_the_version(bundle: Bundle, tmp_path: Path) -> None:

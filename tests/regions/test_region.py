@@ -121,6 +121,14 @@ variables = ["EDDM.temperature_c"]
 )
 
 
+def test_a_total_is_what_its_zones_are() -> None:
+    told = toy_region().model_dump()
+    load, wind = told["zones"]
+    mixed = Region.model_validate(told | {"zones": [load, wind | {"kind": "wind"}]})
+    assert [toy_region().kind_of(name) for name in mixed.series] == ["load", "load", "load"]
+    assert [mixed.kind_of(name) for name in mixed.series] == [None, "load", "wind"]
+
+
 def test_stations_are_weighted_by_name_or_by_place(file: Path) -> None:
     assert not regions.load(file).weighs_stations
     file.write_text(STATIONS)

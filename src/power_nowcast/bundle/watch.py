@@ -2,7 +2,8 @@
 
 A limit comes from the backtest's own rolling windows of that length, on hold-out time: it is twice as far from what is
 usual as the furthest of all windows of all series, because a month shows too little of how months differ. What a
-published forecast changes by is rare and each zone's own, so that its limit comes from the time of training, too.
+published forecast changes by is rare and each zone's own, so that its limit comes from the time of training, too; so
+does that of a zone whose values are late.
 Nobody tunes a limit; docs/watch.md has the false alarms that were measured.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from power_nowcast.bundle.late_zones import REACH_MINUTES, learnt_lateness
 from power_nowcast.bundle.outcomes import target_times
 from power_nowcast.bundle.windows import DAY, HOUR, PAIRS, THREE_DAYS, WEEK, rolling, tally, together
 from power_nowcast.contracts import MEDIAN, QUANTILES, FeatureBlock, Floats, Times
@@ -32,7 +34,9 @@ LEARNT = np.timedelta64(180, "D")
 """So much of training, at most, is looked at for changes of the forecast."""
 LOW, HIGH = QUANTILES.index(0.1), QUANTILES.index(0.9)
 LOSS, COVERAGE, BIAS, JUMPS, CHANGE, RISE, FALL = "loss", "coverage", "bias", "jumps", "change", "rise", "fall"
-"""Names of the figures. `change`: the largest change of a median, in widths of the band that was said before."""
+LATENESS = "lateness"
+"""Names of the figures. `change`: the largest change of a median, in widths of the band that was said before.
+`lateness`: how many times better a zone fits the others as of an hour before (`late_zones`)."""
 WINDOWS = ((LOSS, DAY, False), (LOSS, WEEK, False), (COVERAGE, WEEK, False), (BIAS, WEEK, True), (JUMPS, DAY, False))
 """Figures of windows: name, minutes, and whether each block of the day has its own."""
 TOGETHER = ""
@@ -115,7 +119,10 @@ class WatchLimits:
             if learnt is not None:
                 times = examples[0].block.issue_times[-len(learnt) :]
                 known.append(changes(times, learnt[:, :, chosen], horizons, spacing)[1])
-            rows += _of_changes(block.series, np.concatenate(known))
+            rows += _of_own(CHANGE, block.series, np.concatenate(known), least=1.0)
+        names, late = learnt_lateness(region, [one.block for one in examples])
+        if len(late) >= MONTH // HOUR:
+            rows += _of_own(LATENESS, names, late, minutes=REACH_MINUTES)
         rows += _of_ramps(region, examples, chosen)
         last = aware(valid.block.issue_times[-1])
         return cls(horizons, pl.DataFrame(rows, LIMITS, orient="row"), spacing, last)
@@ -264,20 +271,22 @@ def _of_windows(frame: pl.DataFrame, name: str, minutes: int) -> list[tuple[obje
     ]
 
 
-def _of_changes(series: tuple[str, ...], ratio: NDArray[np.float64]) -> list[tuple[object, ...]]:
-    """Rows of `LIMITS` of the change of a publication; it is at least one width of the band.
+def _of_own(
+    name: str, series: tuple[str, ...], values: NDArray[np.float64], *, minutes: int = 0, least: float = 0.0
+) -> list[tuple[object, ...]]:
+    """Rows of `LIMITS` of a figure (moment, series) whose limit is each series' own; it is at least `least`.
 
     Telemetry of some series jumps more often than that of others, so that each has its own limit; one that was quiet by
     chance has that of the middle one.
     """
-    has = [s for s in range(len(series)) if np.isfinite(ratio[:, s]).any()]
+    has = [s for s in range(len(series)) if np.isfinite(values[:, s]).any()]
     if not has:
         return []
-    usual, furthest = np.nanmedian(ratio[:, has], axis=0), np.nanmax(ratio[:, has], axis=0)
+    usual, furthest = np.nanmedian(values[:, has], axis=0), np.nanmax(values[:, has], axis=0)
     far = np.maximum(furthest, np.median(furthest)) - usual
-    limits = np.maximum(1.0, usual + WIDER * far)
+    limits = np.maximum(least, usual + WIDER * far)
     return [
-        (CHANGE, series[s], None, 0, float(middle), float(most))
+        (name, series[s], None, minutes, float(middle), float(most))
         for s, middle, most in zip(has, usual, limits, strict=True)
     ]
 

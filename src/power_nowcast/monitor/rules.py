@@ -11,8 +11,9 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from power_nowcast.bundle.watch import BIAS, CHANGE, COVERAGE, FALL, JUMPS, LOSS, RISE, WatchLimits
-from power_nowcast.bundle.windows import BLOCK_HOURS, DAY, THREE_DAYS, WEEK
+from power_nowcast.bundle.late_zones import REACH_MINUTES
+from power_nowcast.bundle.watch import BIAS, CHANGE, COVERAGE, FALL, JUMPS, LATENESS, LOSS, RISE, WatchLimits
+from power_nowcast.bundle.windows import BLOCK_HOURS, DAY, HOUR, THREE_DAYS, WEEK
 from power_nowcast.collect.freshness import PATIENCE, usual_age
 from power_nowcast.contracts import MEDIAN
 from power_nowcast.live.loop import PATIENCE as SHARE_OF_INTERVAL
@@ -41,7 +42,7 @@ LATE, STALE, RULES, SLOW, WITHHELD = (
     "slow loop",
     "withheld",
 )
-STILL, OLD = "zone stands still", "old model"
+STILL, SHIFTED, OLD = "zone stands still", "zone an hour late", "old model"
 RAMP, CHANGED = "large ramp ahead", "changed forecast"
 FIGURES = {
     (LOSS, DAY): "loss of a day",
@@ -61,6 +62,7 @@ ACTIONS = {
     SLOW: "Give the service a processor of its own; see what else runs there.",
     WITHHELD: "See why (nowcast data quarantine), and take a wrong zone out: nowcast mark.",
     STILL: "Compare the zone with the control room's own value, and take it out: nowcast mark.",
+    SHIFTED: "Compare the zone's times with the control room's own, and take it out: nowcast mark.",
     OLD: "Train anew (nowcast run), or go back to the newer version: nowcast promote.",
     RAMP: "Check that reserves cover it.",
     CHANGED: "Compare the newest values with the control room's own, and take a wrong zone out: nowcast mark.",
@@ -163,6 +165,28 @@ def ahead(present: Nowcast, before: Nowcast | None, region: Region, limits: Watc
             share, what = max(each)
             found.append(Finding(alarm, share > 1, share < 1 - DEAD_BAND, timedelta(0), what, rest))
     return found
+
+
+def late_zones(told: Mapping[str, float], limits: WatchLimits) -> list[Finding]:
+    """A finding about zones whose values are an hour late, if any zone has a limit and a figure.
+
+    Args:
+        told: by zone, how many times better its values fit the other zones as of an hour before.
+        limits: those of the version that answers.
+    """
+    rows = limits.rows.filter(pl.col("figure") == LATENESS, pl.col("series").is_in(list(told)))
+    ways = list[tuple[float, str]]()
+    for name, usual, limit in rows.select("series", "usual", "limit").iter_rows():
+        if limit > usual:
+            what = (
+                f"{name}: the last {REACH_MINUTES // HOUR} hours fit the other zones {told[name]:.1f} times better as "
+                f"of an hour before; {limit:.1f} times are the most."
+            )
+            ways.append(((told[name] - usual) / (limit - usual), what))
+    if not ways:
+        return []
+    most, what = max(ways)
+    return [Finding(SHIFTED, most > 1, most < 1 - DEAD_BAND, timedelta(0), what)]
 
 
 def change(before: Nowcast, after: Nowcast, s: int, horizons: tuple[int, ...]) -> float | None:

@@ -5,13 +5,16 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from power_nowcast.bundle.watch import WatchLimits
+from power_nowcast.bundle.late_zones import HISTORY_MINUTES, newest_lateness
+from power_nowcast.bundle.watch import LATENESS, WatchLimits
+from power_nowcast.contracts import Table
+from power_nowcast.contracts.times import minute
 from power_nowcast.live.records import Published, newest, published
 from power_nowcast.monitor.alarms import Delays, alarms
 from power_nowcast.monitor.numbers import MEASURED, NOWCAST, Number
 from power_nowcast.monitor.outside import Look
 from power_nowcast.monitor.reading import Reading
-from power_nowcast.monitor.rules import Finding, ahead, findings, longest_silence
+from power_nowcast.monitor.rules import Finding, ahead, findings, late_zones, longest_silence
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
 from power_nowcast.store.events import Event, note
@@ -44,6 +47,7 @@ class Watch:
         self._reading = Reading(store, region)
         self._delays = Delays()
         self._looked_at = clock()
+        self._hour: datetime | None = None
         self.measured = MEASURED.to_frame()
         """The numbers of the last look."""
 
@@ -80,7 +84,7 @@ class Watch:
         self.measured = self._reading.at(at)
         found = findings(self.measured, self.region, limits)
         if limits is not None:
-            found += self._ahead(limits, at)
+            found += [*self._ahead(limits, at), *self._late(limits, at)]
         before = alarms(self.store, self.region.name, at)
         told = self._delays.decide(self.region.name, found, before, at)
         note(self.store, told)
@@ -102,3 +106,13 @@ class Watch:
         issue = present.issue_time - (limits.spacing or self.region.interval)
         before = [one.nowcast for one in published(self.store, self.region.name, issue, issue)]
         return ahead(present.nowcast, before[-1] if before else None, self.region, limits)
+
+    def _late(self, limits: WatchLimits, at: datetime) -> list[Finding]:
+        """A finding about zones that are an hour late, at the first look of each hour."""
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        if hour == self._hour or LATENESS not in limits.rows["figure"]:
+            return []
+        self._hour = hour
+        begin = hour - timedelta(minutes=HISTORY_MINUTES)
+        power = self.store.as_of(Table.POWER, self.region.name, at=at, start=begin, end=hour)
+        return late_zones(newest_lateness(self.region, power, minute(hour)), limits)

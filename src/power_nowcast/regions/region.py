@@ -54,11 +54,15 @@ class Station(_Frozen):
     longitude: Longitude
 
 
+Kind = Literal["load", "wind", "solar"]
+"""Kinds of zones."""
+
+
 class Zone(_Frozen):
     """A part of the region with a series of its own; the coordinates are those of the centre of its load or plants."""
 
     name: Name
-    kind: Literal["load", "wind", "solar"] = "load"
+    kind: Kind = "load"
     latitude: Latitude
     longitude: Longitude
     max_mw: Megawatts = Field(description="Above this a value is implausible.")
@@ -247,6 +251,11 @@ class Region(_Frozen):
     def series(self) -> tuple[str, ...]:
         names = tuple(zone.name for zone in self.zones)
         return names if self.total is None else (self.total, *names)
+
+    def kind_of(self, series: str) -> Kind | None:
+        """What a series is; of the total what its zones are, None where they are of several kinds."""
+        kinds = {zone.kind for zone in self.zones if series in (zone.name, self.total)}
+        return kinds.pop() if len(kinds) == 1 else None
 
     @property
     def is_many(self) -> bool:

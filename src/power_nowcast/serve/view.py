@@ -15,6 +15,7 @@ from power_nowcast.live.loop import PATIENCE
 from power_nowcast.live.nowcaster import Nowcast, Quality
 from power_nowcast.live.records import Published, published
 from power_nowcast.regions import Region
+from power_nowcast.regions.region import Kind
 from power_nowcast.regions.units import TO_MW
 from power_nowcast.report.words import digits, shown_horizons
 from power_nowcast.scoring import label
@@ -47,6 +48,9 @@ class SeriesView(BaseModel):
     """One series: `measured`, `operator` and `said` at the answer's `times`, quantiles at its `valid_at`."""
 
     series: str
+    kind: Kind | None = Field(
+        description="What it is; of the total what its zones are, null where they are of several kinds."
+    )
     quality: Quality
     origin_mw: float | None
     age_minutes: float | None = Field(description="Age of the last known value at the issue time.")
@@ -207,6 +211,7 @@ def _series(
     low, high = (nowcast.values[s, -1, nowcast.quantiles.index(level)] for level in (0.1, 0.9))
     return SeriesView(
         series=name,
+        kind=region.kind_of(name),
         quality=nowcast.quality[s],
         origin_mw=number(nowcast.origin_mw[s]),
         age_minutes=number(nowcast.age_minutes[s]),

@@ -3,7 +3,7 @@
 import { begin as beginAlarms, loadAlarms, render as renderAlarms } from './alarms.js';
 import { begin, render as renderDecisions, whoIsIt } from './decide.js';
 import { draw } from './draw.js';
-import { fill, head, skills } from './parts.js';
+import { fill, head, sideOf, skills } from './parts.js';
 import { ServerClock, Stream } from './stream.js';
 import { age, moment, number, timeOfDay, unbroken, utc } from './words.js';
 
@@ -21,8 +21,10 @@ const clock = new ServerClock();
 let view = null;
 let failure = null;
 let chosen = null; // the series of the large picture
+let other = null; // where load and generation are nowcast: the series of the other side, shown beside it
 let kept = null; // the moment that the reader has chosen; null for the end of the nowcast
-let scenes = [];
+let large = []; // the pictures of the chosen series, and of the one beside it
+let small = []; // those of every series
 let said = '60';
 let stream = null;
 let figures = {}; // skill of the last day and week, the shadow's, and the history of the model
@@ -77,7 +79,7 @@ function take(told, heard) {
   view.ahead = told.valid_at.map(Date.parse);
   view.issued = Date.parse(told.issue_time);
   view.happened = told.events.map((event) => ({ ...event, at: Date.parse(event.at) }));
-  if (!view.series.some((one) => one.series === chosen)) chosen = view.series[0].series;
+  if (!shownSeries()) chosen = view.series[0].series;
   render();
 }
 
@@ -138,6 +140,13 @@ function shownSeries() {
   return view.series.find((one) => one.series === chosen);
 }
 
+// The series beside the chosen one: generation beside load, and load beside generation. The last one that was chosen of that side.
+function shownBeside() {
+  const side = sideOf(shownSeries());
+  const others = side ? view.series.filter((one) => sideOf(one) && sideOf(one) !== side) : [];
+  return others.find((one) => one.series === other) ?? others[0];
+}
+
 function cursor() {
   const at = kept === null ? -1 : view.at.indexOf(kept);
   return at >= 0 ? at : view.at.length - 1;
@@ -145,11 +154,13 @@ function cursor() {
 
 function render() {
   const series = shownSeries();
-  const isFirst = scenes.length === 0;
-  head(view, series, { said, setSaid });
+  const beside = shownBeside();
+  const isFirst = large.length === 0;
+  head(view, series, { said, setSaid, beside });
   const isDrawn = $('courses').checked && courses?.id === view.id && courses.series === chosen;
   $('legend-courses').hidden = !isDrawn;
-  scenes = [draw($('fan'), view, series, { said, courses: isDrawn ? courses.paths : [] })];
+  large = [draw($('fan'), view, series, { said, courses: isDrawn ? courses.paths : [] })];
+  if (beside) large.push(draw($('beside'), view, beside, { said }));
   loadCourses();
   $('moment').max = view.at.length - 1;
   setCursor(cursor());
@@ -165,16 +176,17 @@ function renderRest() {
   skills(view, series, figures);
   renderDecisions(view);
   renderAlarms();
-  scenes.length = 1;
   const pictures = [...document.querySelectorAll('#multiples svg')];
   const boxes = pictures.map((svg) => svg.getBoundingClientRect()); // all before the first is drawn: a layout each otherwise
-  pictures.forEach((svg, n) => scenes.push(draw(svg, view, view.series.find((one) => one.series === svg.dataset.series), { compact: true, box: boxes[n] })));
+  small = pictures.map((svg, n) => draw(svg, view, view.series.find((one) => one.series === svg.dataset.series), { compact: true, box: boxes[n] }));
   setCursor(cursor());
   tick();
 }
 
 function choose(name) {
+  const before = shownSeries();
   chosen = name;
+  if (sideOf(before) !== sideOf(shownSeries())) other = before.series;
   render();
   $('announce').textContent = `${name} is shown.`;
 }
@@ -186,19 +198,23 @@ function setSaid(minutes) {
 
 function setCursor(n) {
   const series = shownSeries();
-  for (const scene of scenes) scene.setCursor(n);
+  const beside = shownBeside();
+  for (const scene of [...large, ...small]) scene.setCursor(n);
   $('moment').value = n;
   const at = view.at[n];
   $('moment').setAttribute('aria-valuetext', moment(view.timezone, at));
   const later = view.ahead.indexOf(at);
-  const q = (name) => (later >= 0 ? series.quantiles[name][later] : null);
-  const tell = (value) => number(value === null ? null : value / view.mw_per_unit, series.digits);
+  const tell = (value, one = series) => number(value === null ? null : value / view.mw_per_unit, one.digits);
   const parts = [];
-  const value = later >= 0 ? q('q50') : series.measured[n];
-  if (later >= 0) {
-    parts.push(['nowcast', `${tell(q('q50'))} ${view.unit}`], ['8 of 10 times within', `${tell(q('q10'))} to ${tell(q('q90'))}`]);
-  } else {
-    parts.push(['measured', `${tell(series.measured[n])} ${view.unit}`]);
+  const value = later >= 0 ? series.quantiles.q50[later] : series.measured[n];
+  for (const one of beside ? [series, beside] : [series]) {
+    const of = one === series ? '' : `${one.series}: `;
+    if (later >= 0) {
+      const { q10, q50, q90 } = one.quantiles;
+      parts.push([`${of}nowcast`, `${tell(q50[later], one)} ${view.unit}`], [`${of}8 of 10 times within`, `${tell(q10[later], one)} to ${tell(q90[later], one)}`]);
+    } else {
+      parts.push([`${of}measured`, `${tell(one.measured[n], one)} ${view.unit}`]);
+    }
   }
   if (series.operator && series.operator[n] !== null) parts.push(['operator’s forecast', tell(series.operator[n])]);
   for (const minutes of Object.keys(series.said).sort((a, b) => b - a)) {
@@ -240,7 +256,7 @@ function tick() {
     level = stage.level;
     sentence = unbroken(stage.text.replace('{age}', age(now - Date.parse(view.newest))));
     if (failure) [level, sentence] = ['alarm', `${failure} Before: ${sentence}`];
-    for (const scene of scenes) scene.setNow(now);
+    for (const scene of [...large, ...small]) scene.setNow(now);
     for (const part of document.querySelectorAll('[data-since]')) {
       const old = now - Number(part.dataset.since);
       const isLate = part.dataset.late !== undefined && old > Number(part.dataset.late);
@@ -302,16 +318,18 @@ $('moment').addEventListener('input', () => {
   kept = n === view.at.length - 1 ? null : view.at[n];
   setCursor(n);
 });
-$('fan').addEventListener('pointermove', (event) => view && setCursor(scenes[0].indexAt(event.clientX)));
-$('fan').addEventListener('pointerleave', () => view && setCursor(cursor()));
-$('fan').addEventListener('click', (event) => {
-  kept = view.at[scenes[0].indexAt(event.clientX)];
-  setCursor(cursor());
-});
+for (const [n, id] of ['fan', 'beside'].entries()) {
+  $(id).addEventListener('pointermove', (event) => view && setCursor(large[n].indexAt(event.clientX)));
+  $(id).addEventListener('pointerleave', () => view && setCursor(cursor()));
+  $(id).addEventListener('click', (event) => {
+    kept = view.at[large[n].indexAt(event.clientX)];
+    setCursor(cursor());
+  });
+}
 $('multiples').addEventListener('pointermove', (event) => {
   const svg = event.target.closest('svg');
   const place = svg ? [...document.querySelectorAll('#multiples svg')].indexOf(svg) : -1;
-  if (view && place >= 0) setCursor(scenes[place + 1].indexAt(event.clientX));
+  if (view && place >= 0) setCursor(small[place].indexAt(event.clientX));
 });
 $('multiples').addEventListener('pointerleave', () => view && setCursor(cursor()));
 new ResizeObserver(() => view && render()).observe($('picture'));

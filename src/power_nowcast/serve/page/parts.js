@@ -16,8 +16,11 @@ export function el(name, attributes = {}, ...children) {
 
 const time = (view, at) => el('time', { datetime: new Date(at).toISOString(), title: utc(at) }, timeOfDay(view.timezone, at));
 
+// The side of a series that stands in a region with both: load or generation. A sum of both kinds is neither.
+export const sideOf = (one) => one.kind && (one.kind === 'load' ? 'Load' : 'Generation');
+
 // What is around the large picture.
-export function head(view, series, { said, setSaid }) {
+export function head(view, series, { said, setSaid, beside }) {
   $('title').textContent = view.title;
   $('series-title').textContent = `${series.series}, ${view.unit}`;
   $('fan-words').textContent = `Measured values of ${series.series} and the nowcast of the coming hour. All values are in the table below.`;
@@ -27,6 +30,11 @@ export function head(view, series, { said, setSaid }) {
   $('legend-adjusted').hidden = !series.adjusted;
   $('legend-said').hidden = said === '';
   $('legend-said').querySelector('span').textContent = `said ${said} minutes before`;
+  for (const id of ['beside-title', 'beside']) $(id).toggleAttribute('hidden', !beside);
+  if (beside) {
+    $('beside-title').textContent = `${beside.series}, ${view.unit}`;
+    $('beside-words').textContent = `Measured values of ${beside.series} and the nowcast of the coming hour, with the moment of the picture above.`;
+  }
   before(series, said, setSaid);
 }
 
@@ -50,24 +58,36 @@ function before(series, said, setSaid) {
   }
 }
 
+// Load first, then generation, each in the order of the region.
+function bySide(all) {
+  const sides = [null, 'Load', 'Generation'];
+  return [...all].sort((one, two) => sides.indexOf(sideOf(one)) - sides.indexOf(sideOf(two)));
+}
+
 function multiples(view, series, tell, choose) {
   const box = $('multiples');
-  const names = view.series.map((one) => one.series).join('\n');
+  const shown = bySide(view.series);
+  const names = shown.map((one) => one.series).join('\n');
   if (box.dataset.names !== names) {
     box.dataset.names = names;
+    const sides = new Set(shown.map(sideOf).filter(Boolean));
+    let side = null;
     box.replaceChildren(
-      ...view.series.map((one) => {
+      ...shown.flatMap((one) => {
         const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
         svg.setAttribute('aria-hidden', 'true');
         svg.dataset.series = one.series;
         const button = el('button', { type: 'button' }, el('b'), el('span', { class: 'value' }), el('span', { class: 'moves' }), svg);
         button.addEventListener('click', () => choose(one.series));
-        return button;
+        const isNew = sides.size > 1 && sideOf(one) && sideOf(one) !== side;
+        side = sideOf(one);
+        return isNew ? [el('h3', {}, side), button] : [button];
       }),
     );
   }
-  view.series.forEach((one, n) => {
-    const button = box.children[n];
+  const buttons = box.querySelectorAll('button');
+  shown.forEach((one, n) => {
+    const button = buttons[n];
     const last = one.quantiles.q50.length - 1;
     const [origin, median] = [one.origin_mw, one.quantiles.q50[last]];
     const isKnown = origin !== null && median !== null;
