@@ -173,10 +173,13 @@ bench: setup ## the benchmarks, each against its bars (NOWCAST_BENCH_DATA)
 	$(BIN)/python benchmarks/caiso_2019.py --data "$$NOWCAST_BENCH_DATA/caiso" --check
 	$(BIN)/python benchmarks/nyiso_2019h2.py --data "$$NOWCAST_BENCH_DATA/nyiso" --check
 
-peers: peers-venv ## other libraries of load forecasting on the same data and issue times (NOWCAST_BENCH_DATA; docs/peers.md)
+peers: peers-venv ## other libraries on the same data and issue times, four grids (NOWCAST_BENCH_DATA; docs/peers.md)
 	@[ -n "$$NOWCAST_BENCH_DATA" ] || { echo "This benchmark needs NOWCAST_BENCH_DATA=FOLDER; see docs/peers.md"; exit 1; }
-	$(BIN)/python benchmarks/peers.py --data "$$NOWCAST_BENCH_DATA/nyiso" --json $(PEERS_RECORD) --plot docs/images/peers.png $(ARGS)
-PEERS_RECORD = benchmarks/results/peers_nyiso_2019h2.json
+	@for grid in $(GRIDS); do \
+		$(BIN)/python benchmarks/peers.py --grid $$grid --data "$$NOWCAST_BENCH_DATA" --json benchmarks/results/peers_$$grid.json \
+			--page docs/peers.md --plot docs/images/peers_$$grid.png $(ARGS) || exit 1; \
+	done
+GRIDS = nyiso_2019h2 caiso_2019 elia_solar_2023 victoria_2014
 
 peers-venv: setup .venv-peers/installed ## make .venv-peers with the pinned libraries of `make peers`
 

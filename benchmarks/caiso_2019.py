@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 from protocol import Protocol, finish, parser, predict, with_folder, within
 
-from power_nowcast.regions import load
+from power_nowcast.regions import Region, load
 
 PROTOCOL = Protocol(
     series=("CAISO",),
@@ -26,10 +26,14 @@ MAE = {("CAISO", 15): 64.0, ("CAISO", 30): 94.0, ("CAISO", 45): 127.0, ("CAISO",
 REGION = Path(__file__).parent / "regions" / "caiso-files.toml"
 
 
+def region(folder: Path) -> Region:
+    """California, with the publisher's files below `folder`."""
+    return with_folder(load(REGION), folder)
+
+
 def main() -> int:
     options = parser(PROTOCOL, __doc__ or "").parse_args()
-    region = with_folder(load(REGION), options.data)
-    predictions, truth_rows, seconds = predict(region, PROTOCOL, options)
+    predictions, truth_rows, seconds = predict(region(options.data), PROTOCOL, options)
     covered = ("coverage of the 10-90 interval .75-.85", pl.col("coverage").is_between(0.75, 0.85))
     return finish(PROTOCOL, predictions, truth_rows, seconds, options, [("MAE in MW", within(MAE, "MAE")), covered])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 from protocol import CLOSE, Protocol, finish, parser, predict, with_folder, within
 
-from power_nowcast.regions import load
+from power_nowcast.regions import Region, load
 
 PROTOCOL = Protocol(
     series=("SOLAR",),
@@ -33,12 +33,16 @@ PINBALL = dict(zip(HORIZONS, (9.8, 17.7, 24.9, 31.4), strict=True))
 REGION = Path(__file__).parent / "regions" / "elia-solar-files.toml"
 
 
+def region(folder: Path) -> Region:
+    """Belgium's solar power, with the publisher's files below `folder`."""
+    return with_folder(load(REGION), folder)
+
+
 def main() -> int:
     made = parser(PROTOCOL, __doc__ or "")
     made.set_defaults(model="ensemble")
     options = made.parse_args()
-    region = with_folder(load(REGION), options.data)
-    predictions, truth_rows, seconds = predict(region, PROTOCOL, options)
+    predictions, truth_rows, seconds = predict(region(options.data), PROTOCOL, options)
     expected = daylight(truth_rows, options.data)
     bars = [
         ("nMAE in percent", within(NMAE, "nMAE")),

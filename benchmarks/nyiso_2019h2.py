@@ -7,6 +7,7 @@ holds `pal/*pal_csv.zip`, `isolf/*isolf_csv.zip` and `weather/klga_observations_
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 from protocol import CALIBRATED, CLOSE, Protocol, finish, parser, predict, within
@@ -14,7 +15,7 @@ from protocol import CALIBRATED, CLOSE, Protocol, finish, parser, predict, withi
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.ingest.catalog import with_source
 from power_nowcast.models.ensemble import DEFAULT
-from power_nowcast.regions import load
+from power_nowcast.regions import Region, load
 
 PROTOCOL = Protocol(
     series=("NYCA", "N.Y.C.", "NORTH"),
@@ -33,19 +34,24 @@ PROTOCOL = Protocol(
 """NORTH, whose plants switch on and off, has its own options, which were chosen on January to June 2019."""
 
 
+def region(folder: Path) -> Region:
+    """New York, with the publisher's archives below `folder`."""
+    return with_source(load("nyiso"), "nyiso", folder=str(folder))
+
+
 def main() -> int:
     made = parser(PROTOCOL, __doc__ or "")
     made.set_defaults(model="ensemble")
     made.add_argument("--alone", action="store_true", help="NYCA from its own history, the calendar and weather only")
     options = made.parse_args()
-    region = with_source(load("nyiso"), "nyiso", folder=str(options.data))
+    place = region(options.data)
     protocol, spec, bars = PROTOCOL, None, BARS.get(options.model, [])
     if options.alone:
         protocol = replace(PROTOCOL, series=("NYCA",), members=None)
         bars = [("MAPE in percent", within(_bars(ALONE), "MAPE"))]
-        spec = FeatureSpec.for_interval(region.interval_minutes, forecast=False, neighbour_lags=())
-    predictions, truth_rows, seconds = predict(region, protocol, options, spec)
-    return finish(protocol, predictions, truth_rows, seconds, options, [*bars, *CALIBRATED], cells=region.timezone)
+        spec = FeatureSpec.for_interval(place.interval_minutes, forecast=False, neighbour_lags=())
+    predictions, truth_rows, seconds = predict(place, protocol, options, spec)
+    return finish(protocol, predictions, truth_rows, seconds, options, [*bars, *CALIBRATED], cells=place.timezone)
 
 
 def _bars(table: dict[str, tuple[float, ...]]) -> dict[tuple[str, int], float]:

@@ -13,7 +13,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 LEVELS = (0.1, 0.5, 0.9)
-STEP_MIN = 5
 REACH_MIN = 60
 """Rows of the inputs hold what was known so long before them, so that no horizon sees anything later."""
 LOAD, INPUT = "load ", "input "
@@ -25,8 +24,10 @@ class Job:
     """What every peer is asked; times are UTC minutes in ISO form.
 
     `inputs` is "a" for the series' own history and calendar, "b" for the grid's other inputs too. Targets of training
-    come before `train_end`, and the last `valid_days` of it are for early stopping and calibration. `train_every_min`
-    spaces the examples of our own row, which learns from single issue times.
+    come before `train_end`, and the last `valid_days` of it are for early stopping and calibration. `grid` is the
+    name of the power grid, `interval_min` the step of its table, `place` its latitude and longitude, and `floor` the
+    MW below which no answer lies. `train_every_min` spaces the examples of our own row, which learns from single issue
+    times.
     """
 
     series: tuple[str, ...]
@@ -39,8 +40,12 @@ class Job:
     inputs: str
     timezone: str
     country: str
+    grid: str = "nyiso_2019h2"
+    interval_min: int = 5
+    place: tuple[float, float] = (40.75, -73.95)
+    floor: float | None = None
     threads: int = 2
-    train_every_min: int = STEP_MIN
+    train_every_min: int = 5
 
     @property
     def issues(self) -> NDArray[np.datetime64]:
@@ -51,7 +56,21 @@ class Job:
     @property
     def steps(self) -> tuple[int, ...]:
         """Horizons in steps of the grid."""
-        return tuple(horizon // STEP_MIN for horizon in self.horizons_min)
+        return tuple(horizon // self.interval_min for horizon in self.horizons_min)
+
+    @property
+    def day(self) -> int:
+        """Steps of the grid in a day."""
+        return 1440 // self.interval_min
+
+    @property
+    def week(self) -> int:
+        """Steps of the grid in a week."""
+        return 7 * self.day
+
+    def span(self, minutes: int) -> int:
+        """Steps of the grid in so many minutes, at least one."""
+        return max(1, minutes // self.interval_min)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -65,7 +84,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Grid:
-    """The one table that all peers read: a row every five minutes, without holes in time.
+    """The one table that all peers read: a row for each step of the grid, without holes in time.
 
     Columns: `valid_at` (UTC, the end of the interval), "load SERIES" in MW, NaN where nothing was published, and
     "input NAME": what was known `REACH_MIN` before the row.
@@ -83,13 +102,18 @@ class Grid:
         naive = self.frame["valid_at"].dt.replace_time_zone(None)
         return naive.to_numpy().astype("datetime64[m]")
 
+    @cached_property
+    def interval_min(self) -> int:
+        """Minutes from row to row."""
+        return int((self.times[1] - self.times[0]).astype(np.int64))
+
     def row(self, time: str | np.datetime64) -> int:
         """Number of the row that is valid at `time`."""
-        return int((np.datetime64(time, "m") - self.times[0]).astype(np.int64)) // STEP_MIN
+        return int((np.datetime64(time, "m") - self.times[0]).astype(np.int64)) // self.interval_min
 
     def rows(self, times: NDArray[np.datetime64]) -> NDArray[np.int64]:
         """The same of many."""
-        return (times - self.times[0]).astype("timedelta64[m]").astype(np.int64) // STEP_MIN
+        return (times - self.times[0]).astype("timedelta64[m]").astype(np.int64) // self.interval_min
 
     def load(self, series: str) -> NDArray[np.float64]:
         """MW as published, NaN where nothing was."""
@@ -112,7 +136,7 @@ class Grid:
 class Peer(ABC):
     """A library in a configuration that its documentation recommends. One object a run."""
 
-    title: ClassVar[str]
+    title: str
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose versions the table tells; the adapter is skipped where one is not installed."""
     inputs: ClassVar[str] = "ab"
@@ -137,13 +161,15 @@ def rows(
 ) -> pl.DataFrame:
     """Values by series, shape (issue, horizon, level), as rows: series, issue_time, horizon_min, q10, q50, q90.
 
-    Levels are put in order, which every library recommends and none is harmed by, unless `crossing`.
+    Levels are put in order, which every library recommends and none is harmed by, unless `crossing`. None is below the
+    job's floor.
     """
     n, h = len(issues), len(job.horizons_min)
     stamps = pl.Series(np.repeat(issues.astype("datetime64[us]"), h)).dt.replace_time_zone("UTC")
     parts = []
     for series, given in values.items():
         ordered = (given if crossing else np.sort(given, axis=-1)).reshape(n * h, len(LEVELS))
+        ordered = ordered if job.floor is None else np.maximum(ordered, job.floor)
         parts.append(
             pl.DataFrame(
                 {
@@ -155,6 +181,18 @@ def rows(
             )
         )
     return pl.concat(parts)
+
+
+def lags(job: Job) -> list[int]:
+    """Lags of the recursive libraries in steps: the last three hours, and around the next step of days and weeks ago.
+
+    At least twelve recent steps, so that coarser grids have enough of them.
+    """
+    quarter, half, hour = job.span(15), job.span(30), job.span(60)
+    found = {*range(1, max(12, job.span(180)) + 1)}
+    found |= {day * job.day + k for day in (1, 2, 3) for k in (-quarter, 0, quarter)}
+    found |= {week * job.week + k for week in (1, 2) for k in (-hour, -half, -quarter, 0, quarter)}
+    return sorted(found)
 
 
 def forward(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,12 +17,11 @@ from mlforecast.target_transforms import Differences
 from mlforecast.utils import PredictionIntervals
 from numpy.typing import NDArray
 
-from peers.base import Grid, Peer, calendar, rows
+from peers.base import Grid, Peer, calendar, lags, rows
 
-DAY, WEEK = 288, 2016
 CONFORMAL_WINDOWS = 500
-PAST = 4 * WEEK + 2 * DAY
-"""Rows that the model keeps: more than its furthest lag."""
+PAST_DAYS = 30
+"""Days of rows that the model keeps: more than its furthest lag."""
 
 
 class MLForecastPeer(Peer):
@@ -31,15 +30,20 @@ class MLForecastPeer(Peer):
 
     def fit(self, grid: Grid) -> None:
         self.models = {}
+        day, week = self.job.day, self.job.week
+        hour = max(2, self.job.span(60))
         for series in self.job.series:
             model = MLForecast(
                 models={"lgbm": booster(self.job.threads)},
-                freq="5min",
-                # The last three hours, and around the next step on the days and weeks before.
-                lags=[*range(1, 37), *(day * DAY + k for day in (1, 2, 3) for k in (-3, 0, 3))]
-                + [week * WEEK + k for week in (1, 2) for k in (-12, -6, -3, 0, 3)],
+                freq=f"{self.job.interval_min}min",
+                lags=lags(self.job),
                 lag_transforms={
-                    1: [RollingMean(12), RollingMean(36), SeasonalRollingMean(DAY, 7), SeasonalRollingMean(WEEK, 4)],
+                    1: [
+                        RollingMean(hour),
+                        RollingMean(3 * hour),
+                        SeasonalRollingMean(day, 7),
+                        SeasonalRollingMean(week, 4),
+                    ],
                 },
                 target_transforms=[Differences([1])],
                 num_threads=self.job.threads,
@@ -48,7 +52,7 @@ class MLForecastPeer(Peer):
             self.models[series] = model.fit(
                 frame,
                 static_features=[],
-                keep_last_n=PAST,
+                keep_last_n=PAST_DAYS * day,
                 prediction_intervals=PredictionIntervals(n_windows=CONFORMAL_WINDOWS, h=max(self.job.steps)),
             )
 

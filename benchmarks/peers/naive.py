@@ -7,16 +7,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from peers.base import LEVELS, STEP_MIN, Grid, Job, Peer, local_time, rows
-
-WEEK = 7 * 1440 // STEP_MIN
+from peers.base import LEVELS, Grid, Job, Peer, local_time, rows
 
 
 class Naive(Peer):
     """A median by index arithmetic; the band is that of its errors at the same local hour of the training time."""
 
     def fit(self, grid: Grid) -> None:
-        issues = grid.times[WEEK + 1 : -max(self.job.steps)]
+        issues = grid.times[self.job.week + 1 : -max(self.job.steps)]
         hour = hours(issues, self.job)
         self.widths = {}
         for series in self.job.series:
@@ -56,7 +54,7 @@ class LastWeek(Naive):
     inputs = "a"
 
     def median(self, y: NDArray[np.float64], at: NDArray[np.int64], step: int) -> NDArray[np.float64]:
-        return y[at + step - WEEK]
+        return y[at + step - self.job.week]
 
 
 class LastWeeksRamp(Naive):
@@ -64,7 +62,7 @@ class LastWeeksRamp(Naive):
     inputs = "a"
 
     def median(self, y: NDArray[np.float64], at: NDArray[np.int64], step: int) -> NDArray[np.float64]:
-        return y[at] + y[at + step - WEEK] - y[at - WEEK]
+        return y[at] + y[at + step - self.job.week] - y[at - self.job.week]
 
 
 def hours(times: NDArray[np.datetime64], job: Job) -> NDArray[np.int64]:

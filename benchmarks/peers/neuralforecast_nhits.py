@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from peers.base import LEVELS, Grid, Peer, calendar, rows
 
-DAY, WEEK = 288, 2016
-WINDOW = 72
+WINDOW_MIN = 360
 MAX_STEPS = 1500
 WINDOWS_AT_ONCE = 500
 WAVES = ("day_sin", "day_cos", "week_sin", "week_cos", "holiday")
@@ -33,13 +32,14 @@ class NHITSPeer(Peer):
         torch.set_num_threads(self.job.threads)
         self.models: dict[str, NeuralForecast] = {}
         self.scales: dict[str, pd.DataFrame] = {}
+        window = self.job.span(WINDOW_MIN)
         for series in self.job.series:
             self.scales[series] = scales(self.raw(grid, series))
-            frame = self.frame(grid, series).iloc[WEEK:]
+            frame = self.frame(grid, series).iloc[self.job.week :]
             outer = [name for name in frame.columns if name not in ("unique_id", "ds", "y")]
             model = NHITS(
                 h=max(self.job.steps),
-                input_size=WINDOW,
+                input_size=window,
                 futr_exog_list=outer,
                 loss=MQLoss(quantiles=list(LEVELS)),
                 scaler_type="identity",
@@ -54,7 +54,7 @@ class NHITSPeer(Peer):
                 accelerator="cpu",
                 **QUIET,
             )
-            self.models[series] = NeuralForecast(models=[model], freq="5min")
+            self.models[series] = NeuralForecast(models=[model], freq=f"{self.job.interval_min}min")
             self.models[series].fit(frame)
 
     def predict(self, grid: Grid, issues: NDArray[np.datetime64]) -> pl.DataFrame:
@@ -63,14 +63,15 @@ class NHITSPeer(Peer):
     def one(self, grid: Grid, series: str, issues: NDArray[np.datetime64]) -> NDArray[np.float64]:
         """Values of a series, shape (issue, horizon, level): every issue time's window is a series by itself."""
         frame, steps = self.frame(grid, series), max(self.job.steps)
+        window = self.job.span(WINDOW_MIN)
         picked = np.array(self.job.steps) - 1
         parts = []
         for first in range(0, len(issues), WINDOWS_AT_ONCE):
             at = grid.rows(issues[first : first + WINDOWS_AT_ONCE])
-            past = (at[:, None] + np.arange(1 - WINDOW, 1)).ravel()
+            past = (at[:, None] + np.arange(1 - window, 1)).ravel()
             future = (at[:, None] + np.arange(1, steps + 1)).ravel()
             windows, ahead = frame.iloc[past].copy(), frame.iloc[future].drop(columns="y")
-            windows["unique_id"] = np.repeat(np.arange(len(at)), WINDOW)
+            windows["unique_id"] = np.repeat(np.arange(len(at)), window)
             ahead["unique_id"] = np.repeat(np.arange(len(at)), steps)
             told = self.models[series].predict(df=windows, futr_df=ahead).sort_values(["unique_id", "ds"])
             columns = [name for name in told.columns if name.startswith("NHITS")]
@@ -89,7 +90,7 @@ class NHITSPeer(Peer):
         y = grid.filled(series)
         waves = calendar(grid.times, self.job)
         outer = {name: waves[name] for name in WAVES}
-        outer |= {"yesterday": _later(y, DAY), "last_week": _later(y, WEEK)}
+        outer |= {"yesterday": _later(y, self.job.day), "last_week": _later(y, self.job.week)}
         if self.job.inputs == "b":
             outer |= grid.inputs(series)
         return pd.DataFrame({"y": y} | outer)

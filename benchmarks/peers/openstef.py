@@ -1,4 +1,4 @@
-"""OpenSTEF 4: its preset of XGBoost with pinball loss as it stands, a model a horizon, with five-minute lags added.
+"""OpenSTEF 4: its preset of XGBoost with pinball loss as it stands, a model a horizon, with recent lags added.
 
 After its pages "Forecasting workflow presets" and "Feature engineering", and its class `LagsAdder`: a model of one
 lead time reads lags of at least that lead time, so one call forecasts a whole period as of that long before each row.
@@ -18,10 +18,9 @@ from openstef_models.transforms.time_domain.lags_adder import LagsAdder
 from openstef_models.workflows.custom_forecasting_workflow import CustomForecastingWorkflow
 from pydantic_extra_types.coordinate import Coordinate
 
-from peers.base import LEVELS, STEP_MIN, Grid, Peer, rows
+from peers.base import LEVELS, Grid, Peer, rows
 
 HISTORY = timedelta(days=14)
-COORDINATE = Coordinate(latitude=40.75, longitude=-73.95)
 WEATHER = {"temperature_c": "temperature", "wind_speed_ms": "windspeed"}
 """Our inputs by the names from which OpenSTEF derives features."""
 
@@ -55,22 +54,26 @@ class OpenSTEF(Peer):
     def workflow(self, series: str, horizon: int) -> CustomForecastingWorkflow:
         """The preset for one lead time; its own lags begin at 15 minutes and go on hourly."""
         lead = LeadTime(timedelta(minutes=horizon))
+        step = self.job.interval_min
+        latitude, longitude = self.job.place
+        coordinate = Coordinate(latitude=latitude, longitude=longitude)
         made = create_forecasting_workflow(
             ForecastingWorkflowConfig(
                 model_id=f"{series}-{horizon}".replace(".", ""),
                 model="xgboost",
                 quantiles=[Q(level) for level in LEVELS],
                 horizons=[lead],
-                sample_interval=timedelta(minutes=STEP_MIN),
+                sample_interval=timedelta(minutes=step),
                 predict_history=HISTORY,
                 cutoff_history=HISTORY,
-                location=LocationConfig(name=series, coordinate=COORDINATE, country_code=self.job.country),
+                location=LocationConfig(name=series, coordinate=coordinate, country_code=self.job.country),
                 mlflow_storage=None,
             )
         )
-        recent = [timedelta(minutes=horizon + back) for back in (*range(0, 31, STEP_MIN), 45, 60, 90, 120, 180)]
+        back = {*range(0, 31, step), *(minutes for minutes in (45, 60, 90, 120, 180) if minutes % step == 0)}
+        recent = [timedelta(minutes=horizon + minutes) for minutes in sorted(back)]
         around = [timedelta(days=day, minutes=shift) for day in (1, 2, 7, 14) for shift in (horizon, horizon + 30)]
-        ahead = [timedelta(days=day) - timedelta(minutes=15) for day in (1, 7)]
+        ahead = [timedelta(days=day) - timedelta(minutes=max(15, step)) for day in (1, 7)]
         lags = LagsAdder(
             history_available=HISTORY + timedelta(days=1),
             horizons=[lead],
@@ -92,4 +95,4 @@ class OpenSTEF(Peer):
         index = pd.DatetimeIndex(grid.times, name="timestamp").tz_localize("UTC")
         frame = pd.DataFrame(columns, index=index)
         begin = datetime.fromisoformat(str(since.astype("datetime64[m]"))).replace(tzinfo=UTC)
-        return TimeSeriesDataset(frame[frame.index >= begin], sample_interval=timedelta(minutes=STEP_MIN))
+        return TimeSeriesDataset(frame[frame.index >= begin], sample_interval=timedelta(minutes=self.job.interval_min))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from peers.base import INPUT, LOAD, REACH_MIN, STEP_MIN
+from peers.base import INPUT, LOAD, REACH_MIN
 from power_nowcast.collect.load import write_all
 from power_nowcast.contracts import Panel, Table
 from power_nowcast.evaluate.operator_forecast import OperatorForecast
@@ -18,7 +18,8 @@ from power_nowcast.store import Store
 
 RAMPS_MIN = (5, 15, 30, 60)
 ZONE_RAMP_MIN = 15
-MONTH = 8640
+BLOCK = 8640
+"""Rows for which the operator's forecast is read at once, to bound memory."""
 MARGIN = timedelta(days=2)
 
 
@@ -56,15 +57,17 @@ def table(panel: Panel, region: Region, series: tuple[str, ...]) -> pl.DataFrame
     }
     for name in series:
         columns[LOAD + name] = panel.power.values[:, panel.series.index(name)]
-    reach = REACH_MIN // STEP_MIN
+    step = region.interval_minutes
+    reach = REACH_MIN // step
     if panel.forecast.values.size:
         for name, told in _operator(panel, region, series).items():
             columns[f"{INPUT}{name}:operator"] = told[:, -1]
-            for minutes in RAMPS_MIN:
-                ramp = told[:, -1] - told[:, -1 - minutes // STEP_MIN]
+            for minutes in (one for one in RAMPS_MIN if one % step == 0):
+                ramp = told[:, -1] - told[:, -1 - minutes // step]
                 columns[f"{INPUT}{name}:operator_ramp_{minutes}"] = ramp
-    for i, name in enumerate(panel.series):
-        ramp = panel.power.values[:, i] - _later(panel.power.values[:, i], ZONE_RAMP_MIN // STEP_MIN)
+    # Where there is one series only, its own past says this.
+    for i, name in enumerate(panel.series if len(panel.series) > 1 else ()):
+        ramp = panel.power.values[:, i] - _later(panel.power.values[:, i], max(1, ZONE_RAMP_MIN // step))
         columns[f"{INPUT}:ramp {name}"] = _later(ramp, reach)
     for i, name in enumerate(panel.weather.names):
         columns[f"{INPUT}:{name.split('.')[-1]}"] = _later(panel.weather.values[:, i], reach)
@@ -73,10 +76,10 @@ def table(panel: Panel, region: Region, series: tuple[str, ...]) -> pl.DataFrame
 
 def _operator(panel: Panel, region: Region, series: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The operator's forecast for each row and the hour before it, as known an hour before the row: (time, step)."""
-    steps = (0, *range(STEP_MIN, REACH_MIN + 1, STEP_MIN))
+    steps = (0, *range(region.interval_minutes, REACH_MIN + 1, region.interval_minutes))
     issues = panel.times - np.timedelta64(REACH_MIN, "m")
     forecaster = OperatorForecast(region)
-    parts = [forecaster.told(panel, issues[i : i + MONTH], steps) for i in range(0, len(issues), MONTH)]
+    parts = [forecaster.told(panel, issues[i : i + BLOCK], steps) for i in range(0, len(issues), BLOCK)]
     told = np.concatenate(parts)
     return {name: told[:, panel.series.index(name)] for name in series}
 

@@ -21,7 +21,13 @@ KEYS = ("class", "series", "peer")
 DIGITS = 6
 
 
-def merged(path: Path | None, job: Job, results: Sequence[Result], rows: pl.DataFrame) -> tuple[dict[str, Any], int]:
+Months = dict[tuple[str, str, str], list[dict[str, Any]]]
+"""Coverage by month for each class, series and peer; empty where the answers were not kept."""
+
+
+def merged(
+    path: Path | None, job: Job, results: Sequence[Result], rows: pl.DataFrame, months: Months | None = None
+) -> tuple[dict[str, Any], int]:
     """The record at `path`, if it exists, with `results` in place of its rows of the same class, series and peer.
 
     Returns:
@@ -31,7 +37,7 @@ def merged(path: Path | None, job: Job, results: Sequence[Result], rows: pl.Data
         ValueError: the record at `path` is of another protocol.
     """
     protocol = {name: value for name, value in json.loads(job.to_json()).items() if name in PROTOCOL}
-    entries = [entry(job, result, rows) for result in results]
+    entries = [entry(job, result, rows, months) for result in results]
     new = {_key(one) for one in entries}
     kept: list[dict[str, Any]] = []
     if path is not None and path.exists():
@@ -46,7 +52,7 @@ def merged(path: Path | None, job: Job, results: Sequence[Result], rows: pl.Data
     return {"protocol": protocol, "entries": everything}, len(kept)
 
 
-def entry(job: Job, result: Result, rows: pl.DataFrame) -> dict[str, Any]:
+def entry(job: Job, result: Result, rows: pl.DataFrame, months: Months | None = None) -> dict[str, Any]:
     """A result with its figures, and the facts that a reader needs to judge them."""
     own = pl.DataFrame()
     if not rows.is_empty():
@@ -62,10 +68,8 @@ def entry(job: Job, result: Result, rows: pl.DataFrame) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         "configuration": result.figures.get("configuration") or configuration(result.name),
-        "horizons": [
-            {key: round(value, DIGITS) if isinstance(value, float) else value for key, value in row.items()}
-            for row in own.to_dicts()
-        ],
+        "horizons": [_rounded(row) for row in own.to_dicts()],
+        "months": [_rounded(row) for row in (months or {}).get((result.inputs, result.series, result.name), ())],
     }
 
 
@@ -81,10 +85,19 @@ def read(record: dict[str, Any]) -> tuple[list[Result], pl.DataFrame]:
     return results, pl.DataFrame(rows, infer_schema_length=None)
 
 
+def months_of(record: dict[str, Any]) -> Months:
+    """Coverage by month of every entry that has it."""
+    return {(one["class"], one["series"], one["peer"]): one.get("months", []) for one in record["entries"]}
+
+
 def configuration(name: str) -> str:
     """The docstring of the adapter's module; its library need not be installed here."""
     module = HERE / f"{PEERS[name].split(':')[0].split('.')[-1]}.py"
     return " ".join((ast.get_docstring(ast.parse(module.read_text())) or "").split())
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, DIGITS) if isinstance(value, float) else value for key, value in row.items()}
 
 
 def _key(one: dict[str, Any]) -> tuple[str, ...]:

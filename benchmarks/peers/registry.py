@@ -12,11 +12,14 @@ PEERS = {
     "nhits": "peers.neuralforecast_nhits:NHITSPeer",
     "skforecast": "peers.skforecast_lightgbm:Skforecast",
     "mlforecast": "peers.mlforecast_lightgbm:MLForecastPeer",
+    "fracast": "peers.fracast_zero_shot:FracastPeer",
     "ours": "peers.ours:PowerNowcast",
 }
 OURS = "ours"
-CLASSES = {"a": ("persistence", "last-week", "last-week-ramp", "openstef", "nhits", "skforecast", "mlforecast", "ours")}
-CLASSES["b"] = ("openstef", "nhits", "skforecast", "mlforecast", "ours")
+CLASSES = {
+    "a": tuple(PEERS),
+    "b": ("openstef", "nhits", "skforecast", "mlforecast", "ours"),
+}
 
 
 def peer(name: str) -> type[Peer]:

@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 from skforecast.preprocessing import RollingFeatures
 from skforecast.recursive import ForecasterRecursive
 
-from peers.base import LEVELS, Grid, Peer, calendar, rows
+from peers.base import LEVELS, Grid, Peer, calendar, lags, rows
 
-DAY, WEEK = 288, 2016
-LAGS = [*range(1, 37), *(day * DAY + k for day in (1, 2, 3) for k in (-3, 0, 3))]
-LAGS += [week * WEEK + k for week in (1, 2) for k in (-12, -6, -3, 0, 3)]
 BOOTS = 100
 
 
@@ -26,6 +23,7 @@ class Skforecast(Peer):
 
     def fit(self, grid: Grid) -> None:
         self.models = {}
+        hour = max(2, self.job.span(60))
         for series in self.job.series:
             model = ForecasterRecursive(
                 estimator=LGBMRegressor(
@@ -40,8 +38,8 @@ class Skforecast(Peer):
                     verbose=-1,
                     random_state=0,
                 ),
-                lags=LAGS,
-                window_features=RollingFeatures(stats=["mean", "mean"], window_sizes=[12, DAY]),
+                lags=lags(self.job),
+                window_features=RollingFeatures(stats=["mean", "mean"], window_sizes=[hour, self.job.day]),
                 differentiation=1,
             )
             y, outer = self.frame(grid, series)
@@ -72,7 +70,7 @@ class Skforecast(Peer):
 
     def frame(self, grid: Grid, series: str) -> tuple[pd.Series, pd.DataFrame]:
         """The series, and what is known ahead of it."""
-        index = pd.DatetimeIndex(grid.times.astype("datetime64[ns]"), freq="5min")
+        index = pd.DatetimeIndex(grid.times.astype("datetime64[ns]"), freq=f"{self.job.interval_min}min")
         outer = calendar(grid.times, self.job)
         if self.job.inputs == "b":
             outer |= grid.inputs(series)

@@ -32,7 +32,7 @@ def main(name: str, job_file: Path, grid_file: Path, out: Path) -> None:
     end = time.process_time()
     predictions.write_parquet(out.with_suffix(".parquet"))
     found = {
-        "title": kind.title,
+        "title": made.title,
         "versions": versions(kind),
         "train_s": round(middle - begin, 1),
         "predict_s": round(end - middle, 1),

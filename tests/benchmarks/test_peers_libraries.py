@@ -1,15 +1,18 @@
 """Every library that is installed, on made-up data: it answers all, beats persistence, and sees no future."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 from peers.base import Grid, Job
+from peers.registry import CLASSES
 from peers.results import Result, run
 
 from tests.benchmarks import toy_grid
 
-LIBRARIES = ("openstef", "nhits", "skforecast", "mlforecast")
+LIBRARIES = ("openstef", "nhits", "skforecast", "mlforecast", "fracast")
+ASKED = [(name, inputs) for inputs, names in CLASSES.items() for name in names if name in LIBRARIES]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
@@ -21,19 +24,20 @@ def mean_error(found: Result, grid: Grid, job: Job) -> pl.DataFrame:
     return joined.agg(error=(pl.col("q50") - pl.col("y")).abs().mean(), n=pl.len())
 
 
-@pytest.mark.parametrize("inputs", ["a", "b"])
-@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("step", [5, 30])
+@pytest.mark.parametrize(("name", "inputs"), ASKED)
 def test_a_library_answers_beats_persistence_and_sees_no_future(
-    name: str, inputs: str, tmp_path: Path, peers_python: Path
+    name: str, inputs: str, step: int, tmp_path: Path, peers_python: Path
 ) -> None:
-    job = Job(**toy_grid.job_of(series=("TOTAL",), inputs=inputs, every_min=390))
-    grid = toy_grid.write(tmp_path)
+    made = toy_grid.job_of if step == 5 else toy_grid.half_hours
+    job = Job(**made(series=("TOTAL",), inputs=inputs, every_min=390))
+    grid = toy_grid.write(tmp_path, step=step)
     found = run(name, job, grid, tmp_path, peers_python, limit_s=1500)
     assert found.failed == ""
-    assert found.figures["rows"] == len(job.issues) * 4
+    assert found.figures["rows"] == len(job.issues) * len(job.horizons_min)
     stay = run(
         "persistence",
-        Job(**toy_grid.job_of(series=("TOTAL",), every_min=390)),
+        replace(job, inputs="a"),
         grid,
         tmp_path,
         peers_python,

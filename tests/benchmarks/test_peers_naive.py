@@ -1,9 +1,11 @@
 """The naive peers, in this process, and what every adapter is made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
-from peers.base import Grid, Job, calendar, forward, rows
+from peers.base import Grid, Job, calendar, forward, lags, rows
 from peers.registry import CLASSES, PEERS, peer
 
 from tests.benchmarks import toy_grid
@@ -64,6 +66,35 @@ def test_naive_medians_are_what_their_names_say(job: Job, grid: Grid) -> None:
         np.testing.assert_allclose(hour.to_numpy(), values)
 
 
+def test_naive_medians_follow_the_step_of_the_grid() -> None:
+    coarse, job = Grid(toy_grid.grid(step=30)), Job(**toy_grid.half_hours())
+    assert (coarse.interval_min, job.steps, job.day, job.week) == (30, (1, 2), 48, 336)
+    y, at = coarse.filled("TOTAL"), coarse.rows(job.issues)
+    assert (coarse.times[at] == job.issues).all()
+    found = fitted("last-week-ramp", job, coarse).predict(coarse, job.issues)
+    hour = found.filter(pl.col("series") == "TOTAL", pl.col("horizon_min") == 60)["q50"]
+    np.testing.assert_allclose(hour.to_numpy(), y[at] + y[at + 2 - 336] - y[at - 336])
+
+
+def test_lags_reach_as_far_back_on_every_grid() -> None:
+    """Three hours or twelve steps, then the same times of days and weeks before."""
+    fine, quarter, half = (lags(Job(**toy_grid.job_of(interval_min=step, horizons_min=(60,)))) for step in (5, 15, 30))
+    assert fine[:36] == list(range(1, 37))
+    assert fine[36:39] == [285, 288, 291]
+    assert quarter[:15] == [*range(1, 13), 95, 96, 97]
+    assert half[:15] == [*range(1, 13), 47, 48, 49]
+    for found, week in ((fine, 2016), (quarter, 672), (half, 336)):
+        assert {week, 2 * week} <= set(found)
+        assert found == sorted(set(found))
+        assert max(found) == 2 * week + (week // 672 or 1)
+
+
+def test_no_answer_is_below_the_floor(job: Job) -> None:
+    values = {"TOTAL": np.array([[[-3.0, -1.0, 2.0]] * 4])}
+    assert rows(replace(job, floor=0.0), job.issues[:1], values).row(0)[3:] == (0.0, 0.0, 2.0)
+    assert rows(job, job.issues[:1], values).row(0)[3:] == (-3.0, -1.0, 2.0)
+
+
 def test_every_peer_has_a_place_in_a_class() -> None:
     assert set(PEERS) == {name for names in CLASSES.values() for name in names}
     for name in NAIVE:
@@ -82,8 +113,9 @@ def test_a_job_survives_its_json_and_spreads_its_issue_times(job: Job) -> None:
 
 def test_holes_are_filled_from_before(grid: Grid) -> None:
     y = grid.load("TOTAL")
-    assert np.isnan(y[5000:5003]).all()
-    np.testing.assert_array_equal(grid.filled("TOTAL")[5000:5003], y[4999])
+    (first, *others) = np.flatnonzero(np.isnan(y))
+    assert len(others) == 2
+    np.testing.assert_array_equal(grid.filled("TOTAL")[first : first + 3], y[first - 1])
     assert forward(np.array([np.nan, np.nan])).tolist() == [0, 0]
 
 

@@ -90,6 +90,27 @@ def test_a_ramp_of_the_forecast_is_of_one_vintage(region: Region, panel: Panel) 
     assert np.nanmax(np.abs(ramp)) < np.nanmax(np.abs(step))
 
 
+def test_a_coarser_grid_has_the_ramps_that_its_step_allows(region: Region, panel: Panel) -> None:
+    quarter = region.model_copy(update={"interval_minutes": 15, "total": None, "zones": region.zones[:1]})
+    name = quarter.series[0]
+    told, own = panel.patches, panel.patches.column == 0
+    patches = Patches(told.available_at[own], told.grid[own], told.slot[own], told.column[own], told.value[own])
+    coarse = replace(
+        panel,
+        power=Values(START, 15, (name,), panel.power.values[::3, :1]),
+        weather=replace(panel.weather, step_minutes=15, values=panel.weather.values[::3]),
+        forecast=Values.unknown(START, 60, (name,), HOURS),
+        patches=patches,
+    )
+    grid = Grid(table(coarse, quarter, (name,)))
+    assert grid.interval_min == 15
+    ramps = [one for one in grid.frame.columns if "operator_ramp" in one]
+    assert ramps == [f"{INPUT}{name}:operator_ramp_{minutes}" for minutes in (15, 30, 60)]
+    assert not [one for one in grid.frame.columns if one.startswith(f"{INPUT}:ramp")], "its own past says it"
+    late = grid.frame[f"{INPUT}:temperature_c"].to_numpy()
+    np.testing.assert_array_equal(late[4:], coarse.weather.values[:-4, 0])
+
+
 def test_a_region_without_a_forecast_has_no_such_column(region: Region, panel: Panel) -> None:
     bare = replace(panel, forecast=Values.none(), patches=Patches.none())
     assert not [name for name in table(bare, region, SERIES).columns if "operator" in name]

@@ -10,7 +10,7 @@ from peers.base import Grid, Job, rows
 from peers.plot import draw
 from peers.registry import CLASSES
 from peers.results import Result
-from peers.table import beaten, markdown, scored
+from peers.table import NOT_KEPT, beaten, by_month, markdown, scored
 
 from tests.benchmarks import toy_grid
 
@@ -71,19 +71,48 @@ def test_the_table_has_a_line_a_peer_and_says_what_failed(results: list[Result],
     total = replace(total, predictions=total.predictions.filter(pl.col("series") == "TOTAL"))
     assert set(scored([total], truth)["series"]) == {"TOTAL"}, "of other series it was not asked"
     lines = markdown([r for r in results if r.inputs == "a"], table, "TOTAL", job.horizons_min).splitlines()
-    assert len(lines) == 2 + len(OFF) + 1
+    assert len(lines) == 2 + len(OFF) + 2
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| Persistence 1.2 | .")
     assert "| **Ours** | ." in "\n".join(lines)
-    assert "| skforecast | failed: ValueError: a / b |" in lines[-1]
-    assert " 12 | 0 | 1,500 |" in lines[2]
+    assert "| skforecast | failed: ValueError: a / b |" in lines[-2]
+    assert lines[-1].startswith("| fracast | not run | |")
+    assert f" | {NOT_KEPT} | 12 | 0 | 1,500 |" in lines[2]
+
+
+def test_coverage_is_told_by_month_where_the_answers_are_there(
+    results: list[Result], truth: pl.DataFrame, job: Job
+) -> None:
+    told = results[0].predictions
+    assert told is not None
+    before = pl.col("issue_time").dt.offset_by("-31d")
+    long_before = pl.col("issue_time").dt.offset_by("-60d")
+    wide, off = {"q10": pl.lit(-1e9), "q90": pl.lit(1e9)}, {"q10": pl.lit(1e9), "q90": pl.lit(2e9)}
+    every = pl.concat([told.with_columns(**wide), told.with_columns(before, **off), told[:8].with_columns(long_before)])
+    there = pl.concat([truth, truth.with_columns(before), truth[:8].with_columns(long_before)])
+    found = by_month(replace(results[0], predictions=every), there, job.timezone)
+    held = [(one["month"], one["coverage"]) for one in found]
+    assert held == [("2019-01", 0.0), ("2019-02", 1.0)], "December is an edge"
+    assert found[0]["n"] == found[1]["n"] == len(truth.filter(pl.col("series") == "TOTAL"))
+    assert by_month(Result("openstef", "a", "TOTAL", {}, None, "no"), there, job.timezone) == []
+    months = {("a", "TOTAL", "persistence"): found}
+    line = markdown(results[:1], scored(results[:1], truth), "TOTAL", job.horizons_min, months=months).splitlines()[2]
+    assert "| 0 to 100 % | 12 |" in line
+
+
+def test_a_grid_of_plants_is_scored_by_its_capacity(results: list[Result], truth: pl.DataFrame, job: Job) -> None:
+    table = scored(results, truth.with_columns(capacity=pl.lit(20_000.0)))
+    lines = markdown(results[:1], table, "TOTAL", job.horizons_min, score="nMAE").splitlines()
+    own = table.filter(pl.col("class") == "a", pl.col("peer") == "persistence", pl.col("series") == "TOTAL")
+    assert f"| {own['MAE'][3] / 200:.3f} |".replace("| 0.", "| .") in lines[2]
+    assert beaten(table, "nMAE") == []
 
 
 def test_missing_answers_are_told(results: list[Result], truth: pl.DataFrame, job: Job) -> None:
     whole = results[0]
     assert whole.predictions is not None
     short = Result(whole.name, "a", "TOTAL", whole.figures, whole.predictions[4:])
-    line = markdown([short], scored([short], truth), "TOTAL", job.horizons_min).splitlines()[-1]
+    line = markdown([short], scored([short], truth), "TOTAL", job.horizons_min).splitlines()[2]
     assert "(4 missing)" in line
 
 
@@ -120,7 +149,9 @@ def test_the_plot_is_drawn_for_one_class_and_for_both(
     results: list[Result], truth: pl.DataFrame, job: Job, tmp_path: Path
 ) -> None:
     both, one = tmp_path / "both.png", tmp_path / "one.png"
-    draw(results, scored(results, truth), job, both)
+    words = {"a": "alone", "b": "with more"}
+    draw(results, scored(results, truth), job, both, words=words)
     mine = [r for r in results if r.inputs == "b"]
-    draw(mine, scored(mine, truth), job, one)
+    months = {("b", "TOTAL", one.name): by_month(one, truth, job.timezone) for one in mine}
+    draw(mine, scored(mine, truth), job, one, words=words, months=months)
     assert one.read_bytes()[:8] == both.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

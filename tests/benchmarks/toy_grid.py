@@ -9,16 +9,18 @@ FIRST = np.datetime64("2019-01-01T00:00", "m")
 SERIES = ("TOTAL", "SOUTH")
 
 
-def grid(days: int = 45, seed: int = 0) -> pl.DataFrame:
+def grid(days: int = 45, seed: int = 0, step: int = 5) -> pl.DataFrame:
+    """A row every `step` minutes; noise has the same size a row."""
     rng = np.random.default_rng(seed)
-    times = FIRST + np.arange(days * 288) * np.timedelta64(5, "m")
-    hours = np.arange(len(times)) / 12
+    times = FIRST + np.arange(days * 1440 // step) * np.timedelta64(step, "m")
+    hours = np.arange(len(times)) * step / 60
     frame = {"valid_at": pl.Series(times.astype("datetime64[us]")).dt.replace_time_zone("UTC")}
     for size, name in zip((10_000.0, 3_000.0), SERIES, strict=True):
         shape = 1 + 0.2 * np.sin(2 * np.pi * hours / 24) + 0.05 * np.sin(2 * np.pi * hours / 168)
         noise = np.cumsum(rng.normal(0, 2e-4, len(times))) + rng.normal(0, 5e-4, len(times))
         values = size * (shape + noise)
-        values[5000:5003] = np.nan
+        hole = len(times) * 10 // 25
+        values[hole : hole + 3] = np.nan
         frame[f"load {name}"] = values
         frame[f"input {name}:operator"] = size * shape
         frame[f"input {name}:operator_ramp_5"] = np.diff(size * shape, prepend=size)
@@ -26,9 +28,9 @@ def grid(days: int = 45, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame(frame)
 
 
-def write(folder: Path, days: int = 45) -> Path:
+def write(folder: Path, days: int = 45, step: int = 5) -> Path:
     path = folder / "grid.parquet"
-    grid(days).write_parquet(path)
+    grid(days, step=step).write_parquet(path)
     return path
 
 
@@ -47,3 +49,9 @@ def job_of(**changes: object) -> dict[str, object]:
         "threads": 1,
     }
     return given | changes
+
+
+def half_hours(**changes: object) -> dict[str, object]:
+    """The same on a grid of half hours."""
+    own: dict[str, object] = {"horizons_min": (30, 60), "interval_min": 30, "every_min": 150, "grid": "victoria_2014"}
+    return job_of(**(own | changes))
