@@ -9,6 +9,7 @@ from power_nowcast.contracts import MEDIAN, QUANTILES
 from power_nowcast.errors import ModelError
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.boosters.base import STARTS
+from power_nowcast.models.boosters.series import joined
 from power_nowcast.models.examples import Examples
 from power_nowcast.models.kinds import create
 from power_nowcast.workers import PARALLEL_FROM
@@ -51,6 +52,17 @@ def test_of_too_many_rows_every_second_or_third_is_learnt(kind: str, known: Exam
     by_third = answer(thinned(train))
     width = (by_third[..., -1] - by_third[..., 0]).mean(axis=(0, 1))
     assert (few[..., -1] - few[..., 0]).mean(axis=(0, 1)) / width == pytest.approx(1, abs=0.25)
+
+
+def test_rows_side_by_side_are_joined_without_a_copy() -> None:
+    table = np.arange(40, dtype=np.float32).reshape(10, 4).copy()
+    for first, second in ((table[1:4], table[4:9]), (table[:0], table[:2])):
+        assert np.shares_memory(joined(first, second), table)
+        np.testing.assert_array_equal(joined(first, second), np.concatenate([first, second]))
+    apart = [(table[1:4], table[5:9]), (table[4:9], table[1:4]), (table[1:4], table[4:9].copy())]
+    for first, second in (*apart, (table[1:4, :2], table[4:9, :2]), (table[0:4:2], table[4:9])):
+        assert not np.shares_memory(joined(first, second), table)
+        np.testing.assert_array_equal(joined(first, second), np.concatenate([first, second]))
 
 
 @pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])

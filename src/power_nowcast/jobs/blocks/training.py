@@ -91,7 +91,8 @@ def gathered(task: Train) -> tuple[Examples, Examples]:
             "No sampled row has a value and the values after it.",
             remedy="Ingest a longer time; the sources' gaps: nowcast data gaps --region FILE.",
         )
-    return rows.of(slice(rows.front)), rows.of(slice(rows.back, None))
+    end = rows.close_up()
+    return rows.of(slice(rows.front)), rows.of(slice(rows.front, end))
 
 
 def _sampled(block: Block) -> int:
@@ -129,6 +130,13 @@ class _Rows:
             self.x[place] = block.x[chosen, 0]
             self.origin[place], self.scale[place] = block.origin_mw[chosen, 0], block.scale_mw[chosen, 0]
             self.outcome[place] = part.outcome_mw[chosen, 0]
+
+    def close_up(self) -> int:
+        """Move the rows to stop on next to those to learn from, so that both are one part; returns its end."""
+        end = self.front + self.size - self.back
+        for values in (self.times, self.x, self.origin, self.scale, self.outcome):
+            values[self.front : end] = values[self.back :]
+        return end
 
     def of(self, place: slice) -> Examples:
         """The rows of a place, not copied."""

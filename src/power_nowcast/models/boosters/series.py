@@ -105,7 +105,7 @@ def _picked(x: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.
 def fit_series(job: SeriesJob) -> SeriesFit:
     """Train one series: a booster for each knot, then the boosters of the sides on out-of-sample residuals."""
     config, border = job.config, len(job.train_x)
-    x, ramps = np.concatenate([job.train_x, job.valid_x]), np.concatenate([job.train_ramp, job.valid_ramp])
+    x, ramps = joined(job.train_x, job.valid_x), np.concatenate([job.train_ramp, job.valid_ramp])
     start = _start(job, x[:border], ramps[:border])
     refitted = _start(job, x, ramps) if config.refit else start
     line, refitted_line = _line(start, x, ramps), _line(refitted, x, ramps)
@@ -125,8 +125,20 @@ def fit_series(job: SeriesJob) -> SeriesFit:
             more = job.fit(config, tables.both, left, None, booster.rounds, None)
             booster = replace(more, curves=booster.curves)
         boosters.append(replace(booster, payload=with_scale(booster.payload, scale)))
+    del shared  # binned rows take as much memory as the rows of the sides
     sides, unit = _fit_sides(job, job.valid_ramp - centre)
     return SeriesFit(refitted, tuple(boosters), sides, quantiles_around(centre, unit))
+
+
+def joined(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows of both; no copy where they lie side by side in one table, as the gigabytes of a large sample do."""
+    whole = first.base if first.base is second.base else None
+    if whole is not None and whole.flags.c_contiguous and whole.shape[1:] == first.shape[1:] == second.shape[1:]:
+        begin, after = ((one.ctypes.data - whole.ctypes.data) // whole.strides[0] for one in (first, second))
+        part: NDArray[np.float32] = whole[begin : after + len(second)]
+        if after == begin + len(first) and first.strides == second.strides == whole.strides:
+            return part
+    return np.concatenate([first, second])
 
 
 def _start(job: SeriesJob, x: NDArray[np.float32], ramps: Floats) -> Start | None:
