@@ -24,6 +24,7 @@ class Desk:
     def __init__(self, site: Site, page: Any) -> None:
         self.site, self.page = site, page
         self.key = make(site.world.store, "ada", Scope.ADMIN, now=BEGIN)
+        site.app.state.keys.refresh()  # the service looks for new keys every half second
 
     def tab_to(self, wanted: str) -> None:
         for _ in range(60):
@@ -126,6 +127,28 @@ def test_alarms_are_acknowledged_and_shelved_by_keyboard_alone(desk: Desk) -> No
     assert stand["no nowcast"].acknowledged_by == stand["loss of a day"].shelved_by == "ada"
     hours = (stand["loss of a day"].shelved_until - desk.site.clock()).total_seconds() / 3600
     assert 3.9 < hours < 4.1
+
+
+def test_a_late_answer_of_before_the_sign_in_does_not_sign_out(desk: Desk) -> None:
+    page, held = desk.page, list[Any]()
+
+    def hold(route: Any) -> None:
+        if route.request.method == "GET":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/v1/session", hold)
+    page.reload()
+    until(page, "document.querySelectorAll('#multiples button').length > 0")
+    desk.sign_in(desk.key)
+    until(page, "!document.querySelector('#acts').hidden")
+    assert len(held) == 1
+    with page.expect_response("**/v1/session"):
+        held[0].fulfill(json={"name": None, "scope": None, "proof": None})
+    page.wait_for_timeout(300)
+    assert page.inner_text("#sign") == "Sign out (ada)"
+    assert page.locator("#acts").is_visible()
 
 
 def test_an_adjusted_series_is_drawn_and_told(desk: Desk) -> None:

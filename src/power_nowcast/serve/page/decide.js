@@ -56,8 +56,10 @@ function show(told) {
 }
 
 export async function whoIsIt() {
+  const before = session;
   try {
-    show(await send('GET', 'v1/session'));
+    const told = await send('GET', 'v1/session');
+    if (session === before) show(told); // else somebody has signed in or out since this was asked
   } catch {
     // Nothing depends on it: who is not signed in may look.
   }
