@@ -210,7 +210,7 @@ def test_nothing_registered_yet(fresh: Region, tmp_path: Path) -> None:
     assert mlflow_client.versions(fresh) == []
     assert mlflow_client.by_alias(fresh, "candidate") is None
     assert registry.history(fresh) == []
-    with pytest.raises(RegistryError, match="nowcast train"):
+    with pytest.raises(RegistryError, match="nowcast run"):
         mlflow_client.download(fresh, PRODUCTION, tmp_path)
 
 
