@@ -14,7 +14,7 @@ from power_nowcast.store.datafiles import address, snapshot
 from power_nowcast.store.delta import AFTERWARDS, reported
 
 ATTEMPTS = 10
-"""Each failed attempt means that another process has written: so many may come in between."""
+"""So many times another process may write in between. Another error comes again each time, and is raised at last."""
 
 
 def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
