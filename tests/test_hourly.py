@@ -74,6 +74,7 @@ def said(file: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_it_runs_from_the_files_to_production(said: str, file: Path) -> None:
     assert "In production  hourland-nowcast version 1 (lightgbm)" in said
     assert "ALL in 60 min: " in said
@@ -81,6 +82,7 @@ def test_it_runs_from_the_files_to_production(said: str, file: Path) -> None:
     assert production is not None
 
 
+@pytest.mark.slow
 def test_the_scorecard_is_that_of_the_file(said: str, file: Path, rows: pl.DataFrame) -> None:
     """Errors and coverage recomputed from the predictions and the file, in plain Polars."""
     folder = settings().reports / "hourland" / "lightgbm"

@@ -12,6 +12,8 @@ from power_nowcast import cli, mlflow_client
 from tests.cli.test_tables import check_digits
 from tests.small_job import job_of, write_region
 
+pytestmark = pytest.mark.slow  # evaluate/test_comparison.py has the figures and the page in `make test`
+
 
 def call(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli.app, ["compare", *(str(one) for one in arguments)])

@@ -90,7 +90,10 @@ class KilledError(Exception):
     """Stands for whatever ends a process between two steps."""
 
 
-@pytest.mark.parametrize("method", ["keep_raw", "quarantine", "append", "note_delivery", "write_calendar"])
+LATER = [pytest.param(one, marks=pytest.mark.slow) for one in ("keep_raw", "quarantine", "write_calendar")]
+
+
+@pytest.mark.parametrize("method", ["append", "note_delivery", *LATER])
 def test_an_ingest_interrupted_at_any_step_goes_on(
     region: Region, tmp_path: Path, whole: tuple[int, str, int, int], method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

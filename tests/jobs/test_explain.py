@@ -116,6 +116,7 @@ def test_the_overview_ranks_families(job: Job, bundles) -> None:
     assert next(iter(plain.rests_on)) == "same time, past days"
 
 
+@pytest.mark.slow
 def test_the_report_of_any_kind_tells_what_the_accuracy_rests_on(job: Job, bundles) -> None:
     newest = mlflow_client.versions(job.region)
     version = next(one for one in newest if one.kind == "ensemble")

@@ -18,6 +18,8 @@ from power_nowcast.jobs.train import train
 from power_nowcast.report.words import power
 from tests.small_job import PLAN, job_of, write_region
 
+pytestmark = pytest.mark.slow
+
 STEP = {"clock": "12:00", "version": "1", "digest": "d" * 12, "nowcast": "ALL 3,500 MW at 13:00", "what": "answers"}
 
 

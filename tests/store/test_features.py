@@ -7,7 +7,9 @@ from threading import Barrier
 
 import polars as pl
 import pytest
+from deltalake.exceptions import DeltaError
 
+from power_nowcast.errors import StoreError
 from power_nowcast.store import features
 
 FIRST, SECOND = pl.DataFrame({"x": [1.0, 2.0]}), pl.DataFrame({"x": [3.0]})
@@ -50,3 +52,17 @@ def test_writers_at_the_same_time_get_a_version_each_with_their_own_rows_only(tm
         assert sorted(versions) == [0, 1, 2]
         for version, frame in zip(versions, frames, strict=True):
             assert features.read(table, version, None).equals(frame)
+
+
+def test_a_write_that_fails_by_itself_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, tried = str(tmp_path / "table"), []
+    features.write(table, FIRST, None)
+
+    def write(*_: object, **__: object) -> None:
+        tried.append(table)
+        raise DeltaError("no more room")
+
+    monkeypatch.setattr(features, "write_deltalake", write)
+    with pytest.raises(StoreError, match="no more room"):
+        features.write(table, SECOND, None)
+    assert len(tried) == 1

@@ -1,7 +1,7 @@
 """Decides which published rows may enter the tables, with the reason against each of the others."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from power_nowcast.checks.shape import duplicates, flat_lines, spikes
 from power_nowcast.checks.spacing import check_spacing
 from power_nowcast.checks.units import check_units, in_another_unit, may_be_gw
 from power_nowcast.checks.zeros import false_zeros, without_own_use
-from power_nowcast.checks.zones import by_zone
+from power_nowcast.checks.zones import ZoneRows, by_zone
 from power_nowcast.contracts import BAD_ROWS, UTC, Reason, Table
 from power_nowcast.ingest.parts import spacing
 from power_nowcast.regions import Region, SourceSpec
@@ -67,9 +67,13 @@ def check(
     if not table.is_weather:
         missing = found[0].filter(pl.col("reason") == Reason.MISSING_CODE.value)
         values = over.filter("is_over").join(missing, on="row", how="anti", maintain_order="left")
-        check_units(list(by_zone(values, region, usual)), origin)
+        zones = list(by_zone(values, region, usual))
+        check_units(zones, origin)
         if table is Table.POWER:
-            found.append(_power_reasons(values, found[0], region, spec, origin, usual))
+            tell_of_capacity(values, region)
+            found.append(in_another_unit(zones, origin))
+            plausible = values.join(pl.concat(found), on="row", how="anti", maintain_order="left")
+            found.append(_zeros(list(by_zone(plausible, region, usual)), region, spec, origin))
     reasons = pl.concat(found).unique("row", keep="first", maintain_order=True)
     good = numbered.join(reasons, on="row", how="anti", maintain_order="left")
     key = ["series", "at", "written"]
@@ -116,23 +120,8 @@ def _is_over(rows: pl.DataFrame, region: Region, table: Table, spec: SourceSpec,
     return ends.sort("row").select((pl.col("end") <= latest).fill_null(True)).to_series()
 
 
-def _power_reasons(
-    rows: pl.DataFrame,
-    found: pl.DataFrame,
-    region: Region,
-    spec: SourceSpec,
-    origin: str,
-    usual: pl.DataFrame | None,
-) -> pl.DataFrame:
-    """Reasons that depend on each zone's usual level; `found` are rows that are bad by themselves.
-
-    Raises:
-        SourceFormatError: values of a series are in another unit than MW.
-    """
-    tell_of_capacity(rows, region)
-    reasons = in_another_unit(list(by_zone(rows, region, usual)), origin)
-    plausible = rows.join(pl.concat([found, reasons]), on="row", how="anti", maintain_order="left")
-    zones = list(by_zone(plausible, region, usual))
+def _zeros(zones: Sequence[ZoneRows], region: Region, spec: SourceSpec, origin: str) -> pl.DataFrame:
+    """Reasons of zeros that stand for missing values; power that may be in GW is told of."""
     if calm := [one.zone.name for one in zones if may_be_gw(one)]:
         logger.warning(
             "%s: %s stays below a three-hundredth of max_mw all the time. If that is no calm, the values are in GW: "
@@ -140,7 +129,7 @@ def _power_reasons(
             origin,
             ", ".join(calm),
         )
-    return pl.concat([reasons, false_zeros(zones, region, spec)])
+    return false_zeros(zones, region, spec)
 
 
 def _row_reasons(rows: pl.DataFrame, table: Table) -> pl.DataFrame:

@@ -18,7 +18,7 @@ CACHE_BYTES = 512 * 2**20
 LARGE_READ = 250_000
 """A read of more rows than this is not cached: the whole history would replace the last weeks."""
 _TEXT_BYTES = 16
-_STATISTICS = timedelta(milliseconds=1)
+PRECISION = timedelta(milliseconds=1)
 """Delta records a file's first and last time in whole milliseconds."""
 
 
@@ -82,9 +82,9 @@ class Snapshot:
         """Files that may have rows with a time in first..last, in folders for which the conditions are true."""
         kept = list(conditions)
         if first is not None:
-            kept.append((pl.col("last") >= first - _STATISTICS).fill_null(True))
+            kept.append((pl.col("last") >= first - PRECISION).fill_null(True))
         if last is not None:
-            kept.append((pl.col("first") <= last + _STATISTICS).fill_null(True))
+            kept.append((pl.col("first") <= last + PRECISION).fill_null(True))
         return self.files.filter(kept) if kept else self.files
 
 

@@ -13,9 +13,6 @@ from power_nowcast.store import log
 from power_nowcast.store.datafiles import address, snapshot
 from power_nowcast.store.delta import AFTERWARDS, reported
 
-ATTEMPTS = 10
-"""So many times another process may write in between. Another error comes again each time, and is raised at last."""
-
 
 def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
     """Write a frame as the newest version unless the newest one is equal. Returns the version with the frame.
@@ -27,17 +24,20 @@ def write(uri: str, frame: pl.DataFrame, options: dict[str, str] | None) -> int:
     """
     digest = _digest(frame)
     with reported(uri, "written"):
-        for attempt in range(1, ATTEMPTS + 1):
+        table = _open(uri, options)
+        while True:
+            before = _version(table)
             try:
-                return _write_once(uri, frame, digest, options)
+                return _write_once(uri, table, frame, digest, options)
             except DeltaError:
-                if attempt == ATTEMPTS:
+                table = _open(uri, options)
+                if _version(table) == before:  # nobody wrote in between, so the next attempt would fail alike
                     raise
-    raise AssertionError  # the last attempt returns or raises
 
 
-def _write_once(uri: str, frame: pl.DataFrame, digest: str, options: dict[str, str] | None) -> int:
-    table = _open(uri, options)
+def _write_once(
+    uri: str, table: DeltaTable | None, frame: pl.DataFrame, digest: str, options: dict[str, str] | None
+) -> int:
     if table is not None and table.history(1)[0].get("sha256") == digest:
         return table.version()
     write_deltalake(
@@ -58,6 +58,10 @@ def _write_once(uri: str, frame: pl.DataFrame, digest: str, options: dict[str, s
     if "://" not in uri:
         log.write_through(Path(uri, "_delta_log"), [version])
     return version
+
+
+def _version(table: DeltaTable | None) -> int | None:
+    return None if table is None else table.version()
 
 
 def _open(uri: str, options: dict[str, str] | None) -> DeltaTable | None:

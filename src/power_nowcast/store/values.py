@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import polars as pl
 
 from power_nowcast.contracts import ROWS, VALUES, Batch, Manifest, Table
 from power_nowcast.store.changes import AppendReport, changes, latest, new_versions
-from power_nowcast.store.datafiles import Snapshot
+from power_nowcast.store.datafiles import PRECISION, Snapshot
 from power_nowcast.store.delta import Delta
 from power_nowcast.store.looks import dated
 from power_nowcast.store.manifest import manifest_of
@@ -162,17 +163,25 @@ class Values:
         self, table: Table, region: str, *, until: datetime | None = None
     ) -> tuple[datetime | None, datetime | None]:
         """The oldest and the newest `valid_at` of a region up to `until`, None if there is none."""
-        one = pl.col("region") == region
-        mine = one if until is None else one & (pl.col("valid_at") <= until)
-        times = self._values[table].read_lazily(
-            lambda rows: rows.filter(mine).select(first=pl.col("valid_at").min(), last=pl.col("valid_at").max()), one
-        )
-        first, last = times.row(0)
-        return first, last
+        return self._first(table, region, until), self.last(table, region, until=until)
 
     def last(self, table: Table, region: str, *, until: datetime | None = None) -> datetime | None:
         """The newest `valid_at` of a region up to `until`, None if there is none."""
-        return self.span(table, region, until=until)[1]
+        one, values = pl.col("region") == region, self._values[table]
+        at = values.snapshot()
+        ends = at.needed([one], None, until)["last"]
+        # A file that ends before the newest end of a file has no newer row, so that one file or two are read.
+        since = (ends if until is None else ends.filter(ends + PRECISION <= until)).max()
+        rows = values.read(one, first=cast("datetime | None", since), last=until, of=at)
+        return cast("datetime | None", rows["valid_at"].max())
+
+    def _first(self, table: Table, region: str, until: datetime | None) -> datetime | None:
+        one, values = pl.col("region") == region, self._values[table]
+        at = values.snapshot()
+        begin = cast("datetime | None", at.needed([one], None, until)["first"].min())
+        ends = [time for time in (until, begin and begin + PRECISION) if time is not None]
+        rows = values.read(one, last=min(ends, default=None), of=at)
+        return cast("datetime | None", rows["valid_at"].min())
 
     def _select(
         self,

@@ -34,7 +34,11 @@ def parts() -> tuple[Examples, Examples]:
     return known.during(times[0], border), known.during(border, times[-1])
 
 
-@pytest.fixture(scope="module", params=list(SIZES), ids=lambda model: model.kind)
+# The exporter takes ten seconds for the TFT, whose training and graph other tests of `make test` cover.
+LONG = pytest.param(Tft, marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=[Mlp, MlpGlobal, Lstm, LONG], ids=lambda model: model.kind)
 def trained(request: pytest.FixtureRequest, parts: tuple[Examples, Examples]) -> NeuralModel:
     pytest.importorskip("torch", reason="the extra neural is not installed")
     size = SIZES[request.param]

@@ -53,7 +53,10 @@ def assert_same(one: Trained, other: Trained) -> None:
         np.testing.assert_array_equal(value, weights(other)[name], err_msg=name)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+LATER = [pytest.param(kind, marks=pytest.mark.slow) for kind in NETWORKS if kind != "mlp"]
+
+
+@pytest.mark.parametrize("kind", ["mlp", *LATER])
 def test_a_killed_training_goes_on_to_the_same_network(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "kept" / "network.safetensors"
     child = get_context("spawn").Process(target=train_and_die, args=(kind, file, 2))
