@@ -158,6 +158,24 @@ def test_promotion_and_rollback_with_their_reasons(fresh: Region, registered: li
     assert mlflow_client.rollback(fresh, person="Cat", reason="no").version == "1"
 
 
+def test_the_description_of_the_model_tells_the_promotions(fresh: Region, registered: list[Version]) -> None:
+    client = mlflow_client.connect()
+    mlflow_client.promote(fresh, "1", decision=YES, person="Ann", reason="first | of\nall")
+    told = client.get_registered_model(fresh.model).description
+    assert told.startswith(f"{fresh.title}\n\n{registry.HEADING}\n\n| when")
+    client.update_registered_model(fresh.model, told.replace(fresh.title, "Ours. Ask Ann."))
+    mlflow_client.promote(fresh, "2", decision=YES, person="Bob", reason="better")
+    mlflow_client.rollback(fresh, person="Cat", reason="spikes")
+    own, _, table = client.get_registered_model(fresh.model).description.partition(registry.HEADING)
+    assert own.strip() == "Ours. Ask Ann."
+    rows = [[cell.strip() for cell in line.split(" | ")[1:]] for line in table.strip().splitlines()[2:]]
+    assert rows == [
+        ["rollback", "1", "2", "Cat", "spikes |"],
+        ["promote", "2", "1", "Bob", "better |"],
+        ["promote", "1", "", "Ann", r"first \| of all |"],
+    ]
+
+
 def test_a_promotion_cut_short_changes_nothing(fresh: Region, registered: list[Version]) -> None:
     mlflow_client.promote(fresh, "1", decision=YES, person="Ann", reason="first")
     # What is there when the last call, the alias, is not made any more.

@@ -12,7 +12,7 @@ from power_nowcast.bundle.files import verify
 from power_nowcast.errors import ConfigurationError, RegistryError
 from power_nowcast.mlflow_client.connection import connect, is_new, place, shown_address, translated
 from power_nowcast.mlflow_client.packaging import ensure_model, log_model
-from power_nowcast.mlflow_client.registry import ALIASES, BUNDLE_FOLDER, HISTORY, listed, registered_model
+from power_nowcast.mlflow_client.registry import ALIASES, BUNDLE_FOLDER, HISTORY, listed, registered_model, tell_history
 from power_nowcast.mlflow_client.runs import BATCH, NOTE, experiment
 from power_nowcast.regions import Region
 
@@ -217,6 +217,7 @@ def _copy_history(region: Region, model: Any, found: list[Any], numbers: Mapping
         # Production comes last: a service takes a version as soon as the alias names it.
         for alias in sorted(model.aliases, key=lambda name: ALIASES.index(name) if name in ALIASES else -1):
             client.set_registered_model_alias(region.model, alias, numbers[str(model.aliases[alias])])
+        tell_history(client, region)
     return ""
 
 

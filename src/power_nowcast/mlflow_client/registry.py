@@ -1,6 +1,7 @@
 """Registered versions of a region's model: aliases are the one source of truth about what is in production."""
 
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ from power_nowcast.regions import Region
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+logger = logging.getLogger(__name__)
+
 CANDIDATE, STAGING, PRODUCTION = "candidate", "staging", "production"
 ALIASES = (CANDIDATE, STAGING, PRODUCTION)
 METRICS = "metrics"
@@ -26,6 +29,9 @@ METRICS = "metrics"
 METRIC_BEFORE = "metric."
 """Versions of before have a tag with this prefix for each figure."""
 HISTORY = "promotion."
+HEADING = "## In production, newest first"
+"""Below it the description of a model tells its history; the text above it is a person's own."""
+TOLD_STEPS = 20
 BUNDLE_FOLDER = "artifacts/bundle"
 """Folder of the native files inside the registered model."""
 
@@ -206,6 +212,30 @@ def history(region: Region) -> list[Step]:
         model = registered_model(client, region)
     if model is None:
         return []
+    return _steps(model)
+
+
+def tell_history(client: "MlflowClient", region: Region) -> None:
+    """Write the newest promotions and rollbacks into the model's description, as a table that MLflow's page shows."""
+    model = registered_model(client, region)
+    if model is None:
+        return
+    lines = ["| when, UTC | what | version | before | by | reason |", "|---|---|---|---|---|---|"]
+    for step in _steps(model)[: -TOLD_STEPS - 1 : -1]:
+        cells = [
+            step.at[:16].replace("T", " "),
+            step.action,
+            step.version,
+            step.previous or "",
+            step.person,
+            step.reason,
+        ]
+        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", r"\|") for cell in cells) + " |")
+    own = (model.description or "").partition(HEADING)[0].rstrip()
+    client.update_registered_model(region.model, "\n\n".join([own, HEADING, "\n".join(lines)]).lstrip())
+
+
+def _steps(model: Any) -> list[Step]:
     steps = [Step(**json.loads(value)) for key, value in sorted(model.tags.items()) if key.startswith(HISTORY)]
     if not steps:
         return []
@@ -275,6 +305,11 @@ def _to_production(
         client.set_registered_model_tag(region.model, f"{HISTORY}{stamp}", text)
         client.set_model_version_tag(chosen.name, chosen.version, f"{HISTORY}{stamp}", text)
         client.set_registered_model_alias(region.model, PRODUCTION, chosen.version)
+    try:
+        with translated():
+            tell_history(client, region)
+    except NowcastError as error:  # the version is in production all the same
+        logger.warning("The description of %s does not tell the newest promotion: %s", region.model, error)
     return find(region, chosen.version)
 
 
