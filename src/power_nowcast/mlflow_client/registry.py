@@ -32,6 +32,7 @@ HISTORY = "promotion."
 HEADING = "## In production, newest first"
 """Below it the description of a model tells its history; the text above it is a person's own."""
 TOLD_STEPS = 20
+"""So many promotions and rollbacks, the newest ones, are told there."""
 BUNDLE_FOLDER = "artifacts/bundle"
 """Folder of the native files inside the registered model."""
 
