@@ -219,10 +219,10 @@ def history(region: Region) -> list[Step]:
 def tell_history(client: "MlflowClient", region: Region) -> None:
     """Write the newest promotions and rollbacks into the model's description, as a table that MLflow's page shows."""
     model = registered_model(client, region)
-    if model is None:
+    if model is None or not (steps := _steps(model)):
         return
     lines = ["| when, UTC | what | version | before | by | reason |", "|---|---|---|---|---|---|"]
-    for step in _steps(model)[: -TOLD_STEPS - 1 : -1]:
+    for step in steps[: -TOLD_STEPS - 1 : -1]:
         cells = [
             step.at[:16].replace("T", " "),
             step.action,
