@@ -285,6 +285,24 @@ def test_a_running_loop_takes_a_new_version_at_once(world: World, slot_of) -> No
     assert world.now - BEGIN < timedelta(seconds=1)
 
 
+def test_a_running_loop_takes_its_first_version_at_once(world: World, slot_of, tmp_path: Path) -> None:
+    # A service steps before its model is loaded.
+    loaded, slept = slot_of(1), []
+    loop = world.loop(ModelSlot(REGION, lambda: pytest.fail("the loop loads nothing"), tmp_path))
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        world.now += timedelta(seconds=seconds)
+        if len(slept) == 3:
+            loop.slot = loaded
+
+    loop.sleep = sleep
+    loop.collector = None
+    loop.run(lambda: loop.present is not None)
+    assert len(slept) == 3
+    assert world.now - BEGIN < timedelta(seconds=1)
+
+
 def test_a_process_with_an_older_version_never_supersedes_a_newer_one(world: World, slot_of) -> None:
     newer, older = world.loop(slot_of(2)), world.loop(slot_of(1))
     for _ in range(3):

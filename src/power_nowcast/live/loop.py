@@ -87,6 +87,7 @@ class Loop:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Step until `stopped`; a failure of a step is logged, and the next step tries again."""
         while not stopped():
+            had_version = self.slot.is_loaded
             try:
                 due = self.step()
             except NowcastError as error:
@@ -98,7 +99,8 @@ class Loop:
             # In short pieces, so that a new version, or the end, waits for no interval.
             for _ in range(LONGEST_SLEEP // SHORT_SLEEP):
                 wait = min(due - self.clock(), SHORT_SLEEP).total_seconds()
-                if wait <= 0 or stopped() or self._is_swapped:
+                is_first = self.slot.is_loaded and not had_version
+                if wait <= 0 or stopped() or is_first or self._is_swapped:
                     break
                 self.sleep(wait)
 
