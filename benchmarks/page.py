@@ -17,28 +17,19 @@ of its own. Figures, by `--part`:
 import shutil
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 from bars import of_the_service
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
-from serving import HOST, PRESENT, Following, Sample, let_pass, log_into, processor_seconds, sample, serving, train
+from served import HOST, Sample, running
+from serving import PRESENT, Following, processor_seconds, sample, serving, train
 
-from power_nowcast.bundle.bundle import Bundle
-from power_nowcast.ingest import ReplayClock
-from power_nowcast.live.loop import Loop
-from power_nowcast.live.slot import Fetched, ModelSlot
-from power_nowcast.regions import load
-from power_nowcast.serve.fastapi_app import create_app
-from power_nowcast.serve.service import Served
-from power_nowcast.serve.start import run_server
-from power_nowcast.store import Store
 from power_nowcast.store.events import Event, Kind, note
 
 AT_MOST = {
@@ -91,7 +82,7 @@ def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, fl
     if bundle is None:
         bundle = folder / "bundle"
         train(given)[0].save(bundle)
-    with serving(_serve, folder, bundle, given.begin, path="/healthz") as (_, port):
+    with serving(running, folder, bundle, given.begin, path="/healthz") as (_, port):
         following = Following(folder)
         following.step()
         _published(port)
@@ -136,32 +127,6 @@ def _published(port: int, seconds: float = 120.0) -> None:
         if time.monotonic() > last:
             raise TimeoutError(PRESENT)
         time.sleep(0.1)
-
-
-def _serve(folder: Path, bundle: Path, begin: datetime, port: int) -> None:
-    """The service, by a clock that runs; a thread lets an interval pass whenever the file `go` holds a new number."""
-    log_into(folder / "log")
-    given = Sample(load("nyiso"), Store(folder / "whole"), Store(folder / "data"), begin)
-    region, store, clock = given.region, given.started, ReplayClock(begin)
-    slot = ModelSlot(region, lambda: Fetched(bundle, "1", Bundle.load(bundle).digest), folder / "cache")
-    slot.load()
-    loop = Loop(store, region, slot, None, clock, clock.sleep)
-
-    def drive() -> None:
-        done, now = 0, begin
-        while True:
-            text = (folder / "go").read_text() if (folder / "go").exists() else ""
-            if not text or int(text) == done:
-                time.sleep(0.01)
-                continue
-            done, now = int(text), let_pass(given, store, now)
-            clock.start += now - clock()
-            loop.step()
-
-    loop.run = lambda _: None  # type: ignore[method-assign]  # the thread below steps in its place
-    threading.Thread(target=drive, daemon=True).start()
-    app = create_app({region.name: Served(region, slot, loop)}, store, default_region=region.name, clock=clock)
-    run_server(app, HOST, port)
 
 
 @contextmanager

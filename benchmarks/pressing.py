@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 
-from serving import HOST
+from served import HOST
 
 ANSWERED, BUSY = (200,), (200, 429, 503)
 """Statuses that count as an answer to a GET, and to a POST, of which a busy service may refuse some."""

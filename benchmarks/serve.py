@@ -11,7 +11,7 @@ of its own. There, a clock jumps from interval to interval. Figures, by `--part`
 - requests: `get_over_bare`, `unchanged_over_bare`: processor time of a request for the present (200, 304), as a ratio
   to that of an empty handler of a bare FastAPI application on the same server. They take turns; the median of five
   rounds counts. The service is as it is on a network: each request brings a key, which is checked, and counts for its
-  rate. `resident_mib`: memory of the service after that.
+  rate. `resident_mb`: memory of the service after that.
 - streams: `stream_kb`: memory that each of 1,000 open streams adds. `stalled_closed_s`: until the last of ten readers
   that take nothing has lost its connection. `sigterm_s`: from SIGTERM, with all streams open, to the end of the
   process; `sigterm_errors` and `streams_cut_off` count lines of its log and streams without their last chunk.
@@ -29,7 +29,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -41,23 +40,18 @@ import httpx
 import numpy as np
 import polars as pl
 import streams
-import uvicorn
 from bars import of_the_service
-from fastapi import FastAPI
 from pressing import pressed
+from served import HOST, Sample, bare, jumping
 from serving import (
-    HOST,
     PRESENT,
     STREAM,
     Following,
-    Sample,
     exchange,
     free_port,
-    let_pass,
-    log_into,
     processor_seconds,
     request,
-    resident_mib,
+    resident_mb,
     sample,
     serving,
     train,
@@ -67,22 +61,15 @@ from serving import (
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.features.panel import window
 from power_nowcast.features.rows import to_rows
-from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.mlflow_client import environment as mlflow_environment
 from power_nowcast.mlflow_client import packaging, serve_command
-from power_nowcast.regions import load
-from power_nowcast.serve.fastapi_app import create_app
-from power_nowcast.serve.guard import Limits
-from power_nowcast.serve.service import Served
-from power_nowcast.serve.start import run_server
-from power_nowcast.store import Store
 from power_nowcast.store.keys import Scope, make
 
 AT_MOST = {
     "events": {"event_p50_s": 0.3, "event_p99_s": 1.0},
     "pressed": {"pressed_p99_s": 2.0, "pressed_errors": 0.0},
-    "requests": {"get_over_bare": 1.5, "unchanged_over_bare": 1.25, "resident_mib": 600.0},
+    "requests": {"get_over_bare": 1.5, "unchanged_over_bare": 1.25, "resident_mb": 600.0},
     "streams": {
         "stream_kb": 60.0,
         "stalled_closed_s": 30.0,
@@ -104,7 +91,7 @@ def main() -> int:
 
 def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, float]:
     """The figures, with everything in an empty folder."""
-    given, figures = sample(folder, 2 * INTERVALS + 12), dict[str, float]()
+    given, figures = sample(folder, 2 * INTERVALS + 24), dict[str, float]()
     if bundle is None:
         bundle = folder / "bundle"
         train(given)[0].save(bundle)
@@ -113,7 +100,7 @@ def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, fl
     if set(parts) == {"restart"}:
         return figures
     key = {"authorization": f"Bearer {make(given.started, 'benchmark', Scope.ADMIN, now=given.begin)}"}
-    with serving(_serve, folder, bundle, given.begin, path="/healthz") as (live, port):
+    with serving(jumping, folder, bundle, given.begin, path="/healthz") as (live, port):
         following = Following(folder)
         following.step()
         while httpx.get(f"http://{HOST}:{port}{PRESENT}", headers=key).status_code != 200:
@@ -126,54 +113,14 @@ def measure(folder: Path, bundle: Path | None, parts: list[str]) -> dict[str, fl
                 figures |= _events("pressed", following, port, key)
             figures |= told
         if "requests" in parts:
-            with serving(_bare, path="/") as (bare, bare_port):
-                figures |= _requests(live, bare, (port, bare_port), key)
-            figures["resident_mib"] = resident_mib(live.pid)
+            with serving(bare, path="/") as (empty, bare_port):
+                figures |= _requests(live, empty, (port, bare_port), key)
+            figures["resident_mb"] = resident_mb(live.pid)
         if "posts" in parts:
             figures |= _posts(given, folder, bundle, port, key)
         if "streams" in parts:
             figures |= streams.measure(live, port, following, key, folder / "log")
     return figures
-
-
-def _serve(folder: Path, bundle: Path, begin: datetime, port: int) -> None:
-    """The service; a thread lets an interval pass whenever the file `go` holds a new number."""
-    log_into(folder / "log")
-    given = Sample(load("nyiso"), Store(folder / "whole"), Store(folder / "data"), begin)
-    region, store = given.region, given.started
-    slot = ModelSlot(region, lambda: Fetched(bundle, "1", Bundle.load(bundle).digest), folder / "cache")
-    slot.load()
-    now = [begin]
-    loop = Loop(store, region, slot, None, lambda: now[0], lambda seconds: time.sleep(min(seconds, 3600.0)))
-
-    def drive() -> None:
-        done = 0
-        while True:
-            text = (folder / "go").read_text() if (folder / "go").exists() else ""
-            if not text or int(text) == done:
-                time.sleep(0.002)
-                continue
-            done = int(text)
-            now[0] = let_pass(given, store, now[0])
-            (folder / f"in_hand_{done}").write_text(str(time.time()))
-            loop.step()
-
-    loop.run = lambda _: None  # type: ignore[method-assign]  # the thread below steps in its place
-    threading.Thread(target=drive, daemon=True).start()
-    served = {region.name: Served(region, slot, loop)}
-    limits = Limits(needs_key=frozenset(Scope), rate=10**9)
-    app = create_app(served, store, default_region="nyiso", clock=lambda: now[0], limits=limits)
-    run_server(app, HOST, port)
-
-
-def _bare(port: int) -> None:
-    app = FastAPI()
-
-    @app.get("/")
-    async def empty() -> dict[str, str]:
-        return {}
-
-    uvicorn.run(app, host=HOST, port=port, access_log=False, server_header=False, log_level="warning")
 
 
 def _events(name: str, following: Following, port: int, key: dict[str, str]) -> dict[str, float]:

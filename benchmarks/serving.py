@@ -1,50 +1,33 @@
 """What the benchmarks of the live service share: its tables and models, its process, requests over bare sockets."""
 
-import multiprocessing
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import numpy as np
 import polars as pl
+from served import HOST, ROWS, Sample
 
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.bundle.train import examples, train_bundle
 from power_nowcast.collect import write_all
-from power_nowcast.contracts import VALUES, Table
+from power_nowcast.contracts import Table
 from power_nowcast.features.panel import history
 from power_nowcast.features.spec import FeatureSpec
 from power_nowcast.models.kinds import create
-from power_nowcast.regions import Region, load
+from power_nowcast.regions import load
 from power_nowcast.store import Store
 
-HOST, PRESENT, STREAM = "127.0.0.1", "/v1/nowcast/nyiso", "/v1/stream/nyiso"
+PRESENT, STREAM = "/v1/nowcast/nyiso", "/v1/stream/nyiso"
 HISTORY = timedelta(days=40)
 ROUNDS_OF_BOOSTING = 30
-ROWS = [name for name in VALUES if name != "first_seen_at"]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """New York's embedded sample: all of it, and what a service knows that starts at a time.
-
-    Attributes:
-        region: New York.
-        whole: the tables with everything.
-        started: the tables with what was known at `begin`.
-        begin: the issue time at which a service starts; so many intervals of the sample lie after it.
-    """
-
-    region: Region
-    whole: Store
-    started: Store
-    begin: datetime
 
 
 def sample(folder: Path, intervals: int) -> Sample:
@@ -59,16 +42,6 @@ def sample(folder: Path, intervals: int) -> Sample:
         rows = whole.versions(table, region.name, start=begin - HISTORY)
         started.append(table, rows.filter(pl.col("available_at") <= begin).select(ROWS), now=begin, are_versions=True)
     return Sample(region, whole, started, begin)
-
-
-def let_pass(given: Sample, store: Store, before: datetime) -> datetime:
-    """Append what became known in the interval after `before`; returns its end."""
-    now = before + given.region.interval
-    for table in given.region.specs:
-        rows = given.whole.versions(table, given.region.name, start=before - timedelta(hours=3))
-        new = pl.col("available_at").is_between(before, now, closed="right")
-        store.append(table, rows.filter(new).select(ROWS), now=now, are_versions=True)
-    return now
 
 
 def train(given: Sample, *rounds: int) -> list[Bundle]:
@@ -105,24 +78,20 @@ class Following:
 
 
 @contextmanager
-def serving(serve: Callable[..., None], *given: object, path: str) -> Iterator[tuple[multiprocessing.Process, int]]:
-    """A server in a process of its own, once it answers, with its port; `serve` takes the port as its last argument."""
+def serving(serve: Callable[..., None], *given: object, path: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A server in a process of its own, once it answers, with its port.
+
+    `serve` is a function of `served`; it takes its arguments as text, the port last. The process imports nothing else.
+    """
     port = free_port()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(*given, port))
-    process.start()
+    code = f"import sys; from served import {serve.__name__}; {serve.__name__}(*sys.argv[1:])"
+    process = subprocess.Popen([sys.executable, "-c", code, *map(str, given), str(port)], cwd=Path(__file__).parent)
     try:
         wait_for(port, path)
-        yield process, port  # type: ignore[misc]
+        yield process, port
     finally:
         process.terminate()
-        process.join()
-
-
-def log_into(file: Path) -> None:
-    """Let all that this process prints go into a file."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
+        process.wait()
 
 
 def request(path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> bytes:
@@ -159,15 +128,16 @@ def _received(connection: socket.socket) -> bytes:
     return part
 
 
-def processor_seconds(pid: int | None) -> float:
+def processor_seconds(pid: int) -> float:
     """Processor seconds that a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mib(pid: int | None) -> float:
-    """Resident memory of a process."""
-    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+def resident_mb(pid: int, *, peak: bool = False) -> float:
+    """Resident memory of a process in megabytes, now or at most so far."""
+    name = "VmHWM:" if peak else "VmRSS:"
+    return int(Path(f"/proc/{pid}/status").read_text().split(name)[1].split()[0]) * 1024 / 1e6
 
 
 def wait_for(port: int, path: str, seconds: float = 120.0) -> None:

@@ -1,17 +1,20 @@
 """A thousand subscribers of the live service: memory, readers that stall, the end of the service."""
 
 import socket
+import statistics
 import time
 from contextlib import suppress
-from multiprocessing import Process
 from pathlib import Path
+from subprocess import Popen
 
-from serving import HOST, STREAM, Following, request, resident_mib
+from served import HOST
+from serving import STREAM, Following, request, resident_mb
 
 STREAMS, STALLED = 1000, 10
+INTERVALS, PAUSE_SECONDS = 7, 0.5
 
 
-def measure(live: Process, port: int, following: Following, key: dict[str, str], log: Path) -> dict[str, float]:
+def measure(live: Popen[bytes], port: int, following: Following, key: dict[str, str], log: Path) -> dict[str, float]:
     """Memory of 1,000 streams, the end of those that stall, and the end of the process with all open.
 
     Args:
@@ -21,15 +24,15 @@ def measure(live: Process, port: int, following: Following, key: dict[str, str],
         key: headers with a key.
         log: the file of its log.
     """
-    before = resident_mib(live.pid)
-    streams = [_stream(port, key) for _ in range(STREAMS)]
-    for one in streams:
+    streams, figures = [_stream(port, key)], dict[str, float]()
+    _event(streams[0])
+    before, _ = _followed(live, following, streams)
+    more = [_stream(port, key) for _ in range(STREAMS - 1)]
+    for one in more:
         _event(one)
-    number, figures = following.step(), dict[str, float]()
-    for one in streams:
-        _event(one)
-    figures["event_of_all_streams_s"] = time.time() - following.in_hand(number)
-    figures["stream_kb"] = (resident_mib(live.pid) - before) * 1024 * 1.024 / STREAMS
+    streams += more
+    after, figures["event_of_all_streams_s"] = _followed(live, following, streams)
+    figures["stream_kb"] = (after - before) * 1000 / len(more)
     stalled = [_stream(port, key, receive_bytes=1) for _ in range(STALLED)]
     begun, ports = time.monotonic(), {one.getsockname()[1] for one in stalled}
     while ports & _open_to(port) and time.monotonic() - begun < 120:
@@ -37,12 +40,28 @@ def measure(live: Process, port: int, following: Following, key: dict[str, str],
     figures["stalled_closed_s"] = time.monotonic() - begun
     begun = time.monotonic()
     live.terminate()
-    live.join()
+    live.wait()
     figures["sigterm_s"] = time.monotonic() - begun
     told = log.read_text()
     figures["sigterm_errors"] = told.count("ERROR") + told.count("Traceback")
     figures["streams_cut_off"] = sum(not _rest(one).endswith(b"0\r\n\r\n") for one in streams)
     return figures
+
+
+def _followed(live: Popen[bytes], following: Following, streams: list[socket.socket]) -> tuple[float, float]:
+    """Memory in MB, and seconds from data in hand to the last stream's event: medians of `INTERVALS` intervals.
+
+    A nowcast takes memory and gives it back, more than a hundred streams together have: one look would tell little.
+    """
+    memory, seconds = list[float](), list[float]()
+    for _ in range(INTERVALS):
+        number = following.step()
+        for one in streams:
+            _event(one)
+        seconds.append(time.time() - following.in_hand(number))
+        time.sleep(PAUSE_SECONDS)
+        memory.append(resident_mb(live.pid))
+    return statistics.median(memory), statistics.median(seconds)
 
 
 def _stream(port: int, key: dict[str, str], receive_bytes: int | None = None) -> socket.socket:

@@ -38,7 +38,7 @@ from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, STALL_SE
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
-from power_nowcast.serve.versions import production, shadow
+from power_nowcast.serve.versions import Ask, in_own_process, production, shadow
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 
@@ -53,10 +53,11 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     """
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
-    served = {region.name: Served(region, production(region, settings())) for region in found}
     named = {region.name: name for region, name in zip(found, names, strict=True)}
-    app = create_app(served, store, default_region=found[0].name, limits=_limits(host), changes=Changes(named))
-    run_server(app, host, port)
+    with in_own_process() as ask:
+        served = {region.name: Served(region, production(region, settings(), ask)) for region in found}
+        app = create_app(served, store, default_region=found[0].name, limits=_limits(host), changes=Changes(named))
+        run_server(app, host, port)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ def serve_live(early: Early, names: list[str], play: Play | None = None) -> None
         UnknownRegionError: there is no such region.
         ConfigurationError: a source does not match its region file, cannot be replayed, or lacks a key or a contact.
     """
+    with in_own_process() as ask:
+        _serve_live(early, names, play, ask)
+
+
+def _serve_live(early: Early, names: list[str], play: Play | None, ask: Ask) -> None:
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     clock: Any = system_clock if play is None else ReplayClock(play.start, play.speed)
     sleep = time.sleep if play is None else clock.sleep
@@ -90,12 +96,12 @@ def serve_live(early: Early, names: list[str], play: Play | None = None) -> None
         if play is None:
             check_ready(followed)
         note_clock(store, region.name, clock)
-        slot = production(region, settings())
+        slot = production(region, settings(), ask)
         follower = Follower(store, followed, clock=clock, sleep=sleep, progress=_told)
         outside = Outside(store, _secret(settings().webhook), _secret(settings().heartbeat))
         messages = Beside(f"messages {region.name}", outside.step)
         watch = Watch(store, followed, limits_in_force(slot), clock, messages.tell)
-        own = (shadow(store, followed, settings()), Beside(f"watch {region.name}", watch.step, watch.idle))
+        own = (shadow(store, followed, settings(), ask), Beside(f"watch {region.name}", watch.step, watch.idle))
         loop = Loop(store, followed, slot, follower, clock, sleep, tuple(one.tell for one in own))
         served[region.name], named[region.name] = Served(followed, slot, loop, watch), name
         loops.append(loop)

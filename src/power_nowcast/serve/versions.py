@@ -1,48 +1,126 @@
-"""Versions of the registry for a running service: the one that answers, and the one in the shadow with its verdict."""
+"""Versions of the registry for a running service: the one that answers, and the one in the shadow with its verdict.
 
-import logging
+A process of its own asks the registry: importing MLflow takes seconds, which would hold up answers, and 130 MiB.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache, partial
+from logging.config import dictConfig
+from pathlib import Path
+from typing import Protocol
 
 from power_nowcast import mlflow_client
+from power_nowcast.errors import RegistryUnavailableError
 from power_nowcast.evaluate.promotion import Decision, Outcome
 from power_nowcast.live.shadow import Judged, Role, Second, Shadow
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region
+from power_nowcast.serve import logs
 from power_nowcast.settings import Settings
 from power_nowcast.store import Store
 from power_nowcast.store.events import tell_promotion
-
-logger = logging.getLogger("power_nowcast.live")
+from power_nowcast.workers import Processes, processes
 
 PERSON = "the service"
 """Who decides, in the history of promotions, if a window in the shadow does."""
 
 
-def production(region: Region, chosen: Settings) -> ModelSlot:
+class Ask(Protocol):
+    """Does a function of a module that asks the registry; the function's errors are raised here."""
+
+    def __call__[**Given, Told](
+        self, work: Callable[Given, Told], *given: Given.args, **named: Given.kwargs
+    ) -> Told: ...
+
+
+def in_this_process[**Given, Told](work: Callable[Given, Told], *given: Given.args, **named: Given.kwargs) -> Told:
+    """Ask in this process, which imports MLflow."""
+    return work(*given, **named)
+
+
+@contextmanager
+def in_own_process() -> Iterator[Ask]:
+    """Yields what asks in a process of its own; the first question starts it, the end of the block ends it."""
+    lock, held = threading.Lock(), list[Processes]()
+
+    def lost(own: Processes) -> RegistryUnavailableError:
+        with lock:
+            if own in held:
+                held.remove(own)
+                own.end()
+        return RegistryUnavailableError(
+            "The process that asks the registry has ended in the middle of a question.",
+            remedy="The service starts another one for its next question; see whether the machine has memory left.",
+        )
+
+    def ask[**Given, Told](work: Callable[Given, Told], *given: Given.args, **named: Given.kwargs) -> Told:
+        with lock:
+            if not held:
+                held.append(processes(1))
+            own = held[0]
+        try:
+            answer = own.submit(_logged, partial(work, *given, **named))
+        except RuntimeError as error:  # it is broken, or the block has ended
+            raise lost(own) from error
+        try:
+            return answer.result()
+        except (BrokenProcessPool, CancelledError) as error:
+            raise lost(own) from error
+
+    try:
+        yield ask
+    finally:
+        for one in held:
+            one.end()
+
+
+def _logged[Told](work: Callable[[], Told]) -> Told:
+    _log()
+    return work()
+
+
+@cache
+def _log() -> None:
+    """Let this process log as the service does."""
+    dictConfig(logs.config())
+
+
+def production(region: Region, chosen: Settings, ask: Ask = in_this_process) -> ModelSlot:
     """A slot that loads the region's production version from the registry."""
-    cache = chosen.artifacts / region.name / "versions"
-
-    def loader() -> Fetched:
-        folder, version = mlflow_client.download(region, mlflow_client.PRODUCTION, cache)
-        return Fetched(folder, version.version, version.digest)
-
-    return ModelSlot(region, loader, cache)
+    folder = chosen.artifacts / region.name / "versions"
+    return ModelSlot(region, lambda: ask(fetched, region, mlflow_client.PRODUCTION, folder), folder)
 
 
-def shadow(store: Store, region: Region, chosen: Settings) -> Shadow:
+def fetched(region: Region, alias_or_version: str, folder: Path) -> Fetched:
+    """A version of the registry, in a folder of its own inside `folder`.
+
+    Raises:
+        RegistryError: there is none, or MLflow does not answer.
+        ModelError: its files are damaged.
+    """
+    place, version = mlflow_client.download(region, alias_or_version, folder)
+    return Fetched(place, version.version, version.digest)
+
+
+def shadow(store: Store, region: Region, chosen: Settings, ask: Ask = in_this_process) -> Shadow:
     """The shadow of a region, with the window of the settings; without a window nothing is judged."""
     folder = chosen.artifacts / region.name
     length = timedelta(days=chosen.shadow_days) if chosen.shadow_days else None
 
     def second() -> Second | None:
-        found = in_shadow(region, is_guarded=length is not None)
-        if found is None:
-            return None
-        version, role = found
-        place, fetched = mlflow_client.download(region, version, folder / "versions")
-        return Second(Fetched(place, fetched.version, fetched.digest), role)
+        return ask(_second, region, folder / "versions", is_guarded=length is not None)
 
-    return Shadow(store, region, second, lambda judged: settle(store, region, judged), length, folder / "shadow")
+    return Shadow(store, region, second, lambda judged: settle(store, region, judged, ask), length, folder / "shadow")
+
+
+def _second(region: Region, folder: Path, *, is_guarded: bool) -> Second | None:
+    found = in_shadow(region, is_guarded=is_guarded)
+    return None if found is None else Second(fetched(region, found[0], folder), found[1])
 
 
 def in_shadow(region: Region, *, is_guarded: bool) -> tuple[str, Role] | None:
@@ -73,7 +151,7 @@ def in_shadow(region: Region, *, is_guarded: bool) -> tuple[str, Role] | None:
     return None if Role.BEFORE in current.tags else (last.previous, Role.BEFORE)
 
 
-def settle(store: Store, region: Region, judged: Judged) -> None:
+def settle(store: Store, region: Region, judged: Judged, ask: Ask = in_this_process) -> None:
     """Put the verdict into the version's tags, and promote the version or go back to the one before, as it says.
 
     A second process that comes to the same verdict changes nothing more.
@@ -81,14 +159,26 @@ def settle(store: Store, region: Region, judged: Judged) -> None:
     Raises:
         RegistryError: MLflow does not answer, or refuses.
     """
+    moved = ask(_moved, region, judged)
+    if moved is not None:
+        version, what = moved
+        tell_promotion(store, region.name, version, what, person=PERSON, reason=_reason(judged))
+
+
+def _moved(region: Region, judged: Judged) -> tuple[str, str] | None:
+    """Act on the verdict in the registry; the version that went into production, and in which words that is told."""
     version, role, verdict = judged.version, judged.role, judged.verdict
     mlflow_client.tag_verdict(region, version, role, verdict, first=judged.first, last=judged.last)
-    reason, current = " ".join(verdict.reasons), mlflow_client.by_alias(region, mlflow_client.PRODUCTION)
+    current = mlflow_client.by_alias(region, mlflow_client.PRODUCTION)
     is_in_production = current is not None and current.version == version
     if role is Role.CANDIDATE and verdict.outcome is Outcome.BETTER and not is_in_production:
         decision = Decision(True, verdict.reasons, verdict.figures)
-        mlflow_client.promote(region, version, decision=decision, person=PERSON, reason=reason)
-        tell_promotion(store, region.name, version, "is in production", person=PERSON, reason=reason)
-    elif role is Role.BEFORE and verdict.outcome is Outcome.WORSE and is_in_production:
-        back = mlflow_client.rollback(region, person=PERSON, reason=reason)
-        tell_promotion(store, region.name, back.version, "is in production again", person=PERSON, reason=reason)
+        mlflow_client.promote(region, version, decision=decision, person=PERSON, reason=_reason(judged))
+        return version, "is in production"
+    if role is Role.BEFORE and verdict.outcome is Outcome.WORSE and is_in_production:
+        return mlflow_client.rollback(region, person=PERSON, reason=_reason(judged)).version, "is in production again"
+    return None
+
+
+def _reason(judged: Judged) -> str:
+    return " ".join(judged.verdict.reasons)
