@@ -18,14 +18,16 @@ from fastapi import FastAPI
 from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import VALUES
 from power_nowcast.ingest import ReplayClock
+from power_nowcast.live.asking import OwnProcess
 from power_nowcast.live.loop import Loop
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region, load
+from power_nowcast.serve import logs
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import NO_KEYS, Limits
 from power_nowcast.serve.service import Served
 from power_nowcast.serve.start import run_server
-from power_nowcast.serve.versions import in_own_process, production
+from power_nowcast.serve.versions import production
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from power_nowcast.store.keys import Scope
@@ -93,7 +95,7 @@ def registered(folder: str, begin: str, port: str) -> None:
     """The service of what is in production in the registry, with a clock that stands still."""
     log_into(Path(folder) / "log")
     region, store, now = load(REGION), Store(Path(folder) / "data"), datetime.fromisoformat(begin)
-    with in_own_process() as ask:
+    with OwnProcess(logs.config()) as ask:
         slot = production(region, settings(), ask)
         loop = Loop(store, region, slot, None, lambda: now)
         _run({region.name: Served(region, slot, loop)}, store, lambda: now, int(port), NO_KEYS)

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from power_nowcast import mlflow_client
-from power_nowcast.errors import RegistryUnavailableError, StoreError
 from power_nowcast.evaluate.promotion import Decision, Outcome, Verdict
 from power_nowcast.live.shadow import Judged, Role
 from power_nowcast.regions import Region
-from power_nowcast.serve.versions import PERSON, in_own_process, in_shadow, settle, shadow
+from power_nowcast.serve.versions import PERSON, in_shadow, settle, shadow
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from power_nowcast.store.events import promoted
@@ -26,13 +25,14 @@ FIRST = datetime(2024, 5, 1, tzinfo=UTC)
 ALONE = """
 import sys
 from pathlib import Path
-from power_nowcast.serve.versions import in_own_process, production, shadow
+from power_nowcast.live.asking import OwnProcess
+from power_nowcast.serve.versions import production, shadow
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 from tests.toy import toy_region
 if __name__ == "__main__":
     region = toy_region("alone", "alone-nowcast")
-    with in_own_process() as ask:
+    with OwnProcess({"version": 1}) as ask:
         slot = production(region, settings(), ask)
         second = shadow(Store(Path(sys.argv[1])), region, settings(), ask)._second()
         print(slot.load().version, second.fetched.version, "mlflow" in sys.modules)
@@ -146,21 +146,3 @@ def test_a_service_loads_versions_without_mlflow_in_its_process(make: Callable[[
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.split() == ["1", "2", "False"], done.stderr
-
-
-def test_the_process_that_asks_is_started_again_after_its_end() -> None:
-    with in_own_process() as ask:
-        first = ask(os.getpid)
-        assert first == ask(os.getpid) != os.getpid()
-        with pytest.raises(RegistryUnavailableError, match="has ended in the middle of a question"):
-            ask(os._exit, 1)
-        assert ask(os.getpid) not in (first, os.getpid())
-        with pytest.raises(StoreError, match="It is full") as raised:
-            ask(_fail, "It is full.")
-        assert raised.value.remedy == "Make room."
-    with pytest.raises(RegistryUnavailableError):
-        ask(os.getpid)
-
-
-def _fail(what: str) -> None:
-    raise StoreError(what, remedy="Make room.")

@@ -21,6 +21,7 @@ from power_nowcast.collect import Follower
 from power_nowcast.errors import StoreError
 from power_nowcast.ingest import ReplayClock, replayed
 from power_nowcast.ingest.catalog import check_ready, check_sources
+from power_nowcast.live.asking import Ask, OwnProcess
 from power_nowcast.live.beside import Beside
 from power_nowcast.live.changes import Changes
 from power_nowcast.live.clock import note_clock
@@ -38,7 +39,7 @@ from power_nowcast.serve.connection import HEAD_BYTES, REQUEST_SECONDS, STALL_SE
 from power_nowcast.serve.fastapi_app import create_app
 from power_nowcast.serve.guard import Limits, limits_of
 from power_nowcast.serve.service import Served
-from power_nowcast.serve.versions import Ask, in_own_process, production, shadow
+from power_nowcast.serve.versions import production, shadow
 from power_nowcast.settings import settings
 from power_nowcast.store import Store
 
@@ -54,7 +55,7 @@ def serve_api(host: str, port: int, names: list[str]) -> None:
     store = Store(settings().data, cache_bytes=settings().cache_bytes)
     found = [load(name) for name in names]
     named = {region.name: name for region, name in zip(found, names, strict=True)}
-    with in_own_process() as ask:
+    with OwnProcess(logs.config()) as ask:
         served = {region.name: Served(region, production(region, settings(), ask)) for region in found}
         app = create_app(served, store, default_region=found[0].name, limits=_limits(host), changes=Changes(named))
         run_server(app, host, port)
@@ -81,7 +82,7 @@ def serve_live(early: Early, names: list[str], play: Play | None = None) -> None
         UnknownRegionError: there is no such region.
         ConfigurationError: a source does not match its region file, cannot be replayed, or lacks a key or a contact.
     """
-    with in_own_process() as ask:
+    with OwnProcess(logs.config()) as ask:
         _serve_live(early, names, play, ask)
 
 

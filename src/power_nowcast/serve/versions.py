@@ -1,93 +1,20 @@
-"""Versions of the registry for a running service: the one that answers, and the one in the shadow with its verdict.
+"""Versions of the registry for a running service: the one that answers, and the one in the shadow with its verdict."""
 
-A process of its own asks the registry: importing MLflow takes seconds, which would hold up answers, and 130 MiB.
-"""
-
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache, partial
-from logging.config import dictConfig
 from pathlib import Path
-from typing import Protocol
 
 from power_nowcast import mlflow_client
-from power_nowcast.errors import RegistryUnavailableError
 from power_nowcast.evaluate.promotion import Decision, Outcome
+from power_nowcast.live.asking import Ask, in_this_process
 from power_nowcast.live.shadow import Judged, Role, Second, Shadow
 from power_nowcast.live.slot import Fetched, ModelSlot
 from power_nowcast.regions import Region
-from power_nowcast.serve import logs
 from power_nowcast.settings import Settings
 from power_nowcast.store import Store
 from power_nowcast.store.events import tell_promotion
-from power_nowcast.workers import Processes, processes
 
 PERSON = "the service"
 """Who decides, in the history of promotions, if a window in the shadow does."""
-
-
-class Ask(Protocol):
-    """Does a function of a module that asks the registry; the function's errors are raised here."""
-
-    def __call__[**Given, Told](
-        self, work: Callable[Given, Told], *given: Given.args, **named: Given.kwargs
-    ) -> Told: ...
-
-
-def in_this_process[**Given, Told](work: Callable[Given, Told], *given: Given.args, **named: Given.kwargs) -> Told:
-    """Ask in this process, which imports MLflow."""
-    return work(*given, **named)
-
-
-@contextmanager
-def in_own_process() -> Iterator[Ask]:
-    """Yields what asks in a process of its own; the first question starts it, the end of the block ends it."""
-    lock, held = threading.Lock(), list[Processes]()
-
-    def lost(own: Processes) -> RegistryUnavailableError:
-        with lock:
-            if own in held:
-                held.remove(own)
-                own.end()
-        return RegistryUnavailableError(
-            "The process that asks the registry has ended in the middle of a question.",
-            remedy="The service starts another one for its next question; see whether the machine has memory left.",
-        )
-
-    def ask[**Given, Told](work: Callable[Given, Told], *given: Given.args, **named: Given.kwargs) -> Told:
-        with lock:
-            if not held:
-                held.append(processes(1))
-            own = held[0]
-        try:
-            answer = own.submit(_logged, partial(work, *given, **named))
-        except RuntimeError as error:  # it is broken, or the block has ended
-            raise lost(own) from error
-        try:
-            return answer.result()
-        except (BrokenProcessPool, CancelledError) as error:
-            raise lost(own) from error
-
-    try:
-        yield ask
-    finally:
-        for one in held:
-            one.end()
-
-
-def _logged[Told](work: Callable[[], Told]) -> Told:
-    _log()
-    return work()
-
-
-@cache
-def _log() -> None:
-    """Let this process log as the service does."""
-    dictConfig(logs.config())
 
 
 def production(region: Region, chosen: Settings, ask: Ask = in_this_process) -> ModelSlot:
