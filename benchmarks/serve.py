@@ -11,7 +11,7 @@ of its own. There, a clock jumps from interval to interval. Figures, by `--part`
 - requests: `get_over_bare`, `unchanged_over_bare`: processor time of a request for the present (200, 304), as a ratio
   to that of an empty handler of a bare FastAPI application on the same server. They take turns; the median of five
   rounds counts. The service is as it is on a network: each request brings a key, which is checked, and counts for its
-  rate. `resident_mb`: memory of the service after that.
+  rate. `resident_mb`: memory of the service after that; the bar of memory is that of swaps.py, with three versions.
 - streams: `stream_kb`: memory that each of 1,000 open streams adds. `stalled_closed_s`: until the last of ten readers
   that take nothing has lost its connection. `sigterm_s`: from SIGTERM, with all streams open, to the end of the
   process; `sigterm_errors` and `streams_cut_off` count lines of its log and streams without their last chunk.
@@ -69,7 +69,7 @@ from power_nowcast.store.keys import Scope, make
 AT_MOST = {
     "events": {"event_p50_s": 0.3, "event_p99_s": 1.0},
     "pressed": {"pressed_p99_s": 2.0, "pressed_errors": 0.0},
-    "requests": {"get_over_bare": 1.5, "unchanged_over_bare": 1.25, "resident_mb": 600.0},
+    "requests": {"get_over_bare": 1.5, "unchanged_over_bare": 1.25},
     "streams": {
         "stream_kb": 60.0,
         "stalled_closed_s": 30.0,

@@ -319,17 +319,15 @@ def test_every_shape_of_region_is_warmed_up(total: str | None, forecast: dict[st
         assert "no weather forecast" in Nowcaster(bundle).nowcast(blind, panel.end).flags
 
 
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders that are read from here on."""
-    folders: list[Path] = []
-    whole = Bundle.load
+class Reader:
+    """Opens versions, and notes which."""
 
-    def load(folder: Path, digest: str | None = None) -> Bundle:
-        folders.append(folder)
-        return whole(folder, digest)
+    def __init__(self) -> None:
+        self.folders: list[Path] = []
 
-    monkeypatch.setattr(Bundle, "load", load)
-    return folders
+    def __call__(self, folder: Path, digest: str) -> Bundle:
+        self.folders.append(folder)
+        return Bundle.load(folder, digest)
 
 
 def test_the_version_on_disk_answers_before_the_registry_is_asked(
@@ -364,34 +362,32 @@ def test_a_registry_without_a_version_takes_the_one_from_disk_back(
     assert not slot.is_loaded
 
 
-def test_a_rollback_reads_nothing_again(
-    make: Callable[[Loader], ModelSlot], folders: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_reads_nothing_again(region: Region, cache: Path, folders: list[Path]) -> None:
     one, two = fetched(folders[0], "1"), fetched(folders[1], "2")
-    slot = make(Registry(one, two, one, one, two))
-    read = opened(monkeypatch)
+    reader = Reader()
+    slot = ModelSlot(region, Registry(one, two, one, one, two), cache, reader)
     versions = [slot.load().version for _ in range(5)]
     assert versions == ["1", "2", "1", "1", "2"]
-    assert read == folders
+    assert reader.folders == folders
 
 
 def test_a_version_that_fails_is_not_opened_again_until_another_should_answer(
-    make: Callable[[Loader], ModelSlot], folders: list[Path], monkeypatch: pytest.MonkeyPatch
+    region: Region, cache: Path, folders: list[Path]
 ) -> None:
     one, bad = fetched(folders[0], "1"), fetched(folders[1], "2")._replace(digest="0" * 64)
-    slot = make(Registry(one, bad, bad, bad, one, bad))
-    read = opened(monkeypatch)
+    reader = Reader()
+    slot = ModelSlot(region, Registry(one, bad, bad, bad, one, bad), cache, reader)
     slot.load()
     troubles = []
     for _ in range(3):
         with pytest.raises(ModelError):
             slot.load()
         troubles.append(slot.trouble)
-    assert read == [folders[0], folders[1]]
+    assert reader.folders == [folders[0], folders[1]]
     assert troubles[0] is troubles[1] is troubles[2]
     assert slot.current.version == "1"
     assert slot.load().version == "1"
     assert slot.trouble is None
     with pytest.raises(ModelError):
         slot.load()
-    assert len(read) == 3
+    assert len(reader.folders) == 3

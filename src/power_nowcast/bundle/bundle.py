@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from power_nowcast.bundle.calibration import Calibration
 from power_nowcast.bundle.dependence import Dependence
@@ -297,29 +298,28 @@ class Bundle:
         except NowcastError:
             raise
         except Exception as error:  # any error of a library that cannot read a file
-            raise ModelError(
-                f"The model in {folder} cannot be read: {error!r}.", remedy="Train it again.", path=str(folder)
-            ) from error
+            words = f"The model in {folder} cannot be read: {error!r}."
+            raise ModelError(words, remedy="Train it again.", path=str(folder)) from error
         bundle.__dict__["digest"] = head["digest"]  # `verify` has computed it, so nothing is written again
         return bundle
 
     @classmethod
     def _of(cls, head: dict[str, Any], files: Folder) -> Self:
         series, spec = tuple(head["series"]), FeatureSpec.from_json(head["spec"])
-        golden, calibration = (json.loads((files / f"{name}.json").read_text()) for name in ("golden", "calibration"))
+        golden, calibration = (from_json((files / f"{name}.json").read_bytes()) for name in ("golden", "calibration"))
         kind = model_class(head["kind"])
         bundle = cls(
             region=Region.model_validate_json((files / "region.json").read_text()),
             spec=spec,
             model=kind.load(files / "model", series, spec.knots),
             calibration=Calibration.from_json(calibration),
-            dependence=Dependence.from_json(json.loads((files / "dependence.json").read_text())),
+            dependence=Dependence.from_json(from_json((files / "dependence.json").read_bytes())),
             fallback=Persistence.load(files / "fallback", series, tuple(head["fallback_knots"])),
             info=Info(**head["info"]),
             golden=_block_from_json(golden),
             golden_mw=np.array(golden["answer"], np.float64),
-            ladder=Ladder.from_json(json.loads((files / LADDER).read_text())) if LADDER in head["files"] else None,
-            watch=WatchLimits.from_json(json.loads((files / WATCH).read_text())) if WATCH in head["files"] else None,
+            ladder=Ladder.from_json(from_json((files / LADDER).read_bytes())) if LADDER in head["files"] else None,
+            watch=WatchLimits.from_json(from_json((files / WATCH).read_bytes())) if WATCH in head["files"] else None,
             steps=steps_in(calibration, kind.median_step),
         )
         told = {bundle.calibration.series, bundle.dependence.series, bundle.golden.series}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.contracts import Nowcasts
 from power_nowcast.errors import MissingDataError, NowcastError
 from power_nowcast.evaluate.backtest import truth
@@ -18,7 +19,7 @@ from power_nowcast.live.beside import Beside
 from power_nowcast.live.calibration import FollowedCalibration, resumed
 from power_nowcast.live.nowcaster import Nowcaster
 from power_nowcast.live.records import Published, publish_shadow, published
-from power_nowcast.live.slot import Fetched, Loaded, ModelSlot
+from power_nowcast.live.slot import Fetched, Loaded, ModelSlot, Opener
 from power_nowcast.live.window import Window
 from power_nowcast.regions import Region
 from power_nowcast.store import Store
@@ -65,6 +66,7 @@ class Shadow:
         settle: acts on a verdict, before it is noted as an event.
         length: the length of a window; None: nothing is judged.
         cache: folder in which the version is kept.
+        opener: opens the version.
     """
 
     def __init__(
@@ -75,12 +77,13 @@ class Shadow:
         settle: Callable[[Judged], None],
         length: timedelta | None,
         cache: Path,
+        opener: Opener = Bundle.load,
     ) -> None:
         self.store, self.region = store, region
         self._second, self._settle, self._length = second, settle, length
         self._window = Window(store, region)
         self._wanted: Second | None = None
-        self._slot = ModelSlot(region, self._fetched, cache)
+        self._slot = ModelSlot(region, self._fetched, cache, opener)
         self._following: FollowedCalibration | None = None
         self._began: tuple[tuple[str, str], datetime] | None = None
         self._noted_trouble = ""

@@ -31,6 +31,9 @@ class Fetched(NamedTuple):
 type Loader = Callable[[], Fetched]
 """Fetches the version that should answer, or raises RegistryUnavailableError."""
 
+type Opener = Callable[[Path, str], Bundle]
+"""Reads a version's folder and verifies its digest, as `Bundle.load` does."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -52,11 +55,13 @@ class ModelSlot:
         region: the region that the version must be for.
         loader: fetches the version that should answer; only `load` calls it, never a reader.
         cache: folder in which versions are kept; a note in it names the last good one and its registered digest.
+        opener: opens the version that `loader` fetched. Parsers hold the interpreter's lock for many milliseconds, in
+            which nothing answers: a process of its own can open it. The last good one on disk is opened here.
     """
 
-    def __init__(self, region: Region, loader: Loader, cache: Path) -> None:
+    def __init__(self, region: Region, loader: Loader, cache: Path, opener: Opener = Bundle.load) -> None:
         self.region = region
-        self._loader, self._note = loader, cache / "last_good.json"
+        self._loader, self._note, self._opener = loader, cache / "last_good.json", opener
         self._loaded: Loaded | None = None
         self._before: Loaded | None = None
         """The version that answered before, for a rollback without reading it again."""
@@ -149,7 +154,7 @@ class ModelSlot:
     def _open(self, fetched: Fetched, *, from_disk: bool) -> Loaded:
         folder, version, digest = fetched
         # The folder's own digest proves nothing: the registry's digest decides.
-        bundle = Bundle.load(folder, digest)
+        bundle = Bundle.load(folder, digest) if from_disk else self._opener(folder, digest)
         if _borders(bundle.region) != _borders(self.region):
             raise ModelError(
                 f"Version {version} is a model of {bundle.region.name} every {bundle.region.interval_minutes} minutes, "

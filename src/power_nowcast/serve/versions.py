@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from power_nowcast import mlflow_client
+from power_nowcast.bundle.bundle import Bundle
 from power_nowcast.evaluate.promotion import Decision, Outcome
 from power_nowcast.live.asking import Ask, in_this_process
 from power_nowcast.live.shadow import Judged, Role, Second, Shadow
-from power_nowcast.live.slot import Fetched, ModelSlot
+from power_nowcast.live.slot import Fetched, ModelSlot, Opener
 from power_nowcast.regions import Region
 from power_nowcast.settings import Settings
 from power_nowcast.store import Store
@@ -20,7 +21,11 @@ PERSON = "the service"
 def production(region: Region, chosen: Settings, ask: Ask = in_this_process) -> ModelSlot:
     """A slot that loads the region's production version from the registry."""
     folder = chosen.artifacts / region.name / "versions"
-    return ModelSlot(region, lambda: ask(fetched, region, mlflow_client.PRODUCTION, folder), folder)
+    return ModelSlot(region, lambda: ask(fetched, region, mlflow_client.PRODUCTION, folder), folder, _opener(ask))
+
+
+def _opener(ask: Ask) -> Opener:
+    return lambda folder, digest: ask(Bundle.load, folder, digest)
 
 
 def fetched(region: Region, alias_or_version: str, folder: Path) -> Fetched:
@@ -42,7 +47,10 @@ def shadow(store: Store, region: Region, chosen: Settings, ask: Ask = in_this_pr
     def second() -> Second | None:
         return ask(_second, region, folder / "versions", is_guarded=length is not None)
 
-    return Shadow(store, region, second, lambda judged: settle(store, region, judged, ask), length, folder / "shadow")
+    def act(judged: Judged) -> None:
+        settle(store, region, judged, ask)
+
+    return Shadow(store, region, second, act, length, folder / "shadow", _opener(ask))
 
 
 def _second(region: Region, folder: Path, *, is_guarded: bool) -> Second | None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from power_nowcast.contracts import QUANTILES, FeatureBlock, Floats, Progress
 from power_nowcast.contracts.progress import Pace
@@ -257,12 +258,12 @@ class BoostedModel(Model):
 
     @classmethod
     def load(cls, folder: Folder, series: tuple[str, ...], knots: tuple[int, ...]) -> Self:
-        head = json.loads((folder / "boosters.json").read_text())
+        head = from_json((folder / "boosters.json").read_bytes())
         # The first boosters had no linear fit, and did not say so.
         model = cls(series, knots, BoostingConfig(**({"linear": False} | head["config"])))
         model.names, model.horizons = tuple(head["names"]), tuple(head["horizons"])
         if model.config.linear:
-            told = json.loads((folder / STARTS).read_text())
+            told = from_json((folder / STARTS).read_bytes())
             model.starts = [Start.from_json(one, len(model.names), len(knots)) for one in told]
             if len(model.starts) != len(series):
                 raise no_trees(cls.kind, "it has not a linear fit for each series")
