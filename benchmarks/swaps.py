@@ -12,8 +12,11 @@ service holds two versions in memory: of three that take turns, every one is fet
   that do not fit their ETag; versions whose digest or quantiles change, or are those of another version.
 - `p99_ratio`: the 99 % quantile of latencies while versions load, as a ratio to that without promotions; both take
   turns, the median of five rounds counts.
-- `memory_ratio`: memory after 200 swaps, as a ratio to that after 10. `memory_peak_mb`: the most that there was, with
-  two versions in memory and a third one loading. The process that asks the registry is another one.
+- `p99_bare_ratio`: the same ratio of an empty handler of a bare FastAPI application in a process of its own, which is
+  asked in the service's place: what the cores alone cost, as versions load beside it.
+- `memory_ratio`: memory after 200 swaps, as a ratio to that after 10, both after a pause in which the allocators give
+  free pages back. `memory_peak_mb`: the most that there was, with two versions in memory and a third one loading. The
+  process that asks the registry is another one.
 """
 
 import argparse
@@ -38,7 +41,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 from bars import figures_missed
-from served import HOST, registered
+from served import HOST, bare, registered
 from serving import PRESENT, exchange, request, resident_mb, sample, serving, train
 
 from power_nowcast import mlflow_client
@@ -64,7 +67,7 @@ CONNECTIONS, A_SECOND = 64, 10.0
 ROUNDS, QUIET_SECONDS, LOADING_SECONDS, FLAPPING_SECONDS = 5, 8.0, 8.0, 60.0
 FEW_SWAPS, MANY_SWAPS = 10, 200
 GOOD, BROKEN = ("1", "2", "3"), "4"
-PATIENCE_SECONDS, BROKEN_SECONDS = 60.0, 0.5
+PATIENCE_SECONDS, BROKEN_SECONDS, SETTLING_SECONDS = 60.0, 0.5, 15.0
 YES = Decision(True, ("The benchmark says so.",))
 
 
@@ -143,8 +146,12 @@ def measure(folder: Path, bundles: list[Path] | None) -> dict[str, float]:
     _register(given.region, [*models, replace(models[0], golden_mw=models[0].golden_mw + 1.0)], folder)
     with serving(registered, folder, given.begin, path="/healthz") as (live, port):
         _wait_for_present(port)
+        swaps = Swaps(given.region, given.started, port)
         with _asking(port) as asking:
-            return _measured(Swaps(given.region, given.started, port), live, asking)
+            figures = _measured(swaps, live, asking)
+        with serving(bare, path="/") as (_, other), _asking(other) as asking:
+            quiet, loading = _in_turns(swaps)
+            return figures | {"p99_bare_ratio": _p99_ratio(_found(asking), quiet, loading)}
 
 
 def _wait_for_present(port: int) -> None:
@@ -157,28 +164,20 @@ def _wait_for_present(port: int) -> None:
 
 
 def _measured(swaps: "Swaps", live: subprocess.Popen[bytes], asking: Connection) -> dict[str, float]:
-    quiet, loading, turns = list[tuple[float, float]](), list[tuple[float, float]](), cycle(GOOD)
-    next(turns)  # it answers already
     while swaps.count < FEW_SWAPS:
-        swaps.to(next(turns))
-    time.sleep(1.0)
-    figures = {"memory_10_mb": resident_mb(live.pid)}
-    for _ in range(ROUNDS):
-        quiet.append(_lasting(QUIET_SECONDS, lambda: time.sleep(0.1)))
-        loading.append(_lasting(LOADING_SECONDS, lambda: swaps.to(next(turns))))
+        swaps.to_next()
+    figures = {"memory_10_mb": _settled_mb(live)}
+    quiet, loading = _in_turns(swaps)
     before, swaps.seconds = swaps.count, []
     _lasting(FLAPPING_SECONDS, swaps.flap)
     figures |= {"swaps": swaps.count - before, "swap_median_s": statistics.median(swaps.seconds)}
     figures["swap_max_s"] = max(swaps.seconds)
     while swaps.count < MANY_SWAPS:
-        swaps.to(next(turns))
-    time.sleep(1.0)
-    figures["memory_200_mb"] = resident_mb(live.pid)
+        swaps.to_next()
+    figures["memory_200_mb"] = _settled_mb(live)
     figures["memory_ratio"] = figures["memory_200_mb"] / figures["memory_10_mb"]
     figures["memory_peak_mb"] = resident_mb(live.pid, peak=True)
-    asking.send(None)
-    found: Asking = asking.recv()
-    ratios = [found.p99([b]) / found.p99([a]) for a, b in zip(quiet, loading, strict=True)]
+    found = _found(asking)
     return figures | {
         "answers": len(found.answers),
         "not_answered": sum(one.status != 200 for one in found.answers),
@@ -187,8 +186,33 @@ def _measured(swaps: "Swaps", live: subprocess.Popen[bytes], asking: Connection)
         "mixed": found.mixed,
         "p99_quiet_ms": 1000 * found.p99(quiet),
         "p99_loading_ms": 1000 * found.p99(loading),
-        "p99_ratio": statistics.median(ratios),
+        "p99_ratio": _p99_ratio(found, quiet, loading),
     }
+
+
+def _settled_mb(live: subprocess.Popen[bytes]) -> float:
+    time.sleep(SETTLING_SECONDS)
+    return resident_mb(live.pid)
+
+
+def _in_turns(swaps: "Swaps") -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """The spans without promotions, and those in which versions load one after the other."""
+    quiet, loading = list[tuple[float, float]](), list[tuple[float, float]]()
+    for _ in range(ROUNDS):
+        quiet.append(_lasting(QUIET_SECONDS, lambda: time.sleep(0.1)))
+        loading.append(_lasting(LOADING_SECONDS, swaps.to_next))
+    return quiet, loading
+
+
+def _p99_ratio(found: Asking, quiet: list[tuple[float, float]], loading: list[tuple[float, float]]) -> float:
+    return statistics.median(found.p99([b]) / found.p99([a]) for a, b in zip(quiet, loading, strict=True))
+
+
+def _found(asking: Connection) -> Asking:
+    """End the process that asks; what it has found."""
+    asking.send(None)
+    found: Asking = asking.recv()
+    return found
 
 
 def _lasting(seconds: float, work: Callable[[], object]) -> tuple[float, float]:
@@ -206,6 +230,12 @@ class Swaps:
         self._region, self._store, self._port = region, store, port
         self.count = self._flapped = 0
         self.seconds: list[float] = []
+        self._turns = cycle(GOOD)
+        next(self._turns)  # it answers already
+
+    def to_next(self) -> None:
+        """Promote the version whose turn it is."""
+        self.to(next(self._turns))
 
     def to(self, version: str) -> None:
         """Promote a version, and wait for its first answer."""

@@ -1,6 +1,7 @@
 """The cache of data files: it holds no more bytes than it may, and reads do not depend on it."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from power_nowcast.contracts import Table
 from power_nowcast.store import Store
 from power_nowcast.store.datafiles import FileCache, bytes_of
+from power_nowcast.store.delta import Delta
 
 from .conftest import START, rows_of
 
@@ -78,3 +80,17 @@ def test_a_file_that_is_put_again_counts_once_and_one_too_large_is_not_held() ->
     assert cache.get("a") is not None
     cache.put("a", pl.concat([rows] * 3))
     assert (cache.get("a"), cache.held_bytes) == (None, 0)
+
+
+def test_files_that_are_no_longer_part_of_the_table_leave_the_cache(tmp_path: Path) -> None:
+    """A service that follows a table for months holds its rows once, not again for each merge of small files."""
+    delta = Delta(str(tmp_path / "table"), pl.Schema({"part": pl.String(), "x": pl.Int64()}), ("part",))
+    cache = FileCache()
+    reader = Delta(delta.uri, delta.schema, ("part",), cache=cache)
+    for number in range(12):
+        delta.append(pl.DataFrame({"part": ["a"], "x": [number]}), onto=delta.version)
+        assert len(reader.read()) == number + 1
+    before = cache.held_bytes
+    delta.compact()
+    assert sorted(reader.read()["x"]) == list(range(12))
+    assert cache.held_bytes == bytes_of(reader.read()) <= before

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from power_nowcast.errors import StoreError
 from power_nowcast.store.delta import CONFIGURATION, ConflictError, Delta
+from power_nowcast.store.log import CHECKPOINT_EVERY
 
 SCHEMA = pl.Schema({"part": pl.String(), "x": pl.Int64()})
 ROWS = pl.DataFrame({"part": ["a", "b"], "x": [1, 2]}, schema=SCHEMA)
@@ -84,6 +85,22 @@ def test_files_that_vanished_are_reported(delta: Delta) -> None:
         file.unlink()
     with pytest.raises(StoreError, match="cannot be read"):
         delta.read()
+
+
+def test_a_reader_that_follows_others_opens_the_table_again_at_times(delta: Delta) -> None:
+    """An open table keeps each step of its updates in memory: .1 MB a commit, which fills a service in a few days."""
+    opened = []
+
+    class Counted(Delta):
+        def _open(self, version: int | None = None) -> DeltaTable:
+            opened.append(version)
+            return super()._open(version)
+
+    reader = Counted(delta.uri, SCHEMA, ("part",))
+    for number in range(2 * CHECKPOINT_EVERY + 4):
+        delta.append(ROWS, onto=delta.version)
+        assert len(reader.read()) == 2 * (number + 1)
+    assert len(opened) == 3
 
 
 def test_a_table_at_an_address_is_not_trimmed(delta: Delta) -> None:

@@ -32,7 +32,7 @@ CATCH_UP = timedelta(days=1)
 """Missed intervals that lie further back are not caught up."""
 LONGEST_SLEEP = timedelta(seconds=10)
 """The loop looks again after this time at the latest: a clock may jump."""
-SHORT_SLEEP = timedelta(seconds=0.25)
+SHORT_SLEEP = timedelta(seconds=0.05)
 """Time between two looks for a new version."""
 
 

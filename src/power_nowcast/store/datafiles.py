@@ -1,7 +1,7 @@
 """The data files of one version of a table: the files that a read needs, and their rows."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,6 +59,13 @@ class FileCache:
             while self._held_bytes > self.most_bytes:
                 _, (_, dropped) = self._frames.popitem(last=False)
                 self._held_bytes -= dropped
+
+    def drop(self, files: Iterable[str]) -> None:
+        """Forget the rows of files."""
+        with self._lock:
+            for file in files:
+                _, size = self._frames.pop(file, (None, 0))
+                self._held_bytes -= size
 
 
 def bytes_of(rows: pl.DataFrame) -> int:

@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from power_nowcast.errors import StoreError
 from power_nowcast.store import log
-from power_nowcast.store.datafiles import FileCache, Snapshot, rows_of, snapshot
+from power_nowcast.store.datafiles import FileCache, Snapshot, address, rows_of, snapshot
 
 APP_ID = "power-nowcast"
 CONFIGURATION: dict[str, str | None] = {
@@ -91,6 +91,7 @@ class Delta:
         self._table: DeltaTable | None = None
         self._listed: Snapshot | None = None
         self._trimmed = self._checked = -1
+        self._opened = 0
         self._folders: set[Path] = set()
 
     @property
@@ -248,8 +249,6 @@ class Delta:
                 return 0
             self._trimmed = self._table.version()
             with reported(self.uri, "cleaned"):
-                # An open table keeps every step of its updates in memory; a new object starts at a checkpoint.
-                self._table = self._open()
                 return 0 if self._log is None else log.trim(self._log, self._trimmed, kept)
 
     def vacuum(self, kept: Collection[int] = ()) -> int:
@@ -284,7 +283,11 @@ class Delta:
     def _current(self, table: DeltaTable | None) -> Snapshot:
         version = -1 if table is None else table.version()
         if self._listed is None or self._listed.version != version:
-            self._listed = self._list(table)
+            before, self._listed = self._listed, self._list(table)
+            if self._cache is not None and before is not None:
+                # Merged files would fill the memory of a service that follows the table for months.
+                merged = set(before.files["path"]) - set(self._listed.files["path"])
+                self._cache.drop(address(self.uri, path) for path in merged)
         return self._listed
 
     def _list(self, table: DeltaTable | None) -> Snapshot:
@@ -295,8 +298,10 @@ class Delta:
     def _newest(self) -> DeltaTable | None:
         with self._lock:
             try:
-                if self._table is None:
+                if self._table is None or self._table.version() - self._opened >= log.CHECKPOINT_EVERY:
+                    # An open table keeps every step of its updates in memory; a new object starts at a checkpoint.
                     self._table = self._open()
+                    self._opened = self._table.version()
                 else:
                     self._table.update_incremental()
                 self._check(self._table.version())
