@@ -29,6 +29,7 @@ from power_nowcast.contracts import QUANTILES, Grid, Panel, Part
 from power_nowcast.contracts.rungs import Rung
 from power_nowcast.evaluate.backtest import truth
 from power_nowcast.features.panel import FORECAST_REACH, WINDOW, add_total, history
+from power_nowcast.features.spec import DAY_MINUTES
 from power_nowcast.features.state import State
 from power_nowcast.ingest.catalog import with_source
 from power_nowcast.jobs.period import Period, known_before, span
@@ -46,17 +47,22 @@ MINUTES = np.timedelta64(1, "m")
 DAY = np.timedelta64(1, "D")
 LATE, TOO_LATE, SILENT = (5, 10, 15), (30, 60, 120), (5, 30, 180, 1440)
 """Minutes by which load is late for the model, and too late for it, and for which zones are missing."""
+NEW_DAYS = 10
+"""Days of history of a region that is new: too few for a usual change."""
 COVERAGE, BY_HORIZON, BETTER, HELD = (0.77, 0.83), (0.75, 0.85), 0.10, 1e-4
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault by its name: inputs that are gone, minutes by which load is late, zones that are missing."""
+    """A fault by its name: inputs that are gone, minutes by which load is late, zones that are missing, days of history
+    where they are few.
+    """
 
     name: str
     gone: tuple[Part | str, ...] = ()
     late: int = 0
     zones: tuple[str, ...] = ()
+    days: int = 0
 
 
 def faults(region: Region, rng: np.random.Generator) -> Iterator[Fault]:
@@ -69,6 +75,7 @@ def faults(region: Region, rng: np.random.Generator) -> Iterator[Fault]:
     too_late = int(rng.choice(TOO_LATE))
     yield Fault(f"late {too_late}", late=too_late)
     yield Fault(f"late {too_late}, no operator forecast", (Part.FORECAST,), late=too_late)
+    yield Fault(f"late {too_late}, no operator forecast, new", (Part.FORECAST,), late=too_late, days=NEW_DAYS)
     names = [zone.name for zone in region.zones]
     for count in (1, 3):
         silent = int(rng.choice(SILENT))
@@ -95,6 +102,8 @@ class Past:
             columns = [power.names.index(name) for name in fault.zones or power.names]
             power.values[-late:, columns] = np.nan
             add_total(power.values, self.region)
+        if fault.days:
+            power.values[: -fault.days * DAY_MINUTES // power.step_minutes] = np.nan
         for gone in fault.gone:
             (weather if gone == "weather" else known[Part.FORECAST]).values[:] = np.nan
         return Panel(self.region.name, issue, power, weather, known[Part.FORECAST])

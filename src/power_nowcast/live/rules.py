@@ -5,6 +5,7 @@ minutes around it, with data as old as they are now. The quantiles of its errors
 calibration takes them, are its quantiles now. So the width of a rule is measured anew at every answer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,8 +24,10 @@ SHARE_DAYS = 7
 ERROR_DAYS = 28
 """Days whose errors are counted, as far as the window has them."""
 AROUND_MINUTES = 90
-FEWEST_ERRORS = 40
-"""With fewer errors a rule does not answer: its tails would be guesses."""
+FEWEST_ERRORS, FEWEST_ERROR_DAYS = 40, 5
+"""With fewer errors, or with errors of fewer days, a rule does not answer: its tails would be guesses."""
+FEWEST_WEEKS = 2
+"""Weeks before, of which a usual change is known at least."""
 LEAST_SHARE = 0.5
 """Share of the total that the known zones must have."""
 
@@ -104,36 +107,42 @@ class Rules:
         """
         if not self.panel.forecast.values.size:
             return None
-        return self._answer(column, age_slots, self._told[column])
+        told = self._told[column]
+        return self._answer(column, age_slots, lambda origin, target: at(told, target) - at(told, origin))
 
     def seasonal(self, column: int, age_slots: int) -> NDArray[np.float64] | None:
         """The last known value, and the usual change at this time of the week; quantiles (step, quantile) in MW, None
         if history is too short.
         """
         power = self.panel.power.values[:, column]
-        weeks = np.full((len(WEEKS), self._slot + int(self._steps[-1]) + 1), np.nan)
-        for n, days in enumerate(WEEKS):
-            shift = days * self._per_day
-            weeks[n, shift:] = at(power, np.arange(weeks.shape[1] - shift))
-        known = np.isfinite(weeks).sum(axis=0)
-        # A week that lacks a value would move the mean's level: all of them count, or none.
-        return self._answer(column, age_slots, np.where(known == len(WEEKS), weeks.mean(axis=0), np.nan))
+        weeks = np.array(WEEKS)[:, None] * self._per_day
 
-    def _answer(self, column: int, age_slots: int, usual: Floats) -> NDArray[np.float64] | None:
-        """The last value plus the change of `usual` (slot,), with the errors that this had in past days."""
+        def usual(origin: NDArray[np.int64], target: NDArray[np.int64]) -> Floats:
+            changes = at(power, target - weeks) - at(power, origin - weeks)
+            known = np.isfinite(changes).sum(axis=0)
+            mean = np.where(np.isfinite(changes), changes, 0.0).sum(axis=0) / np.maximum(known, 1)
+            return np.where(known >= FEWEST_WEEKS, mean, np.nan)
+
+        return self._answer(column, age_slots, usual)
+
+    def _answer(
+        self, column: int, age_slots: int, change: Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
+    ) -> NDArray[np.float64] | None:
+        """The last value plus `change` from its slot to that of a step, with the errors that this had in past days."""
         power, out = self.panel.power.values[:, column], []
         for step in self._steps:
 
             def said(now: NDArray[np.int64], step: int = int(step)) -> Floats:
                 origin = now - age_slots
-                return np.asarray(at(power, origin) + at(usual, now + step) - at(usual, origin))
+                return np.asarray(at(power, origin) + change(origin, now + step))
 
             errors = at(power, self._past + step) - said(self._past)
-            errors = errors[np.isfinite(errors)]
+            is_known = np.isfinite(errors)
+            days = np.count_nonzero(is_known.reshape(ERROR_DAYS, -1).any(axis=1))
             centre = float(said(np.array([self._slot]))[0])
-            if len(errors) < FEWEST_ERRORS or not np.isfinite(centre):
+            if is_known.sum() < FEWEST_ERRORS or days < FEWEST_ERROR_DAYS or not np.isfinite(centre):
                 return None
-            out.append(centre + conformal(errors))
+            out.append(centre + conformal(errors[is_known]))
         return np.array(out)
 
     def shared_total(self) -> Shared | None:
