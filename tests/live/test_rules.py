@@ -1,9 +1,12 @@
-"""rules: what is read beyond the ends of a series is unknown."""
+"""rules: what is read beyond the ends of a series is unknown, and a rule with too few errors does not answer."""
 
 import numpy as np
+import pytest
 
-from power_nowcast.contracts import MEDIAN, QUANTILES
-from power_nowcast.live.rules import at, conformal
+from power_nowcast.contracts import MEDIAN, QUANTILES, Grid, Panel
+from power_nowcast.features.spec import FeatureSpec
+from power_nowcast.live.rules import Rules, at, conformal
+from tests.toy import START, toy_region
 
 
 def test_values_beyond_the_ends_are_unknown() -> None:
@@ -19,3 +22,17 @@ def test_quantiles_of_few_errors_are_wider_than_their_levels() -> None:
     expected = np.quantile(errors, 0.5 + (np.array(QUANTILES) - 0.5) * 20 / 19)
     np.testing.assert_allclose(found, expected)
     assert (np.abs(found) >= np.abs(np.quantile(errors, QUANTILES))).all()
+
+
+@pytest.mark.parametrize(("days", "is_known"), [(18, False), (20, True)])
+def test_many_errors_of_few_days_are_no_width(days: int, is_known: bool) -> None:
+    """Values of every five minutes: a usual change from two weeks on, and 37 errors of each further day."""
+    region, slots = toy_region(), days * 288
+    values = np.tile(np.arange(slots, dtype=np.float64)[:, None], len(region.series))
+    power = Grid(START, 5, region.series, values.copy(order="F"))
+    empty = Grid(START, 5, (), np.empty((slots, 0)))
+    panel = Panel(region.name, power.times[-1], power, empty, empty)
+    found = Rules(panel, region, FeatureSpec.for_interval(5), power.times[-1]).seasonal(0, 4)
+    assert (found is not None) == is_known
+    if found is not None:
+        np.testing.assert_allclose(found[:, MEDIAN], slots - 1 + np.array(region.steps_minutes) / 5)
