@@ -33,7 +33,7 @@ LENGTH = timedelta(hours=float(os.environ.get("FOLLOWED_HOURS", "4")))
 KILLS = (0.2, 0.45, 0.7)
 """Shares of the time that are published when a process is killed."""
 MODELS = 0.99
-"""Share of the answers that are the model's, at least: its limits are learnt from hourly examples, and hold some back."""
+"""Share of the answers that are the model's, at least: its limits, from hourly examples, hold some back."""
 HISTORY, TRAINING = timedelta(days=40), timedelta(days=60)
 
 
